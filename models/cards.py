@@ -1,0 +1,57 @@
+"""What a shipped model is, readable without torch: its card is `card.json` beside `model.safetensors`."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from pydantic import TypeAdapter, ValidationError
+
+from models.config import ModelConfig
+from models.errors import CheckpointError
+
+WEIGHTS = Path(__file__).parent / "weights"
+"""Where shipped models lie: one folder each, named after the model."""
+
+CARD, TENSORS, SHEET = "card.json", "model.safetensors", "sheet.png"
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelCard:
+    """Name, configuration and provenance of one model.
+
+    `sha256` is of the tensors file; `bits_per_dim` of the held-out pictures, by family and stage where measured,
+    `all` among them; `training` in words: data, machine, hours.
+    """
+
+    name: str
+    config: ModelConfig
+    sha256: str
+    parameters: int
+    licence: str = "Apache-2.0"
+    training: str = ""
+    bits_per_dim: Mapping[str, float] = field(default_factory=dict)
+
+
+_ADAPTER = TypeAdapter(ModelCard)
+
+
+def load_card(folder: Path) -> ModelCard:
+    """The card in `folder`. Raises CheckpointError if it is missing or not a card."""
+    path = folder / CARD
+    try:
+        return _ADAPTER.validate_json(path.read_bytes())
+    except FileNotFoundError:
+        msg = f"no model in {folder.name}: {CARD} is missing"
+        raise CheckpointError(msg) from None
+    except ValidationError as error:
+        msg = f"{folder.name}/{CARD} is not a model card: {error.errors()[0]['loc']} {error.errors()[0]['msg']}"
+        raise CheckpointError(msg) from error
+
+
+def save_card(card: ModelCard, folder: Path) -> None:
+    """Write `card` as readable JSON."""
+    folder.mkdir(parents=True, exist_ok=True)
+    (folder / CARD).write_text(json.dumps(_ADAPTER.dump_python(card, mode="json"), indent=1) + "\n")

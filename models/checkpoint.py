@@ -1,0 +1,69 @@
+"""Weights on disk: one safetensors file for the networks of a model, described by its card, loaded strictly."""
+
+from __future__ import annotations
+
+import hashlib
+from dataclasses import replace
+from pathlib import Path
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load, save_file
+from torch import Tensor, nn
+
+from models.cards import TENSORS, ModelCard, load_card, save_card
+from models.errors import CheckpointError
+from models.network import build
+
+
+def sha256_of(path: Path) -> str:
+    """Hex digest of a file."""
+    return hashlib.sha256(path.read_bytes()).hexdigest()
+
+
+def save_model(networks: nn.ModuleDict, card: ModelCard, folder: Path) -> ModelCard:
+    """Write weights and card into `folder`; returns the card with its sha256 and parameter count filled in."""
+    folder.mkdir(parents=True, exist_ok=True)
+    save_file({name: t.detach().contiguous() for name, t in networks.state_dict().items()}, folder / TENSORS)
+    parameters = sum(p.numel() for p in networks.parameters())
+    card = replace(card, sha256=sha256_of(folder / TENSORS), parameters=parameters)
+    save_card(card, folder)
+    return card
+
+
+def load_model(folder: Path) -> tuple[nn.ModuleDict, ModelCard]:
+    """The networks of `folder`, in evaluation mode on the CPU, and their card.
+
+    Raises CheckpointError for a missing or damaged file, an unknown or missing tensor, or a wrong shape.
+    """
+    card = load_card(folder)
+    path = folder / TENSORS
+    if not path.is_file():
+        msg = f"{folder.name}: {TENSORS} is missing"
+        raise CheckpointError(msg)
+    if (found := sha256_of(path)) != card.sha256:
+        msg = f"{folder.name}: {TENSORS} has sha256 {found}, its card says {card.sha256}"
+        raise CheckpointError(msg)
+    try:
+        tensors = load(path.read_bytes())
+    except SafetensorError as error:
+        msg = f"{folder.name}: {TENSORS} is not a safetensors file: {error}"
+        raise CheckpointError(msg) from error
+    networks = build(card.config)
+    check_tensors(tensors, networks.state_dict(), folder.name)
+    networks.load_state_dict(tensors)
+    return networks.eval().requires_grad_(requires_grad=False), card
+
+
+def check_tensors(found: dict[str, Tensor], wanted: dict[str, Tensor], name: str) -> None:
+    """Raise CheckpointError naming the first tensor that is unknown, missing, misshapen or not finite."""
+    for key in sorted(found.keys() | wanted.keys()):
+        if key not in wanted or key not in found:
+            msg = f"{name}: tensor {key} is {'unknown' if key in found else 'missing'}"
+            raise CheckpointError(msg)
+        if found[key].shape != wanted[key].shape:
+            msg = f"{name}: tensor {key} has shape {tuple(found[key].shape)}, expected {tuple(wanted[key].shape)}"
+            raise CheckpointError(msg)
+        if not torch.isfinite(found[key]).all():
+            msg = f"{name}: tensor {key} holds values that are not finite"
+            raise CheckpointError(msg)

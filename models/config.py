@@ -1,0 +1,149 @@
+"""What a model is, before a single weight: picture geometry, controls, widths. Torch-free."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import NamedTuple
+
+from models.errors import ConfigError, ControlError
+
+ANY = 0
+"""The control index that means "not asked for"; value v of a control has index v + 1."""
+
+
+class Stage(StrEnum):
+    """The three networks, in sampling order (arXiv:1812.01608, section 3)."""
+
+    BASE = "base"
+    SIZE = "size"
+    DEPTH = "depth"
+
+
+class Step(NamedTuple):
+    """One slice to be drawn: which network draws it, and which slice k = i * S + j it is."""
+
+    stage: Stage
+    slice: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Geometry:
+    """How a picture is cut: H x W x C pixels into S * S slices, each sub-pixel into coarse and fine bits."""
+
+    size: int
+    slice_size: int
+    channels: int = 3
+    coarse_bits: int = 3
+    fine_bits: int = 5
+
+    def __post_init__(self) -> None:
+        if min(self.size, self.slice_size, self.channels, self.coarse_bits, self.fine_bits) < 1:
+            msg = f"every field of a geometry must be at least 1, got {self}"
+            raise ConfigError(msg)
+        if self.size % self.slice_size:
+            msg = f"slice_size must divide size, got {self.slice_size} and {self.size}"
+            raise ConfigError(msg)
+        if self.bits > 8:  # noqa: PLR2004 - pictures are stored as bytes
+            msg = f"coarse_bits + fine_bits must be at most 8, got {self.bits}"
+            raise ConfigError(msg)
+
+    @property
+    def subscale(self) -> int:
+        """S: how many slices stand side by side."""
+        return self.size // self.slice_size
+
+    @property
+    def slices(self) -> int:
+        """K = S * S: how many slices cover the picture once."""
+        return self.subscale**2
+
+    @property
+    def positions(self) -> int:
+        """N: pixels in a slice."""
+        return self.slice_size**2
+
+    @property
+    def bits(self) -> int:
+        """Bits per sub-pixel of the whole picture."""
+        return self.coarse_bits + self.fine_bits
+
+    @property
+    def dimensions(self) -> int:
+        """H * W * C: what bits/dim is divided by."""
+        return self.size**2 * self.channels
+
+    @property
+    def steps(self) -> tuple[Step, ...]:
+        """All 2K slices in sampling order: base, size 1..K-1, depth 0..K-1. Without size stage where S = 1."""
+        size = (Step(Stage.SIZE, k) for k in range(1, self.slices))
+        depth = (Step(Stage.DEPTH, k) for k in range(self.slices))
+        return (Step(Stage.BASE, 0), *size, *depth)
+
+    @property
+    def stages(self) -> tuple[Stage, ...]:
+        """The networks this geometry needs."""
+        return tuple(dict.fromkeys(step.stage for step in self.steps))
+
+    def target_bits(self, stage: Stage) -> int:
+        """Bits per sub-pixel that `stage` predicts: log2 V."""
+        return self.fine_bits if stage is Stage.DEPTH else self.coarse_bits
+
+
+@dataclass(frozen=True, kw_only=True)
+class Control:
+    """A named categorical choice, e.g. hue: blue. Not asked for is `ANY`."""
+
+    name: str
+    values: tuple[str, ...]
+
+    def index(self, value: str | None) -> int:
+        """The embedding row of `value`; None is `ANY`. Raises ControlError for a value that is not listed."""
+        if value is None:
+            return ANY
+        if value not in self.values:
+            msg = f"{self.name} has no value {value!r}; it has: {', '.join(self.values)}"
+            raise ControlError(msg)
+        return self.values.index(value) + 1
+
+
+def control_indices(controls: tuple[Control, ...], asked: Mapping[str, str]) -> tuple[int, ...]:
+    """One index per control, in the model's order. Raises ControlError for an unknown name or value."""
+    names = [control.name for control in controls]
+    if unknown := sorted(set(asked) - set(names)):
+        msg = f"no control {unknown[0]!r}; there are: {', '.join(names) or 'none'}"
+        raise ControlError(msg)
+    return tuple(control.index(asked.get(control.name)) for control in controls)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Widths:
+    """The size of one network. Ours: the paper's widths are not known to us."""
+
+    width: int
+    blocks: int
+    heads: int
+    conv_width: int
+    reach: int = 2
+    expansion: int = 2
+    embedder_blocks: int = 3
+
+    def __post_init__(self) -> None:
+        if self.width % self.heads:
+            msg = f"heads must divide width, got {self.heads} and {self.width}"
+            raise ConfigError(msg)
+
+
+@dataclass(frozen=True, kw_only=True)
+class ModelConfig:
+    """All that is needed to build the three networks with random weights."""
+
+    geometry: Geometry
+    controls: tuple[Control, ...]
+    widths: Mapping[Stage, Widths]
+
+    def __post_init__(self) -> None:
+        if missing := [stage for stage in self.geometry.stages if stage not in self.widths]:
+            msg = f"widths missing for stages: {', '.join(missing)}"
+            raise ConfigError(msg)

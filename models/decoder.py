@@ -1,0 +1,155 @@
+"""The masked decoder: one position per pixel, R then G then B from that position's features."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.config import Geometry, Stage, Widths
+from models.embedder import ABSENT, Known, around, scaled
+from models.layers import Block, Past, causal_offsets
+
+SLICE_FORECASTS, IMAGE_FORECASTS = 3, 3
+
+
+class Conditioning(NamedTuple):
+    """What a decoder knows of the target slice before its first pixel; everything is indexed by position.
+
+    start: (B, N, D) decoder input; gates: (B, N, blocks * 2D), one share per block; forecasts: (B, N, 3, C) int64 from
+    image neighbours in earlier slices, ABSENT where none is known; offset: (B, N, C) int64, what is added to a symbol to
+    give its value (coarse bits in place for depth, else 0).
+    """
+
+    start: Tensor
+    gates: Tensor
+    forecasts: Tensor
+    offset: Tensor
+
+
+class Decoder(nn.Module):
+    """Features of each position from the pixels before it; logits from features, earlier channels and forecasts.
+
+    Values are integers in the units the stage predicts in: `value = offset + symbol`, and the symbol is its low bits.
+    """
+
+    def __init__(self, geometry: Geometry, stage: Stage, widths: Widths) -> None:
+        super().__init__()
+        g, d = geometry, widths.width
+        self.symbols = 1 << g.target_bits(stage)  # V
+        self.value_bits = g.bits if stage is Stage.DEPTH else g.coarse_bits
+        self.slice_size, self.reach = g.slice_size, widths.reach
+        taps = len(causal_offsets(widths.reach))
+        self.pixel = PixelEmbedding(g.channels, self.symbols, widths.conv_width)
+        self.first = nn.Linear(taps * widths.conv_width, d)
+        self.row, self.column = nn.Embedding(g.slice_size, d), nn.Embedding(g.slice_size, d)
+        self.condition = nn.Linear(d, widths.blocks * 2 * d)
+        self.blocks = nn.ModuleList(
+            Block(width=d, heads=widths.heads, conv_width=widths.conv_width, reach=widths.reach, expansion=widths.expansion)
+            for _ in range(widths.blocks)
+        )
+        self.head = Head(g.channels, self.symbols, d)
+
+    def conditioning(self, embedded: Tensor, known: Known, k: Tensor, geometry: Geometry, stage: Stage) -> Conditioning:
+        """Everything that one slice needs once: embedded (B, N, D) from the slice embedder."""
+        side = torch.arange(geometry.slice_size, device=k.device)
+        position = (self.row(side)[:, None] + self.column(side)[None]).flatten(0, 1)
+        offset = torch.zeros_like(known.coarse) if stage is not Stage.DEPTH else known.coarse << geometry.fine_bits
+        return Conditioning(
+            embedded + position,
+            self.condition(embedded),
+            image_forecasts(known.value, k, geometry.subscale),
+            around(offset, k, geometry.subscale, 0)[:, :: geometry.subscale, :: geometry.subscale].flatten(1, 2),
+        )
+
+    def features(self, near: Tensor, start: Tensor, gates: Tensor, past: Past) -> Tensor:
+        """near (..., T * P): embedded pixels before each token -> (..., D)."""
+        x = self.first(near) + start
+        for layer, (block, gate) in enumerate(zip(self.blocks, gates.chunk(len(self.blocks), -1), strict=True)):
+            x = block(x, gate, past, layer)
+        return x
+
+    def pixels(self, values: Tensor) -> Tensor:
+        """Values (..., C), ABSENT outside the slice -> embedded pixels (..., P), zero where absent."""
+        known = (values >= 0).all(-1, keepdim=True)
+        number = scaled(values, self.value_bits, self.first.weight.dtype)
+        return torch.where(known, self.pixel(values & (self.symbols - 1), number), 0)
+
+    def forecasts(self, left: Tensor, above: Tensor, corner: Tensor, image: Tensor, offset: Tensor) -> Tensor:
+        """All forecasts as symbols, (..., J, C), ABSENT where there is none: left, above, their plane, and `image`'s."""
+        plane = torch.where((left < 0) | (above < 0) | (corner < 0), ABSENT, (left + above - corner).clamp(min=0))
+        values = torch.cat([torch.stack([left, above, plane], -2), image], -2)
+        symbols = (values - offset.unsqueeze(-2)).clamp(0, self.symbols - 1)
+        return torch.where(values < 0, ABSENT, symbols)
+
+
+class PixelEmbedding(nn.Module):
+    """A pixel's symbols, looked up per channel, and its values as numbers, summed into one vector."""
+
+    def __init__(self, channels: int, symbols: int, width: int) -> None:
+        super().__init__()
+        self.tables = nn.ModuleList(nn.Embedding(symbols, width) for _ in range(channels))
+        self.number = nn.Linear(channels, width)
+
+    def forward(self, symbols: Tensor, number: Tensor) -> Tensor:
+        """(..., C) int64 and (..., C) in [-1, 1] -> (..., P)."""
+        out: Tensor = self.number(number) + sum(table(symbols[..., c]) for c, table in enumerate(self.tables))
+        return out
+
+
+class Head(nn.Module):
+    """Features -> one softmax over V per channel, each given the channels before it.
+
+    Beside plain logits it gives one kernel per forecast, over the difference to that forecast modulo V: "as left", "one
+    more than the plane through left and above" are then one weight each, wherever in the range the value lies. Ours.
+    """
+
+    def __init__(self, channels: int, symbols: int, width: int) -> None:
+        super().__init__()
+        self.channels, self.symbols = channels, symbols
+        self.kernels = SLICE_FORECASTS + IMAGE_FORECASTS
+        self.norm = nn.LayerNorm(width)
+        self.hidden = nn.Linear(width, channels * width)
+        self.earlier = nn.ModuleList(nn.Embedding(symbols, (channels - c - 1) * width) for c in range(channels - 1))
+        self.out = nn.ModuleList(nn.Linear(width, symbols * (1 + self.kernels)) for _ in range(channels))
+
+    def hiddens(self, features: Tensor) -> list[Tensor]:
+        """(..., D) -> one (..., D) pre-activation per channel, blind to the pixel's own symbols."""
+        return list(self.hidden(self.norm(features)).chunk(self.channels, -1))
+
+    def tell(self, hiddens: list[Tensor], channel: int, symbol: Tensor) -> None:
+        """Let the channels after `channel` know its symbol, (...): `hiddens` is updated."""
+        if channel < self.channels - 1:
+            for later, told in enumerate(self.earlier[channel](symbol).chunk(self.channels - channel - 1, -1)):
+                hiddens[channel + 1 + later] = hiddens[channel + 1 + later] + told
+
+    def logits(self, hidden: Tensor, channel: int, forecasts: Tensor) -> Tensor:
+        """hidden (..., D), forecasts (..., J) symbols of this channel -> (..., V)."""
+        plain, kernels = self.out[channel](F.gelu(hidden)).split([self.symbols, self.symbols * self.kernels], -1)
+        every = torch.arange(self.symbols, device=hidden.device)
+        difference = (every - forecasts[..., None]) % self.symbols  # (..., J, V)
+        moved = kernels.unflatten(-1, (self.kernels, self.symbols)).gather(-1, difference)
+        out: Tensor = plain + (moved * (forecasts >= 0)[..., None]).sum(-2)
+        return out
+
+
+def image_forecasts(value: Tensor, k: Tensor, subscale: int) -> Tensor:
+    """Mean known value left and right, above and below, and of all four in the picture: (B, N, 3, C), else ABSENT."""
+    window = around(value, k, subscale, 1)
+    beside = {
+        (dy, dx): window[:, 1 + dy :: subscale, 1 + dx :: subscale][:, : value.shape[1] // subscale, : value.shape[2] // subscale]
+        for dy, dx in ((0, -1), (0, 1), (-1, 0), (1, 0))
+    }
+    left, right, above, below = (near.flatten(1, 2) for near in beside.values())
+    groups = ([left, right], [above, below], [left, right, above, below])
+    return torch.stack([known_mean(torch.stack(group)) for group in groups], -2)
+
+
+def known_mean(values: Tensor) -> Tensor:
+    """Rounded mean over the first axis of what is not ABSENT; ABSENT where nothing is."""
+    known = values >= 0
+    count = known.sum(0)
+    total = torch.where(known, values, 0).sum(0)
+    return torch.where(count > 0, (2 * total + count) // (2 * count.clamp(min=1)), ABSENT)

@@ -1,0 +1,114 @@
+"""The slice embedder: all that is already known, seen from the target slice (arXiv:1812.01608, figure 7)."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.config import Control, Geometry, Stage, Widths
+
+ABSENT = -1
+"""Marks a sub-pixel of which nothing is known."""
+
+
+class Known(NamedTuple):
+    """A picture with everything hidden that a stage may not see before slice k.
+
+    coarse, fine: (B, H, W, C) int64, ABSENT where hidden. value: what is known in the units that the stage predicts in:
+    coarse values for base and size, full values for depth.
+    """
+
+    coarse: Tensor
+    fine: Tensor
+    value: Tensor
+
+
+def visible(coarse: Tensor, fine: Tensor, k: Tensor, *, stage: Stage, geometry: Geometry) -> Known:
+    """Hide what comes at or after slice `k`, (B,), in `stage`. The one place where order between slices is kept."""
+    side = torch.arange(geometry.size, device=k.device) % geometry.subscale
+    order = side[:, None] * geometry.subscale + side  # (H, W): which slice a pixel belongs to
+    earlier = (order < k[:, None, None])[..., None]
+    if stage is not Stage.DEPTH:
+        coarse = torch.where(earlier, coarse, ABSENT)
+        return Known(coarse, torch.full_like(fine, ABSENT), coarse)
+    full = (coarse << geometry.fine_bits) | fine
+    return Known(coarse, torch.where(earlier, fine, ABSENT), torch.where(earlier, full, ABSENT))
+
+
+def around(image: Tensor, k: Tensor, subscale: int, margin: int) -> Tensor:
+    """Shift each picture of (B, H, W, F) so that target slice k lies at `margin` modulo S, `margin` pixels added before.
+
+    Returns (B, H + 2 * margin - S + 1, ..., F): every window of 2 * margin + 1 with stride S is centred on a target pixel.
+    """
+    size = image.shape[1]
+    span = torch.arange(size - subscale + 2 * margin + 1, device=k.device)
+    rows, columns = (k // subscale)[:, None] + span, (k % subscale)[:, None] + span
+    padded = F.pad(image, (0, 0, margin, margin, margin, margin), value=ABSENT)
+    batch = torch.arange(len(k), device=k.device)
+    return padded[batch[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+class ResidualConvolution(nn.Module):
+    """Pre-activation residual block over the slice, (B, D, h, w); sees one pixel further on each side."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.spread = nn.Conv2d(width, width, 3, padding=1)
+        self.mix = nn.Conv2d(width, width, 1)
+
+    def forward(self, x: Tensor) -> Tensor:
+        """(B, D, h, w) -> (B, D, h, w)."""
+        out: Tensor = x + self.mix(F.gelu(self.spread(F.gelu(x))))
+        return out
+
+
+class Embedder(nn.Module):
+    """Known picture, slice index and controls -> one (B, N, D) tensor of the target slice's shape.
+
+    The first layer is a convolution of 2S + 1 with stride S centred on the target pixel: the same weight always sees the
+    same offset, a superset of concatenating earlier slices. Absent sub-pixels are zero with a flag of their own.
+    """
+
+    def __init__(self, geometry: Geometry, controls: tuple[Control, ...], widths: Widths) -> None:
+        super().__init__()
+        self.geometry = geometry
+        planes = 3 * geometry.channels + 2  # known value, coarse, fine; two flags
+        self.first = nn.Conv2d(planes, widths.width, 2 * geometry.subscale + 1, stride=geometry.subscale)
+        self.meta_position = nn.Embedding(geometry.slices, widths.width)
+        self.controls = nn.ModuleList(nn.Embedding(len(c.values) + 1, widths.width) for c in controls)
+        self.blocks = nn.Sequential(*(ResidualConvolution(widths.width) for _ in range(widths.embedder_blocks)))
+        self.last = nn.LayerNorm(widths.width)
+
+    def forward(self, known: Known, k: Tensor, controls: Tensor) -> Tensor:
+        """k (B,), controls (B, n_controls) int64 -> (B, N, D)."""
+        planes = around(self._planes(known), k, self.geometry.subscale, self.geometry.subscale)
+        asked = self.meta_position(k) + sum(e(controls[:, i]) for i, e in enumerate(self.controls))
+        x = self.first(rearrange(planes, "b h w f -> b f h w")) + asked[:, :, None, None]
+        out: Tensor = self.last(rearrange(self.blocks(x), "b d h w -> b (h w) d") + asked[:, None])
+        return out
+
+    def _planes(self, known: Known) -> Tensor:
+        """(B, H, W, 3C + 2): numbers in [-1, 1] where known, 0 where not; flags 1 where known, -1 where not."""
+        g, dtype = self.geometry, self.meta_position.weight.dtype
+        has_coarse, has_fine = known.coarse >= 0, known.fine >= 0
+        middle = torch.where(has_fine, known.fine, 1 << (g.fine_bits - 1))
+        best = (known.coarse << g.fine_bits) + middle
+        numbers = [
+            torch.where(has, scaled(values, bits, dtype), 0)
+            for has, values, bits in (
+                (has_coarse, best, g.bits),
+                (has_coarse, known.coarse, g.coarse_bits),
+                (has_fine, known.fine, g.fine_bits),
+            )
+        ]
+        flags = [has[..., :1].to(dtype) * 2 - 1 for has in (has_coarse, has_fine)]
+        return torch.cat([*numbers, *flags], -1)
+
+
+def scaled(values: Tensor, bits: int, dtype: torch.dtype) -> Tensor:
+    """Integers of `bits` bits -> numbers in [-1, 1]."""
+    return values.to(dtype) * (2 / ((1 << bits) - 1)) - 1

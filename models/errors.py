@@ -1,0 +1,23 @@
+"""What can go wrong in models/.
+
+ModelError
+├── ConfigError       a configuration that describes no network
+├── ControlError      a control, or a value of one, that the model does not have
+└── CheckpointError   a checkpoint that is not what its card says
+"""
+
+
+class ModelError(Exception):
+    """Root of all errors that models/ raises on purpose."""
+
+
+class ConfigError(ModelError):
+    """A configuration that describes no network; the message says which field and what was expected."""
+
+
+class ControlError(ModelError):
+    """An unknown control or value; the message lists what there is."""
+
+
+class CheckpointError(ModelError):
+    """A missing, damaged or foreign checkpoint; the message names the file and the difference."""

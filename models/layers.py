@@ -1,0 +1,91 @@
+"""The parts of a masked decoder, written once for whole slices (training) and for packed tokens (sampling).
+
+A block never looks at the past itself: it asks a `Past`, which answers for a whole slice at once (`WholeSlice`, here) or
+from a position-indexed cache (`models.sampling.passes`). Same weights, same arithmetic, two ways to reach a neighbour.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import torch
+from einops import rearrange
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+
+def causal_offsets(reach: int) -> list[tuple[int, int]]:
+    """(row, column) offsets of the T pixels before the current one in raster order, within `reach`."""
+    square = [(dy, dx) for dy in range(-reach, 1) for dx in range(-reach, reach + 1)]
+    return square[: square.index((0, 0))]
+
+
+class Past(Protocol):
+    """How a block reaches what came before, for tokens of any leading shape `...`."""
+
+    def neighbours(self, layer: int, x: Tensor) -> Tensor:
+        """Remember `x`, (..., D), and return its T causal neighbours in the slice, (..., T * D); zero outside."""
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
+        """Remember k and v, (..., heads, d), and attend from q to all positions up to and including its own."""
+
+
+class WholeSlice:
+    """The past of every position of (B, N, ...) slices at once: shifts for neighbours, a causal mask for attention."""
+
+    def __init__(self, slice_size: int, reach: int) -> None:
+        self.slice_size, self.reach = slice_size, reach
+
+    def neighbours(self, layer: int, x: Tensor) -> Tensor:  # noqa: ARG002 - nothing to remember: all is here
+        """(B, N, D) -> (B, N, T * D)."""
+        side, reach = self.slice_size, self.reach
+        grid = F.pad(rearrange(x, "b (h w) d -> b h w d", h=side), (0, 0, reach, reach, reach, 0))
+        shifted = [
+            grid[:, reach + dy : reach + dy + side, reach + dx : reach + dx + side]
+            for dy, dx in causal_offsets(reach)
+        ]
+        return rearrange(torch.cat(shifted, -1), "b h w d -> b (h w) d")
+
+    def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:  # noqa: ARG002 - as above
+        """(B, N, heads, d) each -> (B, N, heads * d)."""
+        q, k, v = (rearrange(t, "b n a d -> b a n d") for t in (q, k, v))
+        return rearrange(F.scaled_dot_product_attention(q, k, v, is_causal=True), "b a n d -> b n (a d)")
+
+
+class Block(nn.Module):
+    """Masked gated convolution, masked self-attention, feed-forward; each a pre-normalised residual branch.
+
+    The gated convolution is Gated PixelCNN's (arXiv:1606.05328) at `conv_width` channels; the slice embedder's output
+    enters inside the gate, as that paper's conditional vector does.
+    """
+
+    def __init__(self, *, width: int, heads: int, conv_width: int, reach: int, expansion: int) -> None:
+        super().__init__()
+        taps = len(causal_offsets(reach))
+        self.heads = heads
+        self.near_norm, self.far_norm, self.feed_norm = (nn.LayerNorm(width) for _ in range(3))
+        self.narrow = nn.Linear(width, conv_width)
+        self.gates = nn.Linear((taps + 1) * conv_width, 2 * width)
+        self.near_out = nn.Linear(width, width)
+        self.qkv = nn.Linear(width, 3 * width)
+        self.far_out = nn.Linear(width, width)
+        self.feed = nn.Sequential(
+            nn.Linear(width, expansion * width), nn.GELU(), nn.Linear(expansion * width, width)
+        )
+
+    def forward(self, x: Tensor, condition: Tensor, past: Past, layer: int) -> Tensor:
+        """x (..., D), condition (..., 2D) -> (..., D)."""
+        x = x + self._near(self.near_norm(x), condition, past, layer)
+        x = x + self._far(self.far_norm(x), past, layer)
+        return x + self.feed(self.feed_norm(x))
+
+    def _near(self, x: Tensor, condition: Tensor, past: Past, layer: int) -> Tensor:
+        x = self.narrow(x)
+        value, gate = (self.gates(torch.cat([past.neighbours(layer, x), x], -1)) + condition).chunk(2, -1)
+        out: Tensor = self.near_out(torch.tanh(value) * torch.sigmoid(gate))
+        return out
+
+    def _far(self, x: Tensor, past: Past, layer: int) -> Tensor:
+        q, k, v = rearrange(self.qkv(x), "... (three a d) -> three ... a d", three=3, a=self.heads)
+        out: Tensor = self.far_out(past.attend(layer, q, k, v))
+        return out

@@ -1,0 +1,140 @@
+"""Image <-> slices and coarse <-> fine bits, losslessly, and a picture's state between slices. Torch-free.
+
+Source: arXiv:1812.01608, section 3 (subscale ordering, multidimensional upscaling).
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+from typing import Self
+
+import numpy as np
+from einops import rearrange
+from numpy.typing import NDArray
+
+from models.config import Geometry, Stage, Step
+from models.errors import ConfigError
+
+Bytes = NDArray[np.uint8]
+
+
+def to_slices(image: Bytes, subscale: int) -> Bytes:
+    """(..., H, W, C) -> (..., K, h, w, C); slice k = i * S + j is image[i::S, j::S]."""
+    return rearrange(image, "... (h s) (w t) c -> ... (s t) h w c", s=subscale, t=subscale)
+
+
+def from_slices(slices: Bytes, subscale: int) -> Bytes:
+    """The inverse of `to_slices`: (..., K, h, w, C) -> (..., H, W, C)."""
+    return rearrange(slices, "... (s t) h w c -> ... (h s) (w t) c", s=subscale, t=subscale)
+
+
+def split_depth(image: Bytes, fine_bits: int) -> tuple[Bytes, Bytes]:
+    """The most significant bits and the rest, both as small integers of the same shape."""
+    return image >> fine_bits, image & ((1 << fine_bits) - 1)
+
+
+def join_depth(coarse: Bytes, fine: Bytes, fine_bits: int) -> Bytes:
+    """The inverse of `split_depth`."""
+    return (coarse << fine_bits) | fine
+
+
+@dataclass(frozen=True, kw_only=True)
+class Progress:
+    """The slices of one picture drawn so far: the first `len(slices)` steps of its geometry.
+
+    Each slice is (h, w, C) uint8: coarse values from base and size, fine values from depth.
+    """
+
+    geometry: Geometry
+    slices: tuple[Bytes, ...] = ()
+
+    @classmethod
+    def of(cls, image: Bytes, geometry: Geometry, steps: int | None = None) -> Self:
+        """The progress after `steps` slices (default: all) of drawing exactly `image`, (H, W, C) uint8."""
+        coarse, fine = (to_slices(part, geometry.subscale) for part in split_depth(image, geometry.fine_bits))
+        return cls(geometry=geometry, slices=(*coarse, *fine)[:steps])
+
+    @property
+    def done(self) -> int:
+        """How many slices are drawn."""
+        return len(self.slices)
+
+    @property
+    def next(self) -> Step | None:
+        """The slice to draw now; None when the picture is complete."""
+        steps = self.geometry.steps
+        return steps[self.done] if self.done < len(steps) else None
+
+    def with_slice(self, values: Bytes) -> Progress:
+        """One slice further. Raises ConfigError if `values` is not the (h, w, C) slice that comes next."""
+        g, step = self.geometry, self.next
+        shape = (g.slice_size, g.slice_size, g.channels)
+        if step is None or values.shape != shape or values.dtype != np.uint8:
+            msg = f"expected {'no more slices' if step is None else f'uint8 {shape}'}, got {values.dtype} {values.shape}"
+            raise ConfigError(msg)
+        if values.size and int(values.max()) >> g.target_bits(step.stage):
+            msg = f"a {step.stage} slice holds {g.target_bits(step.stage)} bits per sub-pixel, got {int(values.max())}"
+            raise ConfigError(msg)
+        return replace(self, slices=(*self.slices, values))
+
+    def known(self) -> tuple[Bytes, Bytes, NDArray[np.bool_], NDArray[np.bool_]]:
+        """What is known in picture coordinates: coarse and fine, (H, W, C), and where, (H, W) each."""
+        g = self.geometry
+        parts = []
+        for drawn in (self.slices[: g.slices], self.slices[g.slices :]):
+            values = np.zeros((g.slices, g.slice_size, g.slice_size, g.channels), np.uint8)
+            values[: len(drawn)] = drawn or 0
+            where = np.zeros(values.shape[:-1] + (1,), np.uint8)
+            where[: len(drawn)] = 1
+            parts.append((from_slices(values, g.subscale), from_slices(where, g.subscale)[..., 0].astype(bool)))
+        (coarse, coarse_known), (fine, fine_known) = parts
+        return coarse, fine, coarse_known, fine_known
+
+    def picture(self) -> Bytes:
+        """(H, W, C) uint8, full range: known pixels exact, missing low bits as the middle of their interval,
+        unknown pixels copied from the nearest known slice. Raises ConfigError before the first slice.
+        """
+        if not self.slices:
+            msg = "a picture needs at least one slice"
+            raise ConfigError(msg)
+        g = self.geometry
+        coarse, fine, coarse_known, fine_known = self.known()
+        middle = np.uint8(1 << (g.fine_bits - 1))
+        value = join_depth(coarse, np.where(fine_known[..., None], fine, middle), g.fine_bits)
+        if self.done < g.slices:
+            value = value[nearest_known(coarse_known, g.subscale)]
+        return to_full_range(value, g.bits)
+
+
+def nearest_known(known: NDArray[np.bool_], subscale: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
+    """For each pixel of an (H, W) mask of whole slices, the row and column of its nearest known pixel."""
+    size = known.shape[0]
+    offsets = [(i, j) for i in range(subscale) for j in range(subscale) if known[i, j]]
+    rows, columns = np.empty_like(known, np.intp), np.empty_like(known, np.intp)
+    axis = np.arange(size)
+    for i in range(subscale):
+        for j in range(subscale):
+            di, dj = min(offset_candidates(offsets, (i, j), subscale), key=lambda d: d[0] ** 2 + d[1] ** 2)
+            r, c = inside(axis[i::subscale] + di, subscale, size), inside(axis[j::subscale] + dj, subscale, size)
+            rows[i::subscale, j::subscale] = r[:, None]
+            columns[i::subscale, j::subscale] = c[None, :]
+    return rows, columns
+
+
+def offset_candidates(offsets: list[tuple[int, int]], target: tuple[int, int], subscale: int) -> list[tuple[int, int]]:
+    """Distances from slice offset `target` to every pixel of the slices `offsets` in the cells around it."""
+    i, j = target
+    cells = (-subscale, 0, subscale)
+    return [(a + u - i, b + v - j) for a, b in offsets for u in cells for v in cells]
+
+
+def inside(index: NDArray[np.intp], subscale: int, size: int) -> NDArray[np.intp]:
+    """Indices that left the picture, brought back by whole cells, so that they stay in their slice."""
+    index = np.where(index < 0, index + subscale, index)
+    return np.where(index >= size, index - subscale, index)
+
+
+def to_full_range(value: Bytes, bits: int) -> Bytes:
+    """Values of `bits` bits stretched to 0..255; the identity for 8 bits."""
+    top = (1 << bits) - 1
+    return value if bits == 8 else ((value.astype(np.uint16) * 255 + top // 2) // top).astype(np.uint8)  # noqa: PLR2004
