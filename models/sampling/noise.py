@@ -1,0 +1,54 @@
+"""Counter-based Gumbel noise: a function of the picture's seed and an address, of nothing else.
+
+Philox-4x32 with ten rounds (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"), keyed by the seed and
+addressed by (stage, slice, position, channel, value). Sampling is then a deterministic function of weights and seed,
+whichever sampler computes it and whoever shares its batch.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor
+
+from models.config import Stage, Step
+
+NOISE_VERSION = 1
+"""Part of the numerics id: another scheme draws other pictures from the same seed."""
+
+_STAGES = {Stage.BASE: 0, Stage.SIZE: 1, Stage.DEPTH: 2}
+_MASK = 0xFFFFFFFF
+_MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
+_WEYL = (0x9E3779B9, 0xBB67AE85)
+
+
+def philox(counter: tuple[Tensor, ...], key: tuple[int, int]) -> tuple[Tensor, ...]:
+    """Four words of counter (int64 tensors holding 32-bit values) and two of key -> four random words."""
+    c0, c1, c2, c3 = counter
+    k0, k1 = key
+    for _ in range(10):
+        # 64-bit products wrap around, but both their 32-bit halves come out right.
+        p0, p1 = c0 * _MULTIPLIERS[0], c2 * _MULTIPLIERS[1]
+        c0, c1, c2, c3 = (p1 >> 32 & _MASK) ^ c1 ^ k0, p1 & _MASK, (p0 >> 32 & _MASK) ^ c3 ^ k1, p0 & _MASK
+        k0, k1 = k0 + _WEYL[0] & _MASK, k1 + _WEYL[1] & _MASK
+    return c0, c1, c2, c3
+
+
+def gumbel(seed: int, step: Step, *, positions: int, channels: int, symbols: int) -> Tensor:
+    """Standard Gumbel noise of one slice of one picture: (N, C, V) float64.
+
+    Each block of four values is one Philox call; a uniform is (word + 1/2) / 2^32, never 0 or 1.
+    """
+    blocks = -(-symbols // 4)
+    place = torch.arange(positions)[:, None, None].expand(positions, channels, blocks)
+    value = (torch.arange(channels)[:, None] * (1 << 16) + torch.arange(blocks)).expand_as(place)
+    fixed = torch.full_like(place, step.slice), torch.full_like(place, _STAGES[step.stage])
+    words = torch.stack(philox((value, place, *fixed), (seed & _MASK, seed >> 32 & _MASK)), -1)
+    uniform = (words.flatten(-2)[..., :symbols].double() + 0.5) / 2**32
+    return -torch.log(-torch.log(uniform))
+
+
+def gumbel_max(logits: Tensor, noise: Tensor, temperature: Tensor) -> Tensor:
+    """A draw from softmax(logits / temperature), (..., V) -> (...); ties fall to the lowest value."""
+    score = logits / temperature[..., None] + noise
+    every = torch.arange(score.shape[-1], device=score.device)
+    return torch.where(score == score.amax(-1, keepdim=True), every, score.shape[-1]).amin(-1)

@@ -1,0 +1,46 @@
+"""Tiny models with random weights: large enough to have every part, small enough for an oracle."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import torch
+from torch import nn
+
+from models.cards import ModelCard
+from models.checkpoint import save_model
+from models.config import Control, Geometry, ModelConfig, Stage, Widths
+from models.network import build
+
+CONTROLS = (
+    Control(name="label", values=("A", "B", "icon")),
+    Control(name="hue", values=("red", "blue")),
+    Control(name="tile", values=("circle", "square")),
+)
+
+
+def toy_config(geometry: Geometry) -> ModelConfig:
+    """Every part of a network, as narrow as it goes."""
+    widths = Widths(width=16, blocks=2, heads=2, conv_width=8, embedder_blocks=1)
+    return ModelConfig(geometry=geometry, controls=CONTROLS, widths=dict.fromkeys(Stage, widths))
+
+
+def toy_networks(geometry: Geometry, seed: int = 0, scale: float = 0.3) -> nn.ModuleDict:
+    """Networks whose every weight is drawn at random: nothing is zero, so nothing passes a test vacuously."""
+    networks = build(toy_config(geometry))
+    generator = torch.Generator().manual_seed(seed)
+    for parameter in networks.parameters():
+        parameter.data.normal_(0, scale, generator=generator)
+    return networks.eval().requires_grad_(requires_grad=False)
+
+
+def toy_card(geometry: Geometry, name: str = "toy") -> ModelCard:
+    """A card without provenance."""
+    return ModelCard(name=name, config=toy_config(geometry), sha256="", parameters=0)
+
+
+def save_toy_model(folder: Path, name: str = "toy", size: int = 8) -> Path:
+    """Write a toy model of `size` x `size` pictures in 4 x 4 slices to `folder / name`; returns that folder."""
+    geometry = Geometry(size=size, slice_size=4)
+    save_model(toy_networks(geometry), toy_card(geometry, name), folder / name)
+    return folder / name
