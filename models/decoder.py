@@ -40,14 +40,20 @@ class Decoder(nn.Module):
         g, d = geometry, widths.width
         self.symbols = 1 << g.target_bits(stage)  # V
         self.value_bits = g.bits if stage is Stage.DEPTH else g.coarse_bits
-        self.slice_size, self.reach = g.slice_size, widths.reach
+        self.slice_size, self.widths = g.slice_size, widths
         taps = len(causal_offsets(widths.reach))
         self.pixel = PixelEmbedding(g.channels, self.symbols, widths.conv_width)
         self.first = nn.Linear(taps * widths.conv_width, d)
         self.row, self.column = nn.Embedding(g.slice_size, d), nn.Embedding(g.slice_size, d)
         self.condition = nn.Linear(d, widths.blocks * 2 * d)
         self.blocks = nn.ModuleList(
-            Block(width=d, heads=widths.heads, conv_width=widths.conv_width, reach=widths.reach, expansion=widths.expansion)
+            Block(
+                width=d,
+                heads=widths.heads,
+                conv_width=widths.conv_width,
+                reach=widths.reach,
+                expansion=widths.expansion,
+            )
             for _ in range(widths.blocks)
         )
         self.head = Head(g.channels, self.symbols, d)
@@ -65,8 +71,8 @@ class Decoder(nn.Module):
         )
 
     def features(self, near: Tensor, start: Tensor, gates: Tensor, past: Past) -> Tensor:
-        """near (..., T * P): embedded pixels before each token -> (..., D)."""
-        x = self.first(near) + start
+        """Near (..., T * P): embedded pixels before each token -> (..., D)."""
+        x: Tensor = self.first(near) + start
         for layer, (block, gate) in enumerate(zip(self.blocks, gates.chunk(len(self.blocks), -1), strict=True)):
             x = block(x, gate, past, layer)
         return x
@@ -126,7 +132,7 @@ class Head(nn.Module):
                 hiddens[channel + 1 + later] = hiddens[channel + 1 + later] + told
 
     def logits(self, hidden: Tensor, channel: int, forecasts: Tensor) -> Tensor:
-        """hidden (..., D), forecasts (..., J) symbols of this channel -> (..., V)."""
+        """Hidden (..., D), forecasts (..., J) symbols of this channel -> (..., V)."""
         plain, kernels = self.out[channel](F.gelu(hidden)).split([self.symbols, self.symbols * self.kernels], -1)
         every = torch.arange(self.symbols, device=hidden.device)
         difference = (every - forecasts[..., None]) % self.symbols  # (..., J, V)
@@ -139,7 +145,9 @@ def image_forecasts(value: Tensor, k: Tensor, subscale: int) -> Tensor:
     """Mean known value left and right, above and below, and of all four in the picture: (B, N, 3, C), else ABSENT."""
     window = around(value, k, subscale, 1)
     beside = {
-        (dy, dx): window[:, 1 + dy :: subscale, 1 + dx :: subscale][:, : value.shape[1] // subscale, : value.shape[2] // subscale]
+        (dy, dx): window[:, 1 + dy :: subscale, 1 + dx :: subscale][
+            :, : value.shape[1] // subscale, : value.shape[2] // subscale
+        ]
         for dy, dx in ((0, -1), (0, 1), (-1, 0), (1, 0))
     }
     left, right, above, below = (near.flatten(1, 2) for near in beside.values())

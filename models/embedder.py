@@ -84,7 +84,7 @@ class Embedder(nn.Module):
         self.last = nn.LayerNorm(widths.width)
 
     def forward(self, known: Known, k: Tensor, controls: Tensor) -> Tensor:
-        """k (B,), controls (B, n_controls) int64 -> (B, N, D)."""
+        """K (B,), controls (B, n_controls) int64 -> (B, N, D)."""
         planes = around(self._planes(known), k, self.geometry.subscale, self.geometry.subscale)
         asked = self.meta_position(k) + sum(e(controls[:, i]) for i, e in enumerate(self.controls))
         x = self.first(rearrange(planes, "b h w f -> b f h w")) + asked[:, :, None, None]

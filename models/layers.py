@@ -41,8 +41,7 @@ class WholeSlice:
         side, reach = self.slice_size, self.reach
         grid = F.pad(rearrange(x, "b (h w) d -> b h w d", h=side), (0, 0, reach, reach, reach, 0))
         shifted = [
-            grid[:, reach + dy : reach + dy + side, reach + dx : reach + dx + side]
-            for dy, dx in causal_offsets(reach)
+            grid[:, reach + dy : reach + dy + side, reach + dx : reach + dx + side] for dy, dx in causal_offsets(reach)
         ]
         return rearrange(torch.cat(shifted, -1), "b h w d -> b (h w) d")
 
@@ -69,15 +68,14 @@ class Block(nn.Module):
         self.near_out = nn.Linear(width, width)
         self.qkv = nn.Linear(width, 3 * width)
         self.far_out = nn.Linear(width, width)
-        self.feed = nn.Sequential(
-            nn.Linear(width, expansion * width), nn.GELU(), nn.Linear(expansion * width, width)
-        )
+        self.feed = nn.Sequential(nn.Linear(width, expansion * width), nn.GELU(), nn.Linear(expansion * width, width))
 
     def forward(self, x: Tensor, condition: Tensor, past: Past, layer: int) -> Tensor:
-        """x (..., D), condition (..., 2D) -> (..., D)."""
+        """X (..., D), condition (..., 2D) -> (..., D)."""
         x = x + self._near(self.near_norm(x), condition, past, layer)
         x = x + self._far(self.far_norm(x), past, layer)
-        return x + self.feed(self.feed_norm(x))
+        out: Tensor = x + self.feed(self.feed_norm(x))
+        return out
 
     def _near(self, x: Tensor, condition: Tensor, past: Past, layer: int) -> Tensor:
         x = self.narrow(x)

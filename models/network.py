@@ -43,7 +43,7 @@ class Network(nn.Module):
     def logits(self, conditioning: Conditioning, symbols: Tensor) -> Tensor:
         """Teacher-forced: symbols (B, N, C) -> (B, N, C, V), each from the symbols before it alone."""
         decoder = self.decoder
-        past = WholeSlice(decoder.slice_size, decoder.reach)
+        past = WholeSlice(decoder.slice_size, decoder.widths.reach)
         values = conditioning.offset + symbols
         near = past.neighbours(-1, decoder.pixels(values))
         hiddens = decoder.head.hiddens(decoder.features(near, conditioning.start, conditioning.gates, past))

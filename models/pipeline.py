@@ -40,14 +40,16 @@ class Pipeline:
     A picture's pixels depend on its state, the weights and `numerics` alone, never on the other rows of a call.
     """
 
-    def __init__(self, networks: nn.ModuleDict, card: ModelCard, *, capacity: int = 16, sampler: str = "parallel") -> None:
+    def __init__(
+        self, networks: nn.ModuleDict, card: ModelCard, *, capacity: int = 8, sampler: str = "parallel"
+    ) -> None:
         self.networks, self.card, self.capacity, self.sampler = networks, card, capacity, sampler
         self.tokens_per_pass = capacity * GROUP
         parameter = next(networks.parameters())
         self.device, self.dtype = parameter.device, parameter.dtype
 
     @classmethod
-    def load(cls, folder: Path, *, device: str = "cpu", capacity: int = 16, sampler: str = "parallel") -> Pipeline:
+    def load(cls, folder: Path, *, device: str = "cpu", capacity: int = 8, sampler: str = "parallel") -> Pipeline:
         """The model in `folder`. Raises CheckpointError if it is not what its card says."""
         networks, card = load_model(folder)
         return cls(networks.to(device), card, capacity=capacity, sampler=sampler)
@@ -55,9 +57,22 @@ class Pipeline:
     @property
     def numerics(self) -> str:
         """Names all that may change the last bits: equal id, weights and state give equal pixels."""
-        capability = torch.backends.cpu.get_cpu_capability() if self.device.type == "cpu" else torch.cuda.get_device_name()
-        parts = (self.device.type, capability, str(self.dtype).removeprefix("torch."), f"torch-{torch.__version__}", "eager")
-        counts = (f"threads-{torch.get_num_threads()}", f"M-{self.tokens_per_pass}", self.sampler, f"noise-{NOISE_VERSION}")
+        capability = (
+            torch.backends.cpu.get_cpu_capability() if self.device.type == "cpu" else torch.cuda.get_device_name()
+        )
+        parts = (
+            self.device.type,
+            capability,
+            str(self.dtype).removeprefix("torch."),
+            f"torch-{torch.__version__}",
+            "eager",
+        )
+        counts = (
+            f"threads-{torch.get_num_threads()}",
+            f"M-{self.tokens_per_pass}",
+            self.sampler,
+            f"noise-{NOISE_VERSION}",
+        )
         return "/".join((*parts, *counts))
 
     @torch.inference_mode()
@@ -91,9 +106,9 @@ class Pipeline:
     def _condition(self, state: ImageState) -> Conditioning:
         """Row by row: a convolution may choose another algorithm, with other rounding, for another batch size."""
         coarse, fine, *_ = state.progress.known()
-        pictures = (torch.from_numpy(part.astype(np.int64))[None].to(self.device) for part in (coarse, fine))
+        pictures = [torch.from_numpy(part.astype(np.int64))[None].to(self.device) for part in (coarse, fine)]
         k, controls = torch.tensor([next_step(state).slice]), torch.tensor([state.controls], dtype=torch.long)
-        return self._network(state).condition(*pictures, k.to(self.device), controls.to(self.device))
+        return self._network(state).condition(pictures[0], pictures[1], k.to(self.device), controls.to(self.device))
 
     def _noise(self, state: ImageState) -> Tensor:
         geometry, step = self.card.config.geometry, next_step(state)

@@ -12,7 +12,7 @@ import numpy as np
 from einops import rearrange
 from numpy.typing import NDArray
 
-from models.config import Geometry, Stage, Step
+from models.config import Geometry, Step
 from models.errors import ConfigError
 
 Bytes = NDArray[np.uint8]
@@ -30,12 +30,12 @@ def from_slices(slices: Bytes, subscale: int) -> Bytes:
 
 def split_depth(image: Bytes, fine_bits: int) -> tuple[Bytes, Bytes]:
     """The most significant bits and the rest, both as small integers of the same shape."""
-    return image >> fine_bits, image & ((1 << fine_bits) - 1)
+    return image >> np.uint8(fine_bits), image & np.uint8((1 << fine_bits) - 1)
 
 
 def join_depth(coarse: Bytes, fine: Bytes, fine_bits: int) -> Bytes:
     """The inverse of `split_depth`."""
-    return (coarse << fine_bits) | fine
+    return (coarse << np.uint8(fine_bits)) | fine
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,7 +70,9 @@ class Progress:
         g, step = self.geometry, self.next
         shape = (g.slice_size, g.slice_size, g.channels)
         if step is None or values.shape != shape or values.dtype != np.uint8:
-            msg = f"expected {'no more slices' if step is None else f'uint8 {shape}'}, got {values.dtype} {values.shape}"
+            msg = (
+                f"expected {'no more slices' if step is None else f'uint8 {shape}'}, got {values.dtype} {values.shape}"
+            )
             raise ConfigError(msg)
         if values.size and int(values.max()) >> g.target_bits(step.stage):
             msg = f"a {step.stage} slice holds {g.target_bits(step.stage)} bits per sub-pixel, got {int(values.max())}"
@@ -84,7 +86,7 @@ class Progress:
         for drawn in (self.slices[: g.slices], self.slices[g.slices :]):
             values = np.zeros((g.slices, g.slice_size, g.slice_size, g.channels), np.uint8)
             values[: len(drawn)] = drawn or 0
-            where = np.zeros(values.shape[:-1] + (1,), np.uint8)
+            where = np.zeros((*values.shape[:-1], 1), np.uint8)
             where[: len(drawn)] = 1
             parts.append((from_slices(values, g.subscale), from_slices(where, g.subscale)[..., 0].astype(bool)))
         (coarse, coarse_known), (fine, fine_known) = parts

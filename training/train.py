@@ -70,7 +70,7 @@ class Trainer:
         self.optimizer.step()
         self.step += 1
         self._follow()
-        return loss.item() * stage_share(self.network.stage, geometry)
+        return float(loss) * stage_share(self.network.stage, geometry)
 
     def _follow(self) -> None:
         halflife = min(self.recipe.ema_halflife_steps, 1 + self.step / 4)  # a young average forgets its start
@@ -113,7 +113,7 @@ def drop_controls(rng: np.random.Generator, batch: Batch, chance: float) -> Tens
 
 
 def examples(data: Symbols, network: Network, recipe: Recipe, start: int) -> Iterator[tuple[Tensor, Tensor, Tensor]]:
-    """Endless (images, controls, k), composed one batch ahead in a thread; step `start + n` is always the same batch."""
+    """Endless (images, controls, k), composed one batch ahead in a thread; a step always gets the same batch."""
 
     def make(step: int) -> tuple[Tensor, Tensor, Tensor]:
         rng = np.random.default_rng([recipe.seed, step])

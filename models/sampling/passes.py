@@ -53,12 +53,12 @@ class CachedPast:
     """The past of packed tokens: answers from caches after writing the tokens' own share into them."""
 
     def __init__(self, decoder: Decoder, rows: int, like: Tensor) -> None:
-        block = decoder.blocks[0]
-        self.raster = Raster(decoder.slice_size, decoder.reach, like.device)
+        widths = decoder.widths
+        self.raster = Raster(decoder.slice_size, widths.reach, like.device)
         width, n = like.shape[-1], self.raster.positions + 1
-        layers, heads = len(decoder.blocks), block.heads
-        self.grids = like.new_zeros(layers, rows * self.raster.slots, block.narrow.out_features)
-        self.pixels = like.new_zeros(rows * self.raster.slots, block.narrow.out_features)
+        layers, heads = widths.blocks, widths.heads
+        self.grids = like.new_zeros(layers, rows * self.raster.slots, widths.conv_width)
+        self.pixels = like.new_zeros(rows * self.raster.slots, widths.conv_width)
         self.keys, self.values = (like.new_zeros(layers, rows, n, heads, width // heads) for _ in range(2))
         self.every = torch.arange(n, device=like.device)
 
@@ -88,8 +88,9 @@ class CachedPast:
         keys, values, at = self.keys[layer], self.values[layer], (self.tokens.rows, self.tokens.positions)
         keys[at], values[at] = k, v
         q = rearrange(q, "(g q) a d -> g a q d", q=GROUP)
-        past = (rearrange(t[self.groups], "g n a d -> g a n d") for t in (keys, values))
-        return rearrange(F.scaled_dot_product_attention(q, *past, attn_mask=self.mask), "g a q d -> (g q) (a d)")
+        keys, values = (rearrange(t[self.groups], "g n a d -> g a n d") for t in (keys, values))
+        out = F.scaled_dot_product_attention(q, keys, values, attn_mask=self.mask)
+        return rearrange(out, "g a q d -> (g q) (a d)")
 
 
 class SliceDraw:
@@ -141,5 +142,5 @@ class SliceDraw:
 
     def symbols(self) -> Tensor:
         """All symbols, (R, N, C)."""
-        grid = self.values.unflatten(0, (self.rows, -1))[:, self.past.raster.own[:-1]]
+        grid = self.values.view(self.rows, -1, self.channels)[:, self.past.raster.own[:-1]]
         return grid & (self.decoder.symbols - 1)

@@ -11,7 +11,7 @@ from models.sampling.noise import gumbel_max
 
 
 def sample(network: Network, conditioning: Conditioning, noise: Tensor, temperature: Tensor) -> Tensor:
-    """noise (R, N, C, V), temperature (R,) -> symbols (R, N, C)."""
+    """Noise (R, N, C, V), temperature (R,) -> symbols (R, N, C)."""
     symbols = torch.zeros(noise.shape[:-1], dtype=torch.long, device=noise.device)
     for n in range(symbols.shape[1]):
         for c in range(symbols.shape[2]):

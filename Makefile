@@ -1,0 +1,32 @@
+# Two commands: `make serve` runs all of it here, `make test` proves it. Both set themselves up.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+# CUDA users: make serve TORCH_INDEX=https://download.pytorch.org/whl/cu128
+TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
+export PORT ?= 8000
+
+.PHONY: serve test lint data clean
+
+serve: $(VENV)/.ready
+	$(BIN)/python -m service.local
+
+test: $(VENV)/.ready lint
+	$(BIN)/python -m pytest
+
+lint: $(VENV)/.ready
+	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
+	$(BIN)/mypy
+	$(BIN)/lint-imports
+
+data: $(VENV)/.ready
+	$(BIN)/python -m training.data
+
+$(VENV)/.ready: pyproject.toml requirements.lock
+	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	$(BIN)/pip install --quiet --extra-index-url $(TORCH_INDEX) -r requirements.lock
+	touch $@
+
+clean:
+	rm -rf $(VENV) .data .cache
