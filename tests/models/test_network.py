@@ -1,0 +1,110 @@
+"""Causality, normalisation and size of the three networks."""
+
+import itertools
+import math
+
+import pytest
+import torch
+from torch import Tensor
+
+from models.config import Control, Geometry, ModelConfig, Stage, Widths
+from models.network import Network, build
+from tests.toy import toy_networks
+
+GEOMETRY = Geometry(size=8, slice_size=4)
+CASES = [(step.stage, step.slice) for step in GEOMETRY.steps]
+
+
+def parts(image: Tensor, geometry: Geometry = GEOMETRY) -> tuple[Tensor, Tensor]:
+    return image >> geometry.fine_bits, image & ((1 << geometry.fine_bits) - 1)
+
+
+def network_of(stage: Stage) -> Network:
+    network = toy_networks(GEOMETRY)[stage].double()
+    assert isinstance(network, Network)
+    return network
+
+
+def logits(network: Network, images: Tensor, k: int) -> Tensor:
+    coarse, fine = parts(images)
+    index, controls = torch.full((len(images),), k), torch.tensor([[1, 2, 0]]).expand(len(images), -1)
+    symbols = network.target(coarse, fine, index)
+    out: Tensor = network.logits(network.condition(coarse, fine, index, controls), symbols)
+    return out
+
+
+def order(stage: Stage, y: int, x: int, channel: int, *, fine: bool) -> tuple[int, int, int, int]:
+    """When a sub-pixel's coarse or fine bits are drawn within a stage's view: (slice, position, channel) or always known."""
+    if stage is Stage.DEPTH and not fine:
+        return (-1, 0, 0, 0)
+    if stage is not Stage.DEPTH and fine:
+        return (99, 0, 0, 0)
+    return (0, (y % 2) * 2 + x % 2, (y // 2) * 4 + x // 2, channel)
+
+
+@pytest.mark.parametrize(("stage", "k"), CASES)
+def test_a_sub_pixel_sees_its_past_and_nothing_else(stage: Stage, k: int) -> None:
+    """Changing any one sub-pixel's coarse or fine bits changes logits after it, all of its past matters, none before it."""
+    network = network_of(stage)
+    image = torch.randint(0, 256, (1, 8, 8, 3), generator=torch.Generator().manual_seed(3))
+    places = list(itertools.product(range(8), range(8), range(3), (False, True)))
+    changed = image.repeat(len(places), 1, 1, 1)
+    for row, (y, x, channel, fine) in zip(changed, places, strict=True):
+        row[y, x, channel] ^= 1 if fine else 1 << GEOMETRY.fine_bits
+    moved = (logits(network, changed, k) != logits(network, image.repeat(len(places), 1, 1, 1), k)).any(-1)  # (_, N, C)
+    mattered = dict.fromkeys(("same slice", "earlier slice", "coarse under depth"), False)
+    for (y, x, channel, fine), seen in zip(places, moved, strict=True):
+        when = order(stage, y, x, channel, fine=fine)
+        later = [not seen[n, c] for n, c in itertools.product(range(16), range(3)) if when >= (0, k, n, c)]
+        assert all(later), (y, x, channel, fine)
+        if seen.any():
+            kind = "coarse under depth" if when[0] < 0 else "same slice" if when[1] == k else "earlier slice"
+            mattered[kind] = True
+    assert mattered["same slice"]
+    assert mattered["earlier slice"] == (k > 0)
+    assert mattered["coarse under depth"] == (stage is Stage.DEPTH)
+
+
+@pytest.mark.parametrize("stage", Stage)
+def test_controls_matter(stage: Stage) -> None:
+    """Another value of any control gives other logits."""
+    network = network_of(stage)
+    coarse, fine = parts(torch.randint(0, 256, (1, 8, 8, 3)))
+    k = torch.tensor([1 if stage is Stage.SIZE else 0])
+    symbols = network.target(coarse, fine, k)
+    asked = [torch.tensor([v]) for v in ([0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1])]
+    drawn = [network.logits(network.condition(coarse, fine, k, c[None, 0]), symbols) for c in asked]
+    assert all((drawn[0] != other).any() for other in drawn[1:])
+
+
+def test_a_toy_models_probabilities_sum_to_one() -> None:
+    """One channel, 2 x 2, 1 + 1 bits: the joint of all 256 pictures, by stages and slices, sums to one."""
+    geometry = Geometry(size=2, slice_size=1, channels=1, coarse_bits=1, fine_bits=1)
+    networks = toy_networks(geometry).double()
+    images = torch.tensor(list(itertools.product(range(4), repeat=4))).view(-1, 2, 2, 1)
+    coarse, fine = parts(images, geometry)
+    controls = torch.zeros(len(images), 3, dtype=torch.long)
+    nats = torch.zeros(len(images), dtype=torch.float64)
+    for step in geometry.steps:
+        k = torch.full((len(images),), step.slice)
+        nats += networks[step.stage](coarse, fine, k, controls).sum((1, 2))
+    assert math.isclose(float((-nats).exp().sum()), 1.0, rel_tol=1e-9)
+    assert float(nats.std()) > 0.01
+
+
+def test_parameters_do_not_grow_with_the_picture() -> None:
+    """64, 128 and 256 with one slice size differ in the embedder's first layer and the meta-position table alone."""
+
+    def shapes(size: int) -> dict[str, torch.Size]:
+        widths = Widths(width=8, blocks=1, heads=2, conv_width=4, embedder_blocks=1)
+        config = ModelConfig(
+            geometry=Geometry(size=size, slice_size=32),
+            controls=(Control(name="label", values=("A",)),),
+            widths=dict.fromkeys(Stage, widths),
+        )
+        return {name: t.shape for name, t in build(config).state_dict().items()}
+
+    small, middle, large = shapes(64), shapes(128), shapes(256)
+    differing = {name for name in small if not small[name] == middle[name] == large[name]}
+    assert differing
+    assert all(".embedder.first.weight" in name or ".embedder.meta_position" in name for name in differing)

@@ -1,0 +1,68 @@
+"""Slices, bits and the state of a picture between slices."""
+
+import numpy as np
+import pytest
+
+from models.config import Geometry, Stage
+from models.errors import ConfigError
+from models.subscale import Bytes, Progress, from_slices, split_depth, to_slices
+
+SIZES = [(32, 16), (64, 16), (128, 32), (256, 32)]
+
+
+def picture(size: int, seed: int = 0) -> Bytes:
+    return np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)
+
+
+@pytest.mark.parametrize(("size", "slice_size"), SIZES)
+def test_slices_and_bits_round_trip(size: int, slice_size: int) -> None:
+    """A picture cut into all its slices and put together again is the same picture."""
+    image, geometry = picture(size), Geometry(size=size, slice_size=slice_size)
+    assert (Progress.of(image, geometry).picture() == image).all()
+    assert (from_slices(to_slices(image, geometry.subscale), geometry.subscale) == image).all()
+
+
+def test_slice_k_is_the_strided_subsample() -> None:
+    """Slice k = i * S + j is image[i::S, j::S]."""
+    image = picture(8)
+    assert (to_slices(image, 2)[3] == image[1::2, 1::2]).all()
+    assert (to_slices(image, 4)[6] == image[1::4, 2::4]).all()
+
+
+@pytest.mark.parametrize("steps", range(1, 8))
+def test_partial_pictures_are_exact_where_known(steps: int) -> None:
+    """Known pixels keep their coarse bits, finished ones all their bits; the rest copies a known neighbour."""
+    image, geometry = picture(32), Geometry(size=32, slice_size=16)
+    progress = Progress.of(image, geometry, steps)
+    shown = progress.picture()
+    _, _, coarse_known, fine_known = progress.known()
+    assert (shown[coarse_known] >> 5 == image[coarse_known] >> 5).all()
+    assert (shown[fine_known] == image[fine_known]).all()
+    assert set(map(tuple, shown[~coarse_known])) <= set(map(tuple, shown[coarse_known]))
+
+
+def test_order_is_base_size_depth() -> None:
+    """2K steps: one base slice, K - 1 of size, K of depth; no size stage where S = 1."""
+    stages = [step.stage for step in Geometry(size=64, slice_size=16).steps]
+    assert [stages.count(stage) for stage in Stage] == [1, 15, 16]
+    assert stages == sorted(stages, key=list(Stage).index)
+    assert Geometry(size=16, slice_size=16).stages == (Stage.BASE, Stage.DEPTH)
+
+
+def test_a_wrong_slice_is_refused() -> None:
+    """Shape and bit range are checked before a slice is taken in."""
+    progress = Progress(geometry=Geometry(size=8, slice_size=4))
+    shallow, wide, deep = np.zeros((4, 4, 1), np.uint8), np.zeros((8, 8, 3), np.uint8), np.full((4, 4, 3), 8, np.uint8)
+    for bad in (shallow, wide, deep):
+        with pytest.raises(ConfigError):
+            progress.with_slice(bad)
+    coarse, _ = split_depth(picture(8), 5)
+    assert progress.with_slice(to_slices(coarse, 2)[0]).done == 1
+
+
+def test_impossible_geometries_are_refused() -> None:
+    """Sizes that do not divide and more than eight bits have no slices."""
+    with pytest.raises(ConfigError, match="divide"):
+        Geometry(size=30, slice_size=16)
+    with pytest.raises(ConfigError, match="at most 8"):
+        Geometry(size=32, slice_size=16, coarse_bits=4)
