@@ -1,4 +1,4 @@
-"""Held-out bits/dim, per stage and joint, by family, beside the codecs: `python -m training.evaluate models/weights/symbols-32`.
+"""Held-out bits/dim per stage, joint and by family, beside codecs: `python -m training.evaluate models/weights/symbols-32`.
 
 Every slice of every picture is summed, the last bit of the picture included: bits/dim is over H * W * C sub-pixels
 of 8 bits, and the stages are additive shares of it.
@@ -21,7 +21,8 @@ from tqdm import tqdm
 from models.checkpoint import load_model
 from models.config import Geometry, Stage
 from training.codecs import CODECS, bits_per_dim
-from training.data.symbols import FAMILIES, Batch, Symbols
+from training.data.symbols import Batch, Symbols
+from training.data.vocabulary import FAMILIES
 
 
 @dataclass(frozen=True, kw_only=True)

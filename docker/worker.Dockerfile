@@ -1,0 +1,12 @@
+# A worker: CPU torch by default; --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu128 for CUDA.
+FROM python:3.11-slim
+ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1
+WORKDIR /app
+COPY requirements.lock docker/worker.in ./
+RUN pip install --extra-index-url "$TORCH_INDEX" --constraint requirements.lock -r worker.in
+COPY models models
+COPY service service
+COPY worker worker
+USER 1000:1000
+CMD ["python", "-m", "worker.main"]

@@ -1,0 +1,38 @@
+"""The models that this server offers, read from their cards. Weights are the workers' business."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Self
+
+from models.cards import CARD, SHEET, ModelCard, load_card
+from service.errors import FieldError
+
+
+@dataclass(frozen=True, kw_only=True)
+class Catalogue:
+    """All cards by name, and which is meant when none is named."""
+
+    folder: Path
+    cards: dict[str, ModelCard]
+    default: str
+
+    @classmethod
+    def read(cls, folder: Path, default: str) -> Self:
+        """The models in `folder`. Raises CheckpointError for a damaged card or a missing default."""
+        names = sorted(path.parent.name for path in folder.glob(f"*/{CARD}"))
+        cards = {name: load_card(folder / name) for name in names}
+        return cls(folder=folder, cards={default: load_card(folder / default), **cards}, default=default)
+
+    def card(self, name: str | None) -> ModelCard:
+        """The card of a model, the default one for None. Raises FieldError."""
+        if (card := self.cards.get(name or self.default)) is None:
+            msg = f"there is no model {name!r}; there are: {', '.join(self.cards)}"
+            raise FieldError("model", msg)
+        return card
+
+    def sheet(self, name: str) -> Path | None:
+        """The sample sheet of a model, if it has one."""
+        path = self.folder / name / SHEET
+        return path if name in self.cards and path.is_file() else None

@@ -1,0 +1,182 @@
+"""What the API refuses, and how it says so: RFC 9457 problem+json, never a traceback.
+
+ServiceError
+├── UnknownJobError      404  no such job, or its retention is over
+├── NotStartedError      404  a picture before its first slice
+├── NotDrawnError        404  a picture further than it is drawn
+├── FieldError           422  a field that is well-formed and yet impossible
+├── KeyReusedError       422  an Idempotency-Key with another body
+├── QueueFullError       503  as many jobs wait as are allowed to
+└── UnavailableError     503  Redis cannot be reached
+"""
+
+from __future__ import annotations
+
+import logging
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any, ClassVar
+
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from redis.exceptions import RedisError
+from starlette.exceptions import HTTPException
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI, Request
+
+logger = logging.getLogger(__name__)
+
+
+class ServiceError(Exception):
+    """Root of all refusals; each subclass is one problem type."""
+
+    type: ClassVar[str] = "about:blank"
+    title: ClassVar[str] = "Refused"
+    status: ClassVar[int] = 500
+    retry_after_seconds: ClassVar[int | None] = None
+
+    @property
+    def errors(self) -> list[dict[str, str]] | None:
+        """Which fields are at fault."""
+        return None
+
+
+class UnknownJobError(ServiceError):
+    """No such job."""
+
+    type, title, status = "urn:spn:unknown-job", "Unknown job", 404
+
+    def __init__(self, job: str) -> None:
+        super().__init__(f"There is no job {job!r}, or it is no longer kept.")
+
+
+class NotStartedError(ServiceError):
+    """The picture has no slice yet."""
+
+    type, title, status = "urn:spn:not-started", "Not started", 404
+
+    def __init__(self) -> None:
+        super().__init__("The first slice of this picture is not drawn yet.")
+
+
+class NotDrawnError(ServiceError):
+    """More was asked for than there is."""
+
+    type, title, status = "urn:spn:not-drawn", "Not drawn", 404
+
+
+class FieldError(ServiceError):
+    """A field that cannot be honoured."""
+
+    type, title, status = "urn:spn:invalid-request", "Invalid request", 422
+
+    def __init__(self, field: str, message: str) -> None:
+        super().__init__(f"{field}: {message}")
+        self.field, self.message = field, message
+
+    @property
+    def errors(self) -> list[dict[str, str]]:
+        """The one field."""
+        return [{"field": self.field, "message": self.message}]
+
+
+class KeyReusedError(ServiceError):
+    """The same Idempotency-Key came with another body."""
+
+    type, title, status = "urn:spn:idempotency-key-reused", "Idempotency key reused", 422
+
+    def __init__(self) -> None:
+        super().__init__("This Idempotency-Key was used with another request body.")
+
+
+class QueueFullError(ServiceError):
+    """Too many jobs wait."""
+
+    type, title, status, retry_after_seconds = "urn:spn:queue-full", "Queue full", 503, 10
+
+    def __init__(self) -> None:
+        super().__init__("As many jobs are waiting as this server accepts. Try again later.")
+
+
+class UnavailableError(ServiceError):
+    """The store is away."""
+
+    type, title, status, retry_after_seconds = "urn:spn:unavailable", "Unavailable", 503, 2
+
+    def __init__(self) -> None:
+        super().__init__("The job store cannot be reached. Nothing was accepted; try again later.")
+
+
+def install(app: FastAPI) -> None:
+    """Translate every way a request can fail into a problem."""
+    app.add_exception_handler(ServiceError, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RedisError, _away)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def problem(  # noqa: PLR0913 - the members of RFC 9457
+    request: Request,
+    *,
+    status: int,
+    type: str = "about:blank",  # noqa: A002 - its name in RFC 9457
+    title: str | None = None,
+    detail: str | None = None,
+    errors: list[dict[str, str]] | None = None,
+    headers: dict[str, str] | None = None,
+) -> JSONResponse:
+    """A problem+json response about `request`."""
+    body: dict[str, Any] = {"type": type, "title": title or HTTPStatus(status).phrase, "status": status}
+    body |= {"detail": detail or body["title"], "instance": request.url.path}
+    body |= {"errors": errors} if errors else {}
+    return JSONResponse(jsonable_encoder(body), status, headers, media_type="application/problem+json")
+
+
+def _refused(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, ServiceError):
+        raise error
+    headers = {"Retry-After": str(error.retry_after_seconds)} if error.retry_after_seconds else None
+    return problem(
+        request,
+        status=error.status,
+        type=error.type,
+        title=error.title,
+        detail=str(error),
+        errors=error.errors,
+        headers=headers,
+    )
+
+
+def _invalid(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    errors = [{"field": field_of(item["loc"]), "message": item["msg"]} for item in error.errors()]
+    detail = "; ".join(f"{item['field']}: {item['message']}" for item in errors)
+    return problem(request, status=422, type=FieldError.type, title=FieldError.title, detail=detail, errors=errors)
+
+
+def field_of(location: tuple[int | str, ...]) -> str:
+    """`("body", "controls", 0)` as `controls.0`; the body as a whole as `body`."""
+    inner = location[1:] if location[0] in {"body", "query", "path", "header"} else location
+    names = [str(part) for part in inner if not (location[0] == "body" and isinstance(part, int) and len(inner) == 1)]
+    return ".".join(names) or str(location[0])
+
+
+def _http(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, HTTPException):
+        raise error
+    headers = dict(error.headers) if error.headers else None
+    return problem(request, status=error.status_code, detail=str(error.detail), headers=headers)
+
+
+def _away(request: Request, error: Exception) -> JSONResponse:
+    logger.warning("redis: %s", error)
+    return _refused(request, UnavailableError())
+
+
+def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    headers = {"X-Request-ID": getattr(request.state, "request_id", "")}
+    return problem(request, status=500, detail="Something went wrong here; the server's log knows more.", headers=headers)

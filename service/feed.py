@@ -1,0 +1,78 @@
+"""Waiting for streams to grow: one blocking XREAD for all open waits of this process."""
+
+from __future__ import annotations
+
+import asyncio
+import logging
+from collections import defaultdict
+from typing import TYPE_CHECKING
+
+from redis.exceptions import RedisError
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+logger = logging.getLogger(__name__)
+
+BLOCK_MILLISECONDS = 200
+"""A wait that begins while XREAD blocks joins the next one: this is how late it may notice its first entry."""
+
+RETRY_SECONDS = 0.5
+
+
+class Feed:
+    """Wakes whoever waits for an entry after some id. A wake may be early: look again."""
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+        self._waits: dict[str, dict[asyncio.Event, str]] = defaultdict(dict)
+        self._wanted = asyncio.Event()
+
+    async def grown(self, stream: str, after: str, *, seconds: float) -> bool:
+        """Whether `stream` has got an entry after the id `after`, within `seconds`."""
+        woken = asyncio.Event()
+        self._waits[stream][woken] = after
+        self._wanted.set()
+        try:
+            async with asyncio.timeout(seconds):
+                return await woken.wait()
+        except TimeoutError:
+            return False
+        finally:
+            self._leave(stream, woken)
+
+    async def run(self) -> None:
+        """Serve all waits, for ever."""
+        while True:
+            await self._wanted.wait()
+            try:
+                await self._read()
+            except RedisError as error:
+                logger.warning("feed: %s", error)
+                await asyncio.sleep(RETRY_SECONDS)
+
+    async def _read(self) -> None:
+        earliest = {stream: min(waits.values(), key=position) for stream, waits in self._waits.items()}
+        grown = await self._client.xread(earliest, count=1, block=BLOCK_MILLISECONDS)  # type: ignore[arg-type]
+        for stream in grown or ():
+            for woken in self._waits.get(name_of(stream), {}):
+                woken.set()
+
+    def _leave(self, stream: str, woken: asyncio.Event) -> None:
+        del self._waits[stream][woken]
+        if not self._waits[stream]:
+            del self._waits[stream]
+        if not self._waits:
+            self._wanted.clear()
+
+
+def position(entry: str) -> tuple[int, int]:
+    """A stream id as a pair of numbers, which order as the stream does."""
+    millisecond, _, sequence = entry.partition("-")
+    return int(millisecond), int(sequence or 0)
+
+
+def name_of(stream: object) -> str:
+    """The stream's name from a row of XREAD's answer: a key under RESP3, a pair under RESP2."""
+    name = stream[0] if isinstance(stream, list | tuple) else stream
+    return name.decode() if isinstance(name, bytes) else str(name)

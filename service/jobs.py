@@ -1,0 +1,179 @@
+"""Jobs as the API sees them: submit, read, cancel, list. Record first, queue second; the record is the authority."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import AsyncIterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from redis.exceptions import RedisError
+
+from service.contract import (
+    JOBS,
+    Drawing,
+    Event,
+    JobRecord,
+    JobRequest,
+    Keys,
+    SliceEntry,
+    Status,
+    queued_key,
+    replay,
+    running_key,
+    ticket_id,
+    workers_key,
+)
+from service.errors import KeyReusedError, QueueFullError, UnknownJobError
+from service.transitions import AsyncTransitions, Idempotency, Outcome, cancel, create, expire, requeue
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+    from service.tickets import Tickets
+
+logger = logging.getLogger(__name__)
+
+CHUNK = 200
+"""Ids read at a time when listing."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Page:
+    """Some jobs, newest first, and where to go on."""
+
+    records: tuple[JobRecord, ...]
+    cursor: str | None
+
+
+class Jobs:
+    """All jobs in one Redis."""
+
+    def __init__(self, client: Redis, tickets: Tickets, *, queue_bound: int, ticket_seconds: float) -> None:
+        self._client, self._tickets = client, tickets
+        self._transitions = AsyncTransitions(client)
+        self._queue_bound, self._ticket_ms = queue_bound, ticket_seconds * 1000
+
+    async def submit(
+        self, request: JobRequest, *, idempotency: Idempotency | None = None, given: Sequence[SliceEntry] = ()
+    ) -> tuple[JobRecord, bool]:
+        """The job as it stands, and whether it existed before. Raises QueueFullError, KeyReusedError."""
+        reply = await self._transitions(
+            create(request, bound=self._queue_bound, idempotency=idempotency, given=given)
+        )
+        if reply.outcome is Outcome.FULL:
+            raise QueueFullError
+        if reply.outcome is Outcome.CLASH:
+            raise KeyReusedError
+        if reply.outcome is Outcome.REPLAY:
+            return await self.get(reply.value), True
+        await self._deliver(request.keys, ticket=1)
+        return await self.get(request.id), False
+
+    async def get(self, job: str) -> JobRecord:
+        """How a job stands. Raises UnknownJobError."""
+        fields = await self._client.hgetall(Keys(id=job, model="").record)  # type: ignore[misc]
+        if not fields:
+            raise UnknownJobError(job)
+        return JobRecord.decode(fields)
+
+    async def cancel(self, job: str) -> tuple[JobRecord, bool]:
+        """The job as it stands now, and whether a worker has still to stop it. Raises UnknownJobError."""
+        record = await self.get(job)
+        reply = await self._transitions(cancel(record.request.keys))
+        return await self.get(job), reply.outcome is Outcome.CANCELING
+
+    async def events(self, request: JobRequest, *, after: str = "-", until: str = "+") -> list[Event]:
+        """What happened between two stream ids: not `after` itself, but `until`."""
+        start = after if after == "-" else f"({after}"
+        entries = await self._client.xrange(request.keys.stream, start, until)
+        return [Event.decode(entry, request.geometry) for entry in entries]
+
+    async def drawing(self, request: JobRequest, *, until: str = "+") -> Drawing:
+        """The pictures so far."""
+        return replay(request, await self.events(request, until=until))
+
+    async def queue_position(self, record: JobRecord) -> int | None:
+        """1 for the next to begin; None for a job that has begun."""
+        if record.status is not Status.QUEUED:
+            return None
+        rank = await self._client.zrank(queued_key(record.request.model), record.request.id)
+        return None if rank is None else int(rank) + 1
+
+    async def page(self, *, status: Status | None, limit: int, cursor: str | None) -> Page:
+        """The newest `limit` jobs before `cursor`."""
+        records: list[JobRecord] = []
+        async for record in self._newest(cursor):
+            if status in {None, record.status}:
+                if len(records) == limit:
+                    return Page(records=tuple(records), cursor=cursor_of(records[-1]))
+                records.append(record)
+        return Page(records=tuple(records), cursor=None)
+
+    async def workers(self, model: str) -> int:
+        """How many workers of `model` are alive. Raises redis' ConnectionError."""
+        return int(await self._client.zcount(workers_key(model), await self._now(), "+inf"))
+
+    async def sweep(self, model: str) -> int:
+        """Give every job that waits without a ticket a new one; how many that were."""
+        await self._transitions(expire())
+        delivered = 0
+        for record in await self._waiting(model):
+            reply = await self._transitions(requeue(record.request.keys, expected=record.ticket))
+            if reply.outcome is Outcome.DONE:
+                await self._deliver(record.request.keys, ticket=int(reply.value), at_front=True)
+                delivered += 1
+        return delivered
+
+    async def _waiting(self, model: str) -> list[JobRecord]:
+        """Jobs that no worker holds, whose last ticket is not in the queue, nor so fresh that one may hold it."""
+        now = await self._now()
+        queued = await self._client.zrangebyscore(queued_key(model), "-inf", now - self._ticket_ms)
+        running = await self._client.zrangebyscore(running_key(model), "-inf", now)
+        records = await self._records([*queued, *running])
+        tickets = await self._tickets.waiting(model) if records else frozenset()
+        return [
+            record
+            for record in records
+            if now - record.ticketed_at >= self._ticket_ms
+            and ticket_id(record.request.id, record.ticket) not in tickets
+        ]
+
+    async def _deliver(self, keys: Keys, *, ticket: int, at_front: bool = False) -> None:
+        """Hand the job to RQ. If that fails the record stands, and `sweep` delivers it later."""
+        try:
+            await self._tickets.put(keys.model, keys.id, ticket, at_front=at_front)
+        except RedisError as error:
+            logger.warning("ticket %d of job %s is late: %s", ticket, keys.id, error)
+
+    async def _newest(self, cursor: str | None) -> AsyncIterator[JobRecord]:
+        """All jobs from just before `cursor`, newest first."""
+        before, offset = (cursor or "+inf").partition(":")[0], 0
+        while ids := await self._client.zrevrangebyscore(JOBS, before, "-inf", offset, CHUNK):
+            offset += CHUNK
+            for record in await self._records(ids):
+                if cursor is None or older(record, cursor):
+                    yield record
+
+    async def _records(self, ids: Sequence[bytes]) -> list[JobRecord]:
+        """The records that still exist."""
+        async with self._client.pipeline(transaction=False) as pipeline:
+            for job in ids:
+                pipeline.hgetall(Keys(id=job.decode(), model="").record)
+            return [JobRecord.decode(fields) for fields in await pipeline.execute() if fields]
+
+    async def _now(self) -> int:
+        """Redis' clock, in milliseconds."""
+        seconds, micros = await self._client.time()
+        return int(seconds) * 1000 + int(micros) // 1000
+
+
+def cursor_of(record: JobRecord) -> str:
+    """Where a page that ends with `record` goes on."""
+    return f"{record.created_at}:{record.request.id}"
+
+
+def older(record: JobRecord, cursor: str) -> bool:
+    """Whether `record` comes after the one of `cursor`, newest first; ids order those of one millisecond."""
+    created, _, job = cursor.partition(":")
+    return (record.created_at, record.request.id) < (int(created), job)

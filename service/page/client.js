@@ -1,0 +1,232 @@
+/**
+ * A small client for the image service: submit a request, follow its job, cancel it.
+ *
+ *     const client = new Client({ base: "http://localhost:8000" });
+ *     const job = await client.submit({ controls: { label: "A" }, seed: 7 });
+ *     const stop = client.watch(job, { change: (job) => render(job) });
+ *
+ * `watch` listens to server-sent events and falls back to polling; `change` is called with the whole job every time.
+ *
+ * @typedef {"queued" | "running" | "succeeded" | "failed" | "canceled"} Status
+ * @typedef {{index: number, seed: number, controls: Object<string, ?string>, width: number, height: number,
+ *   slices_done: number, final: boolean, url: ?string}} Picture
+ * @typedef {{id: string, status: Status, model: string, controls: Object, seed: number, num_images: number,
+ *   temperature: number, created_at: string, started_at: ?string, finished_at: ?string, queue_position: ?number,
+ *   eta_seconds: ?number, progress: ?{stage: string, slices_done: number, slices_total: number, fraction: number},
+ *   images: Picture[], error: ?{title: string, detail: string},
+ *   urls: {self: string, events: string, cancel: string}}} Job
+ * @typedef {{index: number, stage: string, slices_done: number, slices_total: number, url: string}} SliceEvent
+ * @typedef {{change: (job: Job) => void, slice?: (event: SliceEvent, job: Job) => void,
+ *   connection?: (state: "live" | "polling" | "away") => void, gone?: (problem: Problem) => void}} Listener
+ */
+
+/** Browsers allow six connections to one HTTP/1.1 host; pictures and polls need the others. */
+const MOST_STREAMS = 3;
+const POLL_SECONDS = 1;
+const REFRESH_SECONDS = 3;
+const LONGEST_PAUSE_SECONDS = 10;
+
+/** Whether a job can no longer change. @param {{status: Status}} job */
+export const ended = (job) => ["succeeded", "failed", "canceled"].includes(job.status);
+
+/** What the server refused and why (RFC 9457); `status` 0 means that no server answered. */
+export class Problem extends Error {
+  /** @param {{status: number, title: string, detail?: string, errors?: {field: string, message: string}[]}} body */
+  constructor({ status, title, detail = "", errors = [] }) {
+    super(detail ? `${title}: ${detail}` : title);
+    Object.assign(this, { name: "Problem", status, title, detail, errors });
+  }
+}
+
+export class Client {
+  #base;
+  #key;
+  #streams = 0;
+
+  /** @param {{base?: string, key?: () => ?string}} [options] `key` gives the API key, if there is one. */
+  constructor({ base = globalThis.location?.origin, key = () => null } = {}) {
+    this.#base = base;
+    this.#key = key;
+  }
+
+  /** The models on offer. @returns {Promise<Object[]>} */
+  async models() {
+    return (await this.#fetch("/models")).models;
+  }
+
+  /**
+   * Ask for pictures. Tried once more if the connection breaks; the idempotency key makes that one job, not two.
+   * @param {Object} request the body of POST /generate
+   * @returns {Promise<Job>}
+   */
+  async submit(request) {
+    const bytes = crypto.getRandomValues(new Uint8Array(16));
+    const key = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
+    const headers = { "Content-Type": "application/json", "Idempotency-Key": key };
+    const post = () => this.#fetch("/generate", { method: "POST", headers, body: JSON.stringify(request) });
+    return post().catch((problem) => {
+      if (problem.status !== 0) throw problem;
+      return pause(1).then(post);
+    });
+  }
+
+  /** A job as it stands. @param {string | Job} job its id, or the job @returns {Promise<Job>} */
+  job(job) {
+    return this.#fetch(typeof job === "string" ? `/jobs/${encodeURIComponent(job)}` : job.urls.self);
+  }
+
+  /** Stop a job; partial pictures stay. @param {Job} job @returns {Promise<Job>} the job afterwards */
+  async cancel(job) {
+    await this.#fetch(job.urls.cancel, { method: "DELETE" });
+    return this.job(job);
+  }
+
+  /**
+   * Where a picture lies. Keeps a signature that the URL carries.
+   * @param {string} url from `images[].url` or a slice event
+   * @param {{slices?: number, scale?: number, format?: string}} [options]
+   */
+  pictureUrl(url, options = {}) {
+    const picture = new URL(url, this.#base);
+    for (const [name, value] of Object.entries(options)) {
+      if (value !== undefined) picture.searchParams.set(name, value);
+    }
+    return picture.href;
+  }
+
+  /**
+   * Follow a job until it ends.
+   * @param {Job} job
+   * @param {Listener} listener
+   * @returns {() => void} stops listening; the job itself goes on
+   */
+  watch(job, listener) {
+    const live = typeof EventSource === "function" && this.#streams < MOST_STREAMS;
+    const watch = new Watch(this, job, listener);
+    if (ended(job)) listener.change(job);
+    else if (live) this.#stream(watch);
+    else watch.poll(POLL_SECONDS);
+    return () => watch.stop();
+  }
+
+  /** @param {Watch} watch */
+  #stream(watch) {
+    this.#streams += 1;
+    watch.whenStopped = () => {
+      this.#streams -= 1;
+    };
+    watch.listen(new EventSource(new URL(watch.job.urls.events, this.#base)));
+  }
+
+  async #fetch(path, { headers = {}, ...options } = {}) {
+    const key = this.#key();
+    const authorization = key ? { Authorization: `Bearer ${key}` } : {};
+    const request = { ...options, headers: { Accept: "application/json", ...headers, ...authorization } };
+    const response = await fetch(new URL(path, this.#base), request).catch(() => {
+      throw new Problem({ status: 0, title: "The server is away", detail: "No answer came back." });
+    });
+    const body = await response.json().catch(() => null);
+    if (response.ok && (body !== null || options.method === "DELETE")) return body;
+    throw new Problem({ title: response.statusText || `HTTP ${response.status}`, ...body, status: response.status });
+  }
+}
+
+/** One job being followed: by events with a slow refresh beside them, or by polling alone. */
+class Watch {
+  /** @param {Client} client @param {Job} job @param {Listener} listener */
+  constructor(client, job, listener) {
+    Object.assign(this, { client, job, listener, stopped: false, source: null, whenStopped: () => {} });
+  }
+
+  stop() {
+    if (this.stopped) return;
+    this.stopped = true;
+    this.source?.close();
+    this.whenStopped();
+  }
+
+  /** @param {EventSource} source reconnects by itself; when it gives up, polling takes over */
+  listen(source) {
+    this.source = source;
+    const on = (name, act) => source.addEventListener(name, (event) => !this.stopped && act(event));
+    on("open", () => this.#connection("live"));
+    on("error", () => this.#connection(source.readyState === EventSource.CLOSED ? "polling" : "away"));
+    on("slice", (event) => this.#slice(JSON.parse(event.data)));
+    on("status", () => this.#refresh());
+    on("restarted", () => this.#refresh({ replace: true }));
+    for (const name of ["succeeded", "failed", "canceled"]) {
+      on(name, () => {
+        source.close();
+        this.poll(0);
+      });
+    }
+    this.poll(REFRESH_SECONDS);
+  }
+
+  /** Ask again and again until the job ends; more often when no stream is open. @param {number} seconds first pause */
+  async poll(seconds) {
+    const turn = (this.turn = {});
+    for (let wait = seconds; ; ) {
+      await pause(wait);
+      if (this.stopped || this.turn !== turn) return;
+      const answered = await this.#refresh();
+      const usual = this.#streaming() ? REFRESH_SECONDS : POLL_SECONDS;
+      wait = answered ? usual : Math.min(Math.max(wait, POLL_SECONDS) * 2, LONGEST_PAUSE_SECONDS);
+    }
+  }
+
+  /** @returns {Promise<boolean>} whether the server answered */
+  async #refresh({ replace = !this.#streaming() } = {}) {
+    try {
+      const job = await this.client.job(this.job);
+      if (!this.stopped) this.#take(replace || ended(job) ? job : newest(this.job, job));
+      return true;
+    } catch (problem) {
+      if ([401, 403, 404].includes(problem.status)) this.#gone(problem);
+      else this.#connection("away");
+      return false;
+    }
+  }
+
+  #take(job) {
+    this.job = job;
+    this.#connection(this.#streaming() ? "live" : "polling");
+    if (ended(job)) this.stop();
+    this.listener.change(job);
+  }
+
+  /** @param {SliceEvent} event */
+  #slice(event) {
+    const { index, slices_done, url } = event;
+    const images = this.job.images.map((image) => (image.index === index ? { ...image, slices_done, url } : image));
+    this.job = { ...this.job, status: "running", images };
+    this.listener.slice?.(event, this.job);
+    this.listener.change(this.job);
+  }
+
+  #streaming() {
+    return this.source?.readyState === EventSource.OPEN;
+  }
+
+  #connection(state) {
+    if (state === this.state || this.stopped) return;
+    this.state = state;
+    this.listener.connection?.(state);
+    if (state === "polling") this.poll(POLL_SECONDS);
+  }
+
+  #gone(problem) {
+    if (this.stopped) return;
+    this.stop();
+    this.listener.gone?.(problem);
+  }
+}
+
+/** A poll may be older than the events that overtook it: keep the picture that is further on. */
+function newest(/** @type {Job} */ known, /** @type {Job} */ polled) {
+  const images = polled.images.map((image, i) =>
+    known.images[i]?.slices_done > image.slices_done ? known.images[i] : image);
+  return { ...polled, images };
+}
+
+const pause = (/** @type {number} */ seconds) => new Promise((resume) => setTimeout(resume, seconds * 1000));

@@ -1,0 +1,60 @@
+/** A job's request as code to paste: the exact request that gives the same pictures again. */
+
+const QUOTE = /'/g;
+
+/**
+ * The body of POST /generate that reproduces a job, its seed included.
+ * @param {import("./client.js").Job} job
+ */
+export function requestOf({ model, num_images, seed, controls, temperature }) {
+  const chosen = Object.entries(controls ?? {}).filter(([, value]) => value !== null);
+  return { model, num_images, seed, controls: Object.fromEntries(chosen), temperature };
+}
+
+/**
+ * The request for one picture of a job alone: picture i of seed s is the only picture of seed s + i.
+ * @param {import("./client.js").Job} job @param {number} index
+ */
+export const requestOfPicture = (job, index) =>
+  requestOf({ ...job, num_images: 1, seed: job.images[index].seed, controls: job.images[index].controls });
+
+/** @param {Object} request @param {{origin: string, keyed: boolean}} where @returns {string} */
+export function asCurl(request, { origin, keyed }) {
+  const authorization = keyed ? " \\\n  -H \"authorization: Bearer $SPN_API_KEY\"" : "";
+  const body = JSON.stringify(request).replace(QUOTE, "'\\''");
+  return `curl -X POST ${origin}/generate \\\n  -H 'content-type: application/json'${authorization} \\\n  -d '${body}'\n`;
+}
+
+/** @param {Object} request @param {{origin: string, keyed: boolean}} where @returns {string} */
+export function asJavaScript(request, { origin, keyed }) {
+  const authorization = keyed ? ", authorization: `Bearer ${apiKey}`" : "";
+  return `${keyed ? 'const apiKey = "...";\n' : ""}const server = "${origin}";
+const headers = { "content-type": "application/json"${authorization} };
+const body = JSON.stringify(${JSON.stringify(request, null, 2)});
+
+const read = async (response) => {
+  if (!response.ok) throw new Error(await response.text());
+  return response.json();
+};
+let job = await read(await fetch(server + "/generate", { method: "POST", headers, body }));
+while (job.status === "queued" || job.status === "running") {
+  await new Promise((resume) => setTimeout(resume, 500));
+  job = await read(await fetch(new URL(job.urls.self, server), { headers }));
+}
+if (job.status !== "succeeded") throw new Error(job.error?.detail ?? job.status);
+const pictures = job.images.map((image) => new URL(image.url, server).href);
+console.log(pictures);
+`;
+}
+
+/** Put text on the clipboard, also where a page without TLS may not use the modern way. @param {string} text */
+export async function copy(text) {
+  if (navigator.clipboard) return navigator.clipboard.writeText(text);
+  const area = document.createElement("textarea");
+  area.value = text;
+  (document.querySelector("dialog[open]") ?? document.body).append(area);
+  area.select();
+  const copied = document.execCommand("copy");
+  area.remove();
+  if (!copied) throw new Error("the browser refused");
+}

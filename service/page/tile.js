@@ -1,0 +1,84 @@
+/** One picture of a job on the page: it swaps in each sharper version once that has been decoded, never blank between. */
+
+import { element } from "./element.js";
+
+const SHOWN_PIXELS = 256;
+const LARGEST_SCALE = 8;
+
+/** The server's scale that fills `pixels` on the screen. @param {{width: number}} image */
+export const scaleFor = (image, pixels = SHOWN_PIXELS) =>
+  Math.min(LARGEST_SCALE, Math.max(1, Math.ceil(pixels / image.width)));
+
+export class Tile {
+  #shown = -1;
+  #wanted = null;
+  #loading = false;
+
+  /**
+   * @param {import("./client.js").Client} client
+   * @param {() => void} open what a click does
+   */
+  constructor(client, open) {
+    this.client = client;
+    this.stack = element("span", { className: "stack" });
+    this.bar = element("span", { className: "bar" });
+    this.seed = element("span", { className: "seed" });
+    this.stage = element("span", { className: "at" });
+    this.button = element("button", { type: "button", className: "tile", disabled: true, onclick: open },
+      this.stack, this.bar);
+    this.node = element("li", {}, this.button,
+      element("span", { className: "caption", ariaHidden: "true" }, this.seed, this.stage));
+  }
+
+  /**
+   * @param {import("./client.js").Picture} image
+   * @param {{total: number, words: string, live: boolean}} state `total` slices of a finished picture
+   */
+  update(image, { total, words, live }) {
+    const portion = image.final ? 1 : image.slices_done / Math.max(total, 1);
+    this.button.disabled = !image.url || image.slices_done === 0;
+    this.button.ariaLabel = `Picture ${image.index + 1}, seed ${image.seed}, ${image.final ? "finished" : words}. Enlarge`;
+    this.bar.style.setProperty("--done", portion.toFixed(4));
+    this.node.classList.toggle("live", live && !image.final);
+    this.seed.textContent = String(image.seed);
+    this.stage.textContent = image.final ? "" : words;
+    if (image.slices_done > 0 && image.url) this.#show(image);
+    else this.#clear();
+  }
+
+  #show(image) {
+    if (image.slices_done === this.#shown) return;
+    this.#wanted = image;
+    if (!this.#loading) this.#load();
+  }
+
+  async #load() {
+    this.#loading = true;
+    while (this.#wanted) {
+      const image = this.#wanted;
+      this.#wanted = null;
+      const { url, slices_done: slices } = image;
+      const picture = element("img", { alt: "", decoding: "async", draggable: false });
+      picture.src = this.client.pictureUrl(url, { slices, scale: scaleFor(image) });
+      const loaded = await picture.decode().then(() => true, () => false);
+      if (loaded) this.#swap(picture, slices);
+    }
+    this.#loading = false;
+  }
+
+  #swap(picture, slices) {
+    const older = [...this.stack.children];
+    this.#shown = slices;
+    this.stack.append(picture);
+    const drop = () => older.forEach((old) => old.remove());
+    const calm = matchMedia("(prefers-reduced-motion: reduce)").matches;
+    if (calm || older.length === 0) drop();
+    else picture.animate({ opacity: [0, 1] }, { duration: 220, easing: "ease-out" }).finished.then(drop, drop);
+  }
+
+  #clear() {
+    this.#shown = -1;
+    this.#wanted = null;
+    this.stack.replaceChildren();
+  }
+}

@@ -1,0 +1,145 @@
+/** One picture enlarged: scrub through its slices, download it, copy the request that draws it again. */
+
+import { describeControls } from "./controls.js";
+import { button, byId, element } from "./element.js";
+import { scaleFor } from "./tile.js";
+
+const LARGE_PIXELS = 512;
+const FRAME_MILLISECONDS = 260;
+
+export class Viewer {
+  /** @param {{client: Object, copyCurl: Function, copyJavaScript: Function}} actions */
+  constructor(actions) {
+    this.actions = actions;
+    this.dialog = byId("viewer");
+    this.image = byId("viewer-image");
+    this.range = byId("viewer-slice");
+    this.range.oninput = () => this.#still() ?? this.#draw();
+    byId("viewer-play").onclick = () => (this.timer ? this.#still() : this.#play());
+    byId("viewer-back").onclick = () => this.#step(-1);
+    byId("viewer-on").onclick = () => this.#step(+1);
+    byId("viewer-previous").onclick = () => this.#turn(-1);
+    byId("viewer-next").onclick = () => this.#turn(+1);
+    byId("viewer-close").onclick = () => this.dialog.close();
+    this.dialog.onclose = () => this.#close();
+    this.dialog.onclick = (event) => event.target === this.dialog && this.dialog.close();
+    this.dialog.onkeydown = (event) => this.#key(event);
+  }
+
+  /** @param {import("./job-card.js").JobCard} card @param {number} index */
+  open(card, index) {
+    this.#still();
+    Object.assign(this, { card, index });
+    const picture = this.#picture();
+    this.range.max = picture.slices_done;
+    this.range.value = picture.slices_done;
+    this.#describe(card.job, picture);
+    this.#draw();
+    if (!this.dialog.open) this.dialog.showModal();
+  }
+
+  /** The job moved on: a picture shown at its latest slice follows. @param {import("./job-card.js").JobCard} card */
+  follow(card) {
+    if (!this.dialog.open || card !== this.card || this.timer) return;
+    const { slices_done } = this.#picture();
+    const latest = this.range.value === this.range.max;
+    if (slices_done === Number(this.range.max) || slices_done === 0) return;
+    this.range.max = slices_done;
+    if (latest) this.range.value = slices_done;
+    this.#draw();
+  }
+
+  #picture() {
+    return this.card.job.images[this.index];
+  }
+
+  #draw() {
+    const picture = this.#picture();
+    const slices = Number(this.range.value);
+    const { client } = this.actions;
+    this.image.src = client.pictureUrl(picture.url, { slices, scale: scaleFor(picture, LARGE_PIXELS) });
+    this.image.alt = `${describeControls(picture.controls)}, after ${slices} slices`;
+    byId("viewer-slice-value").textContent = `${slices} of ${this.card.slicesEach()}`;
+    this.range.ariaValueText = `slice ${slices} of ${this.card.slicesEach()}, ${stageOf(slices, this.card.slicesEach())}`;
+    byId("viewer-stage").textContent = stageOf(slices, this.card.slicesEach());
+  }
+
+  #describe(job, picture) {
+    byId("viewer-title").textContent = describeControls(picture.controls ?? job.controls);
+    byId("viewer-about").textContent = `Picture ${this.index + 1} of ${job.images.length}`;
+    const facts = { Seed: picture.seed, Temperature: job.temperature, Size: `${picture.width} × ${picture.height}`, Model: job.model };
+    byId("viewer-facts").replaceChildren(...Object.entries(facts).map(([name, value]) =>
+      element("div", {}, element("dt", {}, name), element("dd", {}, String(value)))));
+    byId("viewer-actions").replaceChildren(...this.#actions(job, picture));
+    byId("viewer-previous").disabled = !this.#neighbour(-1);
+    byId("viewer-next").disabled = !this.#neighbour(+1);
+  }
+
+  #actions(job, picture) {
+    const { client, copyCurl, copyJavaScript } = this.actions;
+    const download = (text, scale) => element("a", {
+      className: scale ? "button" : "button strong",
+      href: client.pictureUrl(picture.url, { format: "png", scale }),
+      download: `${fileName(picture)}${scale ? `-${picture.width * scale}px` : ""}.png`,
+    }, text);
+    return [
+      download("Download PNG", undefined),
+      download(`PNG ${picture.width * 8} px`, 8),
+      button("Copy curl", (event) => copyCurl(job, event.currentTarget, this.index)),
+      button("Copy JavaScript", (event) => copyJavaScript(job, event.currentTarget, this.index)),
+    ];
+  }
+
+  #neighbour(by) {
+    const picture = this.card.job.images[this.index + by];
+    return picture?.slices_done > 0 ? picture : null;
+  }
+
+  #turn(by) {
+    if (this.#neighbour(by)) this.open(this.card, this.index + by);
+  }
+
+  #step(by) {
+    this.#still();
+    this.range.value = Number(this.range.value) + by;
+    this.#draw();
+  }
+
+  #play() {
+    this.range.value = 0;
+    this.#draw();
+    byId("viewer-play").textContent = "Pause";
+    this.timer = setInterval(() => {
+      this.range.value = Number(this.range.value) + 1;
+      this.#draw();
+      if (this.range.value === this.range.max) this.#still();
+    }, FRAME_MILLISECONDS);
+  }
+
+  /** Stop playing. */
+  #still() {
+    clearInterval(this.timer);
+    this.timer = null;
+    byId("viewer-play").textContent = "Play";
+  }
+
+  #close() {
+    this.#still();
+    this.card?.tiles[this.index]?.button.focus();
+  }
+
+  #key(event) {
+    if (event.target === this.range) return;
+    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+    if (by) this.#turn(by);
+  }
+}
+
+/** Half of the slices are coarse, the first of them the base; the other half adds depth. */
+function stageOf(/** @type {number} */ slices, /** @type {number} */ total) {
+  if (slices <= 1) return "base";
+  return slices <= total / 2 ? "size" : "depth";
+}
+
+const fileName = (picture) =>
+  [...Object.values(picture.controls ?? {}).filter(Boolean), picture.seed].join("-").replace(/[^\w-]+/g, "_");

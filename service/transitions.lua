@@ -1,0 +1,187 @@
+-- Every change of a job's state, atomically, in one table. Nothing else writes a record or its stream.
+--
+--   transition  from                token   what happens
+--   create      (absent)            -       record, first event, place in the queue; refused when the queue is full
+--   acquire     queued, running     new     a lease; refused while another one lives; too many fruitless tries: failed
+--   renew       running             held    the lease lives on
+--   append      running             held    one finished slice joins the stream; twice the same slice counts once
+--   restart     running             held    the slices drawn are void (other weights or numerics)
+--   release     running             held    the lease goes back, no attempt is spent
+--   cancel      queued, running     any     ends at once unless another's lease lives: then that worker is asked to
+--   finish      running             held    succeeded
+--   fail        running             held    failed, with its problem
+--   requeue     queued, running     -       the next ticket, if the last one is still `expected` and no lease lives
+--
+-- succeeded, failed and canceled are never left; record and stream then live for the job's retention.
+-- `announce` and `expire` keep the two lists around the jobs: live workers, and jobs past their retention.
+--
+-- KEYS: record, stream, queued, running, jobs, ended (service.contract.Keys); create: + idempotency
+-- ARGV: transition, job id, token or "", then the transition's own. Replies {outcome, ...}. Times are Redis' own, in ms.
+
+local record, stream, queued, running, jobs, ended = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local name, id, token = ARGV[1], ARGV[2], ARGV[3]
+local clock = redis.call('TIME')
+local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+
+local function get(field) return redis.call('HGET', record, field) or '' end
+local function number(field) return tonumber(get(field)) or 0 end
+local function set(...) redis.call('HSET', record, ...) end
+
+local function emit(event, ...)
+  local entry = redis.call('XADD', stream, '*', 'event', event, ...)
+  set('last_id', entry)
+  return entry
+end
+
+local function emit_slice(image, step, stage, k, bits, dtype, version, data)
+  emit('slice', 'image', image, 'step', step, 'stage', stage, 'k', k, 'bits', bits, 'dtype', dtype,
+       'version', version, 'data', data)
+end
+
+local function leased() return number('lease_until') > now end
+
+local function lease(seconds)
+  local lease_until = now + seconds * 1000
+  set('lease_until', lease_until)
+  redis.call('ZADD', running, lease_until, id)
+end
+
+local function conclude(status, problem)
+  local retention = number('retention_ms')
+  set('status', status, 'finished_at', now, 'expires_at', now + retention, 'error', problem or '',
+      'token', '', 'lease_until', 0)
+  redis.call('ZREM', queued, id)
+  redis.call('ZREM', running, id)
+  redis.call('ZADD', ended, now + retention, id)
+  local entry = emit(status, 'error', problem or '')
+  redis.call('PEXPIRE', record, retention)
+  redis.call('PEXPIRE', stream, retention)
+  return {'done', entry}
+end
+
+local transition = {}
+
+-- then one slice per seven arguments: those that every picture starts with
+function transition.create(bound, key_seconds, fingerprint, request, num_images, given, retention_ms, ...)
+  local replay = KEYS[7] and redis.call('HMGET', KEYS[7], 'id', 'fingerprint', 'record') or {}
+  if replay[1] and redis.call('EXISTS', replay[3]) == 1 then
+    return {replay[2] == fingerprint and 'replay' or 'clash', replay[1]}
+  end
+  if redis.call('ZCARD', queued) >= tonumber(bound) then return {'full'} end
+  set('request', request, 'num_images', num_images, 'given', given, 'retention_ms', retention_ms,
+      'status', 'queued', 'created_at', now, 'ticket', 1, 'ticketed_at', now)
+  redis.call('ZADD', queued, now, id)
+  redis.call('ZADD', jobs, now, id)
+  emit('status', 'status', 'queued')
+  local slices = {...}
+  for image = 0, num_images - 1 do
+    for i = 1, #slices, 7 do emit_slice(image, unpack(slices, i, i + 6)) end
+    set('done:' .. image, given)
+  end
+  if KEYS[7] then
+    redis.call('HSET', KEYS[7], 'id', id, 'fingerprint', fingerprint, 'record', record)
+    redis.call('EXPIRE', KEYS[7], key_seconds)
+  end
+  return {'done', id}
+end
+
+function transition.acquire(seconds, max_attempts, problem, weights, numerics)
+  if get('token') == token then lease(seconds) return {'done'} end
+  if leased() then return {'leased'} end
+  if get('canceling') ~= '' then
+    conclude('canceled')
+    return {'ended'}
+  end
+  if number('fruitless') >= tonumber(max_attempts) then
+    conclude('failed', problem)
+    return {'ended'}
+  end
+  redis.call('HINCRBY', record, 'attempts', 1)
+  redis.call('HINCRBY', record, 'fruitless', 1)
+  if get('weights') == '' then set('weights', weights, 'numerics', numerics) end
+  set('token', token)
+  redis.call('ZREM', queued, id)
+  lease(seconds)
+  if get('status') == 'queued' then
+    set('status', 'running', 'started_at', now)
+    emit('status', 'status', 'running')
+  end
+  return {'done'}
+end
+
+function transition.renew(seconds)
+  lease(seconds)
+  return {get('canceling') == '' and 'done' or 'canceling'}
+end
+
+function transition.append(image, step, ...)
+  local drawn = 'done:' .. image
+  if tonumber(step) > number(drawn) then return {'gap'} end
+  if tonumber(step) == number(drawn) then
+    emit_slice(image, step, ...)
+    redis.call('HINCRBY', record, drawn, 1)
+    set('fruitless', 0)
+  end
+  return {get('canceling') == '' and 'done' or 'canceling'}
+end
+
+function transition.restart(weights, numerics)
+  set('weights', weights, 'numerics', numerics)
+  for image = 0, number('num_images') - 1 do set('done:' .. image, number('given')) end
+  return {'done', emit('restarted')}
+end
+
+function transition.release()
+  if get('canceling') ~= '' then return conclude('canceled') end
+  redis.call('HINCRBY', record, 'attempts', -1)
+  if number('fruitless') > 0 then redis.call('HINCRBY', record, 'fruitless', -1) end
+  set('token', '', 'lease_until', 0, 'ticketed_at', 0)
+  redis.call('ZADD', running, 0, id)
+  return {'done'}
+end
+
+function transition.cancel()
+  if leased() and token ~= get('token') then
+    set('canceling', 1)
+    return {'canceling'}
+  end
+  return conclude('canceled')
+end
+
+function transition.finish() return conclude('succeeded') end
+
+function transition.fail(problem) return conclude('failed', problem) end
+
+function transition.requeue(expected)
+  if leased() then return {'leased'} end
+  if get('ticket') ~= expected then return {'stale'} end
+  set('ticketed_at', now)
+  return {'done', redis.call('HINCRBY', record, 'ticket', 1)}
+end
+
+-- KEYS: workers; ARGV: name, worker, "", seconds to live (0: gone)
+if name == 'announce' then
+  redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
+  if tonumber(ARGV[4]) == 0 then redis.call('ZREM', KEYS[1], id) else redis.call('ZADD', KEYS[1], now + ARGV[4] * 1000, id) end
+  return {'done'}
+end
+
+-- KEYS: jobs, ended
+if name == 'expire' then
+  local gone = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 1000)
+  for _, past in ipairs(gone) do
+    redis.call('ZREM', KEYS[1], past)
+    redis.call('ZREM', KEYS[2], past)
+  end
+  return {'done', #gone}
+end
+
+local held = {renew = true, append = true, restart = true, release = true, finish = true, fail = true}
+local status = get('status')
+
+if name ~= 'create' then
+  if status == '' then return {'unknown'} end
+  if status ~= 'queued' and status ~= 'running' then return {'ended'} end
+  if held[name] and (token == '' or get('token') ~= token) then return {'lost'} end
+end
+return transition[name](unpack(ARGV, 4))

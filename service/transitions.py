@@ -1,0 +1,175 @@
+"""The transitions of `transitions.lua` as typed calls: what to send, and what the reply means.
+
+A `Call` is plain data; `Transitions` and `AsyncTransitions` send it. The table of what is allowed is in the script.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from importlib.resources import files
+from typing import TYPE_CHECKING, Any
+
+from service.contract import ENDED, JOBS, JobRequest, Keys, Problem, SliceEntry, idempotency_key, workers_key
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from redis.asyncio import Redis as AsyncRedis
+
+SCRIPT = files("service").joinpath("transitions.lua").read_text()
+
+
+class Outcome(StrEnum):
+    """What the script answered."""
+
+    DONE = "done"
+    REPLAY = "replay"
+    """create: this idempotency key made the job `value`."""
+    CLASH = "clash"
+    """create: this idempotency key came with another body."""
+    FULL = "full"
+    """create: the queue's bound is reached."""
+    LEASED = "leased"
+    """acquire, requeue: a worker holds it."""
+    CANCELING = "canceling"
+    """renew, append: done, but stop; cancel: its worker will."""
+    ENDED = "ended"
+    """The job is in a final status."""
+    LOST = "lost"
+    """The token is not the job's: somebody else holds it, or nobody."""
+    GAP = "gap"
+    """append: an earlier slice is missing."""
+    STALE = "stale"
+    """requeue: somebody else was faster."""
+    UNKNOWN = "unknown"
+    """No such job."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Reply:
+    """The script's answer."""
+
+    outcome: Outcome
+    value: str = ""
+
+    @classmethod
+    def decode(cls, raw: Sequence[Any]) -> Reply:
+        """From the script's array."""
+        outcome, *rest = (item.decode() if isinstance(item, bytes) else str(item) for item in raw)
+        return cls(outcome=Outcome(outcome), value=rest[0] if rest else "")
+
+
+@dataclass(frozen=True)
+class Call:
+    """KEYS and ARGV."""
+
+    keys: list[str]
+    args: list[str | int | float | bytes]
+
+
+class Transitions:
+    """Sends calls over a blocking client."""
+
+    def __init__(self, client: Redis) -> None:
+        self._script = client.register_script(SCRIPT)
+
+    def __call__(self, call: Call) -> Reply:
+        """Run one transition. Raises redis' ConnectionError."""
+        return Reply.decode(self._script(keys=call.keys, args=call.args))
+
+
+class AsyncTransitions:
+    """Sends calls over an asyncio client."""
+
+    def __init__(self, client: AsyncRedis) -> None:
+        self._script = client.register_script(SCRIPT)
+
+    async def __call__(self, call: Call) -> Reply:
+        """Run one transition. Raises redis' ConnectionError."""
+        return Reply.decode(await self._script(keys=call.keys, args=call.args))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Idempotency:
+    """A caller's key, what it stands for, and how long it is remembered."""
+
+    key: str
+    fingerprint: str
+    seconds: int = 86_400
+
+
+def create(
+    request: JobRequest, *, bound: int, idempotency: Idempotency | None = None, given: Sequence[SliceEntry] = ()
+) -> Call:
+    """A new queued job, unless `bound` jobs of its model already wait. `given`: what every picture starts with."""
+    keys, once = request.keys.all, idempotency or Idempotency(key="", fingerprint="")
+    sizes = (request.num_images, request.given, request.retention_seconds * 1000)
+    slices = (value for entry in given for value in entry.encode()[1:])
+    args = (bound, once.seconds, once.fingerprint, request.to_json(), *sizes, *slices)
+    return Call([*keys, *([idempotency_key(once.key)] if idempotency else [])], ["create", request.id, "", *args])
+
+
+@dataclass(frozen=True, kw_only=True)
+class Claim:
+    """A worker's hold on a job: every write carries the token. A worker makes up a new one for each `acquire`."""
+
+    keys: Keys
+    token: str
+
+    def acquire(
+        self, *, lease_seconds: float, max_attempts: int, poisoned: Problem, weights: str, numerics: str
+    ) -> Call:
+        """Take the job. After `max_attempts` attempts without a new slice it fails as `poisoned` instead."""
+        return self._call("acquire", lease_seconds, max_attempts, poisoned.to_json(), weights, numerics)
+
+    def renew(self, *, lease_seconds: float) -> Call:
+        """Hold it for `lease_seconds` from now."""
+        return self._call("renew", lease_seconds)
+
+    def append(self, entry: SliceEntry) -> Call:
+        """One finished slice. Sending it again changes nothing."""
+        return self._call("append", *entry.encode())
+
+    def restart(self, *, weights: str, numerics: str) -> Call:
+        """Void the slices drawn so far: they are of other weights or numerics."""
+        return self._call("restart", weights, numerics)
+
+    def release(self) -> Call:
+        """Hand it back, no attempt spent."""
+        return self._call("release")
+
+    def cancel(self) -> Call:
+        """Stop it, as was asked."""
+        return self._call("cancel")
+
+    def finish(self) -> Call:
+        """All pictures are complete."""
+        return self._call("finish")
+
+    def fail(self, problem: Problem) -> Call:
+        """It cannot be done."""
+        return self._call("fail", problem.to_json())
+
+    def _call(self, name: str, *args: str | float | bytes) -> Call:
+        return Call(self.keys.all, [name, self.keys.id, self.token, *args])
+
+
+def cancel(keys: Keys) -> Call:
+    """Ask a job to stop."""
+    return Call(keys.all, ["cancel", keys.id, ""])
+
+
+def requeue(keys: Keys, *, expected: int) -> Call:
+    """The ticket after `expected`, for a job that nobody holds. The number guards against a second reaper."""
+    return Call(keys.all, ["requeue", keys.id, "", expected])
+
+
+def announce(model: str, worker: str, *, seconds: float) -> Call:
+    """A worker of `model` lives for `seconds` more; 0 says goodbye."""
+    return Call([workers_key(model)], ["announce", worker, "", seconds])
+
+
+def expire() -> Call:
+    """Forget the ids of jobs whose record Redis has dropped."""
+    return Call([JOBS, ENDED], ["expire", "", ""])

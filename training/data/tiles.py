@@ -1,0 +1,122 @@
+"""The composer: a glyph mask becomes an app icon, on a coloured tile or alone on white.
+
+A picture is drawn at 64 x 64 (or above) and boxed down, so that every size shows the same drawing.
+"""
+
+from __future__ import annotations
+
+from functools import cache
+from typing import Final
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.data.colours import PALETTE, Floats, fit, srgb
+from training.data.vocabulary import NEUTRAL, Family, Tile
+
+Picture = NDArray[np.uint8]
+Mask = NDArray[np.uint8]
+
+MASTER: Final = 64
+"""Pixels along a mask, and the least a picture is composed at."""
+
+_INSET: Final = 2 / 64
+_CORNER: Final = 15 / 64
+_RAMP: Final = 64
+_SUPERSAMPLES: Final = 8
+_GLYPH: Final = {
+    Family.TILES: {Tile.CIRCLE: 0.66, Tile.ROUNDED: 0.74, Tile.SQUARE: 0.74, Tile.NONE: 1.0},
+    Family.MONOGRAMS: {Tile.CIRCLE: 0.80, Tile.ROUNDED: 0.92, Tile.SQUARE: 0.92, Tile.NONE: 1.15},
+}
+_LIGHT_GROUND: Final = 0.77
+_MID_GROUND: Final = 0.64
+_DEEP_SHARE: Final = 0.25
+_TINT_SHARE: Final = 0.15
+
+
+def compose(rng: np.random.Generator, mask: Mask, *, family: Family, hue: str, tile: Tile, size: int) -> Picture:
+    """One picture (size, size, 3) uint8 of the glyph `mask` (64, 64) in the asked hue and tile."""
+    pixels = max(size, MASTER)
+    glyph = placed(mask, scale=_GLYPH[family][tile] * rng.uniform(0.93, 1.05), offset=rng.uniform(-1, 1, 2) / 64, pixels=pixels)
+    ground, ink = _colours(rng, hue, alone=tile is Tile.NONE)
+    paint = ground[_gradient(pixels, int(rng.integers(3)))]
+    if tile is Tile.NONE:
+        picture = _over(np.ones_like(paint), paint, glyph)
+    else:
+        picture = _over(np.ones_like(paint), _over(paint, ink, glyph), tile_mask(tile, pixels))
+    return box(np.rint(picture * 255).astype(np.uint8), size)
+
+
+def placed(mask: Mask, *, scale: float, offset: Floats, pixels: int) -> Floats:
+    """Coverage (pixels, pixels) in 0..1 of a mask scaled about the centre and moved by fractions of the picture."""
+    rows, columns = (_resample(mask.shape[0], pixels, scale, float(shift)) for shift in offset)
+    return np.asarray(rows @ (mask / 255.0) @ columns.T, np.float64)
+
+
+def box(pictures: Picture, size: int) -> Picture:
+    """Pictures (..., H, W, 3) averaged over whole blocks to (..., size, size, 3)."""
+    side = pictures.shape[-2]
+    if side == size:
+        return pictures
+    factor = side // size
+    blocks = pictures.reshape(*pictures.shape[:-3], size, factor, size, factor, 3)
+    total = blocks.sum(axis=(-4, -2), dtype=np.uint32)
+    return ((total + factor * factor // 2) // (factor * factor)).astype(np.uint8)
+
+
+@cache
+def tile_mask(tile: Tile, pixels: int) -> Floats:
+    """Coverage (pixels, pixels) in 0..1 of a tile's shape, antialiased; `Tile.NONE` covers nothing."""
+    side = pixels * _SUPERSAMPLES
+    across = np.abs((np.arange(side) + 0.5) / side - 0.5)
+    reach = 0.5 - _INSET
+    corner = {Tile.CIRCLE: reach, Tile.ROUNDED: _CORNER, Tile.SQUARE: 0.0, Tile.NONE: 0.0}[tile]
+    past = np.maximum(across - (reach - corner), 0.0)
+    inside = np.hypot(past[:, None], past[None, :]) <= corner
+    if tile is Tile.NONE:
+        inside[:] = False
+    return inside.reshape(pixels, _SUPERSAMPLES, pixels, _SUPERSAMPLES).mean(axis=(1, 3))
+
+
+def _colours(rng: np.random.Generator, hue: str, *, alone: bool) -> tuple[Floats, Floats]:
+    """A ground as a ramp (64, 3) from light to dark, and the ink (3,) of a glyph on it; `alone` it must show on white."""
+    regions = PALETTE[hue][:1] if alone else PALETTE[hue]
+    region = regions[rng.integers(len(regions))]
+    middle = np.array([rng.uniform(*region.lightness), rng.uniform(*region.chroma), rng.uniform(*region.degrees)])
+    swing = np.array([rng.uniform(0.015, 0.05), 0.0, rng.uniform(-5, 5)])
+    ends = fit(np.stack([middle + swing, middle - swing]))
+    steps = np.linspace(0.0, 1.0, _RAMP)[:, None]
+    return srgb(ends[0] * (1 - steps) + ends[1] * steps), _ink(rng, middle, plain=hue == NEUTRAL)
+
+
+def _ink(rng: np.random.Generator, ground: Floats, *, plain: bool) -> Floats:
+    """White on most grounds, deep on light ones, now and then a tint of the ground's own hue."""
+    choice = rng.random()
+    deep = np.array([0.27, 0.01 if plain else 0.06, ground[2]])
+    tint = np.array([0.95, 0.01 if plain else 0.045, ground[2]])
+    if ground[0] > _LIGHT_GROUND or (ground[0] > _MID_GROUND and choice < _DEEP_SHARE):
+        return srgb(fit(deep[None]))[0]
+    return srgb(fit(tint[None]))[0] if ground[0] < _MID_GROUND and choice < _TINT_SHARE else np.ones(3)
+
+
+@cache
+def _gradient(pixels: int, direction: int) -> NDArray[np.int64]:
+    """Positions (pixels, pixels) in the ramp: downwards, or along either diagonal."""
+    along = (np.arange(pixels) + 0.5) / pixels
+    down, right = np.meshgrid(along, along, indexing="ij")
+    steps = (down, (down + right) / 2, (down + 1 - right) / 2)[direction]
+    return np.rint(steps * (_RAMP - 1)).astype(np.int64)
+
+
+def _over(below: Floats, above: Floats, coverage: Floats) -> Floats:
+    return below + (above - below) * coverage[..., None]
+
+
+def _resample(source: int, pixels: int, scale: float, shift: float) -> Floats:
+    """Area weights (pixels, source): how much of each output pixel each input pixel covers, along one axis."""
+    edges = (np.arange(pixels + 1) / pixels - 0.5 - shift) / scale + 0.5
+    start = edges[:-1, None] * source
+    stop = edges[1:, None] * source
+    cells = np.arange(source)[None, :]
+    overlap = np.clip(np.minimum(stop, cells + 1) - np.maximum(start, cells), 0.0, None)
+    return np.asarray(overlap / (stop - start), np.float64)

@@ -1,0 +1,217 @@
+"""The worker's loop: continuous batching. After each slice finished jobs leave, waiting ones join, cancelled ones stop.
+
+It knows neither Redis nor RQ: jobs come as tickets from a `Desk`, their slices go out through the `Publisher`.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from itertools import count
+from typing import Protocol
+
+from models.cards import ModelCard
+from models.config import control_indices
+from models.errors import ControlError
+from models.pipeline import ImageState
+from service.contract import Problem
+from worker.lease import Heartbeat, Lease
+from worker.publish import Publisher, Taken
+from worker.scheduler import Row, choose
+
+logger = logging.getLogger(__name__)
+
+ROOM = 2
+"""Jobs are admitted while fewer than this many batches of pictures are live: a newcomer need not wait for a leaver."""
+
+BROKEN = Problem(type="urn:spn:drawing-failed", title="Drawing failed", detail="The model could not draw a slice.")
+CHANGED = Problem(
+    type="urn:spn:model-changed", title="Model changed", detail="The model no longer has the controls or size asked for."
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ticket:
+    """One delivery of a job."""
+
+    id: str
+    job: str
+
+
+class Desk(Protocol):
+    """Where tickets come from and go back to."""
+
+    @property
+    def stopping(self) -> bool:
+        """Whether to take nothing more and hand everything back."""
+
+    def take(self) -> Ticket | None:
+        """A waiting ticket, at once or not at all."""
+
+    def close(self, ticket: Ticket) -> None:
+        """This delivery is over, however its job stands."""
+
+    def beat(self) -> None:
+        """Called between slices."""
+
+
+class Sampler(Protocol):
+    """What the loop uses of models.pipeline.Pipeline."""
+
+    card: ModelCard
+    capacity: int
+
+    def advance(self, states: Sequence[ImageState]) -> list[ImageState]:
+        """One slice further each; all stand at one network."""
+
+
+@dataclass
+class LiveJob:
+    """A job in the batch: its pictures, and how many rounds each has waited."""
+
+    ticket: Ticket
+    lease: Lease
+    arrival: int
+    states: list[ImageState]
+    waited: list[int]
+    problem: Problem | None = None
+
+    def rows(self) -> Iterator[Row]:
+        """The pictures that are not complete."""
+        for image, state in enumerate(self.states):
+            if step := state.progress.next:
+                yield Row(
+                    job=self.ticket.job,
+                    image=image,
+                    stage=step.stage,
+                    drawn=state.progress.done,
+                    waited=self.waited[image],
+                    arrival=self.arrival,
+                )
+
+    @property
+    def complete(self) -> bool:
+        """Whether every picture is."""
+        return all(state.progress.next is None for state in self.states)
+
+
+class Batch:
+    """All jobs that one worker draws at the same time."""
+
+    def __init__(self, sampler: Sampler, *, publisher: Publisher, heartbeat: Heartbeat, desk: Desk) -> None:
+        self._sampler, self._publisher, self._heartbeat, self._desk = sampler, publisher, heartbeat, desk
+        self._jobs: dict[str, LiveJob] = {}
+        self._arrivals = count()
+
+    def run(self, first: Ticket) -> None:
+        """Draw until no job is left. If drawing cannot go on, the leases run out and other workers take over."""
+        try:
+            self._admit(first)
+            self._settle()
+            self._fill()
+            while self._jobs:
+                self._advance()
+                self._settle()
+                self._fill()
+        finally:
+            for job in self._jobs.values():
+                self._heartbeat.drop(job.lease)
+            self._jobs.clear()
+
+    def _advance(self) -> None:
+        """One slice for the rows whose turn it is."""
+        rows = self._rows()
+        for row in rows:
+            self._jobs[row.job].waited[row.image] += 1
+        for row, state in self._draw(choose(rows, self._sampler.capacity)):
+            job = self._jobs[row.job]
+            job.states[row.image], job.waited[row.image] = state, 0
+            if not job.lease.lost:
+                self._publisher.append(job.lease, image=row.image, progress=state.progress)
+        self._desk.beat()
+
+    def _settle(self) -> None:
+        """See off all jobs that are over, or all of them when the worker stops."""
+        for job in list(self._jobs.values()):
+            if self._conclude(job):
+                del self._jobs[job.ticket.job]
+                self._heartbeat.drop(job.lease)
+                self._desk.close(job.ticket)
+
+    def _fill(self) -> None:
+        """Let waiting jobs join while there is room."""
+        while len(self._rows()) < ROOM * self._sampler.capacity and not self._desk.stopping:
+            if (ticket := self._desk.take()) is None:
+                break
+            self._admit(ticket)
+        self._settle()
+
+    def _conclude(self, job: LiveJob) -> bool:
+        """Write how `job` ends, if it does."""
+        if job.lease.lost:
+            logger.warning("job %s was taken over", job.ticket.job)
+        elif job.problem:
+            self._publisher.fail(job.lease, job.problem)
+        elif job.complete:
+            self._publisher.finish(job.lease)
+        elif job.lease.canceling:
+            self._publisher.cancel(job.lease)
+        elif self._desk.stopping:
+            self._publisher.release(job.lease)
+        else:
+            return False
+        return True
+
+    def _admit(self, ticket: Ticket) -> None:
+        taken = None if ticket.job in self._jobs else self._publisher.take(ticket.job)
+        if taken is None:
+            self._desk.close(ticket)
+            return
+        self._heartbeat.hold(taken.lease)
+        self._jobs[ticket.job] = self._enter(ticket, taken)
+
+    def _enter(self, ticket: Ticket, taken: Taken) -> LiveJob:
+        job = LiveJob(ticket=ticket, lease=taken.lease, arrival=next(self._arrivals), states=[], waited=[])
+        try:
+            job.states = initial_states(taken, self._sampler.card)
+        except ControlError:
+            job.problem = CHANGED
+        job.waited = [0] * len(job.states)
+        return job
+
+    def _rows(self) -> list[Row]:
+        return [row for job in self._jobs.values() for row in job.rows()]
+
+    def _draw(self, rows: Sequence[Row]) -> Iterator[tuple[Row, ImageState]]:
+        """The drawn rows. If a batch fails, each of its rows is tried alone, and its job fails if that fails too."""
+        if not rows:
+            return
+        try:
+            drawn = self._sampler.advance([self._jobs[row.job].states[row.image] for row in rows])
+        except Exception:
+            logger.exception("%d rows at %s could not be drawn", len(rows), rows[0].stage)
+            if len(rows) == 1:
+                self._jobs[rows[0].job].problem = BROKEN
+            else:
+                for row in rows:
+                    yield from self._draw([row])
+        else:
+            yield from zip(rows, drawn, strict=True)
+
+
+def initial_states(taken: Taken, card: ModelCard) -> list[ImageState]:
+    """One state per picture, as far as it was drawn. Raises ControlError if the model has become another one."""
+    request = taken.request
+    if request.geometry != card.config.geometry:
+        msg = f"asked for {request.geometry}, the model has {card.config.geometry}"
+        raise ControlError(msg)
+    return [
+        ImageState(
+            seed=request.seed + image,
+            controls=control_indices(card.config.controls, asked),
+            temperature=request.temperature,
+            progress=taken.drawing.pictures[image],
+        )
+        for image, asked in enumerate(request.controls)
+    ]

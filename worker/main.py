@@ -1,0 +1,85 @@
+"""`python -m worker.main`: settings, load the model once, serve its queue until SIGTERM.
+
+The RQ worker class is a `SimpleWorker`, because the model must stay warm and be shared by all jobs of a batch: RQ's
+forking `Worker` starts every job in a child (which cannot use CUDA once the parent has), its `SpawnWorker` in a new
+interpreter (which would load the model again), and both run one job at a time. What a `SimpleWorker` lacks, recovery
+after a crash, is not RQ's here: leases and the stream of slices give it (see `worker.lease`, `service.transitions`).
+
+First SIGTERM: running jobs are handed back after the current slice, exit 0. Second: exit at once; leases run out.
+"""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import redis
+import torch
+from redis.backoff import ExponentialBackoff
+from redis.retry import Retry
+
+from models.errors import CheckpointError
+from models.pipeline import Pipeline
+from worker.batch import Batch
+from worker.lease import Heartbeat
+from worker.publish import Publisher, Terms
+from worker.rq_adapter import TicketWorker
+from worker.settings import WorkerSettings
+
+logger = logging.getLogger(__name__)
+
+FOREVER = -1
+"""Retries of redis-py; its default of 10 gives up within seconds and would end the worker."""
+
+
+def main() -> int:
+    """Serve one model. Exit status 1 for a checkpoint that cannot be loaded."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    settings = WorkerSettings()
+    torch.set_num_threads(settings.threads)
+    try:
+        pipeline = Pipeline.load(
+            settings.models / settings.model, device=settings.device, capacity=settings.capacity
+        )
+    except CheckpointError as error:
+        logger.error("%s", error)  # noqa: TRY400 - the message says it all
+        return 1
+    serve(settings, pipeline)
+    return 0
+
+
+def serve(settings: WorkerSettings, pipeline: Pipeline) -> None:
+    """Draw jobs of `settings.model` until told to stop."""
+    worker = TicketWorker(settings.model, connection=patient_client(settings.redis_url))
+    terms = Terms(
+        weights=pipeline.card.sha256,
+        numerics=pipeline.numerics,
+        lease_seconds=settings.lease_seconds,
+        max_attempts=settings.max_attempts,
+    )
+    publisher = Publisher(patient_client(settings.redis_url), model=settings.model, terms=terms)
+    with heartbeat(settings, worker.name) as beating:
+        worker.batch = Batch(pipeline, publisher=publisher, heartbeat=beating, desk=worker)
+        logger.info("ready: %s on %s, %d at a time", settings.model, settings.device, pipeline.capacity)
+        worker.work(logging_level="WARNING")
+
+
+def heartbeat(settings: WorkerSettings, name: str) -> Heartbeat:
+    """The thread that keeps leases alive, with a client that gives up before a lease runs out."""
+    client = redis.Redis.from_url(settings.redis_url, socket_timeout=settings.heartbeat_seconds)
+    return Heartbeat(
+        client,
+        model=settings.model,
+        worker=name,
+        lease_seconds=settings.lease_seconds,
+        seconds=settings.heartbeat_seconds,
+    )
+
+
+def patient_client(url: str) -> redis.Redis:
+    """A client that waits for Redis as long as it takes, asking once a second."""
+    return redis.Redis.from_url(url, retry=Retry(ExponentialBackoff(cap=1, base=0.05), FOREVER))
+
+
+if __name__ == "__main__":
+    sys.exit(main())

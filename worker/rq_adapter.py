@@ -1,0 +1,139 @@
+"""Every private hook of RQ, and nothing else. Written against rq 3.0 (`rq>=3.0,<3.1`).
+
+RQ is transport: it delivers tickets and knows which worker is busy. Status, leases and retries are ours, because RQ
+has no fencing: a stopped worker that continues would finish its job a second time.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from rq import Queue, SimpleWorker
+from rq.exceptions import DeserializationError
+from rq.serializers import JSONSerializer
+from rq.utils import now
+from rq.worker.base import StopRequested, WorkerStatus
+
+from service.contract import TASK, queue_name
+from worker.batch import Ticket
+
+if TYPE_CHECKING:
+    from redis import Redis
+    from rq.executions import Execution
+    from rq.job import Job
+
+    from worker.batch import Batch
+
+logger = logging.getLogger(__name__)
+
+WORKER_TTL_SECONDS = 20
+"""RQ blocks for this less 15 seconds in dequeue, so an idle worker looks around every 5."""
+
+BEAT_SECONDS = 5
+"""Between RQ's heartbeats of the live tickets."""
+
+JOB_TTL_SECONDS = 90
+"""How long RQ believes in a ticket without a heartbeat; far above the time of one slice."""
+
+
+class ForeignTaskError(Exception):
+    """The queue holds a job that is not ours to run: another name than TASK, or not JSON."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Delivery:
+    """RQ's side of a ticket."""
+
+    job: Job
+    queue: Queue
+    execution: Execution
+
+
+class TicketWorker(SimpleWorker):
+    """An RQ worker that runs many jobs at once: its `execute_job` is the batch loop, and it is that loop's Desk."""
+
+    def __init__(self, model: str, *, connection: Redis) -> None:
+        queue = Queue(queue_name(model), connection=connection, serializer=JSONSerializer)
+        super().__init__(
+            [queue],
+            connection=connection,
+            serializer=JSONSerializer,
+            worker_ttl=WORKER_TTL_SECONDS,
+            log_job_description=False,
+        )
+        self._deliveries: dict[str, Delivery] = {}
+        self._beaten = 0.0
+        self.batch: Batch | None = None
+
+    @property
+    def stopping(self) -> bool:
+        """Whether SIGTERM or SIGINT came."""
+        return self._stop_requested
+
+    def execute_job(self, job: Job, queue: Queue) -> None:
+        """RQ's hook for one job: here, the whole life of a batch. Never raises, or RQ's worker would end."""
+        try:
+            if self.batch and (ticket := self._open(job, queue)):
+                self.batch.run(ticket)
+        except Exception:
+            logger.exception("the batch broke off; its leases run out")
+        self._deliveries.clear()
+        self.set_state(WorkerStatus.IDLE)
+
+    def take(self) -> Ticket | None:
+        """A waiting ticket, without blocking. Foreign jobs on the way are failed."""
+        while dequeued := Queue.dequeue_any(self.queues, None, self.connection, serializer=self.serializer):
+            if ticket := self._open(*dequeued):
+                return ticket
+        return None
+
+    def close(self, ticket: Ticket) -> None:
+        """Tell RQ that the delivery is over. It keeps no result."""
+        delivery = self._deliveries.pop(ticket.id)
+        self._finalize_success(delivery.job, delivery.queue, delivery.execution, None)
+
+    def beat(self) -> None:
+        """Keep RQ's view of the live tickets true."""
+        if time.monotonic() - self._beaten < BEAT_SECONDS:
+            return
+        self._beaten = time.monotonic()
+        for delivery in self._deliveries.values():
+            self.maintain_heartbeats(delivery.job, delivery.execution)
+
+    def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:  # noqa: ARG002 - RQ's signature
+        """Tickets have no timeout of RQ's."""
+        return JOB_TTL_SECONDS
+
+    def request_stop_execution(self, execution_id: str) -> None:
+        """RQ's stop command: refused, the one way to stop a job is DELETE /jobs/{id}."""
+        logger.warning("ignored a stop command for execution %s", execution_id)
+
+    def _shutdown(self) -> None:
+        """First signal: an idle worker leaves at once, a busy one at the slice boundary. Asks nothing of Redis."""
+        self._stop_requested = True
+        if self.get_state() != WorkerStatus.BUSY:
+            raise StopRequested
+
+    def _open(self, job: Job, queue: Queue) -> Ticket | None:
+        """Mark `job` as started in RQ; None, and failed, if it is not ours."""
+        execution = self.prepare_execution(job)
+        try:
+            self.prepare_job_execution(job, remove_from_intermediate_queue=True)
+            job.started_at = now()
+            ticket = Ticket(id=job.id, job=checked(job)["job"])
+        except (ForeignTaskError, DeserializationError, KeyError) as error:
+            self._finalize_failure(job, queue, execution, (type(error), error, None))
+            return None
+        self._deliveries[job.id] = Delivery(job=job, queue=queue, execution=execution)
+        return ticket
+
+
+def checked(job: Job) -> dict[str, Any]:
+    """The arguments of a ticket. Raises ForeignTaskError for any other function."""
+    if job.func_name != TASK:
+        msg = f"{job.func_name!r} is not served here"
+        raise ForeignTaskError(msg)
+    return dict(job.kwargs)

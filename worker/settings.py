@@ -1,0 +1,32 @@
+"""What an operator can set about a worker: environment variables, prefix SPN_."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from pydantic import Field
+from pydantic_settings import BaseSettings, SettingsConfigDict
+
+from models.cards import WEIGHTS
+
+
+class WorkerSettings(BaseSettings):
+    """One worker process serves one model on one device."""
+
+    model_config = SettingsConfigDict(env_prefix="SPN_", frozen=True, extra="ignore")
+
+    redis_url: str = Field(default="redis://127.0.0.1:6379/0", description="Redis shared by the API and all workers.")
+    models: Path = Field(default=WEIGHTS, description="Folder with one folder per model.")
+    model: str = Field(default="symbols-32", description="The model this worker serves.")
+    device: str = Field(default="cpu", description="Torch device: cpu, cuda, cuda:1.")
+    threads: int = Field(default=2, ge=1, le=256, description="CPU threads of torch. Never more than there are cores.")
+    capacity: int = Field(default=16, ge=1, le=4096, description="Pictures that advance together in one batch.")
+    lease_seconds: float = Field(
+        default=8, ge=1, le=600, description="A worker that is silent for this many seconds loses its jobs."
+    )
+    heartbeat_seconds: float = Field(
+        default=2, ge=0.1, le=60, description="Seconds between renewals of all leases; a quarter of the lease at most."
+    )
+    max_attempts: int = Field(
+        default=3, ge=1, le=100, description="Attempts without a single new slice before a job fails."
+    )
