@@ -10,7 +10,7 @@ import zlib
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 from pydantic import JsonValue, TypeAdapter
@@ -24,7 +24,7 @@ TASK = "spn.draw"
 ENTRY_VERSION = 1
 """The version of `SliceEntry` on the wire."""
 
-Fields = Mapping[bytes, bytes]
+Fields = Mapping[Any, Any]
 """A hash, or the body of a stream entry, as Redis returns it."""
 
 
@@ -190,7 +190,7 @@ class JobRecord:
         return cls(
             request=request,
             status=Status(text["status"]),
-            **{name: int(text.get(name) or 0) for name in _COUNTS},
+            **{name: int(text.get(name) or 0) for name in _COUNTS},  # type: ignore[arg-type]
             **{name: text.get(name, "") for name in ("weights", "numerics", "last_id")},
             done=tuple(int(text[f"done:{image}"]) for image in range(request.num_images)),
             error=_PROBLEM.validate_json(text["error"]) if text.get("error") else None,
@@ -223,9 +223,8 @@ class SliceEntry:
     values: Bytes
 
     @classmethod
-    def last_of(cls, progress: Progress, image: int) -> Self:
-        """The entry of the slice drawn last."""
-        step = progress.done - 1
+    def of(cls, progress: Progress, step: int, *, image: int = 0) -> Self:
+        """The entry of one slice that is drawn."""
         stage, k = progress.geometry.steps[step]
         bits = progress.geometry.target_bits(stage)
         return cls(image=image, step=step, stage=stage, k=k, bits=bits, values=progress.slices[step])
@@ -263,7 +262,7 @@ class Event:
     error: Problem | None = None
 
     @classmethod
-    def decode(cls, entry: tuple[bytes, Fields], geometry: Geometry) -> Self:
+    def decode(cls, entry: Any, geometry: Geometry) -> Self:
         """From an entry as XRANGE and XREAD return it."""
         key, fields = entry
         kind = EventKind(fields[b"event"].decode())

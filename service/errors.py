@@ -179,4 +179,6 @@ def _away(request: Request, error: Exception) -> JSONResponse:
 def _unexpected(request: Request, error: Exception) -> JSONResponse:
     logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
     headers = {"X-Request-ID": getattr(request.state, "request_id", "")}
-    return problem(request, status=500, detail="Something went wrong here; the server's log knows more.", headers=headers)
+    return problem(
+        request, status=500, detail="Something went wrong here; the server's log knows more.", headers=headers
+    )

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import AsyncIterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
@@ -58,9 +58,7 @@ class Jobs:
         self, request: JobRequest, *, idempotency: Idempotency | None = None, given: Sequence[SliceEntry] = ()
     ) -> tuple[JobRecord, bool]:
         """The job as it stands, and whether it existed before. Raises QueueFullError, KeyReusedError."""
-        reply = await self._transitions(
-            create(request, bound=self._queue_bound, idempotency=idempotency, given=given)
-        )
+        reply = await self._transitions(create(request, bound=self._queue_bound, idempotency=idempotency, given=given))
         if reply.outcome is Outcome.FULL:
             raise QueueFullError
         if reply.outcome is Outcome.CLASH:
@@ -72,7 +70,7 @@ class Jobs:
 
     async def get(self, job: str) -> JobRecord:
         """How a job stands. Raises UnknownJobError."""
-        fields = await self._client.hgetall(Keys(id=job, model="").record)  # type: ignore[misc]
+        fields = await self._client.hgetall(Keys(id=job, model="").record)
         if not fields:
             raise UnknownJobError(job)
         return JobRecord.decode(fields)
@@ -86,7 +84,7 @@ class Jobs:
     async def events(self, request: JobRequest, *, after: str = "-", until: str = "+") -> list[Event]:
         """What happened between two stream ids: not `after` itself, but `until`."""
         start = after if after == "-" else f"({after}"
-        entries = await self._client.xrange(request.keys.stream, start, until)
+        entries: Any = await self._client.xrange(request.keys.stream, start, until)
         return [Event.decode(entry, request.geometry) for entry in entries]
 
     async def drawing(self, request: JobRequest, *, until: str = "+") -> Drawing:
@@ -97,7 +95,7 @@ class Jobs:
         """1 for the next to begin; None for a job that has begun."""
         if record.status is not Status.QUEUED:
             return None
-        rank = await self._client.zrank(queued_key(record.request.model), record.request.id)
+        rank: Any = await self._client.zrank(queued_key(record.request.model), record.request.id)
         return None if rank is None else int(rank) + 1
 
     async def page(self, *, status: Status | None, limit: int, cursor: str | None) -> Page:
@@ -124,6 +122,11 @@ class Jobs:
                 await self._deliver(record.request.keys, ticket=int(reply.value), at_front=True)
                 delivered += 1
         return delivered
+
+    async def close(self) -> None:
+        """Close the connections."""
+        await self._client.aclose()
+        self._tickets.close()
 
     async def _waiting(self, model: str) -> list[JobRecord]:
         """Jobs that no worker holds, whose last ticket is not in the queue, nor so fresh that one may hold it."""
@@ -155,7 +158,7 @@ class Jobs:
                 if cursor is None or older(record, cursor):
                     yield record
 
-    async def _records(self, ids: Sequence[bytes]) -> list[JobRecord]:
+    async def _records(self, ids: Sequence[Any]) -> list[JobRecord]:
         """The records that still exist."""
         async with self._client.pipeline(transaction=False) as pipeline:
             for job in ids:

@@ -79,4 +79,4 @@ def pixels(encoded: str, size: int, geometry: Geometry) -> Bytes:
         values = np.array(image.convert("L" if geometry.channels == 1 else "RGB"))
     except (binascii.Error, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         raise FieldError("start.image", "not a base64 PNG, WebP or JPEG") from None
-    return values.reshape(size, size, geometry.channels) >> (8 - geometry.bits)
+    return values.reshape(size, size, geometry.channels) >> np.uint8(8 - geometry.bits)

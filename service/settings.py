@@ -30,5 +30,8 @@ class ServiceSettings(BaseSettings):
         default=1, ge=0.1, le=60, description="Seconds between searches for jobs that lost their worker or ticket."
     )
     ticket_seconds: float = Field(
-        default=5, ge=0.5, le=600, description="Seconds a ticket taken from the queue may go without its job being begun."
+        default=5,
+        ge=0.5,
+        le=600,
+        description="Seconds a ticket taken from the queue may go without its job being begun.",
     )

@@ -31,6 +31,10 @@ class Tickets:
         """The ids of all tickets that no worker has taken."""
         return frozenset(await asyncio.to_thread(self._queue(model).get_job_ids))
 
+    def close(self) -> None:
+        """Close the connections."""
+        self._client.close()
+
     def _put(self, model: str, job: str, ticket: int, *, at_front: bool) -> None:
         self._queue(model).enqueue_call(
             TASK,

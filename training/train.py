@@ -37,7 +37,7 @@ class Recipe:
     warmup_steps: int = 200
     weight_decay: float = 0.01
     clip_norm: float = 1.0
-    ema_halflife_steps: int = 500
+    ema_halflife_steps: int = 200
     drop_control: float = 0.15
     minutes: float = 10.0
     save_every_minutes: float = 2.0

@@ -27,7 +27,9 @@ ROOM = 2
 
 BROKEN = Problem(type="urn:spn:drawing-failed", title="Drawing failed", detail="The model could not draw a slice.")
 CHANGED = Problem(
-    type="urn:spn:model-changed", title="Model changed", detail="The model no longer has the controls or size asked for."
+    type="urn:spn:model-changed",
+    title="Model changed",
+    detail="The model no longer has the controls or size asked for.",
 )
 
 
@@ -50,7 +52,7 @@ class Desk(Protocol):
         """A waiting ticket, at once or not at all."""
 
     def close(self, ticket: Ticket) -> None:
-        """This delivery is over, however its job stands."""
+        """The delivery is over, however its job stands."""
 
     def beat(self) -> None:
         """Called between slices."""

@@ -38,9 +38,7 @@ def main() -> int:
     settings = WorkerSettings()
     torch.set_num_threads(settings.threads)
     try:
-        pipeline = Pipeline.load(
-            settings.models / settings.model, device=settings.device, capacity=settings.capacity
-        )
+        pipeline = Pipeline.load(settings.models / settings.model, device=settings.device, capacity=settings.capacity)
     except CheckpointError as error:
         logger.error("%s", error)  # noqa: TRY400 - the message says it all
         return 1

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from service.contract import Drawing, Event, JobRecord, JobRequest, Keys, Problem, SliceEntry, replay
@@ -19,7 +19,9 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 POISONED = Problem(
-    type="urn:spn:poisoned", title="Gave up", detail="Every attempt ended without a new slice; the last worker was lost."
+    type="urn:spn:poisoned",
+    title="Gave up",
+    detail="Every attempt ended without a new slice; the last worker was lost.",
 )
 
 
@@ -68,7 +70,8 @@ class Publisher:
 
     def append(self, lease: Lease, *, image: int, progress: Progress) -> None:
         """Publish the slice drawn last."""
-        lease.hear(self._transitions(lease.claim.append(SliceEntry.last_of(progress, image))))
+        entry = SliceEntry.of(progress, progress.done - 1, image=image)
+        lease.hear(self._transitions(lease.claim.append(entry)))
 
     def finish(self, lease: Lease) -> None:
         """All slices are published."""
@@ -89,9 +92,9 @@ class Publisher:
     def _resume(self, lease: Lease) -> Taken:
         """What earlier attempts drew, unless with other weights or numerics: those slices are void."""
         keys, terms = lease.claim.keys, self._terms
-        record = JobRecord.decode(self._client.hgetall(keys.record))  # type: ignore[arg-type]
+        record = JobRecord.decode(self._client.hgetall(keys.record))
         if (record.weights, record.numerics) != (terms.weights, terms.numerics):
             lease.hear(self._transitions(lease.claim.restart(weights=terms.weights, numerics=terms.numerics)))
-        entries = self._client.xrange(keys.stream)
-        events = (Event.decode(entry, record.request.geometry) for entry in entries)  # type: ignore[union-attr]
+        entries: Any = self._client.xrange(keys.stream)
+        events = (Event.decode(entry, record.request.geometry) for entry in entries)
         return Taken(request=record.request, drawing=replay(record.request, events), lease=lease)

@@ -12,10 +12,10 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from rq import Queue, SimpleWorker
-from rq.exceptions import DeserializationError
+from rq.exceptions import DeserializationError, StopRequested
 from rq.serializers import JSONSerializer
 from rq.utils import now
-from rq.worker.base import StopRequested, WorkerStatus
+from rq.worker.base import WorkerStatus
 
 from service.contract import TASK, queue_name
 from worker.batch import Ticket

@@ -197,9 +197,9 @@ class Watch {
 
   /** @param {SliceEvent} event */
   #slice(event) {
-    const { index, slices_done, url } = event;
+    const { index, stage, slices_done, url } = event;
     const images = this.job.images.map((image) => (image.index === index ? { ...image, slices_done, url } : image));
-    this.job = { ...this.job, status: "running", images };
+    this.job = { ...this.job, status: "running", progress: { ...this.job.progress, stage }, images };
     this.listener.slice?.(event, this.job);
     this.listener.change(this.job);
   }

@@ -179,13 +179,21 @@ function openKey() {
 }
 
 byId("key").value = key() ?? "";
-byId("key").onchange = ({ target }) => {
-  if (target.value.trim()) sessionStorage.setItem(KEY, target.value.trim());
+byId("key").onchange = saveKey;
+byId("key").onkeydown = (event) => {
+  if (event.key !== "Enter") return;
+  saveKey();
+  byId("key-panel").hidePopover();
+};
+
+function saveKey() {
+  const entered = byId("key").value.trim();
+  if (entered === (key() ?? "")) return;
+  if (entered) sessionStorage.setItem(KEY, entered);
   else sessionStorage.removeItem(KEY);
   showProblem(null);
   start();
-};
-byId("key").onkeydown = (event) => event.key === "Enter" && byId("key-panel").hidePopover();
+}
 
 const say = (words) => (byId("status").textContent = words);
 const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;

@@ -58,6 +58,7 @@ export class Viewer {
     const slices = Number(this.range.value);
     const { client } = this.actions;
     this.image.src = client.pictureUrl(picture.url, { slices, scale: scaleFor(picture, LARGE_PIXELS) });
+    this.range.style.setProperty("--at", (slices - 1) / Math.max(this.range.max - 1, 1));
     this.image.alt = `${describeControls(picture.controls)}, after ${slices} slices`;
     byId("viewer-slice-value").textContent = `${slices} of ${this.card.slicesEach()}`;
     this.range.ariaValueText = `slice ${slices} of ${this.card.slicesEach()}, ${stageOf(slices, this.card.slicesEach())}`;

@@ -29,7 +29,11 @@ _RGB_FROM_LMS: Final = np.array(
 _LAB_FROM_LMS: Final = np.linalg.inv(_LMS_FROM_LAB)
 _LMS_FROM_RGB: Final = np.linalg.inv(_RGB_FROM_LMS)
 
-NEUTRAL_CHROMA: Final = 0.045
+_DARK_LINEAR: Final = 0.0031308
+_DARK_SRGB: Final = 0.04045
+_GAMUT: Final = 0.5 + 1e-4
+
+NEUTRAL_CHROMA: Final = 0.055
 """A colour with less chroma than this has no hue."""
 
 
@@ -66,13 +70,13 @@ PALETTE: Final[dict[str, tuple[Hue, ...]]] = {
 def srgb(lch: Floats) -> Floats:
     """OKLCH (..., 3) to sRGB (..., 3) in 0..1, clipped: reduce chroma first with `fit`."""
     linear = np.clip(_linear(lch), 0.0, 1.0)
-    encoded = np.where(linear <= 0.0031308, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
+    encoded = np.where(linear <= _DARK_LINEAR, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     return np.asarray(encoded, np.float64)
 
 
 def oklch(rgb: Floats) -> Floats:
-    """sRGB (..., 3) in 0..1 to OKLCH (..., 3), hue in 0..360."""
-    linear = np.where(rgb <= 0.04045, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
+    """SRGB (..., 3) in 0..1 to OKLCH (..., 3), hue in 0..360."""
+    linear = np.where(rgb <= _DARK_SRGB, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     lab = np.cbrt(linear @ _LMS_FROM_RGB.T) @ _LAB_FROM_LMS.T
     degrees = np.degrees(np.arctan2(lab[..., 2], lab[..., 1])) % 360
     return np.stack([lab[..., 0], np.hypot(lab[..., 1], lab[..., 2]), degrees], axis=-1)
@@ -83,7 +87,7 @@ def fit(lch: Floats) -> Floats:
     tries = np.repeat(lch[None], 33, axis=0)
     tries[..., 1] *= np.linspace(1.0, 0.0, 33)[:, None]
     linear = _linear(tries)
-    shown = ((linear >= -1e-4) & (linear <= 1 + 1e-4)).all(axis=-1)  # (33, n)
+    shown = (np.abs(linear - 0.5) <= _GAMUT).all(axis=-1)  # (33, n)
     return np.asarray(tries[shown.argmax(axis=0), np.arange(len(lch))], np.float64)
 
 

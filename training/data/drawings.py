@@ -29,4 +29,4 @@ class Drawing:
         """16 x 16 block means as one float vector of one or three channels: what twins are measured on."""
         factor = MASTER // 16
         channels = self.pixels.reshape(16, factor, 16, factor, -1)
-        return channels.mean(axis=(1, 3)).astype(np.float32).ravel()
+        return np.asarray(channels.mean(axis=(1, 3)), np.float32).ravel()

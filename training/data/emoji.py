@@ -60,7 +60,9 @@ def emoji(cache: Cache) -> Iterator[Drawing]:
 def _listed(path: Path) -> list[_Emoji]:
     entries = json.loads(path.read_text())
     return [
-        _Emoji(text, entry["slug"], _GROUPS[entry["group"]]) for text, entry in entries.items() if entry["group"] in _GROUPS
+        _Emoji(text, entry["slug"], _GROUPS[entry["group"]])
+        for text, entry in entries.items()
+        if entry["group"] in _GROUPS
     ]
 
 
@@ -78,7 +80,7 @@ def _twemoji(folder: Path) -> _Painter:
     def paint(each: _Emoji) -> Image.Image | None:
         names = ("-".join(each.codes), "-".join(code for code in each.codes if code != "fe0f"))
         path = next((path for name in names if (path := folder / f"{name}.svg").exists()), None)
-        return path and _on_white(render(path, _PADDED))
+        return _on_white(render(path, _PADDED)) if path else None
 
     return paint
 
@@ -87,7 +89,7 @@ def _fluent(folder: Path) -> _Painter:
     def paint(each: _Emoji) -> Image.Image | None:
         name = re.sub(r"_+", "-", each.slug)
         path = next((path for tail in ("", "-default") if (path := folder / f"{name}{tail}.svg").exists()), None)
-        return path and _on_white(render(path, 2 * MASTER)).reduce(2)
+        return _on_white(render(path, 2 * MASTER)).reduce(2) if path else None
 
     return paint
 
@@ -100,7 +102,9 @@ def _noto(path: Path) -> _Painter:
         if font.getlength(each.text) > 1.5 * _NOTO_SIDE:
             return None
         picture = _noto_picture(font, each.text)
-        return None if picture == missing else _on_white(picture.resize((_PADDED + 2, _PADDED + 2), Image.Resampling.BOX))
+        return (
+            None if picture == missing else _on_white(picture.resize((_PADDED + 2, _PADDED + 2), Image.Resampling.BOX))
+        )
 
     return paint
 

@@ -53,7 +53,7 @@ def _drawing(icon: _Icon, source: str) -> Drawing:
 
 def _concept(name: str) -> str:
     """The first word of a name, singular: packages vary a subject by appending words."""
-    word = name.split("-")[0]
+    word = name.split("-", maxsplit=1)[0]
     return word[:-1] if word.endswith("s") and not word.endswith(_PLURALS) else word
 
 
@@ -109,7 +109,10 @@ def _phosphor_tags(index: Path) -> dict[str, tuple[str, ...]]:
     text = index.read_text()
     entries = re.findall(r'name: "([^"]+)",.*?categories: \[([^\]]*)\],\s*figma_category: a\.(\w+)', text, re.DOTALL)
     values = {f"{enum}.{key}": value for enum, key, value in _phosphor_values(text)}
-    return {name: tuple(values[key] for key in (f"a.{figma}", *keys.split(", ")) if key in values) for name, keys, figma in entries}
+    return {
+        name: tuple(values[key] for key in (f"a.{figma}", *keys.split(", ")) if key in values)
+        for name, keys, figma in entries
+    }
 
 
 def _phosphor_values(text: str) -> list[tuple[str, str, str]]:

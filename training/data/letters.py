@@ -22,6 +22,9 @@ _CAP: Final = 44 / 64 * _FINE
 _WIDEST: Final = 60 / 64 * _FINE
 _PROBE: Final = 512
 
+APACHE_FACES: Final = frozenset({"roboto-slab"})
+"""Families under Apache-2.0; all others are under OFL-1.1."""
+
 FACES: Final = {
     "inter": (400, 700, 900), "roboto": (500,), "work-sans": (800,), "montserrat": (500, 800), "poppins": (400, 700),
     "lato": (900,), "nunito": (700, 900), "rubik": (700,), "archivo-black": (400,), "anton": (400,), "bebas-neue": (400,),
@@ -36,18 +39,32 @@ FACES: Final = {
     "rokkitt": (800,), "jetbrains-mono": (800,), "ibm-plex-mono": (700,), "space-mono": (700,), "courier-prime": (700,),
     "raleway": (800,), "kanit": (700,), "teko": (700,), "unbounded": (700, 900), "passion-one": (400,),
     "lilita-one": (400,), "russo-one": (400,), "paytone-one": (400,), "bree-serif": (400,), "patua-one": (400,),
-    "vollkorn": (800,), "prata": (400,), "chakra-petch": (700,), "rajdhani": (700,), "titan-one": (400,),
+    "prata": (400,), "chakra-petch": (700,), "rajdhani": (700,), "titan-one": (400,),
     "krona-one": (400,), "caprasimo": (400,),
 }  # fmt: skip
 """Families and weights: sans, serif, slab, rounded, mono and display; all upright and legible."""
 
 HELD_OUT_FACES: Final = frozenset(
-    {"righteous-400", "dm-serif-display-400", "unbounded-700", "space-mono-700", "rokkitt-800", "chakra-petch-700", "krona-one-400"}
+    {
+        "righteous-400",
+        "dm-serif-display-400",
+        "unbounded-700",
+        "space-mono-700",
+        "rokkitt-800",
+        "chakra-petch-700",
+        "krona-one-400",
+    }
 )
 """Faces of which no glyph is trained on."""
 
 FONTS: Final = tuple(
-    Source(package=f"@fontsource/{name}", version=FONT_VERSION, licence="OFL-1.1", credit="") for name in FACES
+    Source(
+        package=f"@fontsource/{name}",
+        version=FONT_VERSION,
+        licence="Apache-2.0" if name in APACHE_FACES else "OFL-1.1",
+        credit="letters and digits",
+    )
+    for name in FACES
 )
 
 

@@ -17,14 +17,14 @@ from training.data.colours import hue_index
 from training.data.drawings import Drawing
 from training.data.split import Split
 from training.data.symbols import Pack
-from training.data.tiles import MASTER, compose
+from training.data.tiles import MASTER, Look, compose
 from training.data.vocabulary import HUE, LABEL, NEUTRAL, TILE, Family, Tile
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
 _TILES: Final = 400
 _MONOGRAMS: Final = 300
 _WHITE: Final = 250
-_COLOURED: Final = 0.12
+_COLOURED: Final = 0.2
 _SEED: Final = 1812
 
 
@@ -55,10 +55,12 @@ def pack(glyphs: Split, emoji: Split) -> Pack:
 
 def write(packed: Pack, path: Path) -> str:
     """Writes a compressed npz without dates; gives its sha256."""
-    with zipfile.ZipFile(path, "w") as archive:
+    unfinished = path.with_suffix(".part")
+    with zipfile.ZipFile(unfinished, "w") as archive:
         for field in fields(packed):
             member = zipfile.ZipInfo(f"{field.name}.npy", _EPOCH)
             archive.writestr(member, _npy(getattr(packed, field.name)), zipfile.ZIP_LZMA)
+    unfinished.replace(path)
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
@@ -86,7 +88,7 @@ def _renderings(rng: np.random.Generator, held_out: tuple[Drawing, ...]) -> Iter
 
 def _rendering(rng: np.random.Generator, glyph: Drawing, index: int) -> _Row:
     hue, tile = HUE.values[index % len(HUE.values)], tuple(Tile)[index % len(Tile)]
-    image = compose(rng, glyph.pixels, family=glyph.family, hue=hue, tile=tile, size=MASTER)
+    image = compose(rng, glyph.pixels, Look(family=glyph.family, hue=hue, tile=tile), size=MASTER)
     return image, (LABEL.index(glyph.label), HUE.index(hue), TILE.index(tile)), glyph
 
 

@@ -26,12 +26,27 @@ ICONS: Final = (
     Source(package="@phosphor-icons/core", version="2.1.1", licence="MIT", credit="Phosphor Icons"),
 )
 EMOJI: Final = (
-    Source(package="fluentui-emoji", version="1.3.0", licence="MIT", credit="Fluent UI Emoji, Microsoft Corporation; packaged by Mohammad Abu Mattar"),
-    Source(package="@twemoji/svg", version="15.0.0", licence="CC-BY-4.0", credit="Twemoji, Twitter, Inc and other contributors"),
-    Source(package="unicode-emoji-json", version="0.9.0", licence="MIT", credit="names and groups of emoji, from Unicode"),
+    Source(
+        package="fluentui-emoji",
+        version="1.3.0",
+        licence="MIT",
+        credit="Fluent UI Emoji, Microsoft Corporation; packaged by Mohammad Abu Mattar",
+    ),
+    Source(
+        package="@twemoji/svg",
+        version="15.0.0",
+        licence="CC-BY-4.0",
+        credit="Twemoji, Twitter, Inc and other contributors",
+    ),
+    Source(
+        package="unicode-emoji-json", version="0.9.0", licence="MIT", credit="names and groups of emoji, from Unicode"
+    ),
 )
 NOTO: Final = Source(
-    package="fonts-noto-color-emoji", version="2.042", licence="OFL-1.1", credit="Noto Color Emoji, Google LLC (Debian package)"
+    package="fonts-noto-color-emoji",
+    version="2.042",
+    licence="OFL-1.1",
+    credit="Noto Color Emoji, Google LLC (Debian package)",
 )
 FONT_VERSION: Final = "5.3.0"
 
@@ -63,7 +78,7 @@ class Cache:
         if missing:
             home = self.root / "npm"
             home.mkdir(parents=True, exist_ok=True)
-            subprocess.run(  # noqa: S603 - pinned names only
+            subprocess.run(
                 ["npm", "install", "--ignore-scripts", "--no-audit", "--no-fund", "--no-save", *self._kept(), *missing],  # noqa: S607
                 cwd=home,
                 check=True,
@@ -84,6 +99,6 @@ class Cache:
     def _fetch_noto(self) -> None:
         home = self.root / "deb"
         home.mkdir(parents=True, exist_ok=True)
-        subprocess.run(["apt-get", "download", NOTO.package], cwd=home, check=True)  # noqa: S603, S607
+        subprocess.run(["apt-get", "download", NOTO.package], cwd=home, check=True)  # noqa: S607
         archive = next(home.glob(f"{NOTO.package}_{NOTO.version}*.deb"))
-        subprocess.run(["dpkg-deb", "-x", archive.name, "."], cwd=home, check=True)  # noqa: S603, S607
+        subprocess.run(["dpkg-deb", "-x", archive.name, "."], cwd=home, check=True)  # noqa: S607

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.config import Control
-from training.data.tiles import Picture, box, compose
+from training.data.tiles import Look, Picture, box, compose
 from training.data.vocabulary import CONTROLS, HUE, LABEL, TILE, Family, Tile
 
 DEFAULT: Final = Path(__file__).with_name("symbols.npz")
@@ -108,9 +108,10 @@ class Symbols:
         """An icon, each as likely as any; or a monogram, each character as likely as any."""
         among = self._icons if family is Family.TILES else self._letters[rng.integers(len(self._letters))]
         index = rng.choice(among)
-        hue, tile = HUE.values[rng.integers(len(HUE.values))], rng.choice(list(TILE_SHARES), p=list(TILE_SHARES.values()))
-        image = compose(rng, self.pack.glyphs[index], family=family, hue=hue, tile=Tile(tile), size=self.size)
-        return image, (int(self.pack.glyph_labels[index]), HUE.index(hue), TILE.index(tile))
+        tile = rng.choice(list(TILE_SHARES), p=list(TILE_SHARES.values()))
+        look = Look(family=family, hue=HUE.values[rng.integers(len(HUE.values))], tile=Tile(tile))
+        image = compose(rng, self.pack.glyphs[index], look, size=self.size)
+        return image, (int(self.pack.glyph_labels[index]), HUE.index(look.hue), TILE.index(look.tile))
 
     def _drawn(self, rng: np.random.Generator, family: Family) -> tuple[Picture, tuple[int, int, int]]:
         """An emoji, moved by a few pixels and, where it is harmless, mirrored."""

@@ -1,0 +1,92 @@
+"""The application: settings in, parts wired together, nothing more."""
+
+from __future__ import annotations
+
+import asyncio
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+
+import redis
+from fastapi import FastAPI
+from fastapi.openapi.docs import get_swagger_ui_html
+from fastapi.responses import FileResponse, HTMLResponse
+from fastapi.staticfiles import StaticFiles
+from redis.asyncio import Redis as AsyncRedis
+from swagger_ui_bundle import swagger_ui_path
+
+from service import errors
+from service.catalogue import Catalogue
+from service.feed import Feed
+from service.jobs import Jobs
+from service.reaper import reap
+from service.request_id import RequestId
+from service.routes import Parts, router
+from service.settings import ServiceSettings
+from service.tickets import Tickets
+
+MAX_BODY_BYTES = 1 << 20
+PAGE = Path(__file__).parent / "page"
+
+
+def create_app(settings: ServiceSettings) -> FastAPI:
+    """The API for `settings`. Raises CheckpointError if the default model has no readable card."""
+    app = FastAPI(
+        title="Subscale Pixel Network",
+        version="1",
+        docs_url=None,
+        redoc_url=None,
+        lifespan=lifespan,
+        max_body_size=MAX_BODY_BYTES,
+    )
+    client = AsyncRedis.from_url(settings.redis_url)
+    tickets = Tickets(redis.Redis.from_url(settings.redis_url))
+    app.state.parts = Parts(
+        settings=settings,
+        catalogue=Catalogue.read(settings.models, settings.model),
+        jobs=Jobs(client, tickets, queue_bound=settings.queue_bound, ticket_seconds=settings.ticket_seconds),
+        feed=Feed(client),
+    )
+    app.add_middleware(RequestId)
+    errors.install(app)
+    app.include_router(router)
+    serve_pages(app)
+    return app
+
+
+@asynccontextmanager
+async def lifespan(app: FastAPI) -> AsyncIterator[None]:
+    """The tasks that run beside the requests."""
+    parts: Parts = app.state.parts
+    models = tuple(parts.catalogue.cards)
+    tasks = [
+        asyncio.create_task(parts.feed.run()),
+        asyncio.create_task(reap(parts.jobs, models, seconds=parts.settings.reaper_seconds)),
+    ]
+    try:
+        yield
+    finally:
+        for task in tasks:
+            task.cancel()
+        await asyncio.gather(*tasks, return_exceptions=True)
+        await parts.jobs.close()
+
+
+def serve_pages(app: FastAPI) -> None:
+    """The playground at `/`, and the API's documentation at `/docs`, both without another host."""
+    app.mount("/page", StaticFiles(directory=PAGE, check_dir=False), name="page")
+    app.mount("/docs/assets", StaticFiles(directory=swagger_ui_path), name="docs-assets")
+
+    @app.get("/", include_in_schema=False)
+    async def playground() -> FileResponse:
+        return FileResponse(PAGE / "index.html")
+
+    @app.get("/docs", include_in_schema=False)
+    async def docs() -> HTMLResponse:
+        return get_swagger_ui_html(
+            openapi_url="/openapi.json",
+            title=app.title,
+            swagger_js_url="/docs/assets/swagger-ui-bundle.js",
+            swagger_css_url="/docs/assets/swagger-ui.css",
+            swagger_favicon_url="/docs/assets/favicon-32x32.png",
+        )

@@ -1,0 +1,80 @@
+"""A job's stream as server-sent events. The ids are the stream's own, so any process can go on where another ended."""
+
+from __future__ import annotations
+
+import base64
+import json
+from collections.abc import AsyncIterator
+from typing import TYPE_CHECKING, Any
+
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+from redis.exceptions import RedisError
+
+from service.contract import Drawing, Event, EventKind, JobRequest, replay
+from service.pictures import PictureFormat, encode
+from service.schemas import SliceBody, image_url, job_url, problem_of
+
+if TYPE_CHECKING:
+    from service.feed import Feed
+    from service.jobs import Jobs
+
+KEEPALIVE_SECONDS = 15
+BEGINNING = "0-0"
+
+
+async def live(
+    request: JobRequest, jobs: Jobs, feed: Feed, *, after: str = BEGINNING, inline: bool = False
+) -> AsyncIterator[bytes]:
+    """Everything after the id `after`, as it happens, until the job's end. If Redis goes away the stream closes, and
+    the client comes back with its last id.
+    """
+    try:
+        drawing = await seen(request, jobs, after) if inline else None
+        while True:
+            for event in await jobs.events(request, after=after):
+                drawing, after = drawing and drawing.after(event), event.id
+                yield message(request, event, drawing)
+                if event.kind.final:
+                    return
+            if not await feed.grown(request.keys.stream, after, seconds=KEEPALIVE_SECONDS):
+                yield KEEPALIVE_COMMENT
+    except RedisError:
+        return
+
+
+async def seen(request: JobRequest, jobs: Jobs, until: str) -> Drawing:
+    """The pictures as the client last saw them."""
+    return replay(request, await jobs.events(request, until=until))
+
+
+def message(request: JobRequest, event: Event, drawing: Drawing | None) -> bytes:
+    """One event on the wire."""
+    return format_sse_event(event=event.kind, id=event.id, data_str=json.dumps(data(request, event, drawing)))
+
+
+def data(request: JobRequest, event: Event, drawing: Drawing | None) -> dict[str, Any]:
+    """What an event tells, beside its kind."""
+    match event.kind:
+        case EventKind.SLICE:
+            return slice_body(request, event, drawing).model_dump(mode="json", exclude_none=True)
+        case EventKind.STATUS:
+            return {"status": event.status}
+        case EventKind.FAILED if event.error:
+            return problem_of(event.error, job_url(request.id)).model_dump(mode="json", exclude_none=True)
+        case _:
+            return {"url": job_url(request.id)}
+
+
+def slice_body(request: JobRequest, event: Event, drawing: Drawing | None) -> SliceBody:
+    """A slice event; with `drawing` the picture itself comes along. Raises ValueError for another kind of event."""
+    if (entry := event.slice) is None:
+        raise ValueError(f"{event.kind} is no slice")
+    picture = drawing and encode(drawing.pictures[entry.image], PictureFormat.PNG, text={})
+    return SliceBody(
+        index=entry.image,
+        stage=entry.stage,
+        slices_done=entry.step + 1,
+        slices_total=len(request.geometry.steps),
+        url=image_url(request.id, entry.image, entry.step + 1),
+        image_b64=base64.b64encode(picture).decode() if picture else None,
+    )

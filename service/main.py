@@ -1,0 +1,40 @@
+"""`python -m service.main`: the API on the host and port of the settings."""
+
+from __future__ import annotations
+
+import logging
+import sys
+
+import uvicorn
+
+from models.errors import CheckpointError
+from service.app import create_app
+from service.settings import ServiceSettings
+
+logger = logging.getLogger(__name__)
+
+SHUTDOWN_SECONDS = 1
+"""Open event streams are cut after this; their clients resume elsewhere."""
+
+
+def main() -> int:
+    """Serve until SIGTERM. Exit status 1 if the default model is missing."""
+    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    settings = ServiceSettings()
+    try:
+        app = create_app(settings)
+    except CheckpointError as error:
+        logger.error("%s", error)  # noqa: TRY400 - the message says it all
+        return 1
+    uvicorn.run(
+        app,
+        host=settings.host,
+        port=settings.port,
+        log_level="warning",
+        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
+    )
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
