@@ -25,7 +25,8 @@ data: $(VENV)/.ready
 
 $(VENV)/.ready: pyproject.toml requirements.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --extra-index-url $(TORCH_INDEX) -r requirements.lock
+	$(BIN)/pip install --quiet --no-deps --retries 1 --extra-index-url $(TORCH_INDEX) "$$(grep '^torch==' requirements.lock)"
+	$(BIN)/pip install --quiet -r requirements.lock
 	touch $@
 
 clean:

@@ -4,7 +4,8 @@ ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1
 WORKDIR /app
 COPY requirements.lock docker/worker.in ./
-RUN pip install --extra-index-url "$TORCH_INDEX" --constraint requirements.lock -r worker.in
+RUN pip install --no-deps --retries 1 --extra-index-url "$TORCH_INDEX" "$(grep '^torch==' requirements.lock)" \
+ && pip install --constraint requirements.lock -r worker.in
 COPY models models
 COPY service service
 COPY worker worker

@@ -16,6 +16,7 @@ from redis.asyncio import Redis as AsyncRedis
 from swagger_ui_bundle import swagger_ui_path
 
 from service import errors
+from service.body_limit import BodyLimit
 from service.catalogue import Catalogue
 from service.feed import Feed
 from service.jobs import Jobs
@@ -37,7 +38,6 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        max_body_size=MAX_BODY_BYTES,
     )
     client = AsyncRedis.from_url(settings.redis_url)
     tickets = Tickets(redis.Redis.from_url(settings.redis_url))
@@ -47,6 +47,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         jobs=Jobs(client, tickets, queue_bound=settings.queue_bound, ticket_seconds=settings.ticket_seconds),
         feed=Feed(client),
     )
+    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
     app.add_middleware(RequestId)
     errors.install(app)
     app.include_router(router)

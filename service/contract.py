@@ -7,7 +7,7 @@ The record says how a job stands, its stream says what was drawn. Both are writt
 from __future__ import annotations
 
 import zlib
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Self
@@ -262,7 +262,7 @@ class Event:
     error: Problem | None = None
 
     @classmethod
-    def decode(cls, entry: Any, geometry: Geometry) -> Self:
+    def decode(cls, entry: Sequence[Any], geometry: Geometry) -> Self:
         """From an entry as XRANGE and XREAD return it."""
         key, fields = entry
         kind = EventKind(fields[b"event"].decode())

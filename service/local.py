@@ -21,7 +21,7 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import IO
+from typing import IO, Self
 from urllib.request import urlopen
 
 import redis
@@ -132,7 +132,7 @@ class Child:
             self._process.kill()
             self._process.wait()
 
-    def __enter__(self) -> Child:
+    def __enter__(self) -> Self:
         self.start()
         return self
 

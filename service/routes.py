@@ -71,12 +71,14 @@ router = APIRouter(responses={422: PROBLEM, 503: PROBLEM})
     response_model=JobBody,
     responses={200: {"model": JobBody, "description": "Ended within Prefer: wait."}, 413: PROBLEM},
 )
-async def generate(  # noqa: PLR0913 - one argument per header
+async def generate(
     asked: GenerateRequest,
     app: App,
     response: Response,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
-    prefer: Annotated[str | None, Header(description="wait=N: answer when the job has ended, or after N seconds.")] = None,
+    prefer: Annotated[
+        str | None, Header(description="wait=N: answer when the job has ended, or after N seconds.")
+    ] = None,
 ) -> JobBody:
     """Draw pictures. Answers at once with the job, whose pictures sharpen slice by slice."""
     what = order(asked, app.catalogue.card(asked.model), retention_seconds=app.settings.retention_seconds)
@@ -141,7 +143,7 @@ async def cancel_job(job: JobId, app: App, response: Response) -> JobBody:
     response_class=Response,
     responses={200: {"content": {f.media_type: {} for f in PictureFormat}}, 404: PROBLEM},
 )
-async def get_image(  # noqa: PLR0913 - one argument per parameter
+async def get_image(  # noqa: PLR0913, PLR0917 - one argument per parameter
     job: JobId,
     index: Annotated[int, Path(ge=0, le=15)],
     app: App,
@@ -166,15 +168,19 @@ async def get_image(  # noqa: PLR0913 - one argument per parameter
 
 @router.get(
     "/jobs/{job}/events",
-    response_class=EventSourceResponse,
-    responses={204: {"description": "Nothing follows the id you have."}, 404: PROBLEM},
+    response_class=Response,
+    responses={
+        200: {"content": {EventSourceResponse.media_type: {}}},
+        204: {"description": "Nothing follows the id you have."},
+        404: PROBLEM,
+    },
 )
 async def get_events(
     job: JobId,
     app: App,
     header: Annotated[str | None, Header(alias="Last-Event-ID", pattern=LAST_STREAM_ID)] = None,
     query: Annotated[str | None, Query(alias="last_event_id", pattern=LAST_STREAM_ID)] = None,
-    inline: Annotated[bool, Query(description="1: each slice event carries its picture.")] = False,  # noqa: FBT002
+    inline: Annotated[bool, Query(description="1: each slice event carries its picture.")] = False,
 ) -> Response:
     """The job live: status, slices, and exactly one of succeeded, failed, canceled."""
     record, after = await app.jobs.get(job), header or query or BEGINNING

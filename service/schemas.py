@@ -63,7 +63,9 @@ class GenerateRequest(BaseModel):
         default_factory=dict, description="Control to value, or a list of num_images of them; absent: any."
     )
     label: str | None = Field(default=None, description="Shorthand for controls.label.")
-    temperature: float = Field(default=1.0, ge=0.1, le=2.0, allow_inf_nan=False, description="1: the exact distribution.")
+    temperature: float = Field(
+        default=1.0, ge=0.1, le=2.0, allow_inf_nan=False, description="1: the exact distribution."
+    )
     start: Start | None = None
     metadata: Annotated[dict[str, JsonValue], AfterValidator(small)] = Field(
         default_factory=dict, description="At most 4 KiB of JSON, returned untouched."
@@ -263,7 +265,7 @@ def progress_of(record: JobRecord) -> JobProgress:
     """All pictures together; the stage is that of the one furthest behind."""
     steps = record.request.geometry.steps
     done, total = sum(record.done), len(steps) * record.request.num_images
-    stage = steps[min(min(record.done), len(steps) - 1)].stage
+    stage = steps[min(*record.done, len(steps) - 1)].stage
     return JobProgress(stage=stage, slices_done=done, slices_total=total, fraction=round(done / total, 4))
 
 

@@ -26,7 +26,7 @@ from training.data.symbols import Batch, Symbols
 from training.evaluate import evaluate, shares, table
 from training.presets import PRESETS
 
-SHEET_ROWS = (
+SHEET_ROWS: tuple[list[dict[str, str]], ...] = (
     [{"label": c} for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"],
     [{"hue": h} for h in ("red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "neutral")],
     [{"tile": t} for t in ("circle", "rounded", "square", "none") for _ in range(3)],

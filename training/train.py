@@ -70,7 +70,7 @@ class Trainer:
         self.optimizer.step()
         self.step += 1
         self._follow()
-        return float(loss) * stage_share(self.network.stage, geometry)
+        return float(loss.detach()) * stage_share(self.network.stage, geometry)
 
     def _follow(self) -> None:
         halflife = min(self.recipe.ema_halflife_steps, 1 + self.step / 4)  # a young average forgets its start

@@ -18,7 +18,7 @@ export class Composer {
     this.form.onchange = () => this.#describe();
     byId("count").oninput = () => this.#outputs();
     byId("temperature").oninput = () => this.#outputs();
-    byId("seed").oninput = () => this.#seedIsGood();
+    byId("seed").oninput = () => void this.#seedIsGood();
     byId("dice").onclick = () => this.#roll();
     byId("model").onchange = (event) => this.#choose(event.target.value);
     document.addEventListener("keydown", (event) => {

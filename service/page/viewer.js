@@ -22,7 +22,9 @@ export class Viewer {
     byId("viewer-next").onclick = () => this.#turn(+1);
     byId("viewer-close").onclick = () => this.dialog.close();
     this.dialog.onclose = () => this.#close();
-    this.dialog.onclick = (event) => event.target === this.dialog && this.dialog.close();
+    this.dialog.onclick = ({ target }) => {
+      if (target === this.dialog) this.dialog.close();
+    };
     this.dialog.onkeydown = (event) => this.#key(event);
   }
 

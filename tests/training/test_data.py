@@ -12,7 +12,7 @@ import pytest
 from numpy.typing import NDArray
 
 from training.data.colours import hue_of
-from training.data.split import TWIN, nearest
+from training.data.split import TWIN, twinned
 from training.data.symbols import DEFAULT, Pack, Symbols
 from training.data.tiles import MASTER, Look, box, compose, placed
 from training.data.vocabulary import CONTROLS, FAMILIES, HUE, LABEL, MONOGRAMS, Family, Tile
@@ -34,7 +34,7 @@ def thumbnails(pictures: NDArray[np.uint8]) -> NDArray[np.float32]:
 
 def glyph() -> NDArray[np.uint8]:
     """One icon of the pack."""
-    return pack().glyphs[0]
+    return np.asarray(pack().glyphs[0])
 
 
 def tile_pixels(hue: str, seed: int) -> NDArray[np.float64]:
@@ -46,13 +46,24 @@ def tile_pixels(hue: str, seed: int) -> NDArray[np.float64]:
 
 def test_no_held_out_glyph_has_a_twin_among_the_trained() -> None:
     """Every held-out mask is at least the twin distance away from every train mask."""
-    assert nearest(thumbnails(pack().held_glyphs), thumbnails(pack().glyphs)).min() >= TWIN
+    assert not twinned(thumbnails(pack().held_glyphs), thumbnails(pack().glyphs)).any()
 
 
 def test_no_held_out_emoji_has_a_twin_among_the_trained() -> None:
     """Every held-out emoji is at least the twin distance away from every train emoji, in whatever style."""
     held = pack().held_images[pack().held_families >= Family.FLUENT]
-    assert nearest(thumbnails(held), thumbnails(pack().emoji)).min() >= TWIN
+    assert not twinned(thumbnails(held), thumbnails(pack().emoji)).any()
+
+
+def test_twins_are_found_up_to_the_twin_distance() -> None:
+    """A glyph made evenly darker is a twin just below the distance and none just above it, as by plain comparison."""
+    plain = np.full((1, 256), 100, np.float32)
+    others = plain + np.array([[TWIN + 0.5], [3 * TWIN]], np.float32)
+    assert not twinned(plain, others).any()
+    assert twinned(plain, others - 1).all()
+    rows = thumbnails(pack().glyphs[:600:2])
+    distances = np.abs(rows[:40, None] - rows[None, 40:]).mean(axis=2)
+    assert (twinned(rows[:40], rows[40:]) == (distances < TWIN).any(axis=1)).all()
 
 
 def test_no_concept_is_both_trained_on_and_held_out() -> None:

@@ -83,12 +83,13 @@ def oklch(rgb: Floats) -> Floats:
 
 
 def fit(lch: Floats) -> Floats:
-    """The colours (n, 3) with chroma reduced, in steps of 1/32, until sRGB can show them."""
-    tries = np.repeat(lch[None], 33, axis=0)
+    """The colours (..., 3) with chroma reduced, in steps of 1/32, until sRGB can show them."""
+    colours = lch.reshape(-1, 3)
+    tries = np.repeat(colours[None], 33, axis=0)
     tries[..., 1] *= np.linspace(1.0, 0.0, 33)[:, None]
-    linear = _linear(tries)
-    shown = (np.abs(linear - 0.5) <= _GAMUT).all(axis=-1)  # (33, n)
-    return np.asarray(tries[shown.argmax(axis=0), np.arange(len(lch))], np.float64)
+    shown = (np.abs(_linear(tries) - 0.5) <= _GAMUT).all(axis=-1)  # (33, n)
+    kept = tries[shown.argmax(axis=0), np.arange(len(colours))]
+    return np.asarray(kept, np.float64).reshape(lch.shape)
 
 
 def hue_index(rgb: Floats) -> NDArray[np.int64]:

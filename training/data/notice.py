@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 from typing import Final
 
@@ -47,15 +48,18 @@ def _debian(cache: Cache) -> str:
 def _fonts(packages: Path, fonts: tuple[Source, ...]) -> str:
     """One line per family; the licence texts themselves are the same in all."""
     texts = {font: _licence(packages / font.package) for font in fonts}
-    lines = [
-        f"{font.package} {font.version} ({font.licence}): {text.splitlines()[0].strip()}"
-        for font, text in texts.items()
-    ]
+    lines = [f"{font.package} {font.version} ({font.licence}): {_copyright(text)}" for font, text in texts.items()]
     whole = {font.licence: text for font, text in reversed(texts.items())}
     terms = [
         f"\nThe terms of {licence}:\n\n{text.partition(chr(10))[2].lstrip()}" for licence, text in sorted(whole.items())
     ]
     return "Fonts, drawn as letters and digits\n\n" + "\n".join([*lines, *terms])
+
+
+def _copyright(text: str) -> str:
+    """The first line's statements, each once: it repeats them for every file of a family."""
+    statements = re.split(r" (?=\S+\.(?:ttf|otf): )", text.splitlines()[0].strip())
+    return " ".join(dict.fromkeys(re.sub(r"^\S+\.(?:ttf|otf): ", "", statement) for statement in statements))
 
 
 def _licence(package: Path) -> str:

@@ -23,6 +23,7 @@ _HELD_SHARE: Final = 0.07
 _LARGEST_HELD: Final = 30
 _SAME_ICON: Final = 4.0
 _SAME_LETTER: Final = 2.0
+_ROUNDING: Final = 0.01
 
 Thumbnails = NDArray[np.float32]
 
@@ -51,9 +52,15 @@ def split_emoji(emoji: list[Drawing]) -> Split:
     return Split(train=_apart(halves.train, halves.held_out), held_out=halves.held_out)
 
 
-def nearest(some: Thumbnails, others: Thumbnails) -> NDArray[np.float32]:
-    """For each of `some` (n, d) the mean absolute difference to its nearest in `others` (m, d)."""
-    return np.array([np.abs(others - each).mean(axis=1).min() for each in some], np.float32)
+def twinned(some: Thumbnails, others: Thumbnails) -> NDArray[np.bool_]:
+    """For each of `some` (n, d), whether any of `others` (m, d) is its twin.
+
+    Two drawings differ at least as much as their means do: most pairs need no closer look.
+    """
+    means = others.mean(axis=1)
+    candidates = (others[np.abs(means - each.mean()) < TWIN + _ROUNDING] for each in some)
+    pairs = zip(some, candidates, strict=True)
+    return np.array([bool((np.abs(near - each).mean(axis=1) < TWIN).any()) for each, near in pairs])
 
 
 def thumbnails(drawings: tuple[Drawing, ...]) -> Thumbnails:
@@ -81,8 +88,8 @@ def _by(drawings: tuple[Drawing, ...], is_held: Callable[[Drawing], bool]) -> Sp
 
 def _apart(drawings: tuple[Drawing, ...], others: tuple[Drawing, ...]) -> tuple[Drawing, ...]:
     """The drawings that are no twin of any of `others`."""
-    gaps = nearest(thumbnails(drawings), thumbnails(others))
-    return tuple(drawing for drawing, gap in zip(drawings, gaps, strict=True) if gap >= TWIN)
+    twins = twinned(thumbnails(drawings), thumbnails(others))
+    return tuple(drawing for drawing, twin in zip(drawings, twins, strict=True) if not twin)
 
 
 def _distinct(drawings: list[Drawing], gap: float) -> tuple[Drawing, ...]:

@@ -107,8 +107,8 @@ def _ink(rng: np.random.Generator, ground: Floats, *, plain: bool) -> Floats:
     deep = np.array([0.27, 0.01 if plain else 0.06, ground[2]])
     tint = np.array([0.95, 0.01 if plain else 0.045, ground[2]])
     if ground[0] > _LIGHT_GROUND or (ground[0] > _MID_GROUND and choice < _DEEP_SHARE):
-        return srgb(fit(deep[None]))[0]
-    return srgb(fit(tint[None]))[0] if ground[0] < _MID_GROUND and choice < _TINT_SHARE else np.ones(3)
+        return srgb(fit(deep))
+    return srgb(fit(tint)) if ground[0] < _MID_GROUND and choice < _TINT_SHARE else np.ones(3)
 
 
 @cache

@@ -1,0 +1,72 @@
+"""Jobs without a model: requests, slices of chosen values, and a worker's hold on a job."""
+
+from __future__ import annotations
+
+from secrets import token_hex
+
+import numpy as np
+import redis
+
+from models.config import Geometry
+from models.subscale import Progress
+from service.contract import Event, JobRecord, JobRequest, Problem, SliceEntry
+from service.transitions import Call, Claim, Outcome, Transitions, create
+
+GEOMETRY = Geometry(size=8, slice_size=4)
+POISONED = Problem(type="urn:test", title="Poisoned", detail="as a test")
+
+
+def a_request(*, num_images: int = 1, retention_seconds: int = 60, given: int = 0, seed: int = 7) -> JobRequest:
+    """A job for the model `toy`."""
+    return JobRequest(
+        id=token_hex(6),
+        model="toy",
+        seed=seed,
+        temperature=1.0,
+        controls=({"label": "A"},) * num_images,
+        geometry=GEOMETRY,
+        given=given,
+        retention_seconds=retention_seconds,
+    )
+
+
+def a_picture(seed: int = 0) -> Progress:
+    """A complete random picture."""
+    image = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
+    return Progress.of(image, GEOMETRY)
+
+
+def an_entry(step: int, *, image: int = 0, seed: int = 0) -> SliceEntry:
+    """Slice number `step` of `a_picture(seed)`."""
+    return SliceEntry.of(a_picture(seed), step, image=image)
+
+
+def a_claim(request: JobRequest) -> Claim:
+    """A hold with a token of its own, not yet acquired."""
+    return Claim(keys=request.keys, token=token_hex(6))
+
+
+def acquire(claim: Claim, *, lease_seconds: float = 30, max_attempts: int = 3, weights: str = "w") -> Call:
+    """The acquire call with a test's defaults."""
+    return claim.acquire(
+        lease_seconds=lease_seconds, max_attempts=max_attempts, poisoned=POISONED, weights=weights, numerics="n"
+    )
+
+
+def a_running_job(transitions: Transitions, *, num_images: int = 1, lease_seconds: float = 30) -> Claim:
+    """A job that was created and acquired."""
+    request = a_request(num_images=num_images)
+    transitions(create(request, bound=100))
+    claim = a_claim(request)
+    assert transitions(acquire(claim, lease_seconds=lease_seconds)).outcome is Outcome.DONE
+    return claim
+
+
+def record_of(store: redis.Redis, claim: Claim) -> JobRecord:
+    """How a job stands."""
+    return JobRecord.decode(store.hgetall(claim.keys.record))
+
+
+def events_of(store: redis.Redis, claim: Claim) -> list[Event]:
+    """All that happened to a job."""
+    return [Event.decode(entry, GEOMETRY) for entry in store.xrange(claim.keys.stream)]
