@@ -1,0 +1,213 @@
+"""The loop over a real Redis, with a sampler that draws known pictures and a desk that is a list."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+
+import pytest
+import redis
+
+from models.cards import ModelCard
+from models.config import Step
+from models.pipeline import ImageState
+from service.contract import EventKind, JobRecord, JobRequest, Keys, Status
+from service.transitions import Transitions, cancel, create
+from tests.drawing import GEOMETRY, a_claim, a_picture, a_request, acquire, an_entry, events_of
+from tests.toy import toy_card
+from worker.batch import Batch, Ticket
+from worker.lease import Heartbeat
+from worker.publish import Publisher, Terms
+
+STEPS = len(GEOMETRY.steps)
+
+
+class KnownSampler:
+    """Draws `a_picture(seed)`; calls `between` before each batch; fails on seed 13."""
+
+    def __init__(self) -> None:
+        self.card: ModelCard = toy_card(GEOMETRY)
+        self.capacity = 4
+        self.batches: list[tuple[tuple[int, Step | None], ...]] = []
+        self.between: Callable[[], object] = int
+
+    def advance(self, states: Sequence[ImageState]) -> list[ImageState]:
+        """One slice further each."""
+        self.between()
+        assert len({state.progress.next.stage for state in states if state.progress.next}) == 1
+        if any(state.seed == 13 for state in states):
+            raise RuntimeError("not a number")
+        self.batches.append(tuple((state.seed, state.progress.next) for state in states))
+        return [self._drawn(state) for state in states]
+
+    def _drawn(self, state: ImageState) -> ImageState:
+        values = a_picture(state.seed).slices[state.progress.done]
+        return replace(state, progress=state.progress.with_slice(values))
+
+
+class ListDesk:
+    """Tickets from a list."""
+
+    def __init__(self) -> None:
+        self.stopping = False
+        self.waiting: list[Ticket] = []
+        self.closed: list[Ticket] = []
+
+    def take(self) -> Ticket | None:
+        """The next one."""
+        return self.waiting.pop(0) if self.waiting else None
+
+    def close(self, ticket: Ticket) -> None:
+        """Remember it."""
+        self.closed.append(ticket)
+
+    def beat(self) -> None:
+        """Nothing to keep alive."""
+
+
+class Workplace:
+    """A batch and all around it."""
+
+    def __init__(self, client: redis.Redis) -> None:
+        self.client, self.transitions = client, Transitions(client)
+        self.sampler, self.desk = KnownSampler(), ListDesk()
+        terms = Terms(weights="w", numerics="n", lease_seconds=30, max_attempts=3)
+        heartbeat = Heartbeat(client, model="toy", worker="test", lease_seconds=30, seconds=60)
+        publisher = Publisher(client, model="toy", terms=terms)
+        self.batch = Batch(self.sampler, publisher=publisher, heartbeat=heartbeat, desk=self.desk)
+
+    def submit(self, request: JobRequest) -> Ticket:
+        """A created job's ticket."""
+        self.transitions(create(request, bound=100))
+        return Ticket(id=f"{request.id}-1", job=request.id)
+
+    def record(self, ticket: Ticket) -> JobRecord:
+        """How its job stands."""
+        return JobRecord.decode(self.client.hgetall(Keys(id=ticket.job, model="toy").record))
+
+
+@pytest.fixture
+def place(store: redis.Redis) -> Workplace:
+    """An empty one."""
+    return Workplace(store)
+
+
+def test_a_job_is_drawn_and_finished(place: Workplace) -> None:
+    """All slices, one final status, its ticket closed."""
+    ticket = place.submit(a_request(num_images=2))
+    place.batch.run(ticket)
+    record = place.record(ticket)
+    assert (record.status, record.done) == (Status.SUCCEEDED, (STEPS, STEPS))
+    assert place.desk.closed == [ticket]
+
+
+def test_waiting_jobs_join_and_share_batches(place: Workplace) -> None:
+    """A newcomer gets its first slice at the next boundary, then both advance together."""
+    first, second = place.submit(a_request(seed=1)), place.submit(a_request(seed=2))
+
+    def arrive() -> None:
+        if len(place.sampler.batches) == 2:
+            place.desk.waiting.append(second)
+
+    place.sampler.between = arrive
+    place.batch.run(first)
+    assert [place.record(t).status for t in (first, second)] == [Status.SUCCEEDED] * 2
+    assert place.sampler.batches[3][0][0] == 2
+    assert any(len(batch) == 2 for batch in place.sampler.batches)
+
+
+def test_a_job_resumes_after_its_last_slice(place: Workplace, store: redis.Redis) -> None:
+    """What another worker drew is not drawn again."""
+    request = a_request(seed=5)
+    ticket, dead = place.submit(request), a_claim(request)
+    place.transitions(acquire(dead))
+    place.transitions(dead.append(an_entry(0, seed=5)))
+    place.transitions(dead.release())
+    place.batch.run(ticket)
+    assert len(place.sampler.batches) == STEPS - 1
+    assert [event.kind for event in events_of(store, dead)].count(EventKind.SLICE) == STEPS
+
+
+def test_a_job_of_other_weights_begins_anew(place: Workplace, store: redis.Redis) -> None:
+    """And says so."""
+    request = a_request(seed=5)
+    ticket, dead = place.submit(request), a_claim(request)
+    place.transitions(acquire(dead, weights="old"))
+    place.transitions(dead.append(an_entry(0)))
+    place.transitions(dead.release())
+    place.batch.run(ticket)
+    assert len(place.sampler.batches) == STEPS
+    assert EventKind.RESTARTED in [event.kind for event in events_of(store, dead)]
+    assert place.record(ticket).status is Status.SUCCEEDED
+
+
+def test_a_canceled_job_stops_at_the_next_boundary(place: Workplace) -> None:
+    """Its slices stay, its neighbour goes on."""
+    stopped, other = place.submit(a_request(seed=1)), place.submit(a_request(seed=2))
+    place.desk.waiting.append(other)
+
+    def stop() -> None:
+        if len(place.sampler.batches) == 2:
+            place.transitions(cancel(Keys(id=stopped.job, model="toy")))
+
+    place.sampler.between = stop
+    place.batch.run(stopped)
+    assert place.record(stopped).status is Status.CANCELED
+    assert place.record(stopped).done[0] > 0
+    assert place.record(other).status is Status.SUCCEEDED
+
+
+def test_a_lost_lease_drops_the_job_without_a_word(place: Workplace, store: redis.Redis) -> None:
+    """Who took over is not disturbed."""
+    ticket = place.submit(a_request())
+
+    def steal() -> None:
+        if len(place.sampler.batches) == 2:
+            store.hset(Keys(id=ticket.job, model="toy").record, "token", "thief")
+
+    place.sampler.between = steal
+    place.batch.run(ticket)
+    record = place.record(ticket)
+    assert (record.status, record.done) == (Status.RUNNING, (2,))
+    assert place.desk.closed == [ticket]
+
+
+def test_a_stopping_worker_releases_its_jobs(place: Workplace) -> None:
+    """After the slice in hand."""
+    ticket = place.submit(a_request())
+    place.sampler.between = lambda: setattr(place.desk, "stopping", True)
+    place.batch.run(ticket)
+    record = place.record(ticket)
+    assert (record.status, record.done, record.attempts, record.lease_until) == (Status.RUNNING, (1,), 0, 0)
+
+
+def test_a_picture_that_cannot_be_drawn_fails_its_job_alone(place: Workplace) -> None:
+    """Its neighbours in the batch finish."""
+    bad, good = place.submit(a_request(seed=13)), place.submit(a_request(seed=1))
+    place.desk.waiting.append(good)
+    place.batch.run(bad)
+    assert place.record(bad).status is Status.FAILED
+    assert place.record(bad).error is not None
+    assert place.record(good).status is Status.SUCCEEDED
+
+
+def test_a_ticket_whose_job_is_over_is_closed(place: Workplace) -> None:
+    """A late delivery does nothing."""
+    ticket = place.submit(a_request())
+    place.transitions(cancel(Keys(id=ticket.job, model="toy")))
+    place.batch.run(ticket)
+    assert place.sampler.batches == []
+    assert place.desk.closed == [ticket]
+
+
+def test_a_job_complete_before_its_worker_died_is_finished(place: Workplace) -> None:
+    """Death between the last slice and the end loses nothing."""
+    request = a_request()
+    ticket, dead = place.submit(request), a_claim(request)
+    place.transitions(acquire(dead))
+    for step in range(STEPS):
+        place.transitions(dead.append(an_entry(step)))
+    place.transitions(dead.release())
+    place.batch.run(ticket)
+    assert place.sampler.batches == []
+    assert place.record(ticket).status is Status.SUCCEEDED
