@@ -69,4 +69,4 @@ def record_of(store: redis.Redis, claim: Claim) -> JobRecord:
 
 def events_of(store: redis.Redis, claim: Claim) -> list[Event]:
     """All that happened to a job."""
-    return [Event.decode(entry, GEOMETRY) for entry in store.xrange(claim.keys.stream)]
+    return [Event.decode(entry, GEOMETRY) for entry in store.xrange(claim.keys.stream) or []]

@@ -14,6 +14,6 @@ def sample(draw: SliceDraw, tokens_per_pass: int) -> Tensor:
     working = (torch.arange(tokens_per_pass, device=rows.device) % GROUP == 0) & (rows < draw.rows)
     rows = rows.clamp(max=draw.rows - 1)
     for position in range(draw.positions):
-        tokens = Tokens(rows=rows, positions=torch.where(working, position, draw.positions))
+        tokens = Tokens(rows=rows, positions=torch.where(working, position, draw.positions), window=GROUP)
         draw.put(tokens, draw.run(tokens))
     return draw.symbols()

@@ -27,7 +27,7 @@ def sample(draw: SliceDraw, tokens_per_pass: int) -> Tensor:
         places = start[:, None] + ahead
         flat = torch.full((tokens_per_pass,), n, device=device)
         flat[: draw.rows * window] = places.clamp(max=n).flatten()
-        tokens = Tokens(rows=rows, positions=torch.where(spare, n, flat))
+        tokens = Tokens(rows=rows, positions=torch.where(spare, n, flat), window=window)
         guess_new(draw, tokens, seen[rows])
         guessed, drawn = draw.at(tokens), draw.run(tokens)
         draw.put(tokens, drawn)
@@ -41,7 +41,7 @@ def sample(draw: SliceDraw, tokens_per_pass: int) -> Tensor:
 def guess_new(draw: SliceDraw, tokens: Tokens, seen: Tensor) -> None:
     """Forecast window positions that no pass has drawn yet: as the last pixel that has a value."""
     fresh = (tokens.positions >= seen) & (tokens.positions < draw.positions)
-    last = Tokens(rows=tokens.rows, positions=torch.where(seen > 0, seen - 1, 0))
+    last = Tokens(rows=tokens.rows, positions=torch.where(seen > 0, seen - 1, 0), window=tokens.window)
     known = draw.at(last)
     idle = torch.where(fresh, tokens.positions, draw.positions)
-    draw.put(Tokens(rows=tokens.rows, positions=idle), known)
+    draw.put(Tokens(rows=tokens.rows, positions=idle, window=tokens.window), known)

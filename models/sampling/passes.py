@@ -1,8 +1,8 @@
 """One pass of a decoder over M packed tokens, on position-indexed caches.
 
-The tokens of a pass come in G groups of `GROUP` consecutive positions of one row. Every cache is indexed by position and
-always full-sized, so every product has the same shape whatever the rows do; that is what makes a row's result independent
-of its company (DESIGN section 3). A token at position N is idle: it reads and writes a scratch slot.
+Each row has a window of W consecutive positions, rows in order; tokens left over are idle. Every cache is indexed by position
+and always full-sized and M is fixed, so every product has the same shape whatever the rows do; that is what makes a row's
+result independent of its company (DESIGN section 3). An idle token sits at position N and uses a scratch slot.
 """
 
 from __future__ import annotations
@@ -43,10 +43,11 @@ class Raster:
 
 @dataclass(frozen=True, kw_only=True)
 class Tokens:
-    """The tokens of one pass: rows (M,), positions (M,); in groups of `GROUP` of one row."""
+    """The tokens of one pass: rows (M,), positions (M,); the first R * `window` of them are the rows' windows in order."""
 
     rows: Tensor
     positions: Tensor
+    window: int
 
 
 class CachedPast:
@@ -69,8 +70,9 @@ class CachedPast:
         self.own = base + self.raster.own[tokens.positions]
         self.previous = base + self.raster.previous[tokens.positions]
         self.taps = base[:, None] + self.raster.taps[tokens.positions]
-        self.groups = tokens.rows[::GROUP]
-        self.mask = rearrange(self.every <= tokens.positions[:, None], "(g q) n -> g 1 q n", q=GROUP)
+        self.busy = self.keys.shape[1] * tokens.window
+        mask = self.every <= tokens.positions[: self.busy, None]
+        self.mask = rearrange(mask, "(r w) n -> r 1 w n", w=tokens.window)
 
     def near_pixels(self, pixels: Tensor) -> Tensor:
         """Remember the embedded pixel before each token, (M, P); return the T before it, (M, T * P)."""
@@ -87,10 +89,10 @@ class CachedPast:
         """(M, heads, d) each -> (M, heads * d)."""
         keys, values, at = self.keys[layer], self.values[layer], (self.tokens.rows, self.tokens.positions)
         keys[at], values[at] = k, v
-        q = rearrange(q, "(g q) a d -> g a q d", q=GROUP)
-        keys, values = (rearrange(t[self.groups], "g n a d -> g a n d") for t in (keys, values))
-        out = F.scaled_dot_product_attention(q, keys, values, attn_mask=self.mask)
-        return rearrange(out, "g a q d -> (g q) (a d)")
+        windows = rearrange(q[: self.busy], "(r w) a d -> r a w d", w=self.tokens.window)
+        keys, values = (rearrange(t, "r n a d -> r a n d") for t in (keys, values))
+        out = F.scaled_dot_product_attention(windows, keys, values, attn_mask=self.mask)
+        return F.pad(rearrange(out, "r a w d -> (r w) (a d)"), (0, 0, 0, len(q) - self.busy))
 
 
 class SliceDraw:

@@ -84,12 +84,19 @@ def test_a_real_sized_sample_is_a_fixed_point() -> None:
             assert (again == symbols).all()
 
 
-@pytest.mark.parametrize("sampler", ["cached", "parallel"])
-def test_a_row_does_not_depend_on_its_company(sampler: str) -> None:
+@pytest.mark.parametrize(
+    ("sampler", "geometry", "count"),
+    [
+        ("cached", GEOMETRY, 8),
+        ("parallel", GEOMETRY, 8),
+        ("parallel", Geometry(size=16, slice_size=16), 3),
+    ],
+)
+def test_a_row_does_not_depend_on_its_company(sampler: str, geometry: Geometry, count: int) -> None:
     """In the serving dtype a row of a batch is bitwise the row alone; its window may differ, its pixels not."""
-    drawer = pipeline(toy_networks(GEOMETRY), sampler)
-    together = pictures(finish(drawer, states(8)))
-    alone = [pictures(finish(drawer, [row]))[0] for row in states(8)]
+    drawer = pipeline(toy_networks(geometry), sampler, geometry)
+    together = pictures(finish(drawer, states(count, geometry)))
+    alone = [pictures(finish(drawer, [row]))[0] for row in states(count, geometry)]
     assert together == alone
 
 

@@ -54,7 +54,9 @@ def test_nobody_waits_long_in_a_simulation() -> None:
             rows.append(row(arrivals))
             arrivals += 1
         chosen = set(choose(rows, 4))
-        moved = [replace(r, waited=0, drawn=r.drawn + 1) if r in chosen else replace(r, waited=r.waited + 1) for r in rows]
+        moved = [
+            replace(r, waited=0, drawn=r.drawn + 1) if r in chosen else replace(r, waited=r.waited + 1) for r in rows
+        ]
         ended += sum(r.drawn == 8 for r in moved)
         rows = [replace(r, stage=STAGES[r.drawn]) for r in moved if r.drawn < 8]
         longest = max([longest, *(r.waited for r in rows)])
