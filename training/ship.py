@@ -28,7 +28,7 @@ from training.presets import PRESETS
 
 SHEET_ROWS: tuple[list[dict[str, str]], ...] = (
     [{"label": c} for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"],
-    [{"hue": h} for h in ("red", "orange", "yellow", "green", "teal", "blue", "purple", "pink", "neutral")],
+    [{"hue": h} for h in ("red", "orange", "yellow", "green", "teal", "blue", "violet", "pink", "neutral")],
     [{"tile": t} for t in ("circle", "rounded", "square", "none") for _ in range(3)],
     [{} for _ in range(15)],
 )

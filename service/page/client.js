@@ -84,12 +84,14 @@ export class Client {
   /**
    * Where a picture lies. Keeps a signature that the URL carries.
    * @param {string} url from `images[].url` or a slice event
-   * @param {{slices?: number, scale?: number, format?: string}} [options]
+   * @param {{slices?: ?number, scale?: number, format?: string}} [options] `slices: null` is the latest, whatever
+   *   number the URL itself names
    */
   pictureUrl(url, options = {}) {
     const picture = new URL(url, this.#base);
     for (const [name, value] of Object.entries(options)) {
-      if (value !== undefined) picture.searchParams.set(name, value);
+      if (value === null) picture.searchParams.delete(name);
+      else if (value !== undefined) picture.searchParams.set(name, value);
     }
     return picture.href;
   }
@@ -195,17 +197,19 @@ class Watch {
     this.listener.change(job);
   }
 
-  /** @param {SliceEvent} event */
+  /** A stream begins with what is long known, so only what is further on counts. @param {SliceEvent} event */
   #slice(event) {
-    const { index, stage, slices_done, url } = event;
-    const images = this.job.images.map((image) => (image.index === index ? { ...image, slices_done, url } : image));
-    this.job = { ...this.job, status: "running", progress: { ...this.job.progress, stage }, images };
+    const { index, slices_done, slices_total, url } = event;
+    if (slices_done <= this.job.images[index].slices_done) return;
+    const further = { slices_done, url, final: slices_done === slices_total };
+    const images = this.job.images.map((image) => (image.index === index ? { ...image, ...further } : image));
+    this.job = { ...this.job, status: "running", progress: progressOf(images, event), images };
     this.listener.slice?.(event, this.job);
     this.listener.change(this.job);
   }
 
   #streaming() {
-    return this.source?.readyState === EventSource.OPEN;
+    return this.source !== null && this.source.readyState === EventSource.OPEN;
   }
 
   #connection(state) {
@@ -220,6 +224,13 @@ class Watch {
     this.stop();
     this.listener.gone?.(problem);
   }
+}
+
+/** How far all pictures are together, at the stage of the latest event. */
+function progressOf(/** @type {Picture[]} */ images, /** @type {SliceEvent} */ { stage, slices_total: each }) {
+  const slices_done = images.reduce((sum, image) => sum + image.slices_done, 0);
+  const slices_total = each * images.length;
+  return { stage, slices_done, slices_total, fraction: slices_done / slices_total };
 }
 
 /** A poll may be older than the events that overtook it: keep the picture that is further on. */

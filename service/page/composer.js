@@ -62,8 +62,9 @@ export class Composer {
   /** Say which seed the server drew, and offer to keep it. @param {number} seed */
   drawn(seed) {
     if (byId("seed").value.trim() !== "") return;
-    const keep = element("button", { type: "button", className: "link", onclick: () => this.#setSeed(seed) }, "keep it");
-    byId("seed-hint").replaceChildren(`Drawn last: ${seed}, `, keep);
+    const onclick = () => this.#setSeed(seed);
+    const keep = element("button", { type: "button", className: "link", onclick }, "keep it");
+    byId("seed-hint").replaceChildren(`last ${seed}, `, keep);
   }
 
   busy(/** @type {boolean} */ busy) {
@@ -111,8 +112,11 @@ export class Composer {
     const text = byId("seed").value.trim();
     const good = text === "" || (/^\d+$/.test(text) && Number(text) <= LARGEST_SEED);
     byId("seed").ariaInvalid = good ? null : "true";
-    byId("seed-hint").textContent = good ? "" : `A whole number from 0 to ${LARGEST_SEED}, or nothing.`;
-    if (!good) byId("seed").focus();
+    byId("seed-hint").textContent = good ? "" : `0 to ${LARGEST_SEED}, or empty`;
+    if (!good) {
+      byId("seed").focus();
+      byId("seed").scrollIntoView({ block: "nearest" });
+    }
     return good;
   }
 }
@@ -120,12 +124,13 @@ export class Composer {
 /** What the server says of a model, as terms and descriptions. */
 function facts({ name, width, height, parameters, bits_per_dim, slices, stages, licence, sheet_url }) {
   const bits = typeof bits_per_dim === "number" ? bits_per_dim : bits_per_dim?.all;
+  const compact = Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
   const rows = {
     Model: sheet_url ? element("a", { href: sheet_url, target: "_blank" }, name) : name,
     Size: `${width} × ${height}`,
     Slices: slices,
     Stages: Array.isArray(stages) ? stages.map((stage) => stage.name ?? stage).join(", ") : stages,
-    Parameters: parameters && Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 }).format(parameters),
+    Parameters: parameters && compact.format(parameters),
     "Bits/dim": bits?.toFixed(3),
     Licence: licence,
   };

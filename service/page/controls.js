@@ -47,9 +47,10 @@ export function setControls(form, names, controls) {
 }
 
 /** Controls as a person says them: "A, blue, circle". */
-export const describeControls = (/** @type {Object} */ controls) =>
-  Object.values(controls ?? {}).map((value) => (Array.isArray(value) ? "mixed" : value)).filter(Boolean)
-    .map(plain).join(" · ") || "anything";
+export function describeControls(/** @type {Object | Object[]} one for all pictures, or one each */ controls) {
+  if (Array.isArray(controls)) return "mixed";
+  return Object.values(controls ?? {}).filter(Boolean).map(plain).join(" · ") || "anything";
+}
 
 const field = (/** @type {string} */ name) => `control:${name}`;
 const plain = (/** @type {string} */ value) => value.replaceAll("-", " ");
@@ -63,6 +64,7 @@ function labelField(name, values) {
     : { Subjects: values.filter((value) => value.length > 1) };
   const keyGrid = element("div", { className: "keys" }, ...keys.map((value) => option(name, value, value)));
   const folds = Object.entries(groups).map(([group, members]) => fold(name, group, members));
+  if (folds.length && !keys.length) folds[0].open = true;
   return fieldset(name, "chooser-label", ...(keys.length ? [keyGrid] : []), ...folds);
 }
 

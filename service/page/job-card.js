@@ -7,8 +7,9 @@ import { Tile } from "./tile.js";
 
 /**
  * What a card asks of the page.
- * @typedef {{client: import("./client.js").Client, slicesOf: (job: Object) => ?number, open: (card: JobCard, index: number) => void,
- *   cancel: (card: JobCard) => void, again: (job: Object) => void, reuse: (job: Object) => void,
+ * @typedef {{client: import("./client.js").Client, slicesOf: (job: Object) => ?number,
+ *   open: (card: JobCard, index: number) => void, cancel: (card: JobCard) => void,
+ *   again: (job: Object) => void, reuse: (job: Object) => void,
  *   copyCurl: (job: Object, from: HTMLElement) => void, copyJavaScript: (job: Object, from: HTMLElement) => void,
  *   remove: (card: JobCard) => void}} Actions
  */
@@ -31,9 +32,11 @@ export class JobCard {
     this.buttons = element("div", { className: "actions" });
     const about = `${plural(job.num_images, "picture")} · seed ${job.seed} · temperature ${job.temperature}`;
     const heading = element("h2", {}, describeControls(job.controls));
-    const head = element("header", {}, element("div", {}, heading, element("p", { className: "hint numbers" }, about)), this.state);
+    const subtitle = element("p", { className: "hint numbers" }, about);
+    const head = element("header", {}, element("div", {}, heading, subtitle), this.state);
     const grid = element("ul", { className: "tiles" }, ...this.tiles.map((tile) => tile.node));
-    this.node = element("article", { className: "job", tabIndex: -1 }, head, this.bar, this.problem, grid, this.buttons);
+    const parts = [head, this.bar, this.problem, grid, this.buttons];
+    this.node = element("article", { className: "job", tabIndex: -1 }, ...parts);
     this.node.dataset.count = job.num_images;
   }
 
@@ -82,7 +85,8 @@ export class JobCard {
     const { status } = this.job;
     const stage = this.stages.get(image.index);
     const count = `${image.slices_done}/${this.slicesEach()}`;
-    const words = image.slices_done ? [stage, count].filter(Boolean).join(" ") : status === "running" ? "waiting" : status;
+    const none = status === "running" ? "waiting" : status;
+    const words = image.slices_done ? [stage, count].filter(Boolean).join(" ") : none;
     this.tiles[image.index].update(image, { total: this.slicesEach(), words, live: status === "running" });
   }
 
@@ -140,4 +144,5 @@ function duration(/** @type {number} */ seconds) {
   return seconds < 90 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
 }
 
-const plural = (count, noun) => `${count} ${noun}${count === 1 ? "" : "s"}`;
+export const plural = (/** @type {number} */ count, /** @type {string} */ noun) =>
+  `${count} ${noun}${count === 1 ? "" : "s"}`;

@@ -3,7 +3,7 @@
 import { Client, ended } from "./client.js";
 import { Composer, LARGEST_SEED } from "./composer.js";
 import { button, byId, element } from "./element.js";
-import { JobCard, problemParts } from "./job-card.js";
+import { JobCard, plural, problemParts } from "./job-card.js";
 import { forget, recentIds, remember } from "./recent.js";
 import { asCurl, asJavaScript, copy, requestOf, requestOfPicture } from "./snippets.js";
 import { Viewer } from "./viewer.js";
@@ -13,7 +13,10 @@ const RETRY_SECONDS = 4;
 
 const key = () => sessionStorage.getItem(KEY);
 const client = new Client({ key });
-/** Every card on the page by job id, with what stops its listening. @type {Map<string, {card: JobCard, stop: () => void}>} */
+/**
+ * Every card on the page by job id, with what stops its listening.
+ * @type {Map<string, {card: JobCard, stop: () => void}>}
+ */
 const jobs = new Map();
 const slicesByModel = new Map();
 
@@ -90,7 +93,7 @@ function milestone(card) {
   const { status, num_images, error } = card.job;
   if (status === "running") return `Generating, ${Math.floor(card.fraction() * 4) * 25} percent`;
   if (status === "failed") return `Failed. ${error?.title ?? ""}`;
-  const words = { queued: "Queued", succeeded: `Finished, ${num_images} pictures`, canceled: "Cancelled" };
+  const words = { queued: "Queued", succeeded: `Finished, ${plural(num_images, "picture")}`, canceled: "Cancelled" };
   return words[status];
 }
 
@@ -127,18 +130,21 @@ async function restore() {
 async function start() {
   try {
     const models = await client.models();
-    notice(models.length ? null : { title: "No model is configured", detail: "The server runs, but has no weights to sample from." });
+    notice(models.length ? null : NO_MODEL);
     if (!models.length) return;
     for (const { name, slices } of models) if (Number.isInteger(slices)) slicesByModel.set(name, slices);
     composer.offer(models);
     await restore();
   } catch (problem) {
-    const keyed = [401, 403].includes(problem.status);
-    if (keyed) notice({ title: "This server asks for an API key", detail: "Enter it under “API key”." }, openKey, "Enter key");
-    else notice({ title: problem.title ?? "Something went wrong", detail: `${problem.detail ?? problem.message} Trying again by itself.` }, start, "Try now");
-    if (!keyed) retry();
+    if ([401, 403].includes(problem.status)) return notice(KEY_WANTED, openKey, "Enter key");
+    const { title, detail } = asProblem(problem);
+    notice({ title, detail: `${detail} Trying again by itself.` }, start, "Try now");
+    retry();
   }
 }
+
+const NO_MODEL = { title: "No model is configured", detail: "The server runs, but has no weights to sample from." };
+const KEY_WANTED = { title: "This server asks for an API key", detail: "Enter it under “API key”." };
 
 let timer;
 function retry() {
@@ -162,12 +168,14 @@ function showProblem(problem) {
   if (problem?.status === 401) openKey();
 }
 
-const asProblem = (error) => ({ title: error.title ?? "Something went wrong", detail: error.detail ?? error.message, errors: error.errors });
+const asProblem = ({ title = "Something went wrong", detail, message, errors }) =>
+  ({ title, detail: detail ?? message, errors });
 
 async function copyFrom(from, write, job, index) {
   const request = index === undefined ? requestOf(job) : requestOfPicture(job, index);
   const words = from.textContent;
-  const done = await copy(write(request, { origin: location.origin, keyed: Boolean(key()) })).then(() => "Copied", () => "Could not copy");
+  const code = write(request, { origin: location.origin, keyed: Boolean(key()) });
+  const done = await copy(code).then(() => "Copied", () => "Could not copy");
   if (words !== done) from.replaceChildren(element("span", {}, done));
   setTimeout(() => (from.textContent = words), 1600);
   say(done);
@@ -178,6 +186,7 @@ function openKey() {
   byId("key").focus();
 }
 
+byId("form").addEventListener("input", () => showProblem(null));
 byId("key").value = key() ?? "";
 byId("key").onchange = saveKey;
 byId("key").onkeydown = (event) => {

@@ -7,9 +7,12 @@ const QUOTE = /'/g;
  * @param {import("./client.js").Job} job
  */
 export function requestOf({ model, num_images, seed, controls, temperature }) {
-  const chosen = Object.entries(controls ?? {}).filter(([, value]) => value !== null);
-  return { model, num_images, seed, controls: Object.fromEntries(chosen), temperature };
+  const chosen = Array.isArray(controls) ? controls.map(given) : given(controls);
+  return { model, num_images, seed, controls: chosen, temperature };
 }
+
+const given = (/** @type {?Object<string, ?string>} */ controls) =>
+  Object.fromEntries(Object.entries(controls ?? {}).filter(([, value]) => value !== null));
 
 /**
  * The request for one picture of a job alone: picture i of seed s is the only picture of seed s + i.
@@ -22,7 +25,8 @@ export const requestOfPicture = (job, index) =>
 export function asCurl(request, { origin, keyed }) {
   const authorization = keyed ? " \\\n  -H \"authorization: Bearer $SPN_API_KEY\"" : "";
   const body = JSON.stringify(request).replace(QUOTE, "'\\''");
-  return `curl -X POST ${origin}/generate \\\n  -H 'content-type: application/json'${authorization} \\\n  -d '${body}'\n`;
+  const type = "-H 'content-type: application/json'";
+  return `curl -X POST ${origin}/generate \\\n  ${type}${authorization} \\\n  -d '${body}'\n`;
 }
 
 /** @param {Object} request @param {{origin: string, keyed: boolean}} where @returns {string} */

@@ -1,9 +1,11 @@
-/** One picture of a job on the page: it swaps in each sharper version once that has been decoded, never blank between. */
+/** One picture of a job on the page: each sharper version is swapped in once it is decoded, never blank between. */
 
 import { element } from "./element.js";
 
 const SHOWN_PIXELS = 256;
 const LARGEST_SCALE = 8;
+const RETRIES = 3;
+const RETRY_SECONDS = 1.5;
 
 /** The server's scale that fills `pixels` on the screen. @param {{width: number}} image */
 export const scaleFor = (image, pixels = SHOWN_PIXELS) =>
@@ -37,7 +39,8 @@ export class Tile {
   update(image, { total, words, live }) {
     const portion = image.final ? 1 : image.slices_done / Math.max(total, 1);
     this.button.disabled = !image.url || image.slices_done === 0;
-    this.button.ariaLabel = `Picture ${image.index + 1}, seed ${image.seed}, ${image.final ? "finished" : words}. Enlarge`;
+    const state = image.final ? "finished" : words;
+    this.button.ariaLabel = `Picture ${image.index + 1}, seed ${image.seed}, ${state}. Enlarge`;
     this.bar.style.setProperty("--done", portion.toFixed(4));
     this.node.classList.toggle("live", live && !image.final);
     this.seed.textContent = String(image.seed);
@@ -54,7 +57,7 @@ export class Tile {
 
   async #load() {
     this.#loading = true;
-    while (this.#wanted) {
+    for (let failures = 0; this.#wanted; ) {
       const image = this.#wanted;
       this.#wanted = null;
       const { url, slices_done: slices } = image;
@@ -62,6 +65,10 @@ export class Tile {
       picture.src = this.client.pictureUrl(url, { slices, scale: scaleFor(image) });
       const loaded = await picture.decode().then(() => true, () => false);
       if (loaded) this.#swap(picture, slices);
+      else if (++failures <= RETRIES) {
+        await new Promise((resume) => setTimeout(resume, RETRY_SECONDS * 1000));
+        this.#wanted ??= image;
+      }
     }
     this.#loading = false;
   }

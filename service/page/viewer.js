@@ -2,6 +2,7 @@
 
 import { describeControls } from "./controls.js";
 import { button, byId, element } from "./element.js";
+import { plural } from "./job-card.js";
 import { scaleFor } from "./tile.js";
 
 const LARGE_PIXELS = 512;
@@ -44,6 +45,7 @@ export class Viewer {
   follow(card) {
     if (!this.dialog.open || card !== this.card || this.timer) return;
     const { slices_done } = this.#picture();
+    this.#neighbours();
     const latest = this.range.value === this.range.max;
     if (slices_done === Number(this.range.max) || slices_done === 0) return;
     this.range.max = slices_done;
@@ -61,19 +63,26 @@ export class Viewer {
     const { client } = this.actions;
     this.image.src = client.pictureUrl(picture.url, { slices, scale: scaleFor(picture, LARGE_PIXELS) });
     this.range.style.setProperty("--at", (slices - 1) / Math.max(this.range.max - 1, 1));
-    this.image.alt = `${describeControls(picture.controls)}, after ${slices} slices`;
-    byId("viewer-slice-value").textContent = `${slices} of ${this.card.slicesEach()}`;
-    this.range.ariaValueText = `slice ${slices} of ${this.card.slicesEach()}, ${stageOf(slices, this.card.slicesEach())}`;
-    byId("viewer-stage").textContent = stageOf(slices, this.card.slicesEach());
+    const total = this.card.slicesEach();
+    const at = `${slices} of ${total}`;
+    this.image.alt = `${describeControls(picture.controls)}, after ${plural(slices, "slice")}`;
+    this.range.ariaValueText = `slice ${at}, ${stageOf(slices, total)}`;
+    byId("viewer-slice-value").textContent = at;
+    byId("viewer-stage").textContent = stageOf(slices, total);
   }
 
   #describe(job, picture) {
     byId("viewer-title").textContent = describeControls(picture.controls ?? job.controls);
     byId("viewer-about").textContent = `Picture ${this.index + 1} of ${job.images.length}`;
-    const facts = { Seed: picture.seed, Temperature: job.temperature, Size: `${picture.width} × ${picture.height}`, Model: job.model };
+    const size = `${picture.width} × ${picture.height}`;
+    const facts = { Seed: picture.seed, Temperature: job.temperature, Size: size, Model: job.model };
     byId("viewer-facts").replaceChildren(...Object.entries(facts).map(([name, value]) =>
       element("div", {}, element("dt", {}, name), element("dd", {}, String(value)))));
     byId("viewer-actions").replaceChildren(...this.#actions(job, picture));
+    this.#neighbours();
+  }
+
+  #neighbours() {
     byId("viewer-previous").disabled = !this.#neighbour(-1);
     byId("viewer-next").disabled = !this.#neighbour(+1);
   }
@@ -82,7 +91,7 @@ export class Viewer {
     const { client, copyCurl, copyJavaScript } = this.actions;
     const download = (text, scale) => element("a", {
       className: scale ? "button" : "button strong",
-      href: client.pictureUrl(picture.url, { format: "png", scale }),
+      href: client.pictureUrl(picture.url, { format: "png", scale, slices: null }),
       download: `${fileName(picture)}${scale ? `-${picture.width * scale}px` : ""}.png`,
     }, text);
     return [
