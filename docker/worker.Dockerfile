@@ -1,7 +1,7 @@
 # A worker: CPU torch by default; --build-arg TORCH_INDEX=https://download.pytorch.org/whl/cu128 for CUDA.
 FROM python:3.11-slim
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
-ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 OMP_WAIT_POLICY=PASSIVE
 WORKDIR /app
 COPY requirements.lock docker/worker.in ./
 RUN pip install --no-deps --retries 1 --extra-index-url "$TORCH_INDEX" "$(grep '^torch==' requirements.lock)" \
