@@ -135,7 +135,7 @@ class Head(nn.Module):
         """Hidden (..., D), forecasts (..., J) symbols of this channel -> (..., V)."""
         plain, kernels = self.out[channel](F.gelu(hidden)).split([self.symbols, self.symbols * self.kernels], -1)
         every = torch.arange(self.symbols, device=hidden.device)
-        difference = (every - forecasts[..., None]) % self.symbols  # (..., J, V)
+        difference = (every - forecasts[..., None]) & (self.symbols - 1)  # (..., J, V): V is a power of two
         moved = kernels.unflatten(-1, (self.kernels, self.symbols)).gather(-1, difference)
         out: Tensor = plain + (moved * (forecasts >= 0)[..., None]).sum(-2)
         return out

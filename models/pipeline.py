@@ -2,26 +2,35 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from enum import StrEnum
 from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 
 from models.cards import ModelCard
 from models.checkpoint import load_model
-from models.config import Step
-from models.decoder import Conditioning
+from models.config import Stage, Step
 from models.errors import ConfigError
 from models.network import Network
 from models.sampling import cached, parallel
+from models.sampling.engine import Engine, Given
 from models.sampling.noise import NOISE_VERSION, gumbel
-from models.sampling.passes import GROUP, SliceDraw
 from models.subscale import Progress
 
-SAMPLERS: dict[str, Callable[[SliceDraw, int], Tensor]] = {"parallel": parallel.sample, "cached": cached.sample}
+
+class Sampler(StrEnum):
+    """How a slice is drawn; both give the same pictures (DESIGN section 3)."""
+
+    PARALLEL = "parallel"
+    CACHED = "cached"
+
+
+DEALS = {Sampler.PARALLEL: parallel.deal, Sampler.CACHED: cached.deal}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,86 +44,99 @@ class ImageState:
 
 
 class Pipeline:
-    """Loaded networks and how to sample from them.
+    """Loaded networks and how to sample from them: up to `capacity` pictures together, `capacity` tokens a pass.
 
     A picture's pixels depend on its state, the weights and `numerics` alone, never on the other rows of a call.
+    With `artefacts`, a folder, the passes are compiled, and kept there.
     """
 
     def __init__(
-        self, networks: nn.ModuleDict, card: ModelCard, *, capacity: int = 8, sampler: str = "parallel"
+        self,
+        networks: nn.ModuleDict,
+        card: ModelCard,
+        *,
+        capacity: int = 16,
+        sampler: Sampler = Sampler.PARALLEL,
+        artefacts: Path | None = None,
     ) -> None:
         self.networks, self.card, self.capacity, self.sampler = networks, card, capacity, sampler
-        self.tokens_per_pass = capacity * GROUP
+        self.compiled = artefacts is not None
         parameter = next(networks.parameters())
         self.device, self.dtype = parameter.device, parameter.dtype
+        self.engines = {
+            stage: Engine(self._network(stage).decoder, DEALS[sampler], rows=capacity, tokens=capacity)
+            for stage in card.config.geometry.stages
+        }
+        if artefacts:
+            for stage, engine in self.engines.items():
+                engine.compile(artefacts / self._artefact(stage))
 
     @classmethod
-    def load(cls, folder: Path, *, device: str = "cpu", capacity: int = 8, sampler: str = "parallel") -> Pipeline:
+    def load(cls, folder: Path, *, device: str = "cpu", capacity: int = 16, artefacts: Path | None = None) -> Pipeline:
         """The model in `folder`. Raises CheckpointError if it is not what its card says."""
         networks, card = load_model(folder)
-        return cls(networks.to(device), card, capacity=capacity, sampler=sampler)
+        return cls(networks.to(device), card, capacity=capacity, artefacts=artefacts)
 
     @property
     def numerics(self) -> str:
         """Names all that may change the last bits: equal id, weights and state give equal pixels."""
-        capability = (
-            torch.backends.cpu.get_cpu_capability() if self.device.type == "cpu" else torch.cuda.get_device_name()
+        on_cpu = self.device.type == "cpu"
+        return "/".join(
+            (
+                self.device.type,
+                torch.backends.cpu.get_cpu_capability() if on_cpu else torch.cuda.get_device_name(self.device),
+                str(self.dtype).removeprefix("torch."),
+                f"torch-{torch.__version__}",
+                "compiled" if self.compiled else "eager",
+                f"threads-{torch.get_num_threads()}",
+                f"M-{self.capacity}",
+                self.sampler,
+                f"noise-{NOISE_VERSION}",
+            )
         )
-        parts = (
-            self.device.type,
-            capability,
-            str(self.dtype).removeprefix("torch."),
-            f"torch-{torch.__version__}",
-            "eager",
-        )
-        counts = (
-            f"threads-{torch.get_num_threads()}",
-            f"M-{self.tokens_per_pass}",
-            self.sampler,
-            f"noise-{NOISE_VERSION}",
-        )
-        return "/".join((*parts, *counts))
 
     @torch.inference_mode()
     def advance(self, states: Sequence[ImageState]) -> list[ImageState]:
         """One slice further each. Raises ConfigError for more than `capacity` rows, or rows at different networks."""
         steps = [state.progress.next for state in states]
         stages = {step.stage if step else None for step in steps}
-        if len(stages) != 1 or None in stages or len(states) > self.capacity:
-            msg = f"expected 1 to {self.capacity} unfinished pictures at one stage, got {len(states)} at {stages}"
+        stage = stages.pop() if len(stages) == 1 else None
+        if stage is None or len(states) > self.capacity:
+            msg = f"expected 1 to {self.capacity} unfinished pictures at one stage, got {len(states)} at {set(steps)}"
             raise ConfigError(msg)
-        draw = self.prepare(states)
-        symbols = SAMPLERS[self.sampler](draw, self.tokens_per_pass).to("cpu", torch.uint8).numpy()
+        symbols = self.engines[stage].draw([self.given(state) for state in states]).to("cpu", torch.uint8).numpy()
         side = self.card.config.geometry.slice_size
         return [
             replace(state, progress=state.progress.with_slice(drawn.reshape(side, side, -1)))
             for state, drawn in zip(states, symbols, strict=True)
         ]
 
-    def prepare(self, states: Sequence[ImageState]) -> SliceDraw:
-        """Conditioning, noise and empty caches of the next slice of each state, which stand at one network."""
-        rows = [self._condition(state) for state in states]
-        conditioning = Conditioning(*(torch.cat(parts) for parts in zip(*rows, strict=True)))
-        noise = torch.stack([self._noise(state) for state in states])
-        temperature = torch.tensor([state.temperature for state in states], dtype=self.dtype, device=self.device)
-        return SliceDraw(self._network(states[0]).decoder, conditioning, noise, temperature)
-
-    def _network(self, state: ImageState) -> Network:
-        network: Network = self.networks[next_step(state).stage]  # type: ignore[assignment]
-        return network
-
-    def _condition(self, state: ImageState) -> Conditioning:
-        """Row by row: a convolution may choose another algorithm, with other rounding, for another batch size."""
-        coarse, fine, *_ = state.progress.known()
-        pictures = [torch.from_numpy(part.astype(np.int64))[None].to(self.device) for part in (coarse, fine)]
-        k, controls = torch.tensor([next_step(state).slice]), torch.tensor([state.controls], dtype=torch.long)
-        return self._network(state).condition(pictures[0], pictures[1], k.to(self.device), controls.to(self.device))
-
-    def _noise(self, state: ImageState) -> Tensor:
+    def given(self, state: ImageState) -> Given:
+        """What determines the next slice of `state`, picture by picture: a convolution may round otherwise in a batch."""
         geometry, step = self.card.config.geometry, next_step(state)
+        coarse, fine, *_ = state.progress.known()
+        coarse_picture, fine_picture = (
+            torch.from_numpy(part.astype(np.int64))[None].to(self.device) for part in (coarse, fine)
+        )
+        k, controls = torch.tensor([step.slice]), torch.tensor([state.controls], dtype=torch.long)
         symbols = 1 << geometry.target_bits(step.stage)
         noise = gumbel(state.seed, step, positions=geometry.positions, channels=geometry.channels, symbols=symbols)
-        return noise.to(self.device, self.dtype)
+        return Given(
+            conditioning=self._network(step.stage).condition(
+                coarse_picture, fine_picture, k.to(self.device), controls.to(self.device)
+            ),
+            noise=noise.to(self.device, self.dtype),
+            temperature=state.temperature,
+        )
+
+    def _network(self, stage: Stage) -> Network:
+        network: Network = self.networks[stage]  # type: ignore[assignment]
+        return network
+
+    def _artefact(self, stage: Stage) -> str:
+        """One file per everything that is compiled into it."""
+        what = f"{self.card.sha256}/{self.numerics}"
+        return f"{self.card.name}-{stage}-{hashlib.sha256(what.encode()).hexdigest()[:16]}.pt2"
 
 
 def next_step(state: ImageState) -> Step:

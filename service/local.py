@@ -27,7 +27,8 @@ from urllib.request import urlopen
 import redis
 
 DATA = Path(".data")
-START_SECONDS = 120
+START_SECONDS = 600
+"""Enough for a first start, which compiles the passes, on a busy machine."""
 STOP_SECONDS = 5
 RESTART_SECONDS = 1
 POLL_SECONDS = 0.2

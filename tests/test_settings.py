@@ -20,7 +20,7 @@ def rows(name: str, settings: type[BaseSettings]) -> list[str]:
 
 def shown(default: object) -> object:
     """Folders of this repository relative to it."""
-    return default.relative_to(ROOT) if isinstance(default, Path) else default
+    return default.relative_to(ROOT) if isinstance(default, Path) and default.is_absolute() else default
 
 
 def test_the_readme_lists_every_setting_as_it_is() -> None:

@@ -20,6 +20,7 @@ from redis.retry import Retry
 
 from models.errors import CheckpointError
 from models.pipeline import Pipeline
+from models.sampling.engine import can_compile
 from worker.batch import Batch
 from worker.lease import Heartbeat
 from worker.publish import Publisher, Terms
@@ -38,12 +39,25 @@ def main() -> int:
     settings = WorkerSettings()
     torch.set_num_threads(settings.threads)
     try:
-        pipeline = Pipeline.load(settings.models / settings.model, device=settings.device, capacity=settings.capacity)
+        pipeline = load(settings)
     except CheckpointError as error:
         logger.error("%s", error)  # noqa: TRY400 - the message says it all
         return 1
     serve(settings, pipeline)
     return 0
+
+
+def load(settings: WorkerSettings) -> Pipeline:
+    """The model, its passes compiled and warm: no job ever waits for a compiler. Raises CheckpointError."""
+    compiled = settings.compile and can_compile()
+    if settings.compile and not compiled:
+        logger.warning("no C++ compiler (CXX or g++): passes run eagerly, several times slower")
+    return Pipeline.load(
+        settings.models / settings.model,
+        device=settings.device,
+        capacity=settings.capacity,
+        artefacts=settings.artefacts if compiled else None,
+    )
 
 
 def serve(settings: WorkerSettings, pipeline: Pipeline) -> None:

@@ -20,7 +20,11 @@ class WorkerSettings(BaseSettings):
     model: str = Field(default="symbols-32", description="The model this worker serves.")
     device: str = Field(default="cpu", description="Torch device: cpu, cuda, cuda:1.")
     threads: int = Field(default=2, ge=1, le=256, description="CPU threads of torch. Never more than there are cores.")
-    capacity: int = Field(default=8, ge=1, le=4096, description="Pictures that advance together in one batch.")
+    capacity: int = Field(
+        default=16, ge=4, le=4096, description="Pictures that advance together in one batch; also pixels per pass."
+    )
+    compile: bool = Field(default=True, description="Compile the passes at start, where there is a C++ compiler.")
+    artefacts: Path = Field(default=Path(".cache/passes"), description="Folder where compiled passes are kept.")
     lease_seconds: float = Field(
         default=8, ge=1, le=600, description="A worker that is silent for this many seconds loses its jobs."
     )

@@ -1,148 +1,147 @@
-"""One pass of a decoder over M packed tokens, on position-indexed caches.
+"""One pass of a decoder over M packed tokens, on position-indexed caches: deal, forecast, draw, accept.
 
-Each row has a window of W consecutive positions, rows in order; tokens left over are idle. Every cache is indexed by position
-and always full-sized and M is fixed, so every product has the same shape whatever the rows do; that is what makes a row's
-result independent of its company (DESIGN section 3). An idle token sits at position N and uses a scratch slot.
+A pass asks nothing of the host and has one shape, so it can be compiled once, captured once, and repeated. A token is any
+position of any row, whatever the row's job, slice, seed or temperature, and each token's arithmetic is its own: its result
+does not depend on who shares the pass (DESIGN section 3). A token without work sits at position N and uses its row's
+scratch slot: no branch on the device.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Callable
+from typing import NamedTuple
 
 import torch
-from einops import rearrange
-from torch import Tensor
-from torch.nn import functional as F
+from torch import Tensor, nn
 
-from models.decoder import Conditioning, Decoder
+from models.decoder import Decoder
 from models.embedder import ABSENT
-from models.layers import causal_offsets
+from models.sampling.board import Board, Raster
 from models.sampling.noise import gumbel_max
 
-GROUP = 4
-"""Attention queries come in blocks of at least four: fewer take another kernel with other rounding."""
+Deal = Callable[[Tensor, Tensor, int], Tensor]
+"""Shares out the M tokens of a pass: positions left (R,), pace (R,), M -> window lengths (R,).
+
+A window is at least 1 and at most what is left, 0 where nothing is; all together are at most M.
+"""
+
+PACE_STEP = 0.25
+"""How fast a row's pace follows what its last pass accepted."""
 
 
-class Raster:
-    """Where each position lies in the padded grid that neighbours are read from: (N + 1,) tables, the last entry idle."""
-
-    def __init__(self, side: int, reach: int, device: torch.device) -> None:
-        self.positions, stride = side * side, side + 2 * reach
-        self.slots = (side + reach) * stride + 1
-        scratch = torch.tensor([self.slots - 1])
-        rows, columns = torch.arange(side)[:, None] + reach, torch.arange(side) + reach
-        own = torch.cat([(rows * stride + columns).flatten(), scratch])
-        taps = torch.tensor([dy * stride + dx for dy, dx in causal_offsets(reach)])
-        neighbours = own[:-1, None] + taps
-        self.own = own.to(device)
-        self.previous = torch.cat([scratch, own[:-2], scratch]).to(device)
-        self.taps = torch.cat([neighbours, scratch.expand(1, len(taps))]).to(device)
-        offsets = causal_offsets(reach)
-        self.left, self.above, self.corner = (offsets.index(at) for at in ((0, -1), (-1, 0), (-1, -1)))
-
-
-@dataclass(frozen=True, kw_only=True)
-class Tokens:
-    """The tokens of one pass: rows (M,), positions (M,); the first R * `window` of them are the rows' windows in order."""
+class Tokens(NamedTuple):
+    """The tokens of one pass: rows (M,), positions (M,), N for idle; place (M,) in the row's window; window (R,) lengths."""
 
     rows: Tensor
     positions: Tensor
-    window: int
+    place: Tensor
+    window: Tensor
 
 
 class CachedPast:
-    """The past of packed tokens: answers from caches after writing the tokens' own share into them."""
+    """The past of packed tokens: answers from a board's caches after writing the tokens' own share into them."""
 
-    def __init__(self, decoder: Decoder, rows: int, like: Tensor) -> None:
-        widths = decoder.widths
-        self.raster = Raster(decoder.slice_size, widths.reach, like.device)
-        width, n = like.shape[-1], self.raster.positions + 1
-        layers, heads = widths.blocks, widths.heads
-        self.grids = like.new_zeros(layers, rows * self.raster.slots, widths.conv_width)
-        self.pixels = like.new_zeros(rows * self.raster.slots, widths.conv_width)
-        self.keys, self.values = (like.new_zeros(layers, rows, n, heads, width // heads) for _ in range(2))
-        self.every = torch.arange(n, device=like.device)
-
-    def begin(self, tokens: Tokens) -> None:
-        """Point at the tokens of the next pass."""
-        slots, self.tokens = self.raster.slots, tokens
-        base = tokens.rows * slots
-        self.own = base + self.raster.own[tokens.positions]
-        self.previous = base + self.raster.previous[tokens.positions]
-        self.taps = base[:, None] + self.raster.taps[tokens.positions]
-        self.busy = self.keys.shape[1] * tokens.window
-        mask = self.every <= tokens.positions[: self.busy, None]
-        self.mask = rearrange(mask, "(r w) n -> r 1 w n", w=tokens.window)
-
-    def near_pixels(self, pixels: Tensor) -> Tensor:
-        """Remember the embedded pixel before each token, (M, P); return the T before it, (M, T * P)."""
-        self.pixels[self.previous] = pixels
-        return self.pixels[self.taps].flatten(1)
+    def __init__(self, board: Board, tokens: Tokens, own: Tensor, taps: Tensor) -> None:
+        self.board, self.tokens, self.own, self.taps = board, tokens, own, taps
+        every = torch.arange(board.keys[0].shape[-1], device=own.device)
+        self.future = (every > tokens.positions[:, None])[:, None]  # (M, 1, N + 1)
 
     def neighbours(self, layer: int, x: Tensor) -> Tensor:
         """(M, D) -> (M, T * D)."""
-        grid = self.grids[layer]
+        grid = self.board.grids[layer]
         grid[self.own] = x
         return grid[self.taps].flatten(1)
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """(M, heads, d) each -> (M, heads * d)."""
-        keys, values, at = self.keys[layer], self.values[layer], (self.tokens.rows, self.tokens.positions)
-        keys[at], values[at] = k, v
-        windows = rearrange(q[: self.busy], "(r w) a d -> r a w d", w=self.tokens.window)
-        keys, values = (rearrange(t, "r n a d -> r a n d") for t in (keys, values))
-        out = F.scaled_dot_product_attention(windows, keys, values, attn_mask=self.mask)
-        return F.pad(rearrange(out, "r a w d -> (r w) (a d)"), (0, 0, 0, len(q) - self.busy))
+        """(M, heads, d) each -> (M, heads * d). Sums instead of matrix products: they compile into one loop per token
+        over its row's cache, nothing is gathered, and no kernel is chosen by how many tokens a row has.
+        """
+        keys, contents = self.board.keys[layer], self.board.contents[layer]
+        rows, positions = self.tokens.rows, self.tokens.positions
+        keys[rows, :, :, positions] = k
+        contents[rows, :, positions] = v
+        score = (q[..., None] * keys[rows]).sum(2) * q.shape[-1] ** -0.5  # (M, heads, N + 1)
+        share = score.masked_fill(self.future, -torch.inf).softmax(-1)
+        out: Tensor = (share[..., None] * contents[rows]).sum(2).flatten(1)
+        return out
 
 
-class SliceDraw:
-    """Rows of slices being drawn: conditioning, noise, caches, and the values so far, (R, N, C).
+class Pass(nn.Module):
+    """One pass over M = `tokens` tokens; every row of the board advances by at least one pixel."""
 
-    Values at positions that are not final yet are forecasts; a pass draws every token from what `values` holds before it.
-    """
+    def __init__(self, decoder: Decoder, deal: Deal, tokens: int) -> None:
+        super().__init__()
+        self.decoder, self.deal, self.tokens = decoder, deal, tokens
+        self.raster = Raster(decoder.slice_size, decoder.widths.reach, decoder.first.weight.device)
 
-    def __init__(self, decoder: Decoder, conditioning: Conditioning, noise: Tensor, temperature: Tensor) -> None:
-        self.decoder, self.conditioning = decoder, conditioning
-        self.noise, self.temperature = noise, temperature
-        self.rows, self.positions, self.channels = conditioning.offset.shape
-        self.past = CachedPast(decoder, self.rows, conditioning.start)
-        self.values = torch.full((self.rows * self.past.raster.slots, self.channels), ABSENT, device=noise.device)
+    def forward(self, board: Board) -> Tensor:
+        """Advance `board`, in place; returns how many positions its last row still lacks, ()."""
+        tokens = self._dealt(board)
+        base = tokens.rows * self.raster.slots
+        own = base + self.raster.own[tokens.positions]
+        self._forecast(board, tokens, own, base)
+        guessed = board.values[own]
+        drawn = self._draw(board, tokens, own, base)
+        idle = tokens.positions == self.raster.positions
+        board.values[own] = torch.where(idle[:, None], ABSENT, drawn)
+        self._accept(board, tokens, (guessed == drawn).all(-1))
+        return (self.raster.positions - board.front).amax()
 
-    def run(self, tokens: Tokens) -> Tensor:
-        """One pass: the symbols drawn at each token, (M, C)."""
-        decoder, past, c = self.decoder, self.past, self.conditioning
-        past.begin(tokens)
-        row, at = tokens.rows, tokens.positions.clamp(max=self.positions - 1)
-        near = past.near_pixels(decoder.pixels(self.values[past.previous]))
-        features = decoder.features(near, c.start[row, at], c.gates[row, at], past)
-        raster, around = past.raster, self.values[past.taps]
+    def _dealt(self, board: Board) -> Tokens:
+        """Windows begin at their row's front and lie one after another among the M tokens."""
+        n = self.raster.positions
+        window = self.deal(n - board.front, board.pace, self.tokens)
+        end = window.cumsum(0)
+        token = torch.arange(self.tokens, device=end.device)
+        rows = (token[:, None] >= end).sum(-1).clamp(max=len(end) - 1)
+        place = token - (end - window)[rows]
+        return Tokens(rows, torch.where(place < window[rows], board.front[rows] + place, n), place, window)
+
+    def _forecast(self, board: Board, tokens: Tokens, own: Tensor, base: Tensor) -> None:
+        """Positions that no pass has drawn yet: as their known neighbours in the picture, else the pixel above, else the
+        last one that has a value. Of six forecasts this took the fewest passes (docs/sampling.md).
+        """
+        raster, symbols, seen = self.raster, self.decoder.symbols, board.seen[tokens.rows]
+        at = tokens.positions.clamp(max=raster.positions - 1)
+        offset = board.conditioning.offset[tokens.rows, at]
+        last = board.values[base + raster.own[(seen - 1).clamp(min=0)]]
+        above = board.values[base + raster.own[(at - raster.side).clamp(min=0)]]
+        around = board.conditioning.forecasts[tokens.rows, at, -1]
+        has_above = (at >= raster.side) & (at - raster.side < seen)
+        guess = torch.where((seen > 0)[:, None], last, offset)
+        guess = torch.where(has_above[:, None], above, guess)
+        guess = torch.where(around == ABSENT, guess, around)
+        guess = offset + (guess - offset).clamp(0, symbols - 1)
+        fresh = (tokens.positions >= seen) & (tokens.positions < raster.positions)
+        board.values[own] = torch.where(fresh[:, None], guess, board.values[own])
+
+    def _draw(self, board: Board, tokens: Tokens, own: Tensor, base: Tensor) -> Tensor:
+        """The values that the model draws at the tokens, (M, C)."""
+        decoder, raster, c = self.decoder, self.raster, board.conditioning
+        row, at = tokens.rows, tokens.positions.clamp(max=raster.positions - 1)
+        taps = base[:, None] + raster.taps[tokens.positions]
+        previous = base + raster.previous[tokens.positions]
+        board.pixels[previous] = decoder.pixels(board.values[previous])
+        past = CachedPast(board, tokens, own, taps)
+        features = decoder.features(board.pixels[taps].flatten(1), c.start[row, at], c.gates[row, at], past)
+        around, offset = board.values[taps], c.offset[row, at]
         beside = (around[:, raster.left], around[:, raster.above], around[:, raster.corner])
-        forecasts = decoder.forecasts(*beside, c.forecasts[row, at], c.offset[row, at])
-        return self._draw(features, forecasts, self.noise[row, at], self.temperature[row])
-
-    def _draw(self, features: Tensor, forecasts: Tensor, noise: Tensor, temperature: Tensor) -> Tensor:
-        head, drawn = self.decoder.head, []
+        forecasts = decoder.forecasts(*beside, c.forecasts[row, at], offset)
+        head, drawn = decoder.head, []
         hiddens = head.hiddens(features)
-        for channel in range(self.channels):
+        for channel in range(head.channels):
             logits = head.logits(hiddens[channel], channel, forecasts[..., channel])
-            drawn.append(gumbel_max(logits, noise[:, channel], temperature))
+            drawn.append(gumbel_max(logits, board.noise[row, at, channel], board.temperature[row]))
             head.tell(hiddens, channel, drawn[-1])
-        return torch.stack(drawn, -1)
+        return offset + torch.stack(drawn, -1)
 
-    def put(self, tokens: Tokens, symbols: Tensor) -> None:
-        """Write symbols (M, C) as values at the tokens; idle tokens write nothing that is read."""
-        at = tokens.positions.clamp(max=self.positions - 1)
-        slots = tokens.rows * self.past.raster.slots + self.past.raster.own[tokens.positions]
-        idle = (tokens.positions == self.positions)[:, None]
-        values = symbols + self.conditioning.offset[tokens.rows, at]
-        self.values[slots] = torch.where(idle, ABSENT, values)
-
-    def at(self, tokens: Tokens) -> Tensor:
-        """The symbols that `values` holds at the tokens, (M, C)."""
-        slots = tokens.rows * self.past.raster.slots + self.past.raster.own[tokens.positions]
-        return self.values[slots] & (self.decoder.symbols - 1)
-
-    def symbols(self) -> Tensor:
-        """All symbols, (R, N, C)."""
-        grid = self.values.view(self.rows, -1, self.channels)[:, self.past.raster.own[:-1]]
-        return grid & (self.decoder.symbols - 1)
+    def _accept(self, board: Board, tokens: Tokens, agree: Tensor) -> None:
+        """Of each window the draws up to and including the first that disagrees with its forecast are final."""
+        row = torch.arange(len(tokens.window), device=agree.device)[:, None]
+        wrong = (tokens.rows == row) & (tokens.place < tokens.window[row]) & ~agree
+        first = torch.where(wrong, tokens.place, self.raster.positions).amin(-1)
+        accepted = torch.minimum(first + 1, tokens.window)
+        follow = board.pace + (accepted - board.pace) * PACE_STEP
+        board.pace.copy_(torch.where(accepted > 0, follow, board.pace))
+        board.seen.copy_(torch.maximum(board.seen, board.front + tokens.window))
+        board.front.add_(accepted)

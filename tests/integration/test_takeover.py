@@ -31,7 +31,7 @@ WITHIN_SECONDS = 20
 def two_workers(redis_url: str, models: Path, store: redis.Redis) -> Iterator[dict[int, subprocess.Popen[bytes]]]:
     """Two worker processes by process id, announced and ready."""
     settings = {"REDIS_URL": redis_url, "MODELS": str(models), "MODEL": MODEL, "THREADS": "1"}
-    settings |= {"LEASE_SECONDS": "2", "HEARTBEAT_SECONDS": "0.4", "CAPACITY": "4"}
+    settings |= {"LEASE_SECONDS": "2", "HEARTBEAT_SECONDS": "0.4", "CAPACITY": "4", "COMPILE": "0"}
     environment = {**os.environ, "OMP_NUM_THREADS": "1"} | {f"SPN_{name}": value for name, value in settings.items()}
     workers = [subprocess.Popen([sys.executable, "-m", "worker.main"], env=environment) for _ in range(2)]
     try:

@@ -9,10 +9,12 @@ import torch
 from torch import nn
 
 from models.config import Geometry, Stage, Step
+from models.decoder import Conditioning
 from models.errors import ConfigError
 from models.network import Network
-from models.pipeline import ImageState, Pipeline, next_step
+from models.pipeline import ImageState, Pipeline, Sampler, next_step
 from models.sampling import reference
+from models.sampling.engine import Given
 from models.sampling.noise import gumbel, gumbel_max, philox
 from models.subscale import Progress
 from tests.toy import toy_card, toy_networks
@@ -20,8 +22,8 @@ from tests.toy import toy_card, toy_networks
 GEOMETRY = Geometry(size=8, slice_size=4)
 
 
-def pipeline(networks: nn.ModuleDict, sampler: str, geometry: Geometry = GEOMETRY) -> Pipeline:
-    return Pipeline(networks, toy_card(geometry), sampler=sampler)
+def pipeline(networks: nn.ModuleDict, sampler: Sampler, geometry: Geometry = GEOMETRY) -> Pipeline:
+    return Pipeline(networks, toy_card(geometry), capacity=8, sampler=sampler)
 
 
 def states(count: int, geometry: Geometry = GEOMETRY) -> list[ImageState]:
@@ -47,13 +49,20 @@ def pictures(rows: list[ImageState]) -> list[bytes]:
     return [row.progress.picture().tobytes() for row in rows]
 
 
+def stacked(slices: list[Given]) -> tuple[Conditioning, torch.Tensor, torch.Tensor]:
+    """Conditioning, noise and temperature of several slices as one batch."""
+    parts = zip(*(each.conditioning for each in slices), strict=True)
+    temperature = torch.tensor([each.temperature for each in slices], dtype=slices[0].noise.dtype)
+    return Conditioning(*(torch.cat(part) for part in parts)), torch.stack([each.noise for each in slices]), temperature
+
+
 def by_reference(networks: nn.ModuleDict, rows: list[ImageState]) -> list[ImageState]:
-    drawer = pipeline(networks, "cached")
+    drawer = pipeline(networks, Sampler.CACHED)
     with torch.inference_mode():
         while (step := rows[0].progress.next) is not None:
-            draw, network = drawer.prepare(rows), networks[step.stage]
+            network = networks[step.stage]
             assert isinstance(network, Network)
-            symbols = reference.sample(network, draw.conditioning, draw.noise, draw.temperature)
+            symbols = reference.sample(network, *stacked([drawer.given(row) for row in rows]))
             drawn = symbols.to(torch.uint8).numpy().reshape(len(rows), 4, 4, 3)
             rows = [replace(r, progress=r.progress.with_slice(d)) for r, d in zip(rows, drawn, strict=True)]
     return rows
@@ -63,7 +72,7 @@ def by_reference(networks: nn.ModuleDict, rows: list[ImageState]) -> list[ImageS
 def test_all_samplers_draw_the_same_pictures(seed: int) -> None:
     """Reference == cached == parallel in float64, rows of all controls and temperatures mixed."""
     networks = toy_networks(GEOMETRY, seed).double()
-    drawn = [pictures(finish(pipeline(networks, sampler), states(8))) for sampler in ("cached", "parallel")]
+    drawn = [pictures(finish(pipeline(networks, sampler), states(8))) for sampler in (Sampler.CACHED, Sampler.PARALLEL)]
     assert drawn[0] == drawn[1] == pictures(by_reference(networks, states(8)))
     assert len(set(drawn[0])) == 8
 
@@ -72,27 +81,27 @@ def test_a_real_sized_sample_is_a_fixed_point() -> None:
     """Drawn in float64 at 16 x 16 slices, every sub-pixel is what the teacher-forced model draws under the same noise."""
     geometry = Geometry(size=32, slice_size=16)
     networks = toy_networks(geometry).double()
-    drawer = pipeline(networks, "parallel", geometry)
+    drawer = pipeline(networks, Sampler.PARALLEL, geometry)
     rows = states(2, geometry)
     with torch.inference_mode():
         while rows[0].progress.next:
-            draw, network = drawer.prepare(rows), networks[next_step(rows[0]).stage]
+            network, given = networks[next_step(rows[0]).stage], stacked([drawer.given(row) for row in rows])
             assert isinstance(network, Network)
             rows = drawer.advance(rows)
             symbols = torch.tensor(np.stack([r.progress.slices[-1] for r in rows])).long().flatten(1, 2)
-            again = reference.redraw(network, draw.conditioning, draw.noise, draw.temperature, symbols)
+            again = reference.redraw(network, *given, symbols)
             assert (again == symbols).all()
 
 
 @pytest.mark.parametrize(
     ("sampler", "geometry", "count"),
     [
-        ("cached", GEOMETRY, 8),
-        ("parallel", GEOMETRY, 8),
-        ("parallel", Geometry(size=16, slice_size=16), 3),
+        (Sampler.CACHED, GEOMETRY, 8),
+        (Sampler.PARALLEL, GEOMETRY, 8),
+        (Sampler.PARALLEL, Geometry(size=16, slice_size=16), 3),
     ],
 )
-def test_a_row_does_not_depend_on_its_company(sampler: str, geometry: Geometry, count: int) -> None:
+def test_a_row_does_not_depend_on_its_company(sampler: Sampler, geometry: Geometry, count: int) -> None:
     """In the serving dtype a row of a batch is bitwise the row alone; its window may differ, its pixels not."""
     drawer = pipeline(toy_networks(geometry), sampler, geometry)
     together = pictures(finish(drawer, states(count, geometry)))
@@ -102,7 +111,7 @@ def test_a_row_does_not_depend_on_its_company(sampler: str, geometry: Geometry, 
 
 def test_rows_at_different_slices_share_a_pass() -> None:
     """Pictures at one network but different slices advance together and stay what they would be alone."""
-    drawer = pipeline(toy_networks(GEOMETRY), "parallel")
+    drawer = pipeline(toy_networks(GEOMETRY), Sampler.PARALLEL)
     first, second = states(2)
     first = drawer.advance(drawer.advance([first]))[0]
     second = drawer.advance([second])[0]
@@ -113,16 +122,16 @@ def test_rows_at_different_slices_share_a_pass() -> None:
 def test_an_interrupted_picture_is_the_same_picture() -> None:
     """Taken up from its slices by another pipeline, a picture ends with the same pixels."""
     networks = toy_networks(GEOMETRY)
-    whole = finish(pipeline(networks, "parallel"), states(1))[0]
+    whole = finish(pipeline(networks, Sampler.PARALLEL), states(1))[0]
     for done in range(len(GEOMETRY.steps)):
         progress = Progress(geometry=GEOMETRY, slices=whole.progress.slices[:done])
-        resumed = finish(pipeline(networks, "parallel"), [replace(states(1)[0], progress=progress)])
+        resumed = finish(pipeline(networks, Sampler.PARALLEL), [replace(states(1)[0], progress=progress)])
         assert pictures(resumed) == pictures([whole])
 
 
 def test_pictures_at_different_networks_are_refused_together() -> None:
     """A call advances one network's slices; anything else is a clear error."""
-    drawer = pipeline(toy_networks(GEOMETRY), "parallel")
+    drawer = pipeline(toy_networks(GEOMETRY), Sampler.PARALLEL)
     fresh = states(2)
     with pytest.raises(ConfigError, match="one stage"):
         drawer.advance([drawer.advance(fresh[:1])[0], fresh[1]])
@@ -134,7 +143,7 @@ def test_frequencies_match_probabilities() -> None:
     """Over 2,000 seeds of an enumerable toy, base and size slices come up as often as the model says."""
     geometry = Geometry(size=2, slice_size=1, channels=1, coarse_bits=1, fine_bits=1)
     networks = toy_networks(geometry, seed=5)
-    drawer = Pipeline(networks, toy_card(geometry), capacity=500, sampler="cached")
+    drawer = Pipeline(networks, toy_card(geometry), capacity=500, sampler=Sampler.CACHED)
     seen: Counter[bytes] = Counter()
     for start in range(0, 2000, 500):
         rows = [

@@ -1,0 +1,90 @@
+"""What a pass reads and writes: conditioning, noise, caches and values of R rows, at fixed places and shapes."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import torch
+from torch import Tensor
+
+from models.decoder import IMAGE_FORECASTS, Conditioning, Decoder
+from models.embedder import ABSENT
+from models.layers import causal_offsets
+
+
+class Board(NamedTuple):
+    """R rows of slices being drawn. Values at positions that are not final yet are forecasts.
+
+    Conditioning as in `models.decoder`; noise (R, N, C, V); temperature (R,); values (R * slots, C) int64; pixels and, per
+    layer, grids (R * slots, P), keys (R, heads, d, N + 1), contents (R, heads, N + 1, d); front, seen (R,) int64: positions
+    below `front` are final, below `seen` hold a forecast; pace (R,): pixels lately accepted per pass.
+    """
+
+    conditioning: Conditioning
+    noise: Tensor
+    temperature: Tensor
+    values: Tensor
+    pixels: Tensor
+    grids: tuple[Tensor, ...]
+    keys: tuple[Tensor, ...]
+    contents: tuple[Tensor, ...]
+    front: Tensor
+    seen: Tensor
+    pace: Tensor
+
+    @classmethod
+    def empty(cls, decoder: Decoder, raster: Raster, rows: int) -> Board:
+        """Without work, in the decoder's dtype and on its device."""
+        widths, like = decoder.widths, decoder.first.weight
+        n, channels, heads = raster.positions, decoder.head.channels, widths.heads
+        slots, layers, depth = rows * raster.slots, range(widths.blocks), widths.width // widths.heads
+        symbols = like.new_zeros(rows, n, channels, dtype=torch.long)
+        finished = torch.full((rows,), n, device=like.device)
+        return cls(
+            conditioning=Conditioning(
+                start=like.new_zeros(rows, n, widths.width),
+                gates=like.new_zeros(rows, n, widths.blocks * 2 * widths.width),
+                forecasts=symbols[:, :, None].repeat(1, 1, IMAGE_FORECASTS, 1),
+                offset=symbols,
+            ),
+            noise=like.new_zeros(rows, n, channels, decoder.symbols),
+            temperature=like.new_ones(rows),
+            values=torch.full((slots, channels), ABSENT, device=like.device),
+            pixels=like.new_zeros(slots, widths.conv_width),
+            grids=tuple(like.new_zeros(slots, widths.conv_width) for _ in layers),
+            keys=tuple(like.new_zeros(rows, heads, depth, n + 1) for _ in layers),
+            contents=tuple(like.new_zeros(rows, heads, n + 1, depth) for _ in layers),
+            front=finished,
+            seen=finished.clone(),
+            pace=like.new_ones(rows),
+        )
+
+    def place(self, row: int, conditioning: Conditioning, noise: Tensor, temperature: float) -> None:
+        """Put a slice to be drawn into `row`: conditioning of one picture, (1, N, ...); noise (N, C, V)."""
+        for kept, new in zip(self.conditioning, conditioning, strict=True):
+            kept[row].copy_(new[0])
+        self.noise[row].copy_(noise)
+        self.temperature[row] = temperature
+        self.front[row] = self.seen[row] = 0
+        self.pace[row] = 1
+
+
+class Raster:
+    """Where each position lies in the padded grid that neighbours are read from: (N + 1,) tables, the last entry idle.
+
+    Slots outside the slice are never written, so they stay absent; the last slot is where idle tokens write.
+    """
+
+    def __init__(self, side: int, reach: int, device: torch.device) -> None:
+        self.side, self.positions, stride = side, side * side, side + 2 * reach
+        self.slots = (side + reach) * stride + 1
+        scratch = torch.tensor([self.slots - 1])
+        rows, columns = torch.arange(side)[:, None] + reach, torch.arange(side) + reach
+        own = torch.cat([(rows * stride + columns).flatten(), scratch])
+        taps = torch.tensor([dy * stride + dx for dy, dx in causal_offsets(reach)])
+        neighbours = own[:-1, None] + taps
+        self.own = own.to(device)
+        self.previous = torch.cat([scratch, own[:-2], scratch]).to(device)
+        self.taps = torch.cat([neighbours, scratch.expand(1, len(taps))]).to(device)
+        offsets = causal_offsets(reach)
+        self.left, self.above, self.corner = (offsets.index(at) for at in ((0, -1), (-1, 0), (-1, -1)))

@@ -1,0 +1,115 @@
+"""A network ready to draw: its pass, compiled where that is possible, and the board it works on.
+
+On a CPU the pass is compiled ahead of time by Inductor into a shared library, kept on disk and loaded in milliseconds
+afterwards; on a GPU it is compiled at start and captured as a CUDA graph. Without a compiler it runs eagerly: same pixels
+up to the last bits, several times slower.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import shutil
+from collections.abc import Callable, Sequence
+from pathlib import Path
+from typing import NamedTuple
+from uuid import uuid4
+
+import torch
+from torch import Tensor
+from torch.utils import _pytree as pytree
+
+from models.decoder import Conditioning, Decoder
+from models.sampling.board import Board
+from models.sampling.passes import Deal, Pass
+
+logger = logging.getLogger(__name__)
+
+Step = Callable[[Board], Tensor]
+
+GRAPH_PASSES = 8
+"""Passes between two looks at a GPU: asking it for the state of the board costs more than a pass too many."""
+
+INDUCTOR = {"assert_indirect_indexing": False}
+"""Every index comes from a `Raster`; checking each in the innermost loop cost 7 % of a pass."""
+
+for kind in (Board, Conditioning):
+    pytree._register_namedtuple(kind, serialized_type_name=f"spn.{kind.__name__}")  # noqa: SLF001 - torch.export asks for it
+
+
+class Given(NamedTuple):
+    """One slice to be drawn: conditioning (1, N, ...), noise (N, C, V), temperature."""
+
+    conditioning: Conditioning
+    noise: Tensor
+    temperature: float
+
+
+class Engine:
+    """Draws up to `rows` slices of one network together; M = `tokens` a pass."""
+
+    def __init__(self, decoder: Decoder, deal: Deal, *, rows: int, tokens: int) -> None:
+        self.step = Pass(decoder, deal, tokens).eval()
+        self.board = Board.empty(decoder, self.step.raster, rows)
+        self.run: Step = self.step
+        self.passes, self.between = 0, 1
+
+    def compile(self, artefact: Path) -> None:
+        """Replace the eager pass by a compiled one; `artefact` is where it is kept on a CPU."""
+        if self.board.front.device.type == "cpu":
+            self.run = ahead_of_time(self.step, self.board, artefact)
+        else:
+            self.run, self.between = captured(self.step, self.board), GRAPH_PASSES
+
+    def draw(self, slices: Sequence[Given]) -> Tensor:
+        """The symbols of each slice, (len(slices), N, C)."""
+        for row, given in enumerate(slices):
+            self.board.place(row, *given)
+        while True:
+            for _ in range(self.between):
+                left = self.run(self.board)
+            self.passes += self.between
+            if not int(left):
+                break
+        rows, raster = len(self.board.front), self.step.raster
+        grid = self.board.values.view(rows, raster.slots, -1)[: len(slices), raster.own[:-1]]
+        return grid & (self.step.decoder.symbols - 1)
+
+
+def can_compile() -> bool:
+    """Whether Inductor finds a C++ compiler."""
+    return shutil.which(os.environ.get("CXX", "g++")) is not None
+
+
+def ahead_of_time(step: Pass, board: Board, artefact: Path) -> Step:
+    """The pass as a shared library, compiled unless `artefact` is already there."""
+    if not artefact.exists():
+        logger.info("compiling %s", artefact.name)
+        artefact.parent.mkdir(parents=True, exist_ok=True)
+        partial = artefact.with_name(f"{uuid4().hex}.pt2")
+        exported = torch.export.export(step, (board,))
+        torch._inductor.aoti_compile_and_package(  # noqa: SLF001 - its documented name
+            exported, package_path=str(partial), inductor_configs=INDUCTOR
+        )
+        partial.replace(artefact)
+    loaded: Step = torch._inductor.aoti_load_package(str(artefact))  # noqa: SLF001 - as above
+    return loaded
+
+
+def captured(step: Pass, board: Board) -> Step:
+    """The pass, compiled by Inductor and recorded as a CUDA graph."""
+    compiled = torch.compile(step, fullgraph=True, dynamic=False)
+    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            compiled(board)
+    torch.cuda.current_stream().wait_stream(side)
+    graph = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(graph):
+        left: Tensor = compiled(board)
+
+    def replay(_: Board) -> Tensor:
+        graph.replay()
+        return left
+
+    return replay

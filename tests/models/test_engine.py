@@ -1,0 +1,38 @@
+"""Compiled passes: the same pictures as eager ones, kept on disk."""
+
+from pathlib import Path
+
+import pytest
+
+from models.config import Geometry
+from models.pipeline import Pipeline
+from models.sampling.engine import can_compile
+from tests.models.test_sampling import finish, pictures, states
+from tests.toy import toy_card, toy_networks
+
+GEOMETRY = Geometry(size=4, slice_size=4)
+
+
+@pytest.fixture(scope="module")
+def artefacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return tmp_path_factory.mktemp("artefacts")
+
+
+def compiled(artefacts: Path) -> Pipeline:
+    return Pipeline(toy_networks(GEOMETRY), toy_card(GEOMETRY), capacity=8, artefacts=artefacts)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # torch uses its own old parts
+@pytest.mark.skipif(not can_compile(), reason="needs a C++ compiler")
+def test_a_compiled_pass_draws_what_an_eager_one_does(artefacts: Path) -> None:
+    """Compiled once and loaded from disk the second time; rows of a batch are the rows alone, and the eager ones."""
+    first = compiled(artefacts)
+    kept = {path: path.stat().st_mtime_ns for path in artefacts.iterdir()}
+    assert len(kept) == 2
+    again = compiled(artefacts)
+    assert {path: path.stat().st_mtime_ns for path in artefacts.iterdir()} == kept
+    together = pictures(finish(first, states(8, GEOMETRY)))
+    assert together == [pictures(finish(again, [row]))[0] for row in states(8, GEOMETRY)]
+    eager = Pipeline(toy_networks(GEOMETRY), toy_card(GEOMETRY), capacity=8)
+    assert together == pictures(finish(eager, states(8, GEOMETRY)))
+    assert first.numerics != eager.numerics
