@@ -64,7 +64,7 @@ class Pipeline:
         parameter = next(networks.parameters())
         self.device, self.dtype = parameter.device, parameter.dtype
         self.engines = {
-            stage: Engine(self._network(stage).decoder, DEALS[sampler], rows=capacity, tokens=capacity)
+            stage: Engine(self.network(stage).decoder, DEALS[sampler], rows=capacity, tokens=capacity)
             for stage in card.config.geometry.stages
         }
         if artefacts:
@@ -122,14 +122,15 @@ class Pipeline:
         symbols = 1 << geometry.target_bits(step.stage)
         noise = gumbel(state.seed, step, positions=geometry.positions, channels=geometry.channels, symbols=symbols)
         return Given(
-            conditioning=self._network(step.stage).condition(
+            conditioning=self.network(step.stage).condition(
                 coarse_picture, fine_picture, k.to(self.device), controls.to(self.device)
             ),
             noise=noise.to(self.device, self.dtype),
             temperature=state.temperature,
         )
 
-    def _network(self, stage: Stage) -> Network:
+    def network(self, stage: Stage) -> Network:
+        """The network of a stage."""
         network: Network = self.networks[stage]  # type: ignore[assignment]
         return network
 

@@ -10,10 +10,12 @@ from models.network import Network
 from models.sampling.noise import gumbel_max
 
 
-def sample(network: Network, conditioning: Conditioning, noise: Tensor, temperature: Tensor) -> Tensor:
-    """Noise (R, N, C, V), temperature (R,) -> symbols (R, N, C)."""
+def sample(
+    network: Network, conditioning: Conditioning, noise: Tensor, temperature: Tensor, *, positions: int | None = None
+) -> Tensor:
+    """Noise (R, N, C, V), temperature (R,) -> symbols (R, N, C); only the first `positions` are drawn, the rest is 0."""
     symbols = torch.zeros(noise.shape[:-1], dtype=torch.long, device=noise.device)
-    for n in range(symbols.shape[1]):
+    for n in range(positions or symbols.shape[1]):
         for c in range(symbols.shape[2]):
             logits = network.logits(conditioning, symbols)[:, n, c]
             symbols[:, n, c] = gumbel_max(logits, noise[:, n, c], temperature)

@@ -1,0 +1,1 @@
+"""Commands that measure: each prints a table, writes JSON and a plot into docs/."""
