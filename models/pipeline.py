@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
@@ -68,8 +67,8 @@ class Pipeline:
             for stage in card.config.geometry.stages
         }
         if artefacts:
-            for stage, engine in self.engines.items():
-                engine.compile(artefacts / self._artefact(stage))
+            for engine in self.engines.values():
+                engine.compile(artefacts, self.numerics)
 
     @classmethod
     def load(cls, folder: Path, *, device: str = "cpu", capacity: int = 16, artefacts: Path | None = None) -> Pipeline:
@@ -133,11 +132,6 @@ class Pipeline:
         """The network of a stage."""
         network: Network = self.networks[stage]  # type: ignore[assignment]
         return network
-
-    def _artefact(self, stage: Stage) -> str:
-        """One file per everything that is compiled into it."""
-        what = f"{self.card.sha256}/{self.numerics}"
-        return f"{self.card.name}-{stage}-{hashlib.sha256(what.encode()).hexdigest()[:16]}.pt2"
 
 
 def next_step(state: ImageState) -> Step:

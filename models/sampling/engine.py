@@ -7,6 +7,7 @@ up to the last bits, several times slower.
 
 from __future__ import annotations
 
+import hashlib
 import logging
 import os
 import shutil
@@ -19,7 +20,9 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
+from models import decoder, layers
 from models.decoder import Conditioning, Decoder
+from models.sampling import board, noise, passes
 from models.sampling.board import Board
 from models.sampling.passes import Deal, Pass
 
@@ -29,6 +32,9 @@ Step = Callable[[Board], Tensor]
 
 GRAPH_PASSES = 8
 """Passes between two looks at a GPU: asking it for the state of the board costs more than a pass too many."""
+
+SOURCES = (decoder, layers, board, noise, passes)
+"""Modules whose code is compiled into a pass."""
 
 INDUCTOR = {"assert_indirect_indexing": False}
 """Every index comes from a `Raster`; checking each in the innermost loop cost 7 % of a pass."""
@@ -48,18 +54,29 @@ class Given(NamedTuple):
 class Engine:
     """Draws up to `rows` slices of one network together; M = `tokens` a pass."""
 
-    def __init__(self, decoder: Decoder, deal: Deal, *, rows: int, tokens: int) -> None:
-        self.step = Pass(decoder, deal, tokens).eval()
-        self.board = Board.empty(decoder, self.step.raster, rows)
+    def __init__(self, network: Decoder, deal: Deal, *, rows: int, tokens: int) -> None:
+        self.step = Pass(network, deal, tokens).eval()
+        self.board = Board.empty(network, self.step.raster, rows)
         self.run: Step = self.step
         self.passes, self.between = 0, 1
 
-    def compile(self, artefact: Path) -> None:
-        """Replace the eager pass by a compiled one; `artefact` is where it is kept on a CPU."""
+    def compile(self, folder: Path, numerics: str) -> None:
+        """Replace the eager pass by a compiled one, kept in `folder` on a CPU.
+
+        One artefact serves every network of the same shape: base and size, all picture sizes, all versions of the weights.
+        """
         if self.board.front.device.type == "cpu":
-            self.run = ahead_of_time(self.step, self.board, artefact)
+            self.run = ahead_of_time(self.step, self.board, folder / f"pass-{self._identity(numerics)}.pt2")
         else:
             self.run, self.between = captured(self.step, self.board), GRAPH_PASSES
+
+    def _identity(self, numerics: str) -> str:
+        """Of all that is compiled in: code, shapes, numerics."""
+        network, rows = self.step.decoder, len(self.board.front)
+        shapes = [(name, tuple(t.shape)) for name, t in network.state_dict().items()]
+        what = f"{numerics} {rows} {network.slice_size} {network.value_bits} {network.widths} {shapes}"
+        code = b"".join(Path(module.__file__).read_bytes() for module in SOURCES if module.__file__)
+        return hashlib.sha256(what.encode() + code).hexdigest()[:16]
 
     def draw(self, slices: Sequence[Given]) -> Tensor:
         """The symbols of each slice, (len(slices), N, C)."""
@@ -81,32 +98,36 @@ def can_compile() -> bool:
     return shutil.which(os.environ.get("CXX", "g++")) is not None
 
 
-def ahead_of_time(step: Pass, board: Board, artefact: Path) -> Step:
-    """The pass as a shared library, compiled unless `artefact` is already there."""
+def ahead_of_time(step: Pass, example: Board, artefact: Path) -> Step:
+    """The pass as a shared library, compiled unless `artefact` is already there. Weights are given to it afterwards."""
     if not artefact.exists():
         logger.info("compiling %s", artefact.name)
         artefact.parent.mkdir(parents=True, exist_ok=True)
         partial = artefact.with_name(f"{uuid4().hex}.pt2")
-        exported = torch.export.export(step, (board,))
+        exported = torch.export.export(step, (example,))
         torch._inductor.aoti_compile_and_package(  # noqa: SLF001 - its documented name
             exported, package_path=str(partial), inductor_configs=INDUCTOR
         )
         partial.replace(artefact)
-    loaded: Step = torch._inductor.aoti_load_package(str(artefact))  # noqa: SLF001 - as above
-    return loaded
+    loaded = torch._inductor.aoti_load_package(str(artefact))  # noqa: SLF001 - as above
+    weights, wanted = step.state_dict(), set(loaded.get_constant_fqns())
+    own = {name: weights[name] for name in wanted & weights.keys()}
+    loaded.load_constants(own, check_full_update=False, user_managed=True)
+    run: Step = loaded
+    return run
 
 
-def captured(step: Pass, board: Board) -> Step:
+def captured(step: Pass, work: Board) -> Step:
     """The pass, compiled by Inductor and recorded as a CUDA graph."""
     compiled = torch.compile(step, fullgraph=True, dynamic=False)
     side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     with torch.cuda.stream(side):
         for _ in range(3):
-            compiled(board)
+            compiled(work)
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        left: Tensor = compiled(board)
+        left: Tensor = compiled(work)
 
     def replay(_: Board) -> Tensor:
         graph.replay()
