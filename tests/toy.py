@@ -21,7 +21,7 @@ CONTROLS = (
 
 def toy_config(geometry: Geometry) -> ModelConfig:
     """Every part of a network, as narrow as it goes."""
-    widths = Widths(width=16, blocks=2, heads=2, conv_width=8, embedder_blocks=1)
+    widths = Widths(width=16, blocks=2, heads=2, conv_width=12, embedder_blocks=1)
     return ModelConfig(geometry=geometry, controls=CONTROLS, widths=dict.fromkeys(Stage, widths))
 
 

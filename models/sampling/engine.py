@@ -39,6 +39,9 @@ SOURCES = (decoder, layers, board, noise, passes)
 INDUCTOR = {"assert_indirect_indexing": False}
 """Every index comes from a `Raster`; checking each in the innermost loop cost 7 % of a pass."""
 
+LITERAL = 8
+"""Inductor writes tensors of up to so many values into the code itself."""
+
 for kind in (Board, Conditioning):
     pytree._register_namedtuple(kind, serialized_type_name=f"spn.{kind.__name__}")  # noqa: SLF001 - torch.export asks for it
 
@@ -73,7 +76,9 @@ class Engine:
     def _identity(self, numerics: str) -> str:
         """Of all that is compiled in: code, shapes, numerics."""
         network, rows = self.step.decoder, len(self.board.front)
-        shapes = [(name, tuple(t.shape)) for name, t in network.state_dict().items()]
+        shapes = [
+            (name, t.tolist() if t.numel() <= LITERAL else tuple(t.shape)) for name, t in network.state_dict().items()
+        ]
         what = f"{numerics} {rows} {network.slice_size} {network.value_bits} {network.widths} {shapes}"
         code = b"".join(Path(module.__file__).read_bytes() for module in SOURCES if module.__file__)
         return hashlib.sha256(what.encode() + code).hexdigest()[:16]
