@@ -60,6 +60,11 @@ class Geometry:
         return self.subscale**2
 
     @property
+    def slice_shape(self) -> tuple[int, int, int]:
+        """(h, w, C) of a slice."""
+        return (self.slice_size, self.slice_size, self.channels)
+
+    @property
     def positions(self) -> int:
         """N: pixels in a slice."""
         return self.slice_size**2

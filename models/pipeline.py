@@ -104,9 +104,9 @@ class Pipeline:
             msg = f"expected 1 to {self.capacity} unfinished pictures at one stage, got {len(states)} at {set(steps)}"
             raise ConfigError(msg)
         symbols = self.engines[stage].draw([self.given(state) for state in states]).to("cpu", torch.uint8).numpy()
-        side = self.card.config.geometry.slice_size
+        shape = self.card.config.geometry.slice_shape
         return [
-            replace(state, progress=state.progress.with_slice(drawn.reshape(side, side, -1)))
+            replace(state, progress=state.progress.with_slice(drawn.reshape(shape)))
             for state, drawn in zip(states, symbols, strict=True)
         ]
 

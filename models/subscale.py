@@ -68,7 +68,7 @@ class Progress:
     def with_slice(self, values: Bytes) -> Progress:
         """One slice further. Raises ConfigError if `values` is not the (h, w, C) slice that comes next."""
         g, step = self.geometry, self.next
-        shape = (g.slice_size, g.slice_size, g.channels)
+        shape = g.slice_shape
         if step is None or values.shape != shape or values.dtype != np.uint8:
             msg = (
                 f"expected {'no more slices' if step is None else f'uint8 {shape}'}, got {values.dtype} {values.shape}"

@@ -240,14 +240,13 @@ class SliceEntry:
         if int(fields[b"version"]) != ENTRY_VERSION:
             msg = f"slice entry of version {fields[b'version'].decode()}, this reads {ENTRY_VERSION}"
             raise ValueError(msg)
-        shape = (geometry.slice_size, geometry.slice_size, geometry.channels)
         return cls(
             image=int(fields[b"image"]),
             step=int(fields[b"step"]),
             stage=Stage(fields[b"stage"].decode()),
             k=int(fields[b"k"]),
             bits=int(fields[b"bits"]),
-            values=np.frombuffer(zlib.decompress(fields[b"data"]), np.uint8).reshape(shape),
+            values=np.frombuffer(zlib.decompress(fields[b"data"]), np.uint8).reshape(geometry.slice_shape),
         )
 
 
