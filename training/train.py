@@ -42,7 +42,7 @@ class Recipe:
     weight_decay: float = 0.01
     clip_norm: float = 1.0
     ema_halflife_steps: int = 200
-    drop_control: float = 0.15
+    drop_control: float = 0.1
     minutes: float = 10.0
     save_every_minutes: float = 2.0
     seed: int = 0

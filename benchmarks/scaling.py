@@ -1,0 +1,122 @@
+"""How a picture's cost grows with its size: `python -m benchmarks.scaling`.
+
+Random weights of one width at 64, 128 and 256 pixels in 16 x 16 slices. A few slices of each stage are drawn compiled and
+their seconds multiplied by how many a picture has, decoder and embedder apart.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import statistics
+import time
+from dataclasses import asdict, dataclass
+
+import numpy as np
+import torch
+from tqdm import tqdm
+
+from benchmarks.sampling import ARTEFACTS, DOCS
+from models.cards import ModelCard
+from models.config import Geometry, ModelConfig, Stage, Widths
+from models.network import build
+from models.pipeline import ImageState, Pipeline
+from models.subscale import Progress
+
+SIZES = (64, 128, 256)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One size: seconds of a whole picture; bytes of the three decoders, and of their boards with all caches."""
+
+    size: int
+    slices: int
+    parameters: int
+    decoder_seconds: float
+    embedder_seconds: float
+    decoder_bytes: int
+    board_bytes: int
+
+
+def row(size: int, repeats: int) -> Row:
+    """Measure slices in the middle of a random picture."""
+    widths = Widths(width=96, blocks=4, heads=3, conv_width=48, embedder_blocks=2)
+    config = ModelConfig(geometry=Geometry(size=size, slice_size=16), controls=(), widths=dict.fromkeys(Stage, widths))
+    torch.manual_seed(0)
+    networks = build(config).eval().requires_grad_(requires_grad=False)
+    parameters = sum(p.numel() for p in networks.parameters())
+    card = ModelCard(name=f"random-{size}", config=config, sha256="", parameters=parameters)
+    pipeline = Pipeline(networks, card, artefacts=ARTEFACTS)
+    picture = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
+    decoder, embedder = 0.0, 0.0
+    for stage in config.geometry.stages:
+        steps = [i for i, step in enumerate(config.geometry.steps) if step.stage is stage]
+        done = Progress.of(picture, config.geometry, steps[len(steps) // 2])
+        both, alone = seconds_of(pipeline, ImageState(seed=1, controls=(), temperature=1.0, progress=done), repeats)
+        embedder += alone * len(steps)
+        decoder += (both - alone) * len(steps)
+    return Row(
+        size=size,
+        slices=len(config.geometry.steps),
+        parameters=parameters,
+        decoder_seconds=round(decoder, 3),
+        embedder_seconds=round(embedder, 3),
+        decoder_bytes=sum(bytes_of(pipeline.network(stage).decoder.state_dict()) for stage in pipeline.engines),
+        board_bytes=sum(bytes_of(engine.board._asdict()) for engine in pipeline.engines.values()),
+    )
+
+
+@torch.inference_mode()
+def seconds_of(pipeline: Pipeline, state: ImageState, repeats: int) -> tuple[float, float]:
+    """Medians for drawing the next slice: all of it, and its embedder and noise alone."""
+    whole, alone = [], []
+    for _ in range(repeats + 1):
+        begun = time.perf_counter()
+        pipeline.given(state)
+        alone.append(time.perf_counter() - begun)
+        begun = time.perf_counter()
+        pipeline.advance([state])
+        whole.append(time.perf_counter() - begun)
+    return statistics.median(whole[1:]), statistics.median(alone[1:])
+
+
+def bytes_of(tree: object) -> int:
+    """Of all tensors in a tree of mappings and tuples."""
+    if isinstance(tree, torch.Tensor):
+        return tree.numel() * tree.element_size()
+    if isinstance(tree, dict):
+        return sum(map(bytes_of, tree.values()))
+    return sum(map(bytes_of, tree)) if isinstance(tree, tuple) else 0
+
+
+def exponent(rows: list[Row]) -> float:
+    """Least-squares slope of log seconds over log pixels: 1 is linear."""
+    pixels, seconds = [r.size**2 for r in rows], [r.decoder_seconds for r in rows]
+    return float(np.polyfit(np.log(pixels), np.log(seconds), 1)[0])
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="How a picture's cost grows with its size.")
+    parser.add_argument("--repeats", type=int, default=9)
+    parser.add_argument("--threads", type=int, default=2)
+    args = parser.parse_args()
+    torch.set_num_threads(args.threads)
+    rows = [row(size, args.repeats) for size in tqdm(SIZES, leave=False)]
+    print(
+        "| size | slices | parameters | decoder s | embedder s | decoder MiB | boards MiB |\n|---|---|---|---|---|---|---|"
+    )
+    for r in rows:
+        print(
+            f"| {r.size} | {r.slices} | {r.parameters:,} | {r.decoder_seconds:.2f} | {r.embedder_seconds:.2f} | "
+            f"{r.decoder_bytes / 2**20:.1f} | {r.board_bytes / 2**20:.1f} |"
+        )
+    print(f"decoder seconds grow as pixels to the power {exponent(rows):.3f}")
+    DOCS.mkdir(parents=True, exist_ok=True)
+    found = {"rows": [asdict(r) for r in rows], "exponent": exponent(rows)}
+    (DOCS / "scaling.json").write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
