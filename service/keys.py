@@ -57,7 +57,7 @@ def pairs(setting: str) -> list[tuple[str, str]]:
 
 def check(each: KeyHash) -> None:
     """Raises ValueError, without repeating what may be a key."""
-    if not NAME.fullmatch(each.name):
+    if not NAME.fullmatch(each.name) or not each.sha256:
         raise ValueError("expected name:hash,name:hash with names of 1 to 64 letters, digits, `_`, `.` or `-`")
     if not SHA256.fullmatch(each.sha256):
         raise ValueError(

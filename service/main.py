@@ -26,7 +26,7 @@ def main() -> int:
         app = create_app(settings)
     except ValidationError as error:
         for each in error.errors():
-            logger.error("SPN_%s: %s", str(each["loc"][0]).upper(), each["msg"])  # noqa: TRY400 - for the operator
+            logger.error("SPN_%s: %s", str(each["loc"][0]).upper(), each["msg"].removeprefix("Value error, "))  # noqa: TRY400 - for the operator
         return 1
     except CheckpointError as error:
         logger.error("%s", error)  # noqa: TRY400 - the message says it all

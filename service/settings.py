@@ -60,9 +60,8 @@ class ServiceSettings(BaseSettings):
         repr=False,
         description="API keys as `name:sha256,name:sha256`, made by `python -m service.keys NAME`. None: open to all.",
     )
-    secret: SecretStr | None = Field(
+    secret: Annotated[SecretStr, Field(min_length=16)] | None = Field(
         default=None,
-        min_length=16,
         description="What signs the URLs of pictures and events, alike in all API processes. Unset: follows from the keys.",
     )
     rate_per_minute: int | None = Field(
