@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -318,8 +319,9 @@ def test_a_job_that_nobody_ends_fails_at_its_deadline(
             transitions, claim = Transitions(store), Claim(keys=Keys(id=job, model="toy"), token="dead")
             transitions(acquire(claim, lease_seconds=0.3))
             transitions(claim.append(an_entry(0)))
-        told = client.get(f"/jobs/{job}/events").text
-        assert told.count("event: failed") == 1
-        body = client.get(f"/jobs/{job}").json()
+        ended = time.monotonic() + 10
+        while (body := client.get(f"/jobs/{job}", params={"wait": 5}).json())["status"] in {"queued", "running"}:
+            assert time.monotonic() < ended
+        assert client.get(f"/jobs/{job}/events").text.count("event: failed") == 1
         assert (body["status"], body["error"]["type"]) == ("failed", "urn:spn:deadline")
         assert client.get(f"/jobs/{job}/images/0").status_code == (200 if begun else 404)
