@@ -13,9 +13,11 @@ from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import FileResponse, HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from redis.asyncio import Redis as AsyncRedis
+from starlette.middleware.cors import CORSMiddleware
 from swagger_ui_bundle import swagger_ui_path
 
 from service import errors
+from service.access import Access
 from service.body_limit import BodyLimit
 from service.catalogue import Catalogue
 from service.feed import Feed
@@ -25,8 +27,19 @@ from service.request_id import RequestId
 from service.routes import Parts, router
 from service.settings import ServiceSettings
 from service.tickets import Tickets
+from service.transitions import Limits
 
 MAX_BODY_BYTES = 1 << 20
+REQUEST_HEADERS = (
+    "Authorization",
+    "Content-Type",
+    "Idempotency-Key",
+    "If-None-Match",
+    "Last-Event-ID",
+    "Prefer",
+    "X-Request-ID",
+)
+RESPONSE_HEADERS = ("ETag", "Idempotent-Replayed", "Location", "Retry-After", "X-Request-ID")
 PAGE = Path(__file__).parent / "page"
 
 
@@ -44,15 +57,35 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     app.state.parts = Parts(
         settings=settings,
         catalogue=Catalogue.read(settings.models, settings.model),
-        jobs=Jobs(client, tickets, queue_bound=settings.queue_bound, ticket_seconds=settings.ticket_seconds),
+        jobs=Jobs(
+            client,
+            tickets,
+            queue_bound=settings.queue_bound,
+            ticket_seconds=settings.ticket_seconds,
+            limits=Limits(per_minute=settings.submits_per_minute, concurrent=settings.concurrency),
+        ),
         feed=Feed(client),
+        access=Access.of(settings.keys, settings.secret.get_secret_value() if settings.secret else None),
     )
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
+    allow_origins(app, settings.cors_origins)
     app.add_middleware(RequestId)
     errors.install(app)
     app.include_router(router)
     serve_pages(app)
     return app
+
+
+def allow_origins(app: FastAPI, origins: tuple[str, ...]) -> None:
+    """Let pages of these origins use the API, with all the headers it reads and writes."""
+    if origins:
+        app.add_middleware(
+            CORSMiddleware,
+            allow_origins=origins,
+            allow_methods=("GET", "POST", "DELETE"),
+            allow_headers=REQUEST_HEADERS,
+            expose_headers=RESPONSE_HEADERS,
+        )
 
 
 @asynccontextmanager

@@ -69,8 +69,21 @@ def ticket_id(job: str, ticket: int) -> str:
     return f"{job}-{ticket}"
 
 
-JOBS, ENDED = "spn:jobs", "spn:ended"
-"""All jobs by time of creation; ended ones by time of expiry."""
+ENDED = "spn:ended"
+"""Ended jobs by time of expiry."""
+
+
+def owned_key(owner: str, name: str) -> str:
+    """A list or entry of one owner, the key's name in the settings; "" is everybody, where no keys are configured.
+
+    `jobs` by time of creation; `active`, not ended, by deadline; `submits` of the last minute by time.
+    """
+    return f"spn:owner:{owner}:{name}" if owner else f"spn:{name}"
+
+
+def deadlines_key(model: str) -> str:
+    """Jobs of a model that have not ended, by deadline."""
+    return f"spn:deadlines:{model}"
 
 
 def queued_key(model: str) -> str:
@@ -88,9 +101,9 @@ def workers_key(model: str) -> str:
     return f"spn:workers:{model}"
 
 
-def idempotency_key(key: str) -> str:
-    """What a caller's Idempotency-Key points to."""
-    return f"spn:idempotency:{key}"
+def idempotency_key(key: str, owner: str = "") -> str:
+    """What an owner's Idempotency-Key points to."""
+    return owned_key(owner, f"idempotency:{key}")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,14 +126,16 @@ class Keys:
     @property
     def all(self) -> list[str]:
         """KEYS of every transition of the job."""
-        return [self.record, self.stream, queued_key(self.model), running_key(self.model), JOBS, ENDED]
+        lists = [queued_key(self.model), running_key(self.model), deadlines_key(self.model), ENDED]
+        return [self.record, self.stream, *lists]
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobRequest:
     """What was asked, complete and never changed: with weights and numerics it determines every pixel.
 
-    `controls` holds one mapping per picture; `given` counts the slices each picture starts with.
+    `controls` holds one mapping per picture; `given` counts the slices each picture starts with. `owner` is the name
+    of the key that made it, "" where none are configured. `deadline_seconds` after its creation it fails, 0: never.
     """
 
     id: str
@@ -132,6 +147,8 @@ class JobRequest:
     given: int = 0
     retention_seconds: int = 86_400
     metadata: Mapping[str, JsonValue] = field(default_factory=dict)
+    owner: str = ""
+    deadline_seconds: int = 0
 
     @property
     def num_images(self) -> int:
@@ -160,6 +177,14 @@ class Problem:
     def to_json(self) -> bytes:
         """The record's `error` field."""
         return _PROBLEM.dump_json(self)
+
+
+OVERDUE = Problem(
+    type="urn:spn:deadline",
+    title="Deadline passed",
+    detail="The job had not ended when its time was up. What was drawn until then is kept.",
+    status=504,
+)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,12 +1,18 @@
 """What the API refuses, and how it says so: RFC 9457 problem+json, never a traceback.
 
 ServiceError
-├── UnknownJobError      404  no such job, or its retention is over
+├── MissingKeyError      401  no API key came along
+├── UnknownKeyError      403  the API key is not one of ours
+├── SignatureError       403  a signed URL was changed, or is of another job
+├── UnknownJobError      404  no such job, or its retention is over, or it is another key's
 ├── NotStartedError      404  a picture before its first slice
 ├── NotDrawnError        404  a picture further than it is drawn
 ├── FieldError           422  a field that is well-formed and yet impossible
 ├── KeyReusedError       422  an Idempotency-Key with another body
-├── QueueFullError       503  as many jobs wait as are allowed to
+├── LaterError                refused now, with the seconds after which to come again
+│   ├── HurriedError     429  the key submits too fast
+│   ├── CrowdedError     429  the key has too many jobs that have not ended
+│   └── QueueFullError   503  as many jobs wait as are allowed to
 └── UnavailableError     503  Redis cannot be reached
 """
 
@@ -34,7 +40,12 @@ class ServiceError(Exception):
     type: ClassVar[str] = "about:blank"
     title: ClassVar[str] = "Refused"
     status: ClassVar[int] = 500
-    retry_after_seconds: ClassVar[int | None] = None
+    retry_after_seconds: int | None = None
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """What goes with the refusal."""
+        return {} if self.retry_after_seconds is None else {"Retry-After": str(self.retry_after_seconds)}
 
     @property
     def errors(self) -> list[dict[str, str]] | None:
@@ -42,8 +53,40 @@ class ServiceError(Exception):
         return None
 
 
+class MissingKeyError(ServiceError):
+    """The caller did not say who they are."""
+
+    type, title, status = "urn:spn:key-missing", "API key missing", 401
+
+    def __init__(self) -> None:
+        super().__init__("This server asks for an API key: send it as `Authorization: Bearer KEY`.")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """How to say it."""
+        return {"WWW-Authenticate": "Bearer"}
+
+
+class UnknownKeyError(ServiceError):
+    """Nobody has this key, or not any more."""
+
+    type, title, status = "urn:spn:key-unknown", "API key unknown", 403
+
+    def __init__(self) -> None:
+        super().__init__("This API key is not known here.")
+
+
+class SignatureError(ServiceError):
+    """The signature was made for another job, or by another secret, or not by us."""
+
+    type, title, status = "urn:spn:signature-invalid", "Signature invalid", 403
+
+    def __init__(self) -> None:
+        super().__init__("`sig` does not fit this job. Use the URLs as the job's body and its events give them.")
+
+
 class UnknownJobError(ServiceError):
-    """No such job."""
+    """No such job, as far as the caller may know."""
 
     type, title, status = "urn:spn:unknown-job", "Unknown job", 404
 
@@ -90,13 +133,35 @@ class KeyReusedError(ServiceError):
         super().__init__("This Idempotency-Key was used with another request body.")
 
 
-class QueueFullError(ServiceError):
+class LaterError(ServiceError):
+    """Refused for now."""
+
+    reason: ClassVar[str]
+
+    def __init__(self, *, retry_after_seconds: int) -> None:
+        super().__init__(f"{self.reason} Try again in {retry_after_seconds} s.")
+        self.retry_after_seconds = retry_after_seconds
+
+
+class HurriedError(LaterError):
+    """Too many submits in the last minute."""
+
+    type, title, status = "urn:spn:rate-limited", "Too many requests", 429
+    reason = "As many jobs were submitted in the last minute as one key may."
+
+
+class CrowdedError(LaterError):
+    """Too many jobs that have not ended."""
+
+    type, title, status = "urn:spn:too-many-jobs", "Too many jobs", 429
+    reason = "As many jobs are queued or running as one key may have at a time."
+
+
+class QueueFullError(LaterError):
     """Too many jobs wait."""
 
-    type, title, status, retry_after_seconds = "urn:spn:queue-full", "Queue full", 503, 10
-
-    def __init__(self) -> None:
-        super().__init__("As many jobs are waiting as this server accepts. Try again later.")
+    type, title, status = "urn:spn:queue-full", "Queue full", 503
+    reason = "As many jobs are waiting as this server accepts."
 
 
 class UnavailableError(ServiceError):
@@ -137,7 +202,6 @@ def problem(  # noqa: PLR0913 - the members of RFC 9457
 def _refused(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, ServiceError):
         raise error
-    headers = {"Retry-After": str(error.retry_after_seconds)} if error.retry_after_seconds else None
     return problem(
         request,
         status=error.status,
@@ -145,7 +209,7 @@ def _refused(request: Request, error: Exception) -> JSONResponse:
         title=error.title,
         detail=str(error),
         errors=error.errors,
-        headers=headers,
+        headers=error.headers,
     )
 
 

@@ -22,18 +22,18 @@ KEEPALIVE_SECONDS = 15
 BEGINNING = "0-0"
 
 
-async def live(
-    request: JobRequest, jobs: Jobs, feed: Feed, *, after: str = BEGINNING, inline: bool = False
+async def live(  # noqa: PLR0913 - what is told, from where, and how
+    request: JobRequest, jobs: Jobs, feed: Feed, *, sig: str, after: str = BEGINNING, inline: bool = False
 ) -> AsyncIterator[bytes]:
-    """Everything after the id `after`, as it happens, until the job's end. If Redis goes away the stream closes, and
-    the client comes back with its last id.
+    """Everything after the id `after`, as it happens, until the job's end; `sig` opens the pictures' URLs. If Redis
+    goes away the stream closes, and the client comes back with its last id.
     """
     try:
         drawing = await seen(request, jobs, after) if inline else None
         while True:
             for event in await jobs.events(request, after=after):
                 drawing, after = drawing and drawing.after(event), event.id
-                yield message(request, event, drawing)
+                yield message(request, event, drawing, sig=sig)
                 if event.kind.final:
                     return
             if not await feed.grown(request.keys.stream, after, seconds=KEEPALIVE_SECONDS):
@@ -47,16 +47,17 @@ async def seen(request: JobRequest, jobs: Jobs, until: str) -> Drawing:
     return replay(request, await jobs.events(request, until=until))
 
 
-def message(request: JobRequest, event: Event, drawing: Drawing | None) -> bytes:
+def message(request: JobRequest, event: Event, drawing: Drawing | None, *, sig: str) -> bytes:
     """One event on the wire."""
-    return format_sse_event(event=event.kind, id=event.id, data_str=json.dumps(data(request, event, drawing)))
+    body = data(request, event, drawing, sig=sig)
+    return format_sse_event(event=event.kind, id=event.id, data_str=json.dumps(body))
 
 
-def data(request: JobRequest, event: Event, drawing: Drawing | None) -> dict[str, Any]:
+def data(request: JobRequest, event: Event, drawing: Drawing | None, *, sig: str) -> dict[str, Any]:
     """What an event tells, beside its kind."""
     match event.kind:
         case EventKind.SLICE:
-            return slice_body(request, event, drawing).model_dump(mode="json", exclude_none=True)
+            return slice_body(request, event, drawing, sig=sig).model_dump(mode="json", exclude_none=True)
         case EventKind.STATUS:
             return {"status": event.status}
         case EventKind.FAILED if event.error:
@@ -65,7 +66,7 @@ def data(request: JobRequest, event: Event, drawing: Drawing | None) -> dict[str
             return {"url": job_url(request.id)}
 
 
-def slice_body(request: JobRequest, event: Event, drawing: Drawing | None) -> SliceBody:
+def slice_body(request: JobRequest, event: Event, drawing: Drawing | None, *, sig: str) -> SliceBody:
     """A slice event; with `drawing` the picture itself comes along. Raises ValueError for another kind of event."""
     if (entry := event.slice) is None:
         raise ValueError(f"{event.kind} is no slice")
@@ -75,6 +76,6 @@ def slice_body(request: JobRequest, event: Event, drawing: Drawing | None) -> Sl
         stage=entry.stage,
         slices_done=entry.step + 1,
         slices_total=len(request.geometry.steps),
-        url=image_url(request.id, entry.image, entry.step + 1),
+        url=image_url(request.id, entry.image, entry.step + 1, sig=sig),
         image_b64=base64.b64encode(picture).decode() if picture else None,
     )

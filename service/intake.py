@@ -23,8 +23,10 @@ class Order:
     given: tuple[SliceEntry, ...]
 
 
-def order(asked: GenerateRequest, card: ModelCard, *, retention_seconds: int) -> Order:
-    """What to draw with the model of `card`. Raises FieldError."""
+def order(
+    asked: GenerateRequest, card: ModelCard, *, owner: str, retention_seconds: int, deadline_seconds: int
+) -> Order:
+    """What to draw with the model of `card`, for `owner`. Raises FieldError."""
     given = given_slices(asked, card)
     request = JobRequest(
         id=secrets.token_hex(12),
@@ -36,6 +38,8 @@ def order(asked: GenerateRequest, card: ModelCard, *, retention_seconds: int) ->
         given=len(given),
         retention_seconds=retention_seconds,
         metadata=asked.metadata,
+        owner=owner,
+        deadline_seconds=deadline_seconds,
     )
     return Order(request=request, given=given)
 

@@ -10,7 +10,6 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import RedisError
 
 from service.contract import (
-    JOBS,
     Drawing,
     Event,
     JobRecord,
@@ -18,14 +17,27 @@ from service.contract import (
     Keys,
     SliceEntry,
     Status,
+    deadlines_key,
+    owned_key,
     queued_key,
     replay,
     running_key,
     ticket_id,
     workers_key,
 )
-from service.errors import KeyReusedError, QueueFullError, UnknownJobError
-from service.transitions import AsyncTransitions, Idempotency, Outcome, cancel, create, expire, requeue
+from service.errors import CrowdedError, HurriedError, KeyReusedError, QueueFullError, UnknownJobError
+from service.transitions import (
+    UNLIMITED,
+    AsyncTransitions,
+    Idempotency,
+    Limits,
+    Outcome,
+    cancel,
+    create,
+    expire,
+    overdue,
+    requeue,
+)
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -36,6 +48,11 @@ logger = logging.getLogger(__name__)
 
 CHUNK = 200
 """Ids read at a time when listing."""
+
+GRACE_SECONDS = 60
+"""A worker notices a passed deadline after its slice. One that has not by then is stuck."""
+
+REFUSALS = {Outcome.FULL: QueueFullError, Outcome.HURRIED: HurriedError, Outcome.CROWDED: CrowdedError}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,7 +66,10 @@ class Page:
 class Jobs:
     """All jobs in one Redis."""
 
-    def __init__(self, client: Redis, tickets: Tickets, *, queue_bound: int, ticket_seconds: float) -> None:
+    def __init__(
+        self, client: Redis, tickets: Tickets, *, queue_bound: int, ticket_seconds: float, limits: Limits = UNLIMITED
+    ) -> None:
+        self._limits = limits
         self._client, self._tickets = client, tickets
         self._transitions = AsyncTransitions(client)
         self._queue_bound, self._ticket_ms = queue_bound, ticket_seconds * 1000
@@ -57,29 +77,34 @@ class Jobs:
     async def submit(
         self, request: JobRequest, *, idempotency: Idempotency | None = None, given: Sequence[SliceEntry] = ()
     ) -> tuple[JobRecord, bool]:
-        """The job as it stands, and whether it existed before. Raises QueueFullError, KeyReusedError."""
-        reply = await self._transitions(create(request, bound=self._queue_bound, idempotency=idempotency, given=given))
-        if reply.outcome is Outcome.FULL:
-            raise QueueFullError
+        """The job as it stands, and whether it existed before. Raises KeyReusedError and what REFUSALS lists."""
+        reply = await self._transitions(
+            create(request, bound=self._queue_bound, limits=self._limits, idempotency=idempotency, given=given)
+        )
+        if refused := REFUSALS.get(reply.outcome):
+            raise refused(retry_after_seconds=int(reply.value))
         if reply.outcome is Outcome.CLASH:
             raise KeyReusedError
         if reply.outcome is Outcome.REPLAY:
-            return await self.get(reply.value), True
+            return await self.get(reply.value, owner=request.owner), True
         await self._deliver(request.keys, ticket=1)
-        return await self.get(request.id), False
+        return await self.get(request.id, owner=request.owner), False
 
-    async def get(self, job: str) -> JobRecord:
-        """How a job stands. Raises UnknownJobError."""
+    async def get(self, job: str, *, owner: str | None) -> JobRecord:
+        """How a job of `owner` stands; None for whoever holds its signature. Raises UnknownJobError, also for a job
+        of somebody else.
+        """
         fields = await self._client.hgetall(Keys(id=job, model="").record)
-        if not fields:
+        record = JobRecord.decode(fields) if fields else None
+        if record is None or owner not in {None, record.request.owner}:
             raise UnknownJobError(job)
-        return JobRecord.decode(fields)
+        return record
 
-    async def cancel(self, job: str) -> tuple[JobRecord, bool]:
+    async def cancel(self, job: str, *, owner: str) -> tuple[JobRecord, bool]:
         """The job as it stands now, and whether a worker has still to stop it. Raises UnknownJobError."""
-        record = await self.get(job)
+        record = await self.get(job, owner=owner)
         reply = await self._transitions(cancel(record.request.keys))
-        return await self.get(job), reply.outcome is Outcome.CANCELING
+        return await self.get(job, owner=owner), reply.outcome is Outcome.CANCELING
 
     async def events(self, request: JobRequest, *, after: str = "-", until: str = "+") -> list[Event]:
         """What happened between two stream ids: not `after` itself, but `until`."""
@@ -98,10 +123,10 @@ class Jobs:
         rank: Any = await self._client.zrank(queued_key(record.request.model), record.request.id)
         return None if rank is None else int(rank) + 1
 
-    async def page(self, *, status: Status | None, limit: int, cursor: str | None) -> Page:
-        """The newest `limit` jobs before `cursor`."""
+    async def page(self, *, owner: str, status: Status | None, limit: int, cursor: str | None) -> Page:
+        """The newest `limit` jobs of `owner` before `cursor`."""
         records: list[JobRecord] = []
-        async for record in self._newest(cursor):
+        async for record in self._newest(owner, cursor):
             if status in {None, record.status}:
                 if len(records) == limit:
                     return Page(records=tuple(records), cursor=cursor_of(records[-1]))
@@ -113,8 +138,9 @@ class Jobs:
         return int(await self._client.zcount(workers_key(model), await self._now(), "+inf"))
 
     async def sweep(self, model: str) -> int:
-        """Give every job that waits without a ticket a new one; how many that were."""
+        """End the jobs that are overdue, give every job that waits without a ticket a new one; how many that were."""
         await self._transitions(expire())
+        await self._end_overdue(model)
         delivered = 0
         for record in await self._waiting(model):
             reply = await self._transitions(requeue(record.request.keys, expected=record.ticket))
@@ -127,6 +153,14 @@ class Jobs:
         """Close the connections."""
         await self._client.aclose()
         self._tickets.close()
+
+    async def _end_overdue(self, model: str) -> None:
+        """Fail the jobs whose time is up and that no worker is about to fail itself."""
+        ids: Any = await self._client.zrangebyscore(deadlines_key(model), "-inf", await self._now())
+        for job in ids:
+            keys = Keys(id=job.decode(), model=model)
+            if (await self._transitions(overdue(keys, grace_seconds=GRACE_SECONDS))).outcome is Outcome.DONE:
+                logger.info("job %s is overdue", keys.id)
 
     async def _waiting(self, model: str) -> list[JobRecord]:
         """Jobs that no worker holds, whose last ticket is not in the queue, nor so fresh that one may hold it."""
@@ -149,10 +183,10 @@ class Jobs:
         except RedisError as error:
             logger.warning("ticket %d of job %s is late: %s", ticket, keys.id, error)
 
-    async def _newest(self, cursor: str | None) -> AsyncIterator[JobRecord]:
-        """All jobs from just before `cursor`, newest first."""
+    async def _newest(self, owner: str, cursor: str | None) -> AsyncIterator[JobRecord]:
+        """All jobs of `owner` from just before `cursor`, newest first."""
         before, offset = (cursor or "+inf").partition(":")[0], 0
-        while ids := await self._client.zrevrangebyscore(JOBS, before, "-inf", offset, CHUNK):
+        while ids := await self._client.zrevrangebyscore(owned_key(owner, "jobs"), before, "-inf", offset, CHUNK):
             offset += CHUNK
             for record in await self._records(ids):
                 if cursor is None or older(record, cursor):

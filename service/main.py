@@ -6,6 +6,7 @@ import logging
 import sys
 
 import uvicorn
+from pydantic import ValidationError
 
 from models.errors import CheckpointError
 from service.app import create_app
@@ -18,11 +19,15 @@ SHUTDOWN_SECONDS = 1
 
 
 def main() -> int:
-    """Serve until SIGTERM. Exit status 1 if the default model is missing."""
+    """Serve until SIGTERM. Exit status 1 if a setting is wrong or the default model is missing."""
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
-    settings = ServiceSettings()
     try:
+        settings = ServiceSettings()
         app = create_app(settings)
+    except ValidationError as error:
+        for each in error.errors():
+            logger.error("SPN_%s: %s", str(each["loc"][0]).upper(), each["msg"].removeprefix("Value error, "))  # noqa: TRY400 - for the operator
+        return 1
     except CheckpointError as error:
         logger.error("%s", error)  # noqa: TRY400 - the message says it all
         return 1

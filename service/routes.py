@@ -5,13 +5,14 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass
-from typing import Annotated
+from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import FileResponse
 from fastapi.sse import EventSourceResponse
 
 from models.subscale import Progress
+from service.access import Access, Owner, Viewer
 from service.catalogue import Catalogue
 from service.contract import JobRecord, Status
 from service.errors import FieldError, NotDrawnError, NotStartedError, UnknownJobError
@@ -40,6 +41,13 @@ CURSOR = r"^\d{1,16}:[0-9a-f]{1,64}$"
 FOREVER = "private, max-age=31536000, immutable"
 
 PROBLEM = {"model": ProblemBody, "content": {"application/problem+json": {}}}
+KEYED: dict[int | str, dict[str, Any]] = {401: PROBLEM, 403: PROBLEM}
+LATER = {
+    **PROBLEM,
+    "headers": {
+        "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds until it is worth asking again."}
+    },
+}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -50,6 +58,7 @@ class Parts:
     catalogue: Catalogue
     jobs: Jobs
     feed: Feed
+    access: Access
 
 
 def parts_of(request: Request) -> Parts:
@@ -69,11 +78,18 @@ router = APIRouter(responses={422: PROBLEM, 503: PROBLEM})
     "/generate",
     status_code=202,
     response_model=JobBody,
-    responses={200: {"model": JobBody, "description": "Ended within Prefer: wait."}, 413: PROBLEM},
+    responses={
+        **KEYED,
+        200: {"model": JobBody, "description": "Ended within Prefer: wait."},
+        413: PROBLEM,
+        429: LATER,
+        503: LATER,
+    },
 )
-async def generate(
+async def generate(  # noqa: PLR0913, PLR0917 - one argument per parameter
     asked: GenerateRequest,
     app: App,
+    owner: Owner,
     response: Response,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
     prefer: Annotated[
@@ -81,7 +97,13 @@ async def generate(
     ] = None,
 ) -> JobBody:
     """Draw pictures. Answers at once with the job, whose pictures sharpen slice by slice."""
-    what = order(asked, app.catalogue.card(asked.model), retention_seconds=app.settings.retention_seconds)
+    what = order(
+        asked,
+        app.catalogue.card(asked.model),
+        owner=owner,
+        retention_seconds=app.settings.retention_seconds,
+        deadline_seconds=app.settings.deadline_seconds,
+    )
     once = Idempotency(key=idempotency_key, fingerprint=fingerprint(asked)) if idempotency_key else None
     record, replayed = await app.jobs.submit(what.request, idempotency=once, given=what.given)
     record = await ended(app, record, seconds=preferred_wait(prefer))
@@ -93,31 +115,39 @@ async def generate(
     return await body(app, record)
 
 
-@router.get("/jobs", response_model=JobPage)
+@router.get("/jobs", response_model=JobPage, responses=KEYED)
 async def list_jobs(
     app: App,
+    owner: Owner,
     status: Status | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(pattern=CURSOR)] = None,
 ) -> JobPage:
-    """Jobs, newest first."""
-    page = await app.jobs.page(status=status, limit=limit, cursor=cursor)
-    return JobPage(jobs=[JobBody.of(record) for record in page.records], next_cursor=page.cursor)
+    """Own jobs, newest first."""
+    page = await app.jobs.page(owner=owner, status=status, limit=limit, cursor=cursor)
+    return JobPage(
+        jobs=[JobBody.of(record, sig=signature(app, record)) for record in page.records], next_cursor=page.cursor
+    )
 
 
-@router.get("/jobs/{job}", response_model=JobBody, responses={304: {"description": "As you know it."}, 404: PROBLEM})
-async def get_job(
+@router.get(
+    "/jobs/{job}",
+    response_model=JobBody,
+    responses={**KEYED, 304: {"description": "As you know it."}, 404: PROBLEM},
+)
+async def get_job(  # noqa: PLR0913, PLR0917 - one argument per parameter
     job: JobId,
     app: App,
+    owner: Owner,
     response: Response,
     wait: WaitSeconds = 0,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> JobBody | Response:
     """How a job stands. With `wait` the answer comes when that has changed."""
-    record = await app.jobs.get(job)
+    record = await app.jobs.get(job, owner=owner)
     if wait and not record.status.final and if_none_match in {None, etag(record)}:
         await app.feed.grown(record.request.keys.stream, record.last_id, seconds=wait)
-        record = await app.jobs.get(job)
+        record = await app.jobs.get(job, owner=owner)
     headers = {"ETag": etag(record), "Cache-Control": "no-cache"}
     if if_none_match == etag(record):
         return Response(status_code=304, headers=headers)
@@ -128,11 +158,11 @@ async def get_job(
 @router.delete(
     "/jobs/{job}",
     response_model=JobBody,
-    responses={202: {"model": JobBody, "description": "Stops within one slice."}, 404: PROBLEM},
+    responses={**KEYED, 202: {"model": JobBody, "description": "Stops within one slice."}, 404: PROBLEM},
 )
-async def cancel_job(job: JobId, app: App, response: Response) -> JobBody:
+async def cancel_job(job: JobId, app: App, owner: Owner, response: Response) -> JobBody:
     """Stop a job. What is drawn stays."""
-    record, pending = await app.jobs.cancel(job)
+    record, pending = await app.jobs.cancel(job, owner=owner)
     if pending:
         response.status_code = 202
     return await body(app, record)
@@ -141,12 +171,13 @@ async def cancel_job(job: JobId, app: App, response: Response) -> JobBody:
 @router.get(
     "/jobs/{job}/images/{index}",
     response_class=Response,
-    responses={200: {"content": {f.media_type: {} for f in PictureFormat}}, 404: PROBLEM},
+    responses={**KEYED, 200: {"content": {f.media_type: {} for f in PictureFormat}}, 404: PROBLEM},
 )
 async def get_image(  # noqa: PLR0913, PLR0917 - one argument per parameter
     job: JobId,
     index: Annotated[int, Path(ge=0, le=15)],
     app: App,
+    viewer: Viewer,
     slices: Annotated[int | None, Query(ge=1, description="As it was after so many slices; absent: now.")] = None,
     format: PictureFormat | None = None,  # noqa: A002 - the parameter's name in the contract
     scale: Annotated[int, Query(ge=1, le=8, description="Nearest neighbour.")] = 1,
@@ -154,7 +185,7 @@ async def get_image(  # noqa: PLR0913, PLR0917 - one argument per parameter
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """A picture, as far as it is drawn."""
-    record = await app.jobs.get(job)
+    record = await app.jobs.get(job, owner=viewer)
     if index >= record.request.num_images:
         raise UnknownJobError(f"{job}/images/{index}")
     kind = format or preferred(accept)
@@ -170,23 +201,26 @@ async def get_image(  # noqa: PLR0913, PLR0917 - one argument per parameter
     "/jobs/{job}/events",
     response_class=Response,
     responses={
+        **KEYED,
         200: {"content": {EventSourceResponse.media_type: {}}},
         204: {"description": "Nothing follows the id you have."},
         404: PROBLEM,
     },
 )
-async def get_events(
+async def get_events(  # noqa: PLR0913, PLR0917 - one argument per parameter
     job: JobId,
     app: App,
+    viewer: Viewer,
     header: Annotated[str | None, Header(alias="Last-Event-ID", pattern=LAST_STREAM_ID)] = None,
     query: Annotated[str | None, Query(alias="last_event_id", pattern=LAST_STREAM_ID)] = None,
     inline: Annotated[bool, Query(description="1: each slice event carries its picture.")] = False,
 ) -> Response:
     """The job live: status, slices, and exactly one of succeeded, failed, canceled."""
-    record, after = await app.jobs.get(job), header or query or BEGINNING
+    record, after = await app.jobs.get(job, owner=viewer), header or query or BEGINNING
     if record.status.final and after == record.last_id:
         return Response(status_code=204)
-    stream = live(record.request, app.jobs, app.feed, after=after, inline=inline)
+    sig = signature(app, record)
+    stream = live(record.request, app.jobs, app.feed, sig=sig, after=after, inline=inline)
     return EventSourceResponse(stream, headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
 
 
@@ -221,13 +255,18 @@ async def ended(app: Parts, record: JobRecord, *, seconds: float) -> JobRecord:
     deadline = time.monotonic() + seconds
     while not record.status.final and (left := deadline - time.monotonic()) > 0:
         await app.feed.grown(record.request.keys.stream, record.last_id, seconds=left)
-        record = await app.jobs.get(record.request.id)
+        record = await app.jobs.get(record.request.id, owner=record.request.owner)
     return record
 
 
 async def body(app: Parts, record: JobRecord) -> JobBody:
     """The job as callers see it."""
-    return JobBody.of(record, queue_position=await app.jobs.queue_position(record))
+    return JobBody.of(record, sig=signature(app, record), queue_position=await app.jobs.queue_position(record))
+
+
+def signature(app: Parts, record: JobRecord) -> str:
+    """What opens the job's pictures and events without a key."""
+    return app.access.signature(record.request.id)
 
 
 async def drawn(app: Parts, record: JobRecord, index: int, slices: int | None) -> Progress:

@@ -7,6 +7,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from enum import StrEnum
 from typing import Annotated, Self
+from urllib.parse import urlencode
 
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
@@ -137,8 +138,8 @@ class JobBody(BaseModel):
     urls: JobUrls
 
     @classmethod
-    def of(cls, record: JobRecord, *, queue_position: int | None = None) -> Self:
-        """A record as callers see it."""
+    def of(cls, record: JobRecord, *, sig: str, queue_position: int | None = None) -> Self:
+        """A record as callers see it; `sig` opens its pictures and events without a key."""
         request, here = record.request, job_url(record.request.id)
         return cls(
             id=request.id,
@@ -156,10 +157,10 @@ class JobBody(BaseModel):
             queue_position=queue_position,
             eta_seconds=None,
             progress=progress_of(record),
-            images=[image_of(record, image) for image in range(request.num_images)],
+            images=[image_of(record, image, sig=sig) for image in range(request.num_images)],
             error=problem_of(record.error, here) if record.error else None,
             attempts=record.attempts,
-            urls=JobUrls(self=here, events=f"{here}/events", cancel=here),
+            urls=JobUrls(self=here, events=f"{here}/events{query_of(sig=sig)}", cancel=here),
         )
 
 
@@ -239,13 +240,18 @@ def job_url(job: str) -> str:
     return f"/jobs/{job}"
 
 
-def image_url(job: str, index: int, slices: int | None = None) -> str:
-    """Where a picture is found: as it stands, or as it was after `slices`."""
-    query = "" if slices is None else f"?slices={slices}"
-    return f"{job_url(job)}/images/{index}{query}"
+def image_url(job: str, index: int, slices: int | None = None, *, sig: str) -> str:
+    """Where a picture is found: as it stands, or as it was after `slices`; `sig` opens it without a key."""
+    return f"{job_url(job)}/images/{index}{query_of(slices=slices, sig=sig)}"
 
 
-def image_of(record: JobRecord, index: int) -> ImageBody:
+def query_of(**parameters: str | int | None) -> str:
+    """The query of a URL, "" if all parameters are empty."""
+    given = {name: value for name, value in parameters.items() if value}
+    return f"?{urlencode(given)}" if given else ""
+
+
+def image_of(record: JobRecord, index: int, *, sig: str) -> ImageBody:
     """One picture; its URL names the slices until it is final, so that it changes when the picture does."""
     request, done = record.request, record.done[index]
     final = done == len(request.geometry.steps)
@@ -257,7 +263,7 @@ def image_of(record: JobRecord, index: int) -> ImageBody:
         height=request.geometry.size,
         slices_done=done,
         final=final,
-        url=image_url(request.id, index, None if final else done) if done else None,
+        url=image_url(request.id, index, None if final else done, sig=sig) if done else None,
     )
 
 

@@ -2,18 +2,38 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
+from typing import Annotated, Any
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.cards import WEIGHTS
+from service.keys import KeyHash, key_hashes
+
+KEYED_RATE = 120
+"""Submits per minute of a key where nothing is set."""
+
+ORIGIN = re.compile(r"https?://[^/,*\s]+")
+
+
+def origins(setting: Any) -> tuple[str, ...]:  # noqa: ANN401 - whatever the environment holds
+    """The value of SPN_CORS_ORIGINS, separated by commas. Raises ValueError."""
+    listed = setting.split(",") if isinstance(setting, str) else setting
+    found = tuple(origin.strip() for origin in listed)
+    for origin in found:
+        if not ORIGIN.fullmatch(origin):
+            raise ValueError(f"expected origins like https://studio.example:8443, without a path or *, got {origin!r}")
+    return found
 
 
 class ServiceSettings(BaseSettings):
     """One API process; any number of them may share a Redis."""
 
-    model_config = SettingsConfigDict(env_prefix="SPN_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(
+        env_prefix="SPN_", frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
+    )
 
     redis_url: str = Field(default="redis://127.0.0.1:6379/0", description="Redis shared by the API and all workers.")
     models: Path = Field(default=WEIGHTS, description="Folder with one folder per model.")
@@ -35,3 +55,37 @@ class ServiceSettings(BaseSettings):
         le=600,
         description="Seconds a ticket taken from the queue may go without its job being begun.",
     )
+    keys: Annotated[tuple[KeyHash, ...], NoDecode, BeforeValidator(key_hashes)] = Field(
+        default=(),
+        repr=False,
+        description="API keys as `name:sha256,name:sha256`, made by `python -m service.keys NAME`. None: open to all.",
+    )
+    secret: Annotated[SecretStr, Field(min_length=16)] | None = Field(
+        default=None,
+        description="What signs the URLs of pictures and events, alike in all API processes. Unset: follows from the keys.",
+    )
+    rate_per_minute: int | None = Field(
+        default=None,
+        ge=0,
+        le=100_000,
+        description=f"Jobs an owner may submit in any minute, 0 for any number. Unset: {KEYED_RATE} with keys, else 0.",
+    )
+    concurrency: int = Field(
+        default=0, ge=0, le=1_000_000, description="Jobs of an owner that may be queued or running, 0 for any number."
+    )
+    deadline_seconds: int = Field(
+        default=3600,
+        ge=1,
+        le=31_536_000,
+        description="Seconds after its submit at which a job that has not ended fails.",
+    )
+    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(origins)] = Field(
+        default=(), description="Origins whose pages may use the API from a browser, separated by commas."
+    )
+
+    @property
+    def submits_per_minute(self) -> int:
+        """The rate in force, 0 for any."""
+        if self.rate_per_minute is None:
+            return KEYED_RATE if self.keys else 0
+        return self.rate_per_minute

@@ -1,8 +1,10 @@
 -- Every change of a job's state, atomically, in one table. Nothing else writes a record or its stream.
 --
 --   transition  from                token   what happens
---   create      (absent)            -       record, first event, place in the queue; refused when the queue is full
---   acquire     queued, running     new     a lease; refused while another one lives; too many fruitless tries: failed
+--   create      (absent)            -       record, first event, place in the queue; refused when the queue is full or
+--                                           the owner over a limit; a known idempotency key: that job, never refused
+--   acquire     queued, running     new     a lease; refused while another one lives or past the deadline; too many
+--                                           fruitless tries: failed
 --   renew       running             held    the lease lives on
 --   append      running             held    one finished slice joins the stream; twice the same slice counts once
 --   restart     running             held    the slices drawn are void (other weights or numerics)
@@ -10,15 +12,18 @@
 --   cancel      queued, running     any     ends at once unless another's lease lives: then that worker is asked to
 --   finish      running             held    succeeded
 --   fail        running             held    failed, with its problem
+--   overdue     queued, running     -       failed, once past the deadline; a living lease gets `grace` to do it itself
 --   requeue     queued, running     -       the next ticket, if the last one is still `expected` and no lease lives
 --
 -- succeeded, failed and canceled are never left; record and stream then live for the job's retention.
+-- renew and append also tell the worker to stop: `canceling` as somebody asked, `overdue` as the deadline has passed.
 -- `announce` and `expire` keep the two lists around the jobs: live workers, and jobs past their retention.
 --
--- KEYS: record, stream, queued, running, jobs, ended (service.contract.Keys); create: + idempotency
+-- KEYS: record, stream, queued, running, deadlines, ended (service.contract.Keys); create: + idempotency
+-- An owner's own lists are named here, by `owned`: the record knows its owner, a worker does not.
 -- ARGV: transition, job id, token or "", then the transition's own. Replies {outcome, ...}. Times are Redis' own, in ms.
 
-local record, stream, queued, running, jobs, ended = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local record, stream, queued, running, deadlines, ended = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
 local name, id, token = ARGV[1], ARGV[2], ARGV[3]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -38,7 +43,20 @@ local function emit_slice(image, step, stage, k, bits, dtype, version, data)
        'version', version, 'data', data)
 end
 
+-- As service.contract.owned_key.
+local function owned(owner, list) return (owner == '' and 'spn:' or 'spn:owner:' .. owner .. ':') .. list end
+
 local function leased() return number('lease_until') > now end
+
+local function past_deadline(grace_seconds)
+  local deadline = number('deadline')
+  return deadline > 0 and now >= deadline + (grace_seconds or 0) * 1000
+end
+
+local function verdict()
+  if get('canceling') ~= '' then return {'canceling'} end
+  return {past_deadline() and 'overdue' or 'done'}
+end
 
 local function lease(seconds)
   local lease_until = now + seconds * 1000
@@ -47,31 +65,78 @@ local function lease(seconds)
 end
 
 local function conclude(status, problem)
-  local retention = number('retention_ms')
+  local retention, owner = number('retention_ms'), get('owner')
   set('status', status, 'finished_at', now, 'expires_at', now + retention, 'error', problem or '',
       'token', '', 'lease_until', 0)
   redis.call('ZREM', queued, id)
   redis.call('ZREM', running, id)
-  redis.call('ZADD', ended, now + retention, id)
+  redis.call('ZREM', deadlines, id)
+  redis.call('ZREM', owned(owner, 'active'), id)
+  redis.call('ZADD', ended, now + retention, owner == '' and id or id .. ':' .. owner)
   local entry = emit(status, 'error', problem or '')
   redis.call('PEXPIRE', record, retention)
   redis.call('PEXPIRE', stream, retention)
   return {'done', entry}
 end
 
+-- Seconds until the next job ends, if they go on ending as they did in the last minute: 1 to 60.
+local function turnover(retention_ms)
+  local recent = redis.call('ZCOUNT', ended, now + retention_ms - 60000, '+inf')
+  return math.max(1, math.ceil(60 / math.max(recent, 1)))
+end
+
+-- Seconds until the owner may submit again, 0 for now: a sliding minute of the submits that were accepted.
+local function too_fast(owner, per_minute)
+  if per_minute == 0 then return 0 end
+  local submits = owned(owner, 'submits')
+  redis.call('ZREMRANGEBYSCORE', submits, '-inf', now - 60000)
+  local over = redis.call('ZCARD', submits) - per_minute
+  if over < 0 then return 0 end
+  return math.ceil((redis.call('ZRANGE', submits, over, over, 'WITHSCORES')[2] + 60000 - now) / 1000)
+end
+
+-- Jobs past their deadline do not count: they are about to be failed, and a lost record cannot block its owner for ever.
+local function too_many(owner, concurrent)
+  local active = owned(owner, 'active')
+  redis.call('ZREMRANGEBYSCORE', active, '-inf', now)
+  return concurrent > 0 and redis.call('ZCARD', active) >= concurrent
+end
+
+-- How a new job is refused, or nil.
+local function refusal(bound, owner, per_minute, concurrent, retention_ms)
+  local pause = too_fast(owner, per_minute)
+  if pause > 0 then return {'hurried', pause} end
+  if too_many(owner, concurrent) then return {'crowded', turnover(retention_ms)} end
+  if redis.call('ZCARD', queued) >= bound then return {'full', turnover(retention_ms)} end
+end
+
+local function place(owner, deadline, per_minute)
+  redis.call('ZADD', queued, now, id)
+  redis.call('ZADD', owned(owner, 'jobs'), now, id)
+  redis.call('ZADD', owned(owner, 'active'), deadline > 0 and deadline or '+inf', id)
+  if deadline > 0 then redis.call('ZADD', deadlines, deadline, id) end
+  if per_minute > 0 then
+    redis.call('ZADD', owned(owner, 'submits'), now, id)
+    redis.call('PEXPIRE', owned(owner, 'submits'), 60000)
+  end
+end
+
 local transition = {}
 
 -- then one slice per seven arguments: those that every picture starts with
-function transition.create(bound, key_seconds, fingerprint, request, num_images, given, retention_ms, ...)
+function transition.create(bound, owner, per_minute, concurrent, deadline_seconds, key_seconds, fingerprint, request,
+                           num_images, given, retention_ms, ...)
   local replay = KEYS[7] and redis.call('HMGET', KEYS[7], 'id', 'fingerprint', 'record') or {}
   if replay[1] and redis.call('EXISTS', replay[3]) == 1 then
     return {replay[2] == fingerprint and 'replay' or 'clash', replay[1]}
   end
-  if redis.call('ZCARD', queued) >= tonumber(bound) then return {'full'} end
+  bound, per_minute, concurrent = tonumber(bound), tonumber(per_minute), tonumber(concurrent)
+  local refused = refusal(bound, owner, per_minute, concurrent, retention_ms)
+  if refused then return refused end
+  local deadline = tonumber(deadline_seconds) > 0 and now + deadline_seconds * 1000 or 0
   set('request', request, 'num_images', num_images, 'given', given, 'retention_ms', retention_ms,
-      'status', 'queued', 'created_at', now, 'ticket', 1, 'ticketed_at', now)
-  redis.call('ZADD', queued, now, id)
-  redis.call('ZADD', jobs, now, id)
+      'status', 'queued', 'created_at', now, 'ticket', 1, 'ticketed_at', now, 'owner', owner, 'deadline', deadline)
+  place(owner, deadline, per_minute)
   emit('status', 'status', 'queued')
   local slices = {...}
   for image = 0, num_images - 1 do
@@ -92,6 +157,7 @@ function transition.acquire(seconds, max_attempts, problem, weights, numerics)
     conclude('canceled')
     return {'ended'}
   end
+  if past_deadline() then return {'overdue'} end
   if number('fruitless') >= tonumber(max_attempts) then
     conclude('failed', problem)
     return {'ended'}
@@ -111,7 +177,7 @@ end
 
 function transition.renew(seconds)
   lease(seconds)
-  return {get('canceling') == '' and 'done' or 'canceling'}
+  return verdict()
 end
 
 function transition.append(image, step, ...)
@@ -122,7 +188,7 @@ function transition.append(image, step, ...)
     redis.call('HINCRBY', record, drawn, 1)
     set('fruitless', 0)
   end
-  return {get('canceling') == '' and 'done' or 'canceling'}
+  return verdict()
 end
 
 function transition.restart(weights, numerics)
@@ -152,6 +218,12 @@ function transition.finish() return conclude('succeeded') end
 
 function transition.fail(problem) return conclude('failed', problem) end
 
+function transition.overdue(grace_seconds, problem)
+  if not past_deadline() then return {'stale'} end
+  if leased() and not past_deadline(grace_seconds) then return {'leased'} end
+  return conclude('failed', problem)
+end
+
 function transition.requeue(expected)
   if leased() then return {'leased'} end
   if get('ticket') ~= expected then return {'stale'} end
@@ -166,12 +238,13 @@ if name == 'announce' then
   return {'done'}
 end
 
--- KEYS: jobs, ended
+-- KEYS: ended, whose members are `id`, or `id:owner` for a job that has one
 if name == 'expire' then
-  local gone = redis.call('ZRANGEBYSCORE', KEYS[2], '-inf', now, 'LIMIT', 0, 1000)
+  local gone = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, 1000)
   for _, past in ipairs(gone) do
+    local job, owner = string.match(past, '^([^:]*):?(.*)$')
+    redis.call('ZREM', owned(owner, 'jobs'), job)
     redis.call('ZREM', KEYS[1], past)
-    redis.call('ZREM', KEYS[2], past)
   end
   return {'done', #gone}
 end
@@ -180,6 +253,7 @@ local held = {renew = true, append = true, restart = true, release = true, finis
 local status = get('status')
 
 if name ~= 'create' then
+  if name == 'overdue' and status ~= 'queued' and status ~= 'running' then redis.call('ZREM', deadlines, id) end
   if status == '' then return {'unknown'} end
   if status ~= 'queued' and status ~= 'running' then return {'ended'} end
   if held[name] and (token == '' or get('token') ~= token) then return {'lost'} end

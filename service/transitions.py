@@ -11,7 +11,7 @@ from enum import StrEnum
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from service.contract import ENDED, JOBS, JobRequest, Keys, Problem, SliceEntry, idempotency_key, workers_key
+from service.contract import ENDED, OVERDUE, JobRequest, Keys, Problem, SliceEntry, idempotency_key, workers_key
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -29,11 +29,17 @@ class Outcome(StrEnum):
     CLASH = "clash"
     """create: this idempotency key came with another body."""
     FULL = "full"
-    """create: the queue's bound is reached."""
+    """create: the queue's bound is reached; `value` is when to come again, in seconds."""
+    HURRIED = "hurried"
+    """create: the owner submits too fast; `value` is when to come again, in seconds."""
+    CROWDED = "crowded"
+    """create: the owner has too many jobs that have not ended; `value` is when to come again, in seconds."""
     LEASED = "leased"
-    """acquire, requeue: a worker holds it."""
+    """acquire, requeue, overdue: a worker holds it."""
     CANCELING = "canceling"
     """renew, append: done, but stop; cancel: its worker will."""
+    OVERDUE = "overdue"
+    """renew, append: done, but the deadline has passed; acquire: refused for that."""
     ENDED = "ended"
     """The job is in a final status."""
     LOST = "lost"
@@ -41,7 +47,7 @@ class Outcome(StrEnum):
     GAP = "gap"
     """append: an earlier slice is missing."""
     STALE = "stale"
-    """requeue: somebody else was faster."""
+    """requeue: somebody else was faster; overdue: the deadline has not passed."""
     UNKNOWN = "unknown"
     """No such job."""
 
@@ -99,15 +105,36 @@ class Idempotency:
     seconds: int = 86_400
 
 
+@dataclass(frozen=True, kw_only=True)
+class Limits:
+    """What one owner may do: submits in any minute, and jobs that have not ended. 0: any number."""
+
+    per_minute: int = 0
+    concurrent: int = 0
+
+
+UNLIMITED = Limits()
+
+
 def create(
-    request: JobRequest, *, bound: int, idempotency: Idempotency | None = None, given: Sequence[SliceEntry] = ()
+    request: JobRequest,
+    *,
+    bound: int,
+    limits: Limits = UNLIMITED,
+    idempotency: Idempotency | None = None,
+    given: Sequence[SliceEntry] = (),
 ) -> Call:
-    """A new queued job, unless `bound` jobs of its model already wait. `given`: what every picture starts with."""
+    """A new queued job, unless `bound` jobs of its model already wait or its owner is over `limits`.
+
+    `given`: what every picture starts with.
+    """
     keys, once = request.keys.all, idempotency or Idempotency(key="", fingerprint="")
     sizes = (request.num_images, request.given, request.retention_seconds * 1000)
     slices = (value for entry in given for value in entry.encode()[1:])
-    args = (bound, once.seconds, once.fingerprint, request.to_json(), *sizes, *slices)
-    return Call([*keys, *([idempotency_key(once.key)] if idempotency else [])], ["create", request.id, "", *args])
+    terms = (bound, request.owner, limits.per_minute, limits.concurrent, request.deadline_seconds)
+    args = (*terms, once.seconds, once.fingerprint, request.to_json(), *sizes, *slices)
+    remembered = [idempotency_key(once.key, request.owner)] if idempotency else []
+    return Call([*keys, *remembered], ["create", request.id, "", *args])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -165,6 +192,11 @@ def requeue(keys: Keys, *, expected: int) -> Call:
     return Call(keys.all, ["requeue", keys.id, "", expected])
 
 
+def overdue(keys: Keys, *, grace_seconds: float) -> Call:
+    """Fail a job whose deadline has passed; a worker that holds it has `grace_seconds` more to do that itself."""
+    return Call(keys.all, ["overdue", keys.id, "", grace_seconds, OVERDUE.to_json()])
+
+
 def announce(model: str, worker: str, *, seconds: float) -> Call:
     """A worker of `model` lives for `seconds` more; 0 says goodbye."""
     return Call([workers_key(model)], ["announce", worker, "", seconds])
@@ -172,4 +204,4 @@ def announce(model: str, worker: str, *, seconds: float) -> Call:
 
 def expire() -> Call:
     """Forget the ids of jobs whose record Redis has dropped."""
-    return Call([JOBS, ENDED], ["expire", "", ""])
+    return Call([ENDED], ["expire", "", ""])

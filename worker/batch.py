@@ -15,7 +15,7 @@ from models.cards import ModelCard
 from models.config import control_indices
 from models.errors import ControlError
 from models.pipeline import ImageState
-from service.contract import Problem
+from service.contract import OVERDUE, Problem
 from worker.lease import Heartbeat, Lease
 from worker.publish import Publisher, Taken
 from worker.scheduler import Row, choose
@@ -159,6 +159,8 @@ class Batch:
             self._publisher.finish(job.lease)
         elif job.lease.canceling:
             self._publisher.cancel(job.lease)
+        elif job.lease.overdue:
+            self._publisher.fail(job.lease, OVERDUE)
         elif self._desk.stopping:
             self._publisher.release(job.lease)
         else:

@@ -22,15 +22,17 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Lease:
-    """A claim and what was last heard about it. Both flags only ever rise, from either thread."""
+    """A claim and what was last heard about it. The flags only ever rise, from either thread."""
 
     claim: Claim
     lost: bool = False
     canceling: bool = False
+    overdue: bool = False
 
     def hear(self, reply: Reply) -> None:
         """Learn from an answer to any write under this lease."""
         self.canceling |= reply.outcome is Outcome.CANCELING
+        self.overdue |= reply.outcome is Outcome.OVERDUE
         self.lost |= reply.outcome in {Outcome.LOST, Outcome.ENDED, Outcome.UNKNOWN, Outcome.GAP}
 
 

@@ -165,7 +165,7 @@ function notice(problem, act, words) {
 function showProblem(problem) {
   byId("form-error").hidden = !problem;
   byId("form-error").replaceChildren(...(problem ? problemParts(asProblem(problem)) : []));
-  if (problem?.status === 401) openKey();
+  if ([401, 403].includes(problem?.status)) openKey();
 }
 
 const asProblem = ({ title = "Something went wrong", detail, message, errors }) =>

@@ -11,7 +11,7 @@ import redis
 from models.cards import ModelCard
 from models.config import Step
 from models.pipeline import ImageState
-from service.contract import EventKind, JobRecord, JobRequest, Keys, Status
+from service.contract import OVERDUE, EventKind, JobRecord, JobRequest, Keys, Status
 from service.transitions import Transitions, cancel, create
 from tests.drawing import GEOMETRY, a_claim, a_picture, a_request, acquire, an_entry, events_of
 from tests.toy import toy_card
@@ -155,6 +155,45 @@ def test_a_canceled_job_stops_at_the_next_boundary(place: Workplace) -> None:
     assert place.record(stopped).status is Status.CANCELED
     assert place.record(stopped).done[0] > 0
     assert place.record(other).status is Status.SUCCEEDED
+
+
+def test_an_overdue_job_fails_at_the_next_boundary(place: Workplace, store: redis.Redis) -> None:
+    """Its slices stay, its neighbour goes on."""
+    late, other = place.submit(replace(a_request(seed=1), deadline_seconds=60)), place.submit(a_request(seed=2))
+    place.desk.waiting.append(other)
+
+    def time_passes() -> None:
+        if len(place.sampler.batches) == 2:
+            store.hset(Keys(id=late.job, model="toy").record, "deadline", 1)
+
+    place.sampler.between = time_passes
+    place.batch.run(late)
+    record = place.record(late)
+    assert (record.status, record.error) == (Status.FAILED, OVERDUE)
+    assert 0 < record.done[0] < STEPS
+    assert place.record(other).status is Status.SUCCEEDED
+
+
+def test_an_overdue_job_is_not_begun(place: Workplace, store: redis.Redis) -> None:
+    """Its ticket is closed; the sweep fails it."""
+    ticket = place.submit(replace(a_request(), deadline_seconds=60))
+    store.hset(Keys(id=ticket.job, model="toy").record, "deadline", 1)
+    place.batch.run(ticket)
+    assert place.sampler.batches == []
+    assert place.desk.closed == [ticket]
+
+
+def test_a_cancel_wins_over_the_deadline(place: Workplace, store: redis.Redis) -> None:
+    """Who asked to stop is not told of a failure."""
+    ticket = place.submit(replace(a_request(), deadline_seconds=60))
+
+    def both() -> None:
+        store.hset(Keys(id=ticket.job, model="toy").record, "deadline", 1)
+        place.transitions(cancel(Keys(id=ticket.job, model="toy")))
+
+    place.sampler.between = both
+    place.batch.run(ticket)
+    assert place.record(ticket).status is Status.CANCELED
 
 
 def test_a_lost_lease_drops_the_job_without_a_word(place: Workplace, store: redis.Redis) -> None:
