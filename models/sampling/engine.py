@@ -11,6 +11,7 @@ import hashlib
 import logging
 import os
 import shutil
+import warnings
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -106,13 +107,15 @@ def can_compile() -> bool:
 def ahead_of_time(step: Pass, example: Board, artefact: Path) -> Step:
     """The pass as a shared library, compiled unless `artefact` is already there. Weights are given to it afterwards."""
     if not artefact.exists():
-        logger.info("compiling %s", artefact.name)
+        logger.info("compiling a pass: once per machine, half a minute on two cores")
         artefact.parent.mkdir(parents=True, exist_ok=True)
         partial = artefact.with_name(f"{uuid4().hex}.pt2")
-        exported = torch.export.export(step, (example,))
-        torch._inductor.aoti_compile_and_package(  # noqa: SLF001 - its documented name
-            exported, package_path=str(partial), inductor_configs=INDUCTOR
-        )
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore")  # torch warns of its own old parts
+            exported = torch.export.export(step, (example,))
+            torch._inductor.aoti_compile_and_package(  # noqa: SLF001 - its documented name
+                exported, package_path=str(partial), inductor_configs=INDUCTOR
+            )
         partial.replace(artefact)
     loaded = torch._inductor.aoti_load_package(str(artefact))  # noqa: SLF001 - as above
     weights, wanted = step.state_dict(), set(loaded.get_constant_fqns())

@@ -22,7 +22,6 @@ def pipeline(artefacts: Path | None, weights: int = 0) -> Pipeline:
     return Pipeline(toy_networks(GEOMETRY, weights), toy_card(GEOMETRY), capacity=8, artefacts=artefacts)
 
 
-@pytest.mark.filterwarnings("ignore::DeprecationWarning", "ignore::FutureWarning")  # torch uses its own old parts
 @pytest.mark.skipif(not can_compile(), reason="needs a C++ compiler")
 def test_a_compiled_pass_draws_what_an_eager_one_does(artefacts: Path) -> None:
     """Rows of a batch are the rows alone, and the eager ones; compiled once, then loaded, whatever the weights."""
