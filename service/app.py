@@ -15,11 +15,14 @@ from fastapi.staticfiles import StaticFiles
 from redis.asyncio import Redis as AsyncRedis
 from swagger_ui_bundle import swagger_ui_path
 
-from service import errors
+from service import errors, scrape
+from service.access import Access
 from service.body_limit import BodyLimit
 from service.catalogue import Catalogue
 from service.feed import Feed
 from service.jobs import Jobs
+from service.metrics import ServiceMetrics
+from service.outlook import Outlooks
 from service.reaper import reap
 from service.request_id import RequestId
 from service.routes import Parts, router
@@ -41,16 +44,21 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     )
     client = AsyncRedis.from_url(settings.redis_url)
     tickets = Tickets(redis.Redis.from_url(settings.redis_url))
+    metrics = ServiceMetrics()
     app.state.parts = Parts(
         settings=settings,
         catalogue=Catalogue.read(settings.models, settings.model),
         jobs=Jobs(client, tickets, queue_bound=settings.queue_bound, ticket_seconds=settings.ticket_seconds),
         feed=Feed(client),
+        outlooks=Outlooks(client),
+        metrics=metrics,
     )
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
+    app.add_middleware(Access, metrics=metrics)
     app.add_middleware(RequestId)
     errors.install(app)
     app.include_router(router)
+    app.include_router(scrape.router)
     serve_pages(app)
     return app
 

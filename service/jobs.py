@@ -91,13 +91,6 @@ class Jobs:
         """The pictures so far."""
         return replay(request, await self.events(request, until=until))
 
-    async def queue_position(self, record: JobRecord) -> int | None:
-        """1 for the next to begin; None for a job that has begun."""
-        if record.status is not Status.QUEUED:
-            return None
-        rank: Any = await self._client.zrank(queued_key(record.request.model), record.request.id)
-        return None if rank is None else int(rank) + 1
-
     async def page(self, *, status: Status | None, limit: int, cursor: str | None) -> Page:
         """The newest `limit` jobs before `cursor`."""
         records: list[JobRecord] = []
@@ -147,7 +140,7 @@ class Jobs:
         try:
             await self._tickets.put(keys.model, keys.id, ticket, at_front=at_front)
         except RedisError as error:
-            logger.warning("ticket %d of job %s is late: %s", ticket, keys.id, error)
+            logger.warning("ticket %d of job %s is late: %s", ticket, keys.id, error, extra={"job": keys.id})
 
     async def _newest(self, cursor: str | None) -> AsyncIterator[JobRecord]:
         """All jobs from just before `cursor`, newest first."""

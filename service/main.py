@@ -8,6 +8,7 @@ import sys
 import uvicorn
 
 from models.errors import CheckpointError
+from service import logs
 from service.app import create_app
 from service.settings import ServiceSettings
 
@@ -19,8 +20,8 @@ SHUTDOWN_SECONDS = 1
 
 def main() -> int:
     """Serve until SIGTERM. Exit status 1 if the default model is missing."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     settings = ServiceSettings()
+    logs.configure(settings.log_format)
     try:
         app = create_app(settings)
     except CheckpointError as error:
@@ -30,6 +31,7 @@ def main() -> int:
         app,
         host=settings.host,
         port=settings.port,
+        log_config=None,
         log_level="warning",
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )

@@ -19,6 +19,8 @@ from service.events import BEGINNING, live
 from service.feed import Feed
 from service.intake import fingerprint, order
 from service.jobs import Jobs
+from service.metrics import ServiceMetrics
+from service.outlook import Outlooks
 from service.pictures import PictureFormat, encode, preferred
 from service.schemas import (
     GenerateRequest,
@@ -50,6 +52,8 @@ class Parts:
     catalogue: Catalogue
     jobs: Jobs
     feed: Feed
+    outlooks: Outlooks
+    metrics: ServiceMetrics
 
 
 def parts_of(request: Request) -> Parts:
@@ -227,7 +231,8 @@ async def ended(app: Parts, record: JobRecord, *, seconds: float) -> JobRecord:
 
 async def body(app: Parts, record: JobRecord) -> JobBody:
     """The job as callers see it."""
-    return JobBody.of(record, queue_position=await app.jobs.queue_position(record))
+    outlook = await app.outlooks.of(record)
+    return JobBody.of(record, queue_position=outlook.queue_position, eta_seconds=outlook.eta_seconds)
 
 
 async def drawn(app: Parts, record: JobRecord, index: int, slices: int | None) -> Progress:

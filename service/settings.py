@@ -8,6 +8,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.cards import WEIGHTS
+from service.logs import LogFormat
 
 
 class ServiceSettings(BaseSettings):
@@ -35,3 +36,4 @@ class ServiceSettings(BaseSettings):
         le=600,
         description="Seconds a ticket taken from the queue may go without its job being begun.",
     )
+    log_format: LogFormat = Field(default=LogFormat.TEXT, description="text, or json: one object per line.")
