@@ -52,10 +52,11 @@ def eta_seconds(situation: Situation) -> float | None:
         return None
     live = ceil(sum(work.live for work in others) / situation.workers) + situation.job.pictures
     ahead = sum(drain_seconds(work, pace, live) for work in others) / situation.workers
-    alone = rounds_seconds(situation.job, pace, live)
+    rounds = rounds_seconds(situation.job, pace, live)
+    alone = rounds * max(1, situation.job.pictures / pace.capacity)
     if not situation.begun:
-        return alone * ceil(situation.job.pictures / pace.capacity) + ahead
-    return min(alone * slowdown(situation, pace.capacity), alone + ahead)
+        return alone + ahead
+    return min(rounds * slowdown(situation, pace.capacity), alone + ahead)
 
 
 def slowdown(situation: Situation, capacity: int) -> float:
