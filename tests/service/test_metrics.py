@@ -90,7 +90,8 @@ def test_open_event_streams_are_counted(client: httpx.Client) -> None:
     job = client.post("/generate", json={}).json()
     assert sample(client, "spn_http_event_streams") == 0
     with client.stream("GET", job["urls"]["events"]) as stream:
-        next(stream.iter_raw())
+        chunks = stream.iter_raw()
+        assert b"queued" in next(chunks)
         assert sample(client, "spn_http_event_streams") == 1
     until(lambda: sample(client, "spn_http_event_streams") == 0)
 
