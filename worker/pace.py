@@ -22,7 +22,7 @@ WEIGHT = 0.2
 """Of the newest round in the average: about the last ten count."""
 
 WRITE_SECONDS = 1
-"""At least so long between two writes."""
+"""At least so long between two writes, but for the first round of a network: without it there is no estimate at all."""
 
 
 class PaceKeeper:
@@ -35,8 +35,9 @@ class PaceKeeper:
 
     def __call__(self, measured: Round) -> None:
         """One round more. It never raises: an estimate is not worth a picture."""
-        self._stages[measured.stage] = averaged(self._stages.get(measured.stage), measured)
-        if time.monotonic() - self._written < WRITE_SECONDS:
+        before = self._stages.get(measured.stage)
+        self._stages[measured.stage] = averaged(before, measured)
+        if before and time.monotonic() - self._written < WRITE_SECONDS:
             return
         self._written = time.monotonic()
         try:
