@@ -6,6 +6,7 @@ import logging
 import time
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
+from urllib.parse import quote
 
 from starlette.datastructures import Headers
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
@@ -93,8 +94,8 @@ def method_of(scope: Scope) -> str:
 
 
 def path_of(scope: Scope) -> str:
-    """The path as it was sent, still escaped: no line break of a caller's gets into the log."""
-    return str(scope["raw_path"].decode("ascii", "backslashreplace"))
+    """The path, escaped again: no line break of a caller's gets into the log."""
+    return quote(scope["path"])
 
 
 def route_of(scope: Scope) -> str:

@@ -13,7 +13,7 @@ from service.eta import Situation, Work, eta_seconds
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
-SAMPLE = 100
+SAMPLE = 32
 """Competing jobs that are looked at; more are taken to be like these, so that a poll costs the same in a long queue."""
 
 COMPETITOR = ["#", *(f"{Keys(id='*', model='').record}->{field}" for field in ("num_images", "done:0"))]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
 import time
 from collections.abc import Iterator
@@ -10,8 +11,11 @@ from pathlib import Path
 import httpx
 import pytest
 import redis
+from starlette.types import Receive, Scope, Send
 
-from service.access import logger
+from service.access import Access, logger
+from service.metrics import ServiceMetrics
+from service.request_id import RequestId
 from service.settings import ServiceSettings
 from tests.serving import serving
 
@@ -62,3 +66,22 @@ def test_a_caller_cannot_forge_a_line(client: httpx.Client, caplog: pytest.LogCa
     client.get("/jobs/a%0a2026-01-01 INFO service.access all is well")
     (line,) = lines(caplog)
     assert "\n" not in line.getMessage()
+
+
+def test_a_request_that_breaks_is_counted_and_written_as_500(caplog: pytest.LogCaptureFixture) -> None:
+    """What the caller gets from the handler further out."""
+    caplog.set_level(logging.INFO, logger.name)
+    metrics = ServiceMetrics()
+
+    async def broken(_scope: Scope, _receive: Receive, _send: Send) -> None:
+        raise LookupError
+
+    async def ask() -> int:
+        transport = httpx.ASGITransport(RequestId(Access(broken, metrics)), raise_app_exceptions=False)
+        async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
+            return (await client.get("/a")).status_code
+
+    assert asyncio.run(ask()) == 500
+    assert [vars(line)["status"] for line in lines(caplog)] == [500]
+    refused = {"type": "about:blank", "status": "500"}
+    assert metrics.registry.get_sample_value("spn_http_refusals_total", refused) == 1

@@ -5,7 +5,12 @@ from __future__ import annotations
 import io
 import json
 import logging
+import os
+import socket
+import subprocess
+import sys
 from datetime import datetime
+from pathlib import Path
 
 from service.logs import LogFormat, formatter
 
@@ -35,3 +40,17 @@ def test_text_is_for_people() -> None:
     first, *rest = written(LogFormat.TEXT).splitlines()
     assert first.endswith("WARNING some.module job j1 is late")
     assert rest == ["ValueError: two", "lines"]
+
+
+def test_the_api_process_writes_nothing_but_json(redis_url: str, models: Path) -> None:
+    """Its server's own lines too: here, that the port is taken."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = {"REDIS_URL": redis_url, "MODELS": str(models), "MODEL": "toy", "LOG_FORMAT": "json"}
+        settings |= {"PORT": str(taken.getsockname()[1])}
+        environment = {**os.environ} | {f"SPN_{name}": value for name, value in settings.items()}
+        command = [sys.executable, "-m", "service.main"]
+        ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    lines = [json.loads(line) for line in ran.stderr.splitlines()]
+    assert ran.returncode != 0
+    assert ran.stdout == ""
+    assert [line["logger"] for line in lines if "address already in use" in line["message"]] == ["uvicorn.error"]
