@@ -16,7 +16,7 @@ from redis.asyncio import Redis as AsyncRedis
 from swagger_ui_bundle import swagger_ui_path
 
 from service import errors, scrape
-from service.access import Access
+from service.access_log import AccessLog
 from service.body_limit import BodyLimit
 from service.catalogue import Catalogue
 from service.feed import Feed
@@ -54,7 +54,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         metrics=metrics,
     )
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
-    app.add_middleware(Access, metrics=metrics)
+    app.add_middleware(AccessLog, metrics=metrics)
     app.add_middleware(RequestId)
     errors.install(app)
     app.include_router(router)

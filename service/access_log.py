@@ -33,7 +33,7 @@ class Answer:
     streams: bool = False
 
 
-class Access:
+class AccessLog:
     """Pure ASGI middleware, to stand inside `RequestId`. Of the address the path alone is kept: a query may be secret."""
 
     def __init__(self, app: ASGIApp, metrics: ServiceMetrics) -> None:

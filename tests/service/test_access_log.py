@@ -13,7 +13,7 @@ import pytest
 import redis
 from starlette.types import Receive, Scope, Send
 
-from service.access import Access, logger
+from service.access_log import AccessLog, logger
 from service.metrics import ServiceMetrics
 from service.request_id import RequestId
 from service.settings import ServiceSettings
@@ -77,7 +77,7 @@ def test_a_request_that_breaks_is_counted_and_written_as_500(caplog: pytest.LogC
         raise LookupError
 
     async def ask() -> int:
-        transport = httpx.ASGITransport(RequestId(Access(broken, metrics)), raise_app_exceptions=False)
+        transport = httpx.ASGITransport(RequestId(AccessLog(broken, metrics)), raise_app_exceptions=False)
         async with httpx.AsyncClient(transport=transport, base_url="http://test") as client:
             return (await client.get("/a")).status_code
 
