@@ -16,12 +16,15 @@ from redis.asyncio import Redis as AsyncRedis
 from starlette.middleware.cors import CORSMiddleware
 from swagger_ui_bundle import swagger_ui_path
 
-from service import errors
+from service import errors, scrape
 from service.access import Access
+from service.access_log import AccessLog
 from service.body_limit import BodyLimit
 from service.catalogue import Catalogue
 from service.feed import Feed
 from service.jobs import Jobs
+from service.metrics import ServiceMetrics
+from service.outlook import Outlooks
 from service.reaper import reap
 from service.request_id import RequestId
 from service.routes import Parts, router
@@ -54,6 +57,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     )
     client = AsyncRedis.from_url(settings.redis_url)
     tickets = Tickets(redis.Redis.from_url(settings.redis_url))
+    metrics = ServiceMetrics()
     app.state.parts = Parts(
         settings=settings,
         catalogue=Catalogue.read(settings.models, settings.model),
@@ -66,12 +70,16 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         ),
         feed=Feed(client),
         access=Access.of(settings.keys, settings.secret.get_secret_value() if settings.secret else None),
+        outlooks=Outlooks(client),
+        metrics=metrics,
     )
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
     allow_origins(app, settings.cors_origins)
+    app.add_middleware(AccessLog, metrics=metrics)
     app.add_middleware(RequestId)
     errors.install(app)
     app.include_router(router)
+    app.include_router(scrape.router)
     serve_pages(app)
     return app
 

@@ -192,7 +192,8 @@ def problem(  # noqa: PLR0913 - the members of RFC 9457
     errors: list[dict[str, str]] | None = None,
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
-    """A problem+json response about `request`."""
+    """A problem+json response about `request`, whose state keeps the type for whoever counts."""
+    request.state.problem = type
     body: dict[str, Any] = {"type": type, "title": title or HTTPStatus(status).phrase, "status": status}
     body |= {"detail": detail or body["title"], "instance": request.url.path}
     body |= {"errors": errors} if errors else {}

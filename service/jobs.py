@@ -116,13 +116,6 @@ class Jobs:
         """The pictures so far."""
         return replay(request, await self.events(request, until=until))
 
-    async def queue_position(self, record: JobRecord) -> int | None:
-        """1 for the next to begin; None for a job that has begun."""
-        if record.status is not Status.QUEUED:
-            return None
-        rank: Any = await self._client.zrank(queued_key(record.request.model), record.request.id)
-        return None if rank is None else int(rank) + 1
-
     async def page(self, *, owner: str, status: Status | None, limit: int, cursor: str | None) -> Page:
         """The newest `limit` jobs of `owner` before `cursor`."""
         records: list[JobRecord] = []
@@ -181,7 +174,7 @@ class Jobs:
         try:
             await self._tickets.put(keys.model, keys.id, ticket, at_front=at_front)
         except RedisError as error:
-            logger.warning("ticket %d of job %s is late: %s", ticket, keys.id, error)
+            logger.warning("ticket %d of job %s is late: %s", ticket, keys.id, error, extra={"job": keys.id})
 
     async def _newest(self, owner: str, cursor: str | None) -> AsyncIterator[JobRecord]:
         """All jobs of `owner` from just before `cursor`, newest first."""

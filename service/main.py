@@ -9,6 +9,7 @@ import uvicorn
 from pydantic import ValidationError
 
 from models.errors import CheckpointError
+from service import logs
 from service.app import create_app
 from service.settings import ServiceSettings
 
@@ -20,9 +21,9 @@ SHUTDOWN_SECONDS = 1
 
 def main() -> int:
     """Serve until SIGTERM. Exit status 1 if a setting is wrong or the default model is missing."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
     try:
         settings = ServiceSettings()
+        logs.configure(settings.log_format)
         app = create_app(settings)
     except ValidationError as error:
         for each in error.errors():
@@ -35,6 +36,7 @@ def main() -> int:
         app,
         host=settings.host,
         port=settings.port,
+        log_config=None,
         log_level="warning",
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )

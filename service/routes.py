@@ -20,6 +20,8 @@ from service.events import BEGINNING, live
 from service.feed import Feed
 from service.intake import fingerprint, order
 from service.jobs import Jobs
+from service.metrics import ServiceMetrics
+from service.outlook import Outlooks
 from service.pictures import PictureFormat, encode, preferred
 from service.schemas import (
     GenerateRequest,
@@ -59,6 +61,8 @@ class Parts:
     jobs: Jobs
     feed: Feed
     access: Access
+    outlooks: Outlooks
+    metrics: ServiceMetrics
 
 
 def parts_of(request: Request) -> Parts:
@@ -261,7 +265,13 @@ async def ended(app: Parts, record: JobRecord, *, seconds: float) -> JobRecord:
 
 async def body(app: Parts, record: JobRecord) -> JobBody:
     """The job as callers see it."""
-    return JobBody.of(record, sig=signature(app, record), queue_position=await app.jobs.queue_position(record))
+    outlook = await app.outlooks.of(record)
+    return JobBody.of(
+        record,
+        sig=signature(app, record),
+        queue_position=outlook.queue_position,
+        eta_seconds=outlook.eta_seconds,
+    )
 
 
 def signature(app: Parts, record: JobRecord) -> str:

@@ -138,7 +138,9 @@ class JobBody(BaseModel):
     urls: JobUrls
 
     @classmethod
-    def of(cls, record: JobRecord, *, sig: str, queue_position: int | None = None) -> Self:
+    def of(
+        cls, record: JobRecord, *, sig: str, queue_position: int | None = None, eta_seconds: float | None = None
+    ) -> Self:
         """A record as callers see it; `sig` opens its pictures and events without a key."""
         request, here = record.request, job_url(record.request.id)
         return cls(
@@ -155,7 +157,7 @@ class JobBody(BaseModel):
             finished_at=moment(record.finished_at),
             expires_at=moment(record.expires_at),
             queue_position=queue_position,
-            eta_seconds=None,
+            eta_seconds=eta_seconds,
             progress=progress_of(record),
             images=[image_of(record, image, sig=sig) for image in range(request.num_images)],
             error=problem_of(record.error, here) if record.error else None,

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.cards import WEIGHTS
 from service.keys import KeyHash, key_hashes
+from service.logs import LogFormat
 
 KEYED_RATE = 120
 """Submits per minute of a key where nothing is set."""
@@ -82,6 +83,8 @@ class ServiceSettings(BaseSettings):
     cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(origins)] = Field(
         default=(), description="Origins whose pages may use the API from a browser, separated by commas."
     )
+
+    log_format: LogFormat = Field(default=LogFormat.TEXT, description="text, or json: one object per line.")
 
     @property
     def submits_per_minute(self) -> int:

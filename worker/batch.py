@@ -152,7 +152,7 @@ class Batch:
     def _conclude(self, job: LiveJob) -> bool:
         """Write how `job` ends, if it does."""
         if job.lease.lost:
-            logger.warning("job %s was taken over", job.ticket.job)
+            logger.warning("job %s was taken over", job.ticket.job, extra={"job": job.ticket.job})
         elif job.problem:
             self._publisher.fail(job.lease, job.problem)
         elif job.complete:

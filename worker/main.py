@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import logging
 import sys
+from contextlib import ExitStack
 
 import redis
 import torch
@@ -21,9 +22,14 @@ from redis.retry import Retry
 from models.errors import CheckpointError
 from models.pipeline import Pipeline
 from models.sampling.engine import can_compile
+from service import logs
 from worker.batch import Batch
+from worker.chronicle import Chronicle
 from worker.lease import Heartbeat
-from worker.publish import Publisher, Terms
+from worker.metrics import WorkerMetrics
+from worker.pace import PaceKeeper
+from worker.publish import Terms
+from worker.rounds import MeasuredSampler
 from worker.rq_adapter import TicketWorker
 from worker.settings import WorkerSettings
 
@@ -34,16 +40,23 @@ FOREVER = -1
 
 
 def main() -> int:
-    """Serve one model. Exit status 1 for a checkpoint that cannot be loaded."""
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(levelname)s %(name)s %(message)s")
+    """Serve one model. Exit status 1 for a checkpoint that cannot be loaded, or a metrics port that is taken."""
     settings = WorkerSettings()
+    logs.configure(settings.log_format)
     torch.set_num_threads(settings.threads)
     try:
         pipeline = load(settings)
     except CheckpointError as error:
         logger.error("%s", error)  # noqa: TRY400 - the message says it all
         return 1
-    serve(settings, pipeline)
+    metrics = WorkerMetrics(settings.model)
+    with ExitStack() as stack:
+        try:
+            stack.enter_context(metrics.served(host=settings.metrics_host, port=settings.metrics_port))
+        except OSError as error:
+            logger.error("metrics on %s:%d: %s", settings.metrics_host, settings.metrics_port, error)  # noqa: TRY400 - as above
+            return 1
+        serve(settings, pipeline, metrics)
     return 0
 
 
@@ -60,7 +73,7 @@ def load(settings: WorkerSettings) -> Pipeline:
     )
 
 
-def serve(settings: WorkerSettings, pipeline: Pipeline) -> None:
+def serve(settings: WorkerSettings, pipeline: Pipeline, metrics: WorkerMetrics) -> None:
     """Draw jobs of `settings.model` until told to stop."""
     worker = TicketWorker(settings.model, connection=patient_client(settings.redis_url))
     terms = Terms(
@@ -69,9 +82,11 @@ def serve(settings: WorkerSettings, pipeline: Pipeline) -> None:
         lease_seconds=settings.lease_seconds,
         max_attempts=settings.max_attempts,
     )
-    publisher = Publisher(patient_client(settings.redis_url), model=settings.model, terms=terms)
+    client = patient_client(settings.redis_url)
+    publisher = Chronicle(client, model=settings.model, terms=terms, observer=metrics)
+    sampler = MeasuredSampler(pipeline, metrics.round, PaceKeeper(client, model=settings.model))
     with heartbeat(settings, worker.name) as beating:
-        worker.batch = Batch(pipeline, publisher=publisher, heartbeat=beating, desk=worker)
+        worker.batch = Batch(sampler, publisher=publisher, heartbeat=beating, desk=worker)
         logger.info("ready: %s on %s, %d at a time", settings.model, settings.device, pipeline.capacity)
         worker.work(logging_level="WARNING")
 

@@ -64,7 +64,7 @@ class Publisher:
             )
         )
         if reply.outcome is not Outcome.DONE:
-            logger.info("job %s not taken: %s", job, reply.outcome)
+            logger.info("job %s not taken: %s", job, reply.outcome, extra={"job": job})
             return None
         return self._resume(Lease(claim))
 
@@ -73,21 +73,21 @@ class Publisher:
         entry = SliceEntry.of(progress, progress.done - 1, image=image)
         lease.hear(self._transitions(lease.claim.append(entry)))
 
-    def finish(self, lease: Lease) -> None:
+    def finish(self, lease: Lease) -> Outcome:
         """All slices are published."""
-        self._transitions(lease.claim.finish())
+        return self._transitions(lease.claim.finish()).outcome
 
-    def cancel(self, lease: Lease) -> None:
+    def cancel(self, lease: Lease) -> Outcome:
         """Stop, as was asked."""
-        self._transitions(lease.claim.cancel())
+        return self._transitions(lease.claim.cancel()).outcome
 
-    def release(self, lease: Lease) -> None:
+    def release(self, lease: Lease) -> Outcome:
         """Hand back, for another worker to go on."""
-        self._transitions(lease.claim.release())
+        return self._transitions(lease.claim.release()).outcome
 
-    def fail(self, lease: Lease, problem: Problem) -> None:
+    def fail(self, lease: Lease, problem: Problem) -> Outcome:
         """End it with its reason."""
-        self._transitions(lease.claim.fail(problem))
+        return self._transitions(lease.claim.fail(problem)).outcome
 
     def _resume(self, lease: Lease) -> Taken:
         """What earlier attempts drew, unless with other weights or numerics: those slices are void."""

@@ -8,6 +8,7 @@ from pydantic import Field
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.cards import WEIGHTS
+from service.logs import LogFormat
 
 
 class WorkerSettings(BaseSettings):
@@ -34,3 +35,6 @@ class WorkerSettings(BaseSettings):
     max_attempts: int = Field(
         default=3, ge=1, le=100, description="Attempts without a single new slice before a job fails."
     )
+    metrics_port: int = Field(default=0, ge=0, le=65_535, description="Port of Prometheus metrics; 0: none.")
+    metrics_host: str = Field(default="127.0.0.1", description="Address of that port.")
+    log_format: LogFormat = Field(default=LogFormat.TEXT, description="text, or json: one object per line.")

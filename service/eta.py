@@ -1,0 +1,87 @@
+"""When a job will have ended: an estimate from measured rounds, pure arithmetic over plain values.
+
+A worker advances the pictures of one network together, as many as fit, one slice a round. So a picture needs as many
+rounds as it has slices left; with more live pictures than fit, or pictures at several networks, its turn comes less often.
+Jobs that arrive later are not foreseen. The tests hold this against a simulation of `worker.scheduler`.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from math import ceil, sqrt
+
+from models.config import Stage, Step
+from service.contract import Pace
+
+
+@dataclass(frozen=True, kw_only=True)
+class Work:
+    """What is left of a job, or of `jobs` alike: how many pictures each, and the steps left to the one furthest behind."""
+
+    pictures: int
+    steps: Sequence[Step]
+    jobs: float = 1
+
+    @property
+    def live(self) -> float:
+        """All pictures."""
+        return self.jobs * self.pictures
+
+
+@dataclass(frozen=True, kw_only=True)
+class Situation:
+    """One job and all that competes with it: what other running jobs have left, and what is queued.
+
+    For a job that is not `begun` only the jobs before it count as queued.
+    """
+
+    pace: Pace | None
+    workers: int
+    job: Work
+    running: Sequence[Work]
+    queued: Sequence[Work] = ()
+    begun: bool = True
+
+
+def eta_seconds(situation: Situation) -> float | None:
+    """Seconds until the job has ended; None while nobody draws or a network it needs was not measured lately."""
+    pace, others = situation.pace, (*situation.running, *situation.queued)
+    needed = {step.stage for work in (situation.job, *others) for step in work.steps}
+    if pace is None or not situation.workers or not needed <= pace.stages.keys():
+        return None
+    live = ceil(sum(work.live for work in others) / situation.workers) + situation.job.pictures
+    ahead = sum(drain_seconds(work, pace, live) for work in others) / situation.workers
+    rounds = rounds_seconds(situation.job, pace, live)
+    alone = rounds * max(1, situation.job.pictures / pace.capacity)
+    if not situation.begun:
+        return alone + ahead
+    return min(rounds * slowdown(situation, pace.capacity), alone + ahead)
+
+
+def slowdown(situation: Situation, capacity: int) -> float:
+    """Rounds of its worker until the job has advanced by one: networks take turns, and so do pictures too many."""
+    here = (situation.job, *situation.running)
+    jobs = ceil(sum(work.jobs for work in here) / situation.workers)
+    live = situation.job.pictures + sum(work.live for work in situation.running) / situation.workers
+    stages = {work.steps[0].stage for work in here if work.steps}
+    return max(1.0, live / capacity, min(len(stages), jobs))
+
+
+def rounds_seconds(work: Work, pace: Pace, live: int) -> float:
+    """Its rounds one after the other, each as full as `live` pictures make it."""
+    return sum(round_seconds(pace, step.stage, live) for step in work.steps)
+
+
+def drain_seconds(work: Work, pace: Pace, live: int) -> float:
+    """Its share of rounds that full."""
+    return rounds_seconds(work, pace, live) * work.live / min(live, pace.capacity)
+
+
+def round_seconds(pace: Pace, stage: Stage, live: int) -> float:
+    """A round with `live` rows, at most the capacity. It costs more than the rounds measured if it is fuller, but less
+    than in proportion: rows share the fixed cost of a pass. Between the two the geometric mean.
+    """
+    measured = pace.stages[stage]
+    usual_rows = measured.round_seconds / measured.row_seconds
+    return measured.round_seconds * sqrt(min(live, pace.capacity) / usual_rows)

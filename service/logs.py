@@ -1,0 +1,32 @@
+"""How both processes write their log: lines for a person, or one JSON object a line for a collector."""
+
+from __future__ import annotations
+
+import logging
+from enum import StrEnum
+
+from pythonjsonlogger.json import JsonFormatter
+
+TEXT = "%(asctime)s %(levelname)s %(name)s %(message)s"
+
+
+class LogFormat(StrEnum):
+    """The two ways."""
+
+    TEXT = "text"
+    JSON = "json"
+
+
+def configure(format: LogFormat) -> None:  # noqa: A002 - its name among the settings
+    """Send all of this process' log to stderr. For entry points alone; in JSON the `extra` of a line becomes fields."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(formatter(format))
+    logging.basicConfig(level=logging.INFO, handlers=[handler])
+
+
+def formatter(format: LogFormat) -> logging.Formatter:  # noqa: A002 - as above
+    """JSON with time (RFC 3339 UTC), level, logger, message; or text."""
+    if format is LogFormat.TEXT:
+        return logging.Formatter(TEXT)
+    names = {"levelname": "level", "name": "logger"}
+    return JsonFormatter([*names, "message"], rename_fields=names, timestamp="time")

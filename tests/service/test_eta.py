@@ -1,0 +1,210 @@
+"""The estimate, beside a simulation of workers that follow `worker.scheduler`."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, field, replace
+
+import pytest
+
+from models.config import Geometry, Stage
+from service.contract import Pace, StagePace
+from service.eta import Situation, Work, eta_seconds
+from worker.batch import ROOM
+from worker.pace import averaged
+from worker.rounds import Round
+from worker.scheduler import Row, choose
+
+STEPS = Geometry(size=32, slice_size=16).steps
+FIXED = {Stage.BASE: 0.2, Stage.SIZE: 0.3, Stage.DEPTH: 0.5}
+"""Seconds of a round before its rows are counted."""
+
+PACE = Pace(
+    capacity=4,
+    stages={stage: StagePace(round_seconds=seconds, row_seconds=seconds / 2) for stage, seconds in FIXED.items()},
+)
+
+
+def test_a_job_alone_takes_its_rounds() -> None:
+    """One after the other, each as long as those measured; pictures that fit advance together."""
+    job = Work(pictures=2, steps=STEPS)
+    expected = sum(PACE.stages[step.stage].round_seconds for step in STEPS)
+    assert eta_seconds(Situation(pace=PACE, workers=1, job=job, running=())) == pytest.approx(expected)
+
+
+def test_only_what_is_left_counts() -> None:
+    """The last slice takes one round."""
+    job = Work(pictures=2, steps=STEPS[-1:])
+    assert eta_seconds(Situation(pace=PACE, workers=1, job=job, running=())) == pytest.approx(FIXED[Stage.DEPTH])
+
+
+def test_pictures_that_do_not_fit_take_turns() -> None:
+    """Two jobs as large as the capacity: twice the rounds."""
+    job = Work(pictures=4, steps=STEPS)
+    alone = Situation(pace=PACE, workers=1, job=job, running=())
+    shared = replace(alone, running=(job,))
+    assert eta_seconds(shared) == pytest.approx(2 * (eta_seconds(alone) or 0))
+
+
+def test_more_workers_shorten_the_queue() -> None:
+    """What is ahead is shared among them."""
+    job = Work(pictures=4, steps=STEPS)
+    behind = Situation(pace=PACE, workers=1, job=job, running=(job,), queued=(job,) * 3, begun=False)
+    alone = eta_seconds(replace(behind, running=(), queued=())) or 0
+    assert eta_seconds(behind) == pytest.approx(5 * alone)
+    assert eta_seconds(replace(behind, workers=4)) == pytest.approx(2 * alone)
+
+
+@pytest.mark.parametrize(
+    "unknown",
+    [
+        Situation(pace=None, workers=1, job=Work(pictures=1, steps=STEPS), running=()),
+        Situation(pace=PACE, workers=0, job=Work(pictures=1, steps=STEPS), running=()),
+        Situation(
+            pace=Pace(capacity=4, stages={Stage.BASE: PACE.stages[Stage.BASE]}),
+            workers=1,
+            job=Work(pictures=1, steps=STEPS),
+            running=(),
+        ),
+    ],
+    ids=["nothing measured", "no worker", "a network not measured"],
+)
+def test_what_is_not_known_is_not_told(unknown: Situation) -> None:
+    """No figure is better than a made-up one."""
+    assert eta_seconds(unknown) is None
+
+
+@dataclass(eq=False)
+class Job:
+    """A simulated job: slices of each picture, rounds each has waited."""
+
+    done: list[int]
+    waited: list[int]
+    ended: float = 0.0
+
+    @property
+    def work(self) -> Work:
+        """What is left."""
+        return Work(pictures=len(self.done), steps=STEPS[min(self.done) :])
+
+    @property
+    def complete(self) -> bool:
+        """Whether nothing is."""
+        return min(self.done) == len(STEPS)
+
+
+@dataclass
+class Worker:
+    """Its jobs, and its clock in simulated seconds."""
+
+    jobs: list[Job] = field(default_factory=list)
+    now: float = 0.0
+
+    def rows(self) -> list[Row]:
+        """The live pictures."""
+        return [
+            Row(job=str(j), image=i, stage=STEPS[done].stage, drawn=done, waited=job.waited[i], arrival=j)
+            for j, job in enumerate(self.jobs)
+            for i, done in enumerate(job.done)
+            if done < len(STEPS)
+        ]
+
+
+class Simulation:
+    """Workers on one queue, which form batches as worker.batch does. They have drawn one picture before: all is measured.
+
+    A row makes a round longer by the share `per_row` of what is FIXED.
+    """
+
+    def __init__(self, pictures: Sequence[int], *, capacity: int, workers: int, per_row: float) -> None:
+        self.capacity, self.per_row = capacity, per_row
+        self.jobs = [Job(done=[0] * number, waited=[0] * number) for number in pictures]
+        self.queue = list(self.jobs)
+        self.workers = [Worker() for _ in range(workers)]
+        self.paces: dict[Stage, StagePace] = {}
+        for stage in Stage:
+            self.measure(stage, rows=1)
+
+    def measure(self, stage: Stage, rows: int) -> float:
+        """The seconds of a round, which join the averages."""
+        seconds = FIXED[stage] * (1 + self.per_row * rows)
+        told = Round(stage=stage, rows=rows, capacity=self.capacity, seconds=seconds, pixels=1, passes=1)
+        self.paces[stage] = averaged(self.paces.get(stage), told)
+        return seconds
+
+    def round(self) -> float:
+        """One round of the worker that is next; its time before."""
+        worker = min(self.workers, key=lambda each: each.now)
+        began = worker.now
+        while self.queue and len(worker.rows()) < ROOM * self.capacity:
+            worker.jobs.append(self.queue.pop(0))
+        rows = worker.rows()
+        for row in rows:
+            worker.jobs[int(row.job)].waited[row.image] += 1
+        chosen = choose(rows, self.capacity)
+        worker.now += self.measure(chosen[0].stage, len(chosen)) if chosen else 1.0
+        for row in chosen:
+            job = worker.jobs[int(row.job)]
+            job.done[row.image], job.waited[row.image] = row.drawn + 1, 0
+            job.ended = worker.now
+        return began
+
+    def estimates(self) -> list[tuple[Job, float]]:
+        """What the API would say of each job that has not ended."""
+        pace = Pace(capacity=self.capacity, stages=dict(self.paces))
+        running = [job for worker in self.workers for job in worker.jobs if not job.complete]
+        told = []
+        for job in (*running, *self.queue):
+            begun = job in running
+            queued = self.queue if begun else self.queue[: self.queue.index(job)]
+            now = Situation(
+                pace=pace,
+                workers=len(self.workers),
+                job=job.work,
+                running=[other.work for other in running if other is not job],
+                queued=[other.work for other in queued],
+                begun=begun,
+            )
+            told.append((job, eta_seconds(now) or 0))
+        return told
+
+
+def ratios(pictures: Sequence[int], *, capacity: int, workers: int, per_row: float) -> list[float]:
+    """Estimate over truth, for every job at every round that leaves it more than one."""
+    simulation = Simulation(pictures, capacity=capacity, workers=workers, per_row=per_row)
+    told: list[tuple[Job, float, float]] = []
+    while not all(job.complete for job in simulation.jobs):
+        estimates = simulation.estimates()
+        now = simulation.round()
+        told += [(job, seconds, now) for job, seconds in estimates if len(job.work.steps) > 1]
+    return [seconds / (job.ended - now) for job, seconds, now in told]
+
+
+CROWDS = {
+    "one picture": ([1], 4, 1),
+    "one job too large for a batch": ([16], 4, 1),
+    "a few small jobs": ([1, 1, 2], 16, 1),
+    "two full batches": ([4, 4], 4, 1),
+    "a queue of single pictures": ([1] * 40, 4, 1),
+    "a queue of mixed jobs": ([1, 4, 2, 16, 1, 1, 3, 8, 2, 4], 8, 1),
+    "three workers": ([4, 1, 16, 2, 2, 8, 1, 1, 4, 4, 3, 6], 4, 3),
+    "more workers than jobs": ([2, 2], 8, 4),
+}
+
+
+@pytest.mark.parametrize("per_row", [0.1, 1.0])
+@pytest.mark.parametrize("crowd", CROWDS)
+def test_an_estimate_is_near_the_truth(crowd: str, per_row: float) -> None:
+    """Within a factor of three at 19 of 20 moments and within two at most, whatever a further row costs.
+
+    What cannot be known makes the rest: which of several workers holds a job, and how batches will mix.
+    """
+    pictures, capacity, workers = CROWDS[crowd]
+    found = ratios(pictures, capacity=capacity, workers=workers, per_row=per_row)
+    assert share(found, 3) > 0.95
+    assert share(found, 2) > 0.65
+
+
+def share(found: Sequence[float], factor: float) -> float:
+    """Of the ratios that are at most `factor` off."""
+    return sum(1 / factor <= ratio <= factor for ratio in found) / len(found)

@@ -1,0 +1,56 @@
+"""What a line of the log looks like."""
+
+from __future__ import annotations
+
+import io
+import json
+import logging
+import os
+import socket
+import subprocess
+import sys
+from datetime import datetime
+from pathlib import Path
+
+from service.logs import LogFormat, formatter
+
+
+def written(format: LogFormat) -> str:  # noqa: A002 - the parameter's name there
+    """A warning with fields and an error, as it is written."""
+    out = io.StringIO()
+    handler = logging.StreamHandler(out)
+    handler.setFormatter(formatter(format))
+    log = logging.Logger("some.module")  # noqa: LOG001 - it must not outlive the test
+    log.addHandler(handler)
+    log.warning("job %s is late", "j1", extra={"job": "j1"}, exc_info=ValueError("two\nlines"))
+    return out.getvalue()
+
+
+def test_json_is_one_object_a_line() -> None:
+    """Time with its zone, level, logger, message, the line's own fields, and a traceback on that same line."""
+    (line,) = written(LogFormat.JSON).splitlines()
+    told = json.loads(line)
+    assert datetime.fromisoformat(told.pop("time")).tzinfo is not None
+    assert "ValueError: two\nlines" in told.pop("exc_info")
+    assert told == {"level": "WARNING", "logger": "some.module", "message": "job j1 is late", "job": "j1"}
+
+
+def test_text_is_for_people() -> None:
+    """The message, and the traceback below it."""
+    first, *rest = written(LogFormat.TEXT).splitlines()
+    assert first.endswith("WARNING some.module job j1 is late")
+    assert rest == ["ValueError: two", "lines"]
+
+
+def test_the_api_process_writes_nothing_but_json(redis_url: str, models: Path) -> None:
+    """Its server's own lines too: here, that the port is taken."""
+    with socket.create_server(("127.0.0.1", 0)) as taken:
+        settings = {"REDIS_URL": redis_url, "MODELS": str(models), "MODEL": "toy", "LOG_FORMAT": "json"}
+        settings |= {"PORT": str(taken.getsockname()[1])}
+        environment = {**os.environ} | {f"SPN_{name}": value for name, value in settings.items()}
+        command = [sys.executable, "-m", "service.main"]
+        ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    lines = [json.loads(line) for line in ran.stderr.splitlines()]
+    assert ran.returncode != 0
+    assert ran.stdout == ""
+    assert [line["logger"] for line in lines if "address already in use" in line["message"]] == ["uvicorn.error"]

@@ -1,0 +1,68 @@
+"""A worker's metrics, and the port where they are read."""
+
+from __future__ import annotations
+
+import socket
+import urllib.request
+from urllib.error import URLError
+
+import pytest
+
+from models.config import Stage
+from service.contract import Status
+from service.local import free_port
+from worker.metrics import WorkerMetrics
+from worker.rounds import Round
+
+
+@pytest.fixture
+def metrics() -> WorkerMetrics:
+    """Of the model `toy`, after one round and one job."""
+    metrics = WorkerMetrics("toy")
+    metrics.round(Round(stage=Stage.SIZE, rows=2, capacity=4, seconds=0.3, pixels=32, passes=8))
+    metrics.first_slice(0.4)
+    metrics.ended(Status.SUCCEEDED, 2.0)
+    return metrics
+
+
+def test_a_round_is_counted_at_its_stage(metrics: WorkerMetrics) -> None:
+    """Seconds, occupancy and accepted pixels."""
+    labels = {"model": "toy", "stage": "size"}
+    assert metrics.registry.get_sample_value("spn_round_seconds_sum", labels) == pytest.approx(0.3)
+    assert metrics.registry.get_sample_value("spn_batch_occupancy_sum", labels) == pytest.approx(0.5)
+    assert metrics.registry.get_sample_value("spn_accepted_pixels_per_pass_sum", labels) == pytest.approx(4)
+    other = {"model": "toy", "stage": "base"}
+    assert metrics.registry.get_sample_value("spn_round_seconds_count", other) is None
+
+
+def test_jobs_are_counted_by_how_they_ended(metrics: WorkerMetrics) -> None:
+    """Only a success has a time to finish: a cancelled job's would say nothing about speed."""
+    metrics.ended(Status.CANCELED, 1.0)
+    for status in ("succeeded", "canceled"):
+        assert metrics.registry.get_sample_value("spn_jobs_ended_total", {"model": "toy", "status": status}) == 1
+    assert metrics.registry.get_sample_value("spn_job_seconds_count", {"model": "toy"}) == 1
+    assert metrics.registry.get_sample_value("spn_job_seconds_sum", {"model": "toy"}) == pytest.approx(2)
+    assert metrics.registry.get_sample_value("spn_job_first_slice_seconds_sum", {"model": "toy"}) == pytest.approx(0.4)
+
+
+def test_they_are_read_at_their_port_while_it_is_open(metrics: WorkerMetrics) -> None:
+    """On loopback, and no longer than that."""
+    port = free_port()
+    address = f"http://127.0.0.1:{port}/metrics"
+    with metrics.served(host="127.0.0.1", port=port), urllib.request.urlopen(address, timeout=5) as response:
+        assert 'spn_jobs_ended_total{model="toy",status="succeeded"} 1.0' in response.read().decode()
+    with pytest.raises(URLError):
+        urllib.request.urlopen(address, timeout=5)
+
+
+def test_port_zero_opens_nothing(metrics: WorkerMetrics, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not even a random port, which 0 would mean to a socket."""
+    monkeypatch.setattr(socket.socket, "bind", lambda *_: pytest.fail("a socket was bound"))
+    with metrics.served(host="127.0.0.1", port=0):
+        pass
+
+
+def test_a_port_that_is_taken_is_an_error(metrics: WorkerMetrics) -> None:
+    """Which the worker reports before it takes a job."""
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
+        metrics.served(host="127.0.0.1", port=taken.getsockname()[1]).__enter__()

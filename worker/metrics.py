@@ -1,0 +1,96 @@
+"""What a worker counts for Prometheus, in a registry of its own, and the port where it is read."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from typing import TYPE_CHECKING
+
+from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, start_http_server
+
+if TYPE_CHECKING:
+    from service.contract import Status
+    from worker.rounds import Round
+
+ROUND_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
+JOB_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
+SHARES = (0.0625, 0.125, 0.25, 0.5, 0.75, 1)
+PIXELS = (1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
+
+
+class WorkerMetrics:
+    """The metrics of one worker, all with its model as a label. It listens to rounds (`round`) and to jobs."""
+
+    def __init__(self, model: str) -> None:
+        self.registry = registry = CollectorRegistry()
+        ProcessCollector(registry=registry)
+        self._model = model
+        staged, of_model = ("model", "stage"), ("model",)
+        self._round = Histogram(
+            "spn_round_seconds",
+            "Seconds per round: one slice for each picture of a batch.",
+            staged,
+            buckets=ROUND_SECONDS,
+            registry=registry,
+        )
+        self._occupancy = Histogram(
+            "spn_batch_occupancy",
+            "Pictures of a round, as a share of the capacity.",
+            staged,
+            buckets=SHARES,
+            registry=registry,
+        )
+        self._accepted = Histogram(
+            "spn_accepted_pixels_per_pass",
+            "Pixels that one pass through the network made final, over a round.",
+            staged,
+            buckets=PIXELS,
+            registry=registry,
+        )
+        self._first = Histogram(
+            "spn_job_first_slice_seconds",
+            "From a job's creation to its first slice.",
+            of_model,
+            buckets=JOB_SECONDS,
+            registry=registry,
+        )
+        self._finish = Histogram(
+            "spn_job_seconds",
+            "From a job's creation to its success.",
+            of_model,
+            buckets=JOB_SECONDS,
+            registry=registry,
+        )
+        self._ended = Counter(
+            "spn_jobs_ended", "Jobs that this worker ended, by status.", (*of_model, "status"), registry=registry
+        )
+
+    def round(self, measured: Round) -> None:
+        """One round."""
+        self._round.labels(self._model, measured.stage).observe(measured.seconds)
+        self._occupancy.labels(self._model, measured.stage).observe(measured.rows / measured.capacity)
+        self._accepted.labels(self._model, measured.stage).observe(measured.pixels / measured.passes)
+
+    def first_slice(self, seconds: float) -> None:
+        """A job has something to show, `seconds` after it was created."""
+        self._first.labels(self._model).observe(seconds)
+
+    def ended(self, status: Status, seconds: float) -> None:
+        """A job ended, `seconds` after it was created."""
+        self._ended.labels(self._model, status).inc()
+        if status == "succeeded":
+            self._finish.labels(self._model).observe(seconds)
+
+    @contextmanager
+    def served(self, *, host: str, port: int) -> Iterator[None]:
+        """Readable at /metrics of `host` and `port` for as long as this lasts; port 0: nowhere. Raises OSError."""
+        if not port:
+            yield
+            return
+        server, thread = start_http_server(port, host, self.registry)
+        try:
+            yield
+        finally:
+            server.shutdown()
+            server.server_close()
+            thread.join()
