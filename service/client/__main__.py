@@ -66,6 +66,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except OSError as error:
         say(f"{options.out}: {error.strerror}")
         return Exit.FAILED
+    except KeyboardInterrupt:
+        say("Interrupted; the job is canceled.")
+        return Exit.INTERRUPTED
 
 
 def parse(arguments: Sequence[str] | None) -> Options:
@@ -119,7 +122,7 @@ def server(text: str) -> str:
 
 
 def run(client: Client, options: Options) -> Exit:
-    """From the request to the files. Raises ClientError, OSError."""
+    """From the request to the files; an interrupt cancels the job. Raises ClientError, OSError."""
     options.out.mkdir(parents=True, exist_ok=True)
     job = client.generate(**options.request)
     try:
@@ -127,8 +130,7 @@ def run(client: Client, options: Options) -> Exit:
     except KeyboardInterrupt:
         with suppress(ClientError):
             client.cancel(job)
-        say("Canceled.")
-        return Exit.INTERRUPTED
+        raise
     if job.status is not Status.SUCCEEDED:
         say(f"The job {job.status}" + (f": {job.error.title}: {job.error.detail}" if job.error else "."))
         return Exit.FAILED

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Generator, Mapping
 
 import httpx
 from httpx_sse import ServerSentEvent, connect_sse
@@ -41,7 +41,7 @@ class Transport:
                 if not (error.passing and patience.pause(error.retry_after_seconds)):
                     raise
 
-    def events(self, path: str, *, after: str | None) -> Iterator[ServerSentEvent]:
+    def events(self, path: str, *, after: str | None) -> Generator[ServerSentEvent]:
         """What follows the event id `after`, until the connection ends, however it does. Raises ProblemError where
         another try would not help.
         """
