@@ -16,6 +16,7 @@ from fastapi.staticfiles import StaticFiles
 from redis.asyncio import Redis as AsyncRedis
 
 from service import errors
+from service.answers import describe
 from service.body_limit import BodyLimit
 from service.catalogue import Catalogue
 from service.feed import Feed
@@ -54,6 +55,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     errors.install(app)
     app.include_router(router)
     serve_pages(app)
+    describe(app)
     return app
 
 

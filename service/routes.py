@@ -12,9 +12,18 @@ from fastapi.responses import FileResponse
 from fastapi.sse import EventSourceResponse
 
 from models.subscale import Progress
+from service.answers import EVENT_STREAM, LONG_BODY, a_job, answer, refusals
 from service.catalogue import Catalogue
 from service.contract import JobRecord, Status
-from service.errors import FieldError, NotDrawnError, NotStartedError, UnknownJobError
+from service.errors import (
+    FieldError,
+    KeyReusedError,
+    NotDrawnError,
+    NotStartedError,
+    QueueFullError,
+    UnavailableError,
+    UnknownJobError,
+)
 from service.events import BEGINNING, live
 from service.feed import Feed
 from service.intake import fingerprint, order
@@ -27,7 +36,6 @@ from service.schemas import (
     JobPage,
     ModelBody,
     ModelList,
-    ProblemBody,
     Readiness,
     job_url,
 )
@@ -38,8 +46,6 @@ MAX_WAIT_SECONDS = 60
 LAST_STREAM_ID = r"^\d{1,20}-\d{1,20}$"
 CURSOR = r"^\d{1,16}:[0-9a-f]{1,64}$"
 FOREVER = "private, max-age=31536000, immutable"
-
-PROBLEM = {"model": ProblemBody, "content": {"application/problem+json": {}}}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,14 +68,19 @@ App = Annotated[Parts, Depends(parts_of)]
 JobId = Annotated[str, Path(max_length=64)]
 WaitSeconds = Annotated[int, Query(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait for a change.")]
 
-router = APIRouter(responses={422: PROBLEM, 503: PROBLEM})
+router = APIRouter(responses=refusals(FieldError, UnavailableError))
 
 
 @router.post(
     "/generate",
     status_code=202,
     response_model=JobBody,
-    responses={200: {"model": JobBody, "description": "Ended within Prefer: wait."}, 413: PROBLEM},
+    responses={
+        200: a_job("Ended within Prefer: wait.", Status.SUCCEEDED, Status.FAILED, Status.CANCELED),
+        202: a_job("Accepted.", Status.QUEUED),
+        **refusals(FieldError, KeyReusedError, QueueFullError, UnavailableError),
+        **LONG_BODY,
+    },
 )
 async def generate(
     asked: GenerateRequest,
@@ -93,7 +104,7 @@ async def generate(
     return await body(app, record)
 
 
-@router.get("/jobs", response_model=JobPage)
+@router.get("/jobs", response_model=JobPage, responses={200: answer("jobs")})
 async def list_jobs(
     app: App,
     status: Status | None = None,
@@ -105,7 +116,15 @@ async def list_jobs(
     return JobPage(jobs=[JobBody.of(record) for record in page.records], next_cursor=page.cursor)
 
 
-@router.get("/jobs/{job}", response_model=JobBody, responses={304: {"description": "As you know it."}, 404: PROBLEM})
+@router.get(
+    "/jobs/{job}",
+    response_model=JobBody,
+    responses={
+        200: a_job("As it stands.", *Status),
+        304: {"description": "As you know it."},
+        **refusals(UnknownJobError),
+    },
+)
 async def get_job(
     job: JobId,
     app: App,
@@ -128,7 +147,11 @@ async def get_job(
 @router.delete(
     "/jobs/{job}",
     response_model=JobBody,
-    responses={202: {"model": JobBody, "description": "Stops within one slice."}, 404: PROBLEM},
+    responses={
+        200: a_job("Has ended.", Status.CANCELED, Status.SUCCEEDED, Status.FAILED),
+        202: a_job("Stops within one slice.", Status.RUNNING),
+        **refusals(UnknownJobError),
+    },
 )
 async def cancel_job(job: JobId, app: App, response: Response) -> JobBody:
     """Stop a job. What is drawn stays."""
@@ -141,7 +164,11 @@ async def cancel_job(job: JobId, app: App, response: Response) -> JobBody:
 @router.get(
     "/jobs/{job}/images/{index}",
     response_class=Response,
-    responses={200: {"content": {f.media_type: {} for f in PictureFormat}}, 404: PROBLEM},
+    responses={
+        200: {"content": {f.media_type: {} for f in PictureFormat}},
+        304: {"description": "As you know it."},
+        **refusals(UnknownJobError, NotStartedError, NotDrawnError),
+    },
 )
 async def get_image(  # noqa: PLR0913, PLR0917 - one argument per parameter
     job: JobId,
@@ -170,9 +197,9 @@ async def get_image(  # noqa: PLR0913, PLR0917 - one argument per parameter
     "/jobs/{job}/events",
     response_class=Response,
     responses={
-        200: {"content": {EventSourceResponse.media_type: {}}},
+        200: EVENT_STREAM,
         204: {"description": "Nothing follows the id you have."},
-        404: PROBLEM,
+        **refusals(UnknownJobError),
     },
 )
 async def get_events(
@@ -190,13 +217,13 @@ async def get_events(
     return EventSourceResponse(stream, headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
 
 
-@router.get("/models", response_model=ModelList)
+@router.get("/models", response_model=ModelList, responses={200: answer("models")})
 async def list_models(app: App) -> ModelList:
     """What can be asked for."""
     return ModelList(models=[model_body(app.catalogue, name) for name in app.catalogue.cards])
 
 
-@router.get("/models/{name}/sheet.png", response_class=FileResponse, responses={404: PROBLEM})
+@router.get("/models/{name}/sheet.png", response_class=FileResponse, responses=refusals(NotDrawnError))
 async def get_sheet(name: str, app: App) -> FileResponse:
     """A model's sample sheet."""
     if (path := app.catalogue.sheet(name)) is None:
@@ -204,13 +231,13 @@ async def get_sheet(name: str, app: App) -> FileResponse:
     return FileResponse(path, media_type="image/png")
 
 
-@router.get("/healthz", response_model=Health)
+@router.get("/healthz", response_model=Health, responses={200: answer("health")})
 async def healthz() -> Health:
     """Whether the process is alive."""
     return Health()
 
 
-@router.get("/readyz", response_model=Readiness)
+@router.get("/readyz", response_model=Readiness, responses={200: answer("readiness")})
 async def readyz(app: App) -> Readiness:
     """Whether jobs can be taken, and who would draw them."""
     return Readiness(workers={name: await app.jobs.workers(name) for name in app.catalogue.cards})
