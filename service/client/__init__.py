@@ -10,6 +10,6 @@
 """
 
 from service.client.client import Client, Request
-from service.client.errors import AwayError, ClientError, ProblemError
+from service.client.errors import AwayError, ClientError, ForeignError, ProblemError
 
-__all__ = ["AwayError", "Client", "ClientError", "ProblemError", "Request"]
+__all__ = ["AwayError", "Client", "ClientError", "ForeignError", "ProblemError", "Request"]

@@ -15,7 +15,7 @@ import httpx
 from tqdm import tqdm
 
 from service.client.client import Client, Request
-from service.client.errors import AwayError, ClientError, ProblemError
+from service.client.errors import AwayError, ClientError, ForeignError, ProblemError
 from service.contract import Status
 from service.schemas import ImageBody, JobBody, SliceBody
 
@@ -63,6 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ProblemError as error:
         say(*explained(error))
         return EXITS.get(error.status, Exit.FAILED)
+    except ForeignError as error:
+        say(f"{options.url}: {error}")
+        return Exit.FAILED
     except OSError as error:
         say(f"{options.out}: {error.strerror}")
         return Exit.FAILED

@@ -9,7 +9,7 @@ from typing import Literal, Self, TypedDict, Unpack, cast
 
 from pydantic import JsonValue
 
-from service.client.transport import Transport
+from service.client.transport import Transport, understood
 from service.client.watch import Watch, job_path
 from service.schemas import Controls, JobBody, ModelBody, ModelList, SliceBody
 
@@ -33,8 +33,8 @@ class Client:
     """One server, by its address and, if it asks for one, a key.
 
     A call that finds no server, or one with too much to do, is tried again for `patience_seconds` at most, as the
-    server's Retry-After asks. Raises AwayError or ProblemError after that, and ProblemError at once for a refusal
-    that would stay one.
+    server's Retry-After asks. Raises AwayError or ProblemError after that, ProblemError at once for a refusal that
+    would stay one, and ForeignError for the answer of something else.
     """
 
     def __init__(self, base_url: str, key: str | None = None, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
@@ -44,11 +44,11 @@ class Client:
         """A new job. However often this has to be tried, it is one: an Idempotency-Key goes with it."""
         headers = {"Idempotency-Key": secrets.token_hex(16)}
         body = cast("Mapping[str, JsonValue]", request)
-        return job_of(self._transport.request("POST", "/generate", json=body, headers=headers).content)
+        return understood(JobBody, self._transport.request("POST", "/generate", json=body, headers=headers).content)
 
     def job(self, job: JobBody | str) -> JobBody:
         """How a job stands, by its id."""
-        return job_of(self._transport.request("GET", job_path(id_of(job))).content)
+        return understood(JobBody, self._transport.request("GET", job_path(id_of(job))).content)
 
     def wait(self, job: JobBody | str, on_slice: Callable[[SliceBody], object] | None = None) -> JobBody:
         """The job once it has succeeded, failed or been canceled; `on_slice` hears of every slice on the way."""
@@ -71,11 +71,11 @@ class Client:
 
     def cancel(self, job: JobBody | str) -> JobBody:
         """Stop a job; a running one stops within a slice. What is drawn stays."""
-        return job_of(self._transport.request("DELETE", job_path(id_of(job))).content)
+        return understood(JobBody, self._transport.request("DELETE", job_path(id_of(job))).content)
 
     def models(self) -> list[ModelBody]:
         """What can be asked for."""
-        return ModelList.model_validate_json(self._transport.request("GET", "/models").content).models
+        return understood(ModelList, self._transport.request("GET", "/models").content).models
 
     def close(self) -> None:
         """Close the connections."""
@@ -88,11 +88,6 @@ class Client:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.close()
-
-
-def job_of(content: bytes) -> JobBody:
-    """A job from its JSON."""
-    return JobBody.model_validate_json(content)
 
 
 def id_of(job: JobBody | str) -> str:

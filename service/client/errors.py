@@ -2,6 +2,7 @@
 
 ClientError
 ├── AwayError      no answer came back
+├── ForeignError   the answer was none of this service
 └── ProblemError   the answer was a refusal: problem+json (RFC 9457)
 """
 
@@ -31,6 +32,13 @@ class AwayError(ClientError):
     def __init__(self, cause: httpx.TransportError) -> None:
         super().__init__(str(cause) or type(cause).__name__)
         self.passing = not isinstance(cause, httpx.UnsupportedProtocol)
+
+
+class ForeignError(ClientError):
+    """A success that cannot be understood: another server, or another version of this one."""
+
+    def __init__(self, wanted: str) -> None:
+        super().__init__(f"The answer is no {wanted}: is this the right address?")
 
 
 class ProblemError(ClientError):

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
+from typing import TypeVar
 
 import httpx
 from httpx_sse import ServerSentEvent, connect_sse
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue, ValidationError
 
-from service.client.errors import AwayError, ClientError, ProblemError, refusal
+from service.client.errors import AwayError, ClientError, ForeignError, ProblemError, refusal
 from service.client.patience import Patience
+
+Body = TypeVar("Body", bound=BaseModel)
 
 TIMEOUT = httpx.Timeout(10, read=45)
 """Seconds. An event stream is never silent for longer than 15, a long poll for longer than `watch.POLL_SECONDS`."""
@@ -74,3 +77,11 @@ def accepted(response: httpx.Response) -> httpx.Response:
     if response.is_success or response.status_code == httpx.codes.NOT_MODIFIED:
         return response
     raise refusal(response)
+
+
+def understood(schema: type[Body], content: bytes | str) -> Body:
+    """JSON as `schema`. Raises ForeignError."""
+    try:
+        return schema.model_validate_json(content)
+    except ValidationError as error:
+        raise ForeignError(schema.__name__) from error

@@ -4,17 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from contextlib import closing
-from typing import TYPE_CHECKING
 from urllib.parse import quote
 
 import httpx
 from httpx_sse import ServerSentEvent
 
+from service.client.transport import Transport, understood
 from service.contract import EventKind
 from service.schemas import JobBody, SliceBody
-
-if TYPE_CHECKING:
-    from service.client.transport import Transport
 
 POLL_SECONDS = 20
 """How long a poll waits for a change."""
@@ -63,7 +60,7 @@ class Watch:
         self._last_id = event.id or self._last_id
         match kind := KINDS.get(event.event):
             case EventKind.SLICE:
-                self._tell(SliceBody.model_validate_json(event.data))
+                self._tell(understood(SliceBody, event.data))
             case EventKind.RESTARTED:
                 self._done.clear()
         return kind is not None and kind.final
@@ -85,7 +82,7 @@ class Watch:
         headers = {"If-None-Match": self._etag} if self._etag else {}
         response = self._transport.request("GET", self._path, query={"wait": wait_seconds}, headers=headers)
         if response.status_code != httpx.codes.NOT_MODIFIED:
-            self._job, self._etag = JobBody.model_validate_json(response.content), response.headers.get("etag")
+            self._job, self._etag = understood(JobBody, response.content), response.headers.get("etag")
 
     @property
     def _path(self) -> str:

@@ -17,6 +17,7 @@ from pathlib import Path
 import httpx
 import pytest
 from PIL import Image
+from starlette.responses import PlainTextResponse
 
 from service.app import create_app
 from service.client import AwayError, Client, ProblemError
@@ -226,6 +227,13 @@ def test_the_command_says_that_the_server_is_busy(
     with running(Busy(create_app(settings), times=1)) as url:
         assert main(["--url", url, "--out", str(tmp_path), "--patience", "0"]) == Exit.BUSY
     assert "Service Unavailable" in capsys.readouterr().err
+
+
+def test_another_server_is_told_from_this_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """A success that is no job is no success."""
+    with running(PlainTextResponse("Welcome!")) as url:
+        assert main(["--url", url, "--out", str(tmp_path)]) == Exit.FAILED
+    assert capsys.readouterr().err == f"{url}: The answer is no JobBody: is this the right address?\n"
 
 
 @pytest.mark.parametrize("address", ["localhost:8000", "ftp://there", "http://a:b"])
