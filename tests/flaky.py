@@ -8,14 +8,14 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class CutStreams:
-    """Breaks every event stream after one event and a half; `cuts` counts them."""
+    """Breaks event streams after one event and a half, `most` times at the utmost; `cuts` counts them."""
 
-    def __init__(self, app: ASGIApp) -> None:
-        self._app, self.cuts = app, 0
+    def __init__(self, app: ASGIApp, most: int) -> None:
+        self._app, self._most, self.cuts = app, most, 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Anything but a stream passes."""
-        if not scope.get("path", "").endswith("/events"):
+        if not scope.get("path", "").endswith("/events") or self.cuts == self._most:
             return await self._app(scope, receive, send)
         sent = 0
 
