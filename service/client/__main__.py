@@ -149,8 +149,8 @@ def followed(client: Client, job: JobBody) -> JobBody:
 
         def advance(drawn: SliceBody) -> None:
             done[drawn.index] = drawn.slices_done
+            bar.set_description(drawn.stage, refresh=False)
             bar.update(sum(done.values()) - bar.n)
-            bar.set_description(drawn.stage)
 
         return client.wait(job, advance)
 
