@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
+from importlib.resources import files
 from pathlib import Path
 
 import redis
@@ -14,11 +15,11 @@ from fastapi.responses import FileResponse, HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from redis.asyncio import Redis as AsyncRedis
 from starlette.middleware.cors import CORSMiddleware
-from swagger_ui_bundle import swagger_ui_path
 
 from service import errors, scrape
 from service.access import Access
 from service.access_log import AccessLog
+from service.answers import describe
 from service.body_limit import BodyLimit
 from service.catalogue import Catalogue
 from service.feed import Feed
@@ -44,6 +45,8 @@ REQUEST_HEADERS = (
 )
 RESPONSE_HEADERS = ("ETag", "Idempotent-Replayed", "Location", "Retry-After", "X-Request-ID")
 PAGE = Path(__file__).parent / "page"
+SWAGGER = Path(str(files("fastapi_offline") / "static"))
+"""Swagger UI 5: the first that reads OpenAPI 3.1."""
 
 
 def create_app(settings: ServiceSettings) -> FastAPI:
@@ -81,6 +84,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     app.include_router(router)
     app.include_router(scrape.router)
     serve_pages(app)
+    describe(app)
     return app
 
 
@@ -117,7 +121,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 def serve_pages(app: FastAPI) -> None:
     """The playground at `/`, and the API's documentation at `/docs`, both without another host."""
     app.mount("/page", StaticFiles(directory=PAGE, check_dir=False), name="page")
-    app.mount("/docs/assets", StaticFiles(directory=swagger_ui_path), name="docs-assets")
+    app.mount("/docs/assets", StaticFiles(directory=SWAGGER), name="docs-assets")
 
     @app.get("/", include_in_schema=False)
     async def playground() -> FileResponse:
@@ -130,5 +134,5 @@ def serve_pages(app: FastAPI) -> None:
             title=app.title,
             swagger_js_url="/docs/assets/swagger-ui-bundle.js",
             swagger_css_url="/docs/assets/swagger-ui.css",
-            swagger_favicon_url="/docs/assets/favicon-32x32.png",
+            swagger_favicon_url="/docs/assets/favicon.png",
         )

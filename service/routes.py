@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 import time
 from dataclasses import dataclass
-from typing import Annotated, Any
+from typing import Annotated
 
 from fastapi import APIRouter, Depends, Header, Path, Query, Request, Response
 from fastapi.responses import FileResponse
@@ -13,9 +13,23 @@ from fastapi.sse import EventSourceResponse
 
 from models.subscale import Progress
 from service.access import Access, Owner, Viewer
+from service.answers import EVENT_STREAM, LONG_BODY, a_job, answer, refusals
 from service.catalogue import Catalogue
 from service.contract import JobRecord, Status
-from service.errors import FieldError, NotDrawnError, NotStartedError, UnknownJobError
+from service.errors import (
+    CrowdedError,
+    FieldError,
+    HurriedError,
+    KeyReusedError,
+    MissingKeyError,
+    NotDrawnError,
+    NotStartedError,
+    QueueFullError,
+    SignatureError,
+    UnavailableError,
+    UnknownJobError,
+    UnknownKeyError,
+)
 from service.events import BEGINNING, live
 from service.feed import Feed
 from service.intake import fingerprint, order
@@ -30,7 +44,6 @@ from service.schemas import (
     JobPage,
     ModelBody,
     ModelList,
-    ProblemBody,
     Readiness,
     job_url,
 )
@@ -42,14 +55,8 @@ LAST_STREAM_ID = r"^\d{1,20}-\d{1,20}$"
 CURSOR = r"^\d{1,16}:[0-9a-f]{1,64}$"
 FOREVER = "private, max-age=31536000, immutable"
 
-PROBLEM = {"model": ProblemBody, "content": {"application/problem+json": {}}}
-KEYED: dict[int | str, dict[str, Any]] = {401: PROBLEM, 403: PROBLEM}
-LATER = {
-    **PROBLEM,
-    "headers": {
-        "Retry-After": {"schema": {"type": "integer"}, "description": "Seconds until it is worth asking again."}
-    },
-}
+KEYED = (MissingKeyError, UnknownKeyError)
+SIGNED = (*KEYED, SignatureError)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -75,7 +82,7 @@ App = Annotated[Parts, Depends(parts_of)]
 JobId = Annotated[str, Path(max_length=64)]
 WaitSeconds = Annotated[int, Query(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait for a change.")]
 
-router = APIRouter(responses={422: PROBLEM, 503: PROBLEM})
+router = APIRouter(responses=refusals(FieldError, UnavailableError))
 
 
 @router.post(
@@ -83,11 +90,10 @@ router = APIRouter(responses={422: PROBLEM, 503: PROBLEM})
     status_code=202,
     response_model=JobBody,
     responses={
-        **KEYED,
-        200: {"model": JobBody, "description": "Ended within Prefer: wait."},
-        413: PROBLEM,
-        429: LATER,
-        503: LATER,
+        200: a_job("Ended within Prefer: wait.", Status.SUCCEEDED, Status.FAILED, Status.CANCELED),
+        202: a_job("Accepted.", Status.QUEUED),
+        **refusals(*KEYED, FieldError, KeyReusedError, HurriedError, CrowdedError, QueueFullError, UnavailableError),
+        **LONG_BODY,
     },
 )
 async def generate(  # noqa: PLR0913, PLR0917 - one argument per parameter
@@ -119,7 +125,7 @@ async def generate(  # noqa: PLR0913, PLR0917 - one argument per parameter
     return await body(app, record)
 
 
-@router.get("/jobs", response_model=JobPage, responses=KEYED)
+@router.get("/jobs", response_model=JobPage, responses={200: answer("jobs"), **refusals(*KEYED)})
 async def list_jobs(
     app: App,
     owner: Owner,
@@ -137,7 +143,11 @@ async def list_jobs(
 @router.get(
     "/jobs/{job}",
     response_model=JobBody,
-    responses={**KEYED, 304: {"description": "As you know it."}, 404: PROBLEM},
+    responses={
+        200: a_job("As it stands.", *Status),
+        304: {"description": "As you know it."},
+        **refusals(*KEYED, UnknownJobError),
+    },
 )
 async def get_job(  # noqa: PLR0913, PLR0917 - one argument per parameter
     job: JobId,
@@ -162,7 +172,11 @@ async def get_job(  # noqa: PLR0913, PLR0917 - one argument per parameter
 @router.delete(
     "/jobs/{job}",
     response_model=JobBody,
-    responses={**KEYED, 202: {"model": JobBody, "description": "Stops within one slice."}, 404: PROBLEM},
+    responses={
+        200: a_job("Has ended.", Status.CANCELED, Status.SUCCEEDED, Status.FAILED),
+        202: a_job("Stops within one slice.", Status.RUNNING),
+        **refusals(*KEYED, UnknownJobError),
+    },
 )
 async def cancel_job(job: JobId, app: App, owner: Owner, response: Response) -> JobBody:
     """Stop a job. What is drawn stays."""
@@ -175,7 +189,11 @@ async def cancel_job(job: JobId, app: App, owner: Owner, response: Response) -> 
 @router.get(
     "/jobs/{job}/images/{index}",
     response_class=Response,
-    responses={**KEYED, 200: {"content": {f.media_type: {} for f in PictureFormat}}, 404: PROBLEM},
+    responses={
+        200: {"content": {f.media_type: {} for f in PictureFormat}},
+        304: {"description": "As you know it."},
+        **refusals(*SIGNED, UnknownJobError, NotStartedError, NotDrawnError),
+    },
 )
 async def get_image(  # noqa: PLR0913, PLR0917 - one argument per parameter
     job: JobId,
@@ -205,10 +223,9 @@ async def get_image(  # noqa: PLR0913, PLR0917 - one argument per parameter
     "/jobs/{job}/events",
     response_class=Response,
     responses={
-        **KEYED,
-        200: {"content": {EventSourceResponse.media_type: {}}},
+        200: EVENT_STREAM,
         204: {"description": "Nothing follows the id you have."},
-        404: PROBLEM,
+        **refusals(*SIGNED, UnknownJobError),
     },
 )
 async def get_events(  # noqa: PLR0913, PLR0917 - one argument per parameter
@@ -228,13 +245,13 @@ async def get_events(  # noqa: PLR0913, PLR0917 - one argument per parameter
     return EventSourceResponse(stream, headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
 
 
-@router.get("/models", response_model=ModelList)
+@router.get("/models", response_model=ModelList, responses={200: answer("models")})
 async def list_models(app: App) -> ModelList:
     """What can be asked for."""
     return ModelList(models=[model_body(app.catalogue, name) for name in app.catalogue.cards])
 
 
-@router.get("/models/{name}/sheet.png", response_class=FileResponse, responses={404: PROBLEM})
+@router.get("/models/{name}/sheet.png", response_class=FileResponse, responses=refusals(NotDrawnError))
 async def get_sheet(name: str, app: App) -> FileResponse:
     """A model's sample sheet."""
     if (path := app.catalogue.sheet(name)) is None:
@@ -242,13 +259,13 @@ async def get_sheet(name: str, app: App) -> FileResponse:
     return FileResponse(path, media_type="image/png")
 
 
-@router.get("/healthz", response_model=Health)
+@router.get("/healthz", response_model=Health, responses={200: answer("health")})
 async def healthz() -> Health:
     """Whether the process is alive."""
     return Health()
 
 
-@router.get("/readyz", response_model=Readiness)
+@router.get("/readyz", response_model=Readiness, responses={200: answer("readiness")})
 async def readyz(app: App) -> Readiness:
     """Whether jobs can be taken, and who would draw them."""
     return Readiness(workers={name: await app.jobs.workers(name) for name in app.catalogue.cards})

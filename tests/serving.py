@@ -8,6 +8,7 @@ from contextlib import contextmanager
 from threading import Thread
 
 import uvicorn
+from starlette.types import ASGIApp
 
 from service.app import create_app
 from service.local import free_port
@@ -17,8 +18,15 @@ from service.settings import ServiceSettings
 @contextmanager
 def serving(settings: ServiceSettings) -> Iterator[str]:
     """The address of the app while it runs."""
+    with running(create_app(settings)) as url:
+        yield url
+
+
+@contextmanager
+def running(app: ASGIApp) -> Iterator[str]:
+    """The address of any app while it runs."""
     port = free_port()
-    config = uvicorn.Config(create_app(settings), port=port, log_level="error", timeout_graceful_shutdown=1, ws="none")
+    config = uvicorn.Config(app, port=port, log_level="error", timeout_graceful_shutdown=1, ws="none")
     server = uvicorn.Server(config)
     thread = Thread(target=server.run)
     thread.start()

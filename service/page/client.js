@@ -1,11 +1,19 @@
 /**
- * A small client for the image service: submit a request, follow its job, cancel it.
+ * A small client for the image service: submit a request, follow its job, cancel it. One file without dependencies,
+ * for browsers and for Node 20; it touches no page.
  *
- *     const client = new Client({ base: "http://localhost:8000" });
- *     const job = await client.submit({ controls: { label: "A" }, seed: 7 });
- *     const stop = client.watch(job, { change: (job) => render(job) });
+ *     import { Client, Problem, ended } from "./client.js";
  *
- * `watch` listens to server-sent events and falls back to polling; `change` is called with the whole job every time.
+ *     const client = new Client({ base: "http://localhost:8000", key: () => "the API key, if there is one" });
+ *     const job = await client.submit({ label: "A", seed: 7 });
+ *     const done = await client.finished(job, (job) => render(job.progress.fraction, job.images[0].url));
+ *     const picture = client.pictureUrl(done.images[0].url, { scale: 8 });
+ *
+ * Exports: `Client` (models, submit, job, finished, watch, cancel, pictureUrl), `Problem` (what every method throws),
+ * `ended` (whether a job can no longer change).
+ *
+ * `watch` listens to server-sent events, resumes them after a cut, and polls where there are none, as in Node; `change`
+ * is called with the whole job every time. `finished` is the same as a promise.
  *
  * @typedef {"queued" | "running" | "succeeded" | "failed" | "canceled"} Status
  * @typedef {{index: number, seed: number, controls: Object<string, ?string>, width: number, height: number,
@@ -31,10 +39,13 @@ export const ended = (job) => ["succeeded", "failed", "canceled"].includes(job.s
 
 /** What the server refused and why (RFC 9457); `status` 0 means that no server answered. */
 export class Problem extends Error {
-  /** @param {{status: number, title: string, detail?: string, errors?: {field: string, message: string}[]}} body */
-  constructor({ status, title, detail = "", errors = [] }) {
+  /**
+   * @param {{status: number, type?: string, title: string, detail?: string,
+   *   errors?: {field: string, message: string}[]}} body
+   */
+  constructor({ status, type = "about:blank", title, detail = "", errors = [] }) {
     super(detail ? `${title}: ${detail}` : title);
-    Object.assign(this, { name: "Problem", status, title, detail, errors });
+    Object.assign(this, { name: "Problem", status, type, title, detail, errors });
   }
 }
 
@@ -43,8 +54,12 @@ export class Client {
   #key;
   #streams = 0;
 
-  /** @param {{base?: string, key?: () => ?string}} [options] `key` gives the API key, if there is one. */
+  /**
+   * @param {{base?: string, key?: () => ?string}} [options] `base`: the server's address, by default the page's own.
+   *   `key` gives the API key, if there is one.
+   */
   constructor({ base = globalThis.location?.origin, key = () => null } = {}) {
+    if (!base) throw new TypeError("outside a page, say where the server is: new Client({ base })");
     this.#base = base;
     this.#key = key;
   }
@@ -109,6 +124,22 @@ export class Client {
     else if (live) this.#stream(watch);
     else watch.poll(POLL_SECONDS);
     return () => watch.stop();
+  }
+
+  /**
+   * The job once it has ended, whichever way.
+   * @param {Job} job
+   * @param {(job: Job) => void} [change] called with every change until then
+   * @returns {Promise<Job>} rejected with a Problem if the job is gone or the key refused
+   */
+  finished(job, change = () => {}) {
+    return new Promise((resolve, reject) => {
+      const changed = (job) => {
+        change(job);
+        if (ended(job)) resolve(job);
+      };
+      this.watch(job, { change: changed, gone: reject });
+    });
   }
 
   /** @param {Watch} watch */

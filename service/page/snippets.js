@@ -23,7 +23,7 @@ export const requestOfPicture = (job, index) =>
 
 /** @param {Object} request @param {{origin: string, keyed: boolean}} where @returns {string} */
 export function asCurl(request, { origin, keyed }) {
-  const authorization = keyed ? " \\\n  -H \"authorization: Bearer $SPN_API_KEY\"" : "";
+  const authorization = keyed ? " \\\n  -H \"authorization: Bearer $SPN_KEY\"" : "";
   const body = JSON.stringify(request).replace(QUOTE, "'\\''");
   const type = "-H 'content-type: application/json'";
   return `curl -X POST ${origin}/generate \\\n  ${type}${authorization} \\\n  -d '${body}'\n`;

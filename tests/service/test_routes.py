@@ -398,11 +398,3 @@ def test_a_request_id_is_kept_if_it_is_sane(client: httpx.Client) -> None:
     """Else a new one is made."""
     assert client.get("/healthz", headers={"X-Request-ID": "abc-1"}).headers["x-request-id"] == "abc-1"
     assert client.get("/healthz", headers={"X-Request-ID": "a b"}).headers["x-request-id"] != "a b"
-
-
-def test_the_documentation_needs_no_other_host(client: httpx.Client) -> None:
-    """Every address on the page is our own."""
-    page = client.get("/docs").text
-    assert "https://" not in page.replace("https://fastapi.tiangolo.com", "")
-    assert client.get("/docs/assets/swagger-ui-bundle.js").status_code == 200
-    assert "/generate" in client.get("/openapi.json").json()["paths"]

@@ -1,0 +1,80 @@
+"""What the endpoints answer, as OpenAPI responses that refer to the examples by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.constants import REF_TEMPLATE
+from fastapi.sse import EventSourceResponse
+
+from service.contract import Status
+from service.errors import LaterError, ServiceError
+from service.examples import EXAMPLES, slug
+from service.schemas import JobBody, ProblemBody
+
+Answer = dict[str, Any]
+"""A response in the form that FastAPI takes."""
+
+RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds until it is worth asking again."}}
+
+Answers = dict[int | str, Answer]
+"""By status."""
+
+
+def describe(app: FastAPI) -> None:
+    """Put the examples into the app's description. FastAPI itself would drop every null in them."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        schema = generate()
+        schema["components"]["examples"] = {name: {"value": value} for name, value in EXAMPLES.items()}
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def answer(*examples: str) -> Answer:
+    """JSON like these examples."""
+    return {"content": {"application/json": {"examples": named(*examples)}}}
+
+
+def a_job(description: str, *statuses: Status) -> Answer:
+    """A job in one of `statuses`."""
+    return {"model": JobBody, "description": description, **answer(*(f"job-{status}" for status in statuses))}
+
+
+def refusals(*errors: type[ServiceError]) -> Answers:
+    """The problems of these errors, by status."""
+    found = {
+        status: refusal(*(f"problem-{slug(error)}" for error in errors if error.status == status))
+        for status in sorted({error.status for error in errors})
+    }
+    for status in {error.status for error in errors if issubclass(error, LaterError)}:
+        found[status]["headers"] = RETRY_AFTER
+    return found  # type: ignore[return-value]
+
+
+def refusal(*examples: str) -> Answer:
+    """A problem like these examples."""
+    schema = {"$ref": REF_TEMPLATE.format(model=ProblemBody.__name__)}
+    content = {"application/problem+json": {"schema": schema, "examples": named(*examples)}}
+    return {"description": "Refused.", "content": content}
+
+
+def named(*examples: str) -> dict[str, Any]:
+    """References to the description's components."""
+    return {name: {"$ref": f"#/components/examples/{name}"} for name in examples}
+
+
+LONG_BODY: Answers = {413: refusal("problem-too-long")}
+
+EVENT_STREAM: Answer = {
+    "description": "Events as they happen. The data of a failed event is the problem, of a slice event its progress.",
+    "content": {
+        EventSourceResponse.media_type: {
+            "schema": {"type": "string"},
+            "examples": named(*(name for name in EXAMPLES if name.startswith("event-"))),
+        }
+    },
+}
