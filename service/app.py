@@ -15,16 +15,20 @@ from fastapi.staticfiles import StaticFiles
 from redis.asyncio import Redis as AsyncRedis
 from swagger_ui_bundle import swagger_ui_path
 
-from service import errors
+from service import announcement, errors
 from service.body_limit import BodyLimit
 from service.catalogue import Catalogue
+from service.destinations import Destinations
 from service.feed import Feed
 from service.jobs import Jobs
+from service.outbox import Outbox
 from service.reaper import reap
 from service.request_id import RequestId
 from service.routes import Parts, router
 from service.settings import ServiceSettings
+from service.signature import signing_key
 from service.tickets import Tickets
+from service.webhooks import HIDDEN_SECONDS, Sender
 
 MAX_BODY_BYTES = 1 << 20
 PAGE = Path(__file__).parent / "page"
@@ -38,14 +42,18 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        webhooks=announcement.documented,
     )
     client = AsyncRedis.from_url(settings.redis_url)
     tickets = Tickets(redis.Redis.from_url(settings.redis_url))
+    destinations = Destinations(settings.webhook_hosts) if settings.webhook_secret else None
+    app.state.sender = sender(settings, client, destinations)
     app.state.parts = Parts(
         settings=settings,
         catalogue=Catalogue.read(settings.models, settings.model),
         jobs=Jobs(client, tickets, queue_bound=settings.queue_bound, ticket_seconds=settings.ticket_seconds),
         feed=Feed(client),
+        destinations=destinations,
     )
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
     app.add_middleware(RequestId)
@@ -53,6 +61,14 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     app.include_router(router)
     serve_pages(app)
     return app
+
+
+def sender(settings: ServiceSettings, client: AsyncRedis, destinations: Destinations | None) -> Sender | None:
+    """The sender of webhooks, where there is a secret to sign them with."""
+    if settings.webhook_secret is None or destinations is None:
+        return None
+    key = signing_key(settings.webhook_secret.get_secret_value())
+    return Sender(Outbox(client, hidden_seconds=HIDDEN_SECONDS), destinations, key=key)
 
 
 @asynccontextmanager
@@ -64,6 +80,8 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         asyncio.create_task(parts.feed.run()),
         asyncio.create_task(reap(parts.jobs, models, seconds=parts.settings.reaper_seconds)),
     ]
+    if app.state.sender:
+        tasks.append(asyncio.create_task(app.state.sender.run()))
     try:
         yield
     finally:

@@ -59,6 +59,16 @@ class EventKind(StrEnum):
         return self in {EventKind.SUCCEEDED, EventKind.FAILED, EventKind.CANCELED}
 
 
+class WebhookEvent(StrEnum):
+    """What a caller can be told of by a webhook: the event kinds of the same names, and the job's beginning."""
+
+    STARTED = "started"
+    SLICE = "slice"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
 def queue_name(model: str) -> str:
     """The RQ queue of a model: one each, because RQ dequeues crash-safely from a single queue only."""
     return f"spn:{model}"
@@ -71,6 +81,15 @@ def ticket_id(job: str, ticket: int) -> str:
 
 JOBS, ENDED = "spn:jobs", "spn:ended"
 """All jobs by time of creation; ended ones by time of expiry."""
+
+
+OUTBOX = "spn:outbox"
+"""Webhook deliveries by the time they are due."""
+
+
+def delivery_key(delivery: str) -> str:
+    """Hash: one webhook delivery, complete in itself."""
+    return f"{OUTBOX}:{delivery}"
 
 
 def queued_key(model: str) -> str:
@@ -113,7 +132,15 @@ class Keys:
     @property
     def all(self) -> list[str]:
         """KEYS of every transition of the job."""
-        return [self.record, self.stream, queued_key(self.model), running_key(self.model), JOBS, ENDED]
+        return [self.record, self.stream, queued_key(self.model), running_key(self.model), JOBS, ENDED, OUTBOX]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Webhook:
+    """Whom to tell of which events."""
+
+    url: str
+    events: tuple[WebhookEvent, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -132,6 +159,7 @@ class JobRequest:
     given: int = 0
     retention_seconds: int = 86_400
     metadata: Mapping[str, JsonValue] = field(default_factory=dict)
+    webhook: Webhook | None = None
 
     @property
     def num_images(self) -> int:

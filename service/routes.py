@@ -14,6 +14,7 @@ from fastapi.sse import EventSourceResponse
 from models.subscale import Progress
 from service.catalogue import Catalogue
 from service.contract import JobRecord, Status
+from service.destinations import Destinations
 from service.errors import FieldError, NotDrawnError, NotStartedError, UnknownJobError
 from service.events import BEGINNING, live
 from service.feed import Feed
@@ -50,6 +51,8 @@ class Parts:
     catalogue: Catalogue
     jobs: Jobs
     feed: Feed
+    destinations: Destinations | None
+    """None: no webhooks."""
 
 
 def parts_of(request: Request) -> Parts:
@@ -81,7 +84,12 @@ async def generate(
     ] = None,
 ) -> JobBody:
     """Draw pictures. Answers at once with the job, whose pictures sharpen slice by slice."""
-    what = order(asked, app.catalogue.card(asked.model), retention_seconds=app.settings.retention_seconds)
+    what = order(
+        asked,
+        app.catalogue.card(asked.model),
+        retention_seconds=app.settings.retention_seconds,
+        destinations=app.destinations,
+    )
     once = Idempotency(key=idempotency_key, fingerprint=fingerprint(asked)) if idempotency_key else None
     record, replayed = await app.jobs.submit(what.request, idempotency=once, given=what.given)
     record = await ended(app, record, seconds=preferred_wait(prefer))

@@ -3,17 +3,39 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.cards import WEIGHTS
+from service.destinations import AllowedHost
+from service.signature import signing_key
+
+
+def usable(secret: SecretStr | None) -> SecretStr | None:
+    """None for an empty one. Raises ValueError for one that cannot sign."""
+    if secret is None or not secret.get_secret_value():
+        return None
+    signing_key(secret.get_secret_value())
+    return secret
+
+
+def split(value: object) -> object:
+    """The items of a comma-separated list."""
+    return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+
+
+def host_pattern(pattern: str) -> str:
+    """`pattern`, if it is one. Raises ValueError."""
+    AllowedHost.parse(pattern)
+    return pattern
 
 
 class ServiceSettings(BaseSettings):
     """One API process; any number of them may share a Redis."""
 
-    model_config = SettingsConfigDict(env_prefix="SPN_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="SPN_", frozen=True, extra="ignore", hide_input_in_errors=True)
 
     redis_url: str = Field(default="redis://127.0.0.1:6379/0", description="Redis shared by the API and all workers.")
     models: Path = Field(default=WEIGHTS, description="Folder with one folder per model.")
@@ -34,4 +56,14 @@ class ServiceSettings(BaseSettings):
         ge=0.5,
         le=600,
         description="Seconds a ticket taken from the queue may go without its job being begun.",
+    )
+    webhook_secret: Annotated[SecretStr | None, AfterValidator(usable)] = Field(
+        default=None,
+        description="Signs webhooks: whsec_ and the base64 of 24 to 64 random bytes. Without it none are accepted.",
+    )
+    webhook_hosts: Annotated[
+        tuple[Annotated[str, AfterValidator(host_pattern)], ...], NoDecode, BeforeValidator(split)
+    ] = Field(
+        default=(),
+        description="Receivers of webhooks that may be private and plain http: host, host:port or *.domain, by commas.",
     )

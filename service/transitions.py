@@ -11,7 +11,18 @@ from enum import StrEnum
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from service.contract import ENDED, JOBS, JobRequest, Keys, Problem, SliceEntry, idempotency_key, workers_key
+from service.contract import (
+    ENDED,
+    JOBS,
+    OUTBOX,
+    JobRequest,
+    Keys,
+    Problem,
+    SliceEntry,
+    delivery_key,
+    idempotency_key,
+    workers_key,
+)
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -35,13 +46,15 @@ class Outcome(StrEnum):
     CANCELING = "canceling"
     """renew, append: done, but stop; cancel: its worker will."""
     ENDED = "ended"
-    """The job is in a final status."""
+    """The job is in a final status; postpone: the delivery was given up."""
     LOST = "lost"
     """The token is not the job's: somebody else holds it, or nobody."""
     GAP = "gap"
     """append: an earlier slice is missing."""
     STALE = "stale"
-    """requeue: somebody else was faster."""
+    """requeue, postpone: somebody else was faster."""
+    EMPTY = "empty"
+    """dispatch: nothing is due."""
     UNKNOWN = "unknown"
     """No such job."""
 
@@ -106,7 +119,8 @@ def create(
     keys, once = request.keys.all, idempotency or Idempotency(key="", fingerprint="")
     sizes = (request.num_images, request.given, request.retention_seconds * 1000)
     slices = (value for entry in given for value in entry.encode()[1:])
-    args = (bound, once.seconds, once.fingerprint, request.to_json(), *sizes, *slices)
+    told = " ".join(request.webhook.events) if request.webhook else ""
+    args = (bound, once.seconds, once.fingerprint, request.to_json(), told, *sizes, *slices)
     return Call([*keys, *([idempotency_key(once.key)] if idempotency else [])], ["create", request.id, "", *args])
 
 
@@ -173,3 +187,18 @@ def announce(model: str, worker: str, *, seconds: float) -> Call:
 def expire() -> Call:
     """Forget the ids of jobs whose record Redis has dropped."""
     return Call([JOBS, ENDED], ["expire", "", ""])
+
+
+def dispatch(*, seconds: float) -> Call:
+    """Take the webhook delivery that is due first; unless it is settled, it is due again after `seconds`."""
+    return Call([OUTBOX], ["dispatch", "", "", seconds])
+
+
+def postpone(delivery: str, *, attempt: int, seconds: float, patience_seconds: float) -> Call:
+    """Attempt number `attempt` failed: the next one after `seconds`, or none after `patience_seconds` in all."""
+    return Call([OUTBOX, delivery_key(delivery)], ["postpone", delivery, "", attempt, seconds, patience_seconds])
+
+
+def settle(delivery: str) -> Call:
+    """Nothing more to send."""
+    return Call([OUTBOX, delivery_key(delivery)], ["settle", delivery, ""])
