@@ -22,6 +22,7 @@ import trustme
 from redis.asyncio import Redis as AsyncRedis
 from standardwebhooks import Webhook as Verifier
 
+from service.app import stop
 from service.contract import OUTBOX, JobRequest, Keys, Webhook, WebhookEvent
 from service.destinations import Destinations, Resolve
 from service.local import free_port
@@ -67,8 +68,7 @@ class Office:
             try:
                 yield task
             finally:
-                task.cancel()
-                await asyncio.gather(task, return_exceptions=True)
+                await stop([task])
 
     def send(self, done: Callable[[], bool]) -> None:
         """Send until `done`."""
