@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import asyncio
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Iterable
 from contextlib import asynccontextmanager
 from importlib.resources import files
 from pathlib import Path
@@ -16,24 +16,29 @@ from fastapi.staticfiles import StaticFiles
 from redis.asyncio import Redis as AsyncRedis
 from starlette.middleware.cors import CORSMiddleware
 
-from service import errors, scrape
+from service import announcement, errors, scrape
 from service.access import Access
 from service.access_log import AccessLog
 from service.answers import describe
 from service.body_limit import BodyLimit
 from service.catalogue import Catalogue
+from service.destinations import Destinations
 from service.feed import Feed
 from service.jobs import Jobs
 from service.metrics import ServiceMetrics
+from service.outbox import Outbox
 from service.outlook import Outlooks
 from service.reaper import reap
 from service.request_id import RequestId
 from service.routes import Parts, router
 from service.settings import ServiceSettings
+from service.signature import signing_key
 from service.tickets import Tickets
 from service.transitions import Limits
+from service.webhooks import HIDDEN_SECONDS, Sender
 
 MAX_BODY_BYTES = 1 << 20
+STOP_SECONDS = 0.2
 REQUEST_HEADERS = (
     "Authorization",
     "Content-Type",
@@ -57,10 +62,13 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
+        webhooks=announcement.documented,
     )
     client = AsyncRedis.from_url(settings.redis_url)
     tickets = Tickets(redis.Redis.from_url(settings.redis_url))
     metrics = ServiceMetrics()
+    destinations = Destinations(settings.webhook_hosts) if settings.webhook_secret else None
+    app.state.sender = sender(settings, client, destinations)
     app.state.parts = Parts(
         settings=settings,
         catalogue=Catalogue.read(settings.models, settings.model),
@@ -75,6 +83,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         access=Access.of(settings.keys, settings.secret.get_secret_value() if settings.secret else None),
         outlooks=Outlooks(client),
         metrics=metrics,
+        destinations=destinations,
     )
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
     allow_origins(app, settings.cors_origins)
@@ -100,6 +109,14 @@ def allow_origins(app: FastAPI, origins: tuple[str, ...]) -> None:
         )
 
 
+def sender(settings: ServiceSettings, client: AsyncRedis, destinations: Destinations | None) -> Sender | None:
+    """The sender of webhooks, where there is a secret to sign them with."""
+    if settings.webhook_secret is None or destinations is None:
+        return None
+    key = signing_key(settings.webhook_secret.get_secret_value())
+    return Sender(Outbox(client, hidden_seconds=HIDDEN_SECONDS), destinations, key=key)
+
+
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """The tasks that run beside the requests."""
@@ -109,13 +126,24 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         asyncio.create_task(parts.feed.run()),
         asyncio.create_task(reap(parts.jobs, models, seconds=parts.settings.reaper_seconds)),
     ]
+    if app.state.sender:
+        tasks.append(asyncio.create_task(app.state.sender.run()))
     try:
         yield
     finally:
-        for task in tasks:
-            task.cancel()
-        await asyncio.gather(*tasks, return_exceptions=True)
+        await stop(tasks)
         await parts.jobs.close()
+
+
+async def stop(tasks: Iterable[asyncio.Task[None]]) -> None:
+    """Cancel until all have ended. Once is not enough: redis-py writes under `asyncio.wait_for`, which in Python 3.11
+    loses a cancellation that arrives together with its result (measured: one in some seventy).
+    """
+    running = set(tasks)
+    while running:
+        for task in running:
+            task.cancel()
+        _, running = await asyncio.wait(running, timeout=STOP_SECONDS)
 
 
 def serve_pages(app: FastAPI) -> None:

@@ -59,6 +59,16 @@ class EventKind(StrEnum):
         return self in {EventKind.SUCCEEDED, EventKind.FAILED, EventKind.CANCELED}
 
 
+class WebhookEvent(StrEnum):
+    """What a caller can be told of by a webhook: the event kinds of the same names, and the job's beginning."""
+
+    STARTED = "started"
+    SLICE = "slice"
+    SUCCEEDED = "succeeded"
+    FAILED = "failed"
+    CANCELED = "canceled"
+
+
 def queue_name(model: str) -> str:
     """The RQ queue of a model: one each, because RQ dequeues crash-safely from a single queue only."""
     return f"spn:{model}"
@@ -84,6 +94,15 @@ def owned_key(owner: str, name: str) -> str:
 def deadlines_key(model: str) -> str:
     """Jobs of a model that have not ended, by deadline."""
     return f"spn:deadlines:{model}"
+
+
+OUTBOX = "spn:outbox"
+"""Webhook deliveries by the time they are due."""
+
+
+def delivery_key(delivery: str) -> str:
+    """Hash: one webhook delivery, complete in itself."""
+    return f"{OUTBOX}:{delivery}"
 
 
 def queued_key(model: str) -> str:
@@ -131,8 +150,16 @@ class Keys:
     @property
     def all(self) -> list[str]:
         """KEYS of every transition of the job."""
-        lists = [queued_key(self.model), running_key(self.model), deadlines_key(self.model), ENDED]
+        lists = [queued_key(self.model), running_key(self.model), deadlines_key(self.model), ENDED, OUTBOX]
         return [self.record, self.stream, *lists]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Webhook:
+    """Whom to tell of which events."""
+
+    url: str
+    events: tuple[WebhookEvent, ...]
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -154,6 +181,7 @@ class JobRequest:
     metadata: Mapping[str, JsonValue] = field(default_factory=dict)
     owner: str = ""
     deadline_seconds: int = 0
+    webhook: Webhook | None = None
 
     @property
     def num_images(self) -> int:

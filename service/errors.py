@@ -8,6 +8,7 @@ ServiceError
 ├── NotStartedError      404  a picture before its first slice
 ├── NotDrawnError        404  a picture further than it is drawn
 ├── FieldError           422  a field that is well-formed and yet impossible
+│   └── DestinationError 422  a webhook URL that this server sends nothing to
 ├── KeyReusedError       422  an Idempotency-Key with another body
 ├── LaterError                refused now, with the seconds after which to come again
 │   ├── HurriedError     429  the key submits too fast
@@ -122,6 +123,13 @@ class FieldError(ServiceError):
     def errors(self) -> list[dict[str, str]]:
         """The one field."""
         return [{"field": self.field, "message": self.message}]
+
+
+class DestinationError(FieldError):
+    """A webhook URL that is refused, at submit or when its name turns out to lead somewhere else."""
+
+    def __init__(self, message: str) -> None:
+        super().__init__("webhook.url", message)
 
 
 class KeyReusedError(ServiceError):

@@ -9,10 +9,11 @@ from dataclasses import dataclass
 from models.cards import ModelCard
 from models.config import Stage, control_indices
 from models.errors import ControlError
-from service.contract import JobRequest, SliceEntry
+from service.contract import JobRequest, SliceEntry, Webhook, WebhookEvent
+from service.destinations import Destinations
 from service.errors import FieldError
 from service.pictures import started
-from service.schemas import MAX_SEED, Controls, GenerateRequest
+from service.schemas import MAX_SEED, Controls, GenerateRequest, WebhookRequest
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -23,10 +24,16 @@ class Order:
     given: tuple[SliceEntry, ...]
 
 
-def order(
-    asked: GenerateRequest, card: ModelCard, *, owner: str, retention_seconds: int, deadline_seconds: int
+def order(  # noqa: PLR0913 - the terms of a job, by keyword
+    asked: GenerateRequest,
+    card: ModelCard,
+    *,
+    owner: str,
+    retention_seconds: int,
+    deadline_seconds: int,
+    destinations: Destinations | None = None,
 ) -> Order:
-    """What to draw with the model of `card`, for `owner`. Raises FieldError."""
+    """What to draw with the model of `card`, for `owner`. Without `destinations` nobody can be told. Raises FieldError."""
     given = given_slices(asked, card)
     request = JobRequest(
         id=secrets.token_hex(12),
@@ -40,8 +47,17 @@ def order(
         metadata=asked.metadata,
         owner=owner,
         deadline_seconds=deadline_seconds,
+        webhook=webhook(asked.webhook, destinations) if asked.webhook else None,
     )
     return Order(request=request, given=given)
+
+
+def webhook(asked: WebhookRequest, destinations: Destinations | None) -> Webhook:
+    """Whom to tell, each event once. Raises FieldError if this server sends no webhooks, or none to there."""
+    if destinations is None:
+        raise FieldError("webhook", "this server sends none: its operator has set no SPN_WEBHOOK_SECRET to sign them")
+    destinations.check(asked.url)
+    return Webhook(url=asked.url, events=tuple(event for event in WebhookEvent if event in asked.events))
 
 
 def fingerprint(asked: GenerateRequest) -> str:

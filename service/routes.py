@@ -16,6 +16,7 @@ from service.access import Access, Owner, Viewer
 from service.answers import EVENT_STREAM, LONG_BODY, a_job, answer, refusals
 from service.catalogue import Catalogue
 from service.contract import JobRecord, Status
+from service.destinations import Destinations
 from service.errors import (
     CrowdedError,
     FieldError,
@@ -70,6 +71,8 @@ class Parts:
     access: Access
     outlooks: Outlooks
     metrics: ServiceMetrics
+    destinations: Destinations | None
+    """None: no webhooks."""
 
 
 def parts_of(request: Request) -> Parts:
@@ -113,6 +116,7 @@ async def generate(  # noqa: PLR0913, PLR0917 - one argument per parameter
         owner=owner,
         retention_seconds=app.settings.retention_seconds,
         deadline_seconds=app.settings.deadline_seconds,
+        destinations=app.destinations,
     )
     once = Idempotency(key=idempotency_key, fingerprint=fingerprint(asked)) if idempotency_key else None
     record, replayed = await app.jobs.submit(what.request, idempotency=once, given=what.given)

@@ -13,7 +13,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
 
 from models.cards import ModelCard
 from models.config import Stage
-from service.contract import JobRecord, Problem, Status
+from service.contract import JobRecord, Problem, Status, WebhookEvent
 
 MAX_IMAGES = 16
 MAX_SEED = 2**53 - 1 - MAX_IMAGES
@@ -47,6 +47,18 @@ class Start(BaseModel):
     image: str = Field(description="Base64 of a PNG, WebP or JPEG.")
 
 
+class WebhookRequest(BaseModel):
+    """Whom to tell of what, by signed POSTs (Standard Webhooks)."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"url": "https://example.com/hook", "events": ["succeeded", "failed"]}]},
+    )
+
+    url: str = Field(description="https, at a public address; not followed if it redirects.")
+    events: list[WebhookEvent] = Field(min_length=1, description="Which events to tell of; each is one POST.")
+
+
 class GenerateRequest(BaseModel):
     """What to draw. All fields have defaults: `{}` is a valid request."""
 
@@ -68,6 +80,7 @@ class GenerateRequest(BaseModel):
         default=1.0, ge=0.1, le=2.0, allow_inf_nan=False, description="1: the exact distribution."
     )
     start: Start | None = None
+    webhook: WebhookRequest | None = None
     metadata: Annotated[dict[str, JsonValue], AfterValidator(small)] = Field(
         default_factory=dict, description="At most 4 KiB of JSON, returned untouched."
     )

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated
 
-from pydantic import BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.cards import WEIGHTS
+from service.destinations import AllowedHost
 from service.keys import KeyHash, key_hashes
 from service.logs import LogFormat
+from service.signature import signing_key
 
 KEYED_RATE = 120
 """Submits per minute of a key where nothing is set."""
@@ -19,14 +21,29 @@ KEYED_RATE = 120
 ORIGIN = re.compile(r"https?://[^/,*\s]+")
 
 
-def origins(setting: Any) -> tuple[str, ...]:  # noqa: ANN401 - whatever the environment holds
-    """The value of SPN_CORS_ORIGINS, separated by commas. Raises ValueError."""
-    listed = setting.split(",") if isinstance(setting, str) else setting
-    found = tuple(origin.strip() for origin in listed)
-    for origin in found:
-        if not ORIGIN.fullmatch(origin):
-            raise ValueError(f"expected origins like https://studio.example:8443, without a path or *, got {origin!r}")
-    return found
+def split(value: object) -> object:
+    """The items of a comma-separated list."""
+    return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+
+
+def origin(value: str) -> str:
+    """`value`, if it is an origin. Raises ValueError."""
+    if not ORIGIN.fullmatch(value):
+        raise ValueError(f"expected origins like https://studio.example:8443, without a path or *, got {value!r}")
+    return value
+
+
+def usable(secret: SecretStr | None) -> SecretStr | None:
+    """`secret`, if it can sign. Raises ValueError."""
+    if secret is not None:
+        signing_key(secret.get_secret_value())
+    return secret
+
+
+def host_pattern(pattern: str) -> str:
+    """`pattern`, if it is one. Raises ValueError."""
+    AllowedHost.parse(pattern)
+    return pattern
 
 
 class ServiceSettings(BaseSettings):
@@ -56,6 +73,16 @@ class ServiceSettings(BaseSettings):
         le=600,
         description="Seconds a ticket taken from the queue may go without its job being begun.",
     )
+    webhook_secret: Annotated[SecretStr | None, AfterValidator(usable)] = Field(
+        default=None,
+        description="Signs webhooks: whsec_ and the base64 of 24 to 64 random bytes. Without it none are accepted.",
+    )
+    webhook_hosts: Annotated[
+        tuple[Annotated[str, AfterValidator(host_pattern)], ...], NoDecode, BeforeValidator(split)
+    ] = Field(
+        default=(),
+        description="Receivers of webhooks that may be private and plain http: host, host:port or *.domain, by commas.",
+    )
     keys: Annotated[tuple[KeyHash, ...], NoDecode, BeforeValidator(key_hashes)] = Field(
         default=(),
         repr=False,
@@ -80,8 +107,8 @@ class ServiceSettings(BaseSettings):
         le=31_536_000,
         description="Seconds after its submit at which a job that has not ended fails.",
     )
-    cors_origins: Annotated[tuple[str, ...], NoDecode, BeforeValidator(origins)] = Field(
-        default=(), description="Origins whose pages may use the API from a browser, separated by commas."
+    cors_origins: Annotated[tuple[Annotated[str, AfterValidator(origin)], ...], NoDecode, BeforeValidator(split)] = (
+        Field(default=(), description="Origins whose pages may use the API from a browser, separated by commas.")
     )
 
     log_format: LogFormat = Field(default=LogFormat.TEXT, description="text, or json: one object per line.")

@@ -18,12 +18,15 @@
 -- succeeded, failed and canceled are never left; record and stream then live for the job's retention.
 -- renew and append also tell the worker to stop: `canceling` as somebody asked, `overdue` as the deadline has passed.
 -- `announce` and `expire` keep the two lists around the jobs: live workers, and jobs past their retention.
+-- An event that the job's webhook asks for enters the outbox in the step in which it enters the stream; `dispatch`,
+-- `postpone` and `settle` lead it out.
 --
--- KEYS: record, stream, queued, running, deadlines, ended (service.contract.Keys); create: + idempotency
+-- KEYS: record, stream, queued, running, deadlines, ended, outbox (service.contract.Keys); create: + idempotency
 -- An owner's own lists are named here, by `owned`: the record knows its owner, a worker does not.
 -- ARGV: transition, job id, token or "", then the transition's own. Replies {outcome, ...}. Times are Redis' own, in ms.
 
 local record, stream, queued, running, deadlines, ended = KEYS[1], KEYS[2], KEYS[3], KEYS[4], KEYS[5], KEYS[6]
+local outbox = KEYS[7]
 local name, id, token = ARGV[1], ARGV[2], ARGV[3]
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -38,9 +41,20 @@ local function emit(event, ...)
   return entry
 end
 
+-- A delivery has its own copy of all it tells: the job may be gone before it is sent. Unsent it is kept for a day.
+local function tell(event, entry, ...)
+  if get('webhook:' .. event) == '' then return end
+  local delivery = 'msg_' .. id .. '-' .. entry
+  local key = outbox .. ':' .. delivery
+  redis.call('HSET', key, 'event', event, 'status', get('status'), 'at', now, 'request', get('request'), ...)
+  redis.call('EXPIRE', key, 86400)
+  redis.call('ZADD', outbox, now, delivery)
+end
+
 local function emit_slice(image, step, stage, k, bits, dtype, version, data)
-  emit('slice', 'image', image, 'step', step, 'stage', stage, 'k', k, 'bits', bits, 'dtype', dtype,
-       'version', version, 'data', data)
+  local entry = emit('slice', 'image', image, 'step', step, 'stage', stage, 'k', k, 'bits', bits, 'dtype', dtype,
+                     'version', version, 'data', data)
+  tell('slice', entry, 'image', image, 'step', step, 'stage', stage)
 end
 
 -- As service.contract.owned_key.
@@ -74,6 +88,7 @@ local function conclude(status, problem)
   redis.call('ZREM', owned(owner, 'active'), id)
   redis.call('ZADD', ended, now + retention, owner == '' and id or id .. ':' .. owner)
   local entry = emit(status, 'error', problem or '')
+  tell(status, entry, 'error', problem or '')
   redis.call('PEXPIRE', record, retention)
   redis.call('PEXPIRE', stream, retention)
   return {'done', entry}
@@ -125,8 +140,8 @@ local transition = {}
 
 -- then one slice per seven arguments: those that every picture starts with
 function transition.create(bound, owner, per_minute, concurrent, deadline_seconds, key_seconds, fingerprint, request,
-                           num_images, given, retention_ms, ...)
-  local replay = KEYS[7] and redis.call('HMGET', KEYS[7], 'id', 'fingerprint', 'record') or {}
+                           webhook_events, num_images, given, retention_ms, ...)
+  local replay = KEYS[8] and redis.call('HMGET', KEYS[8], 'id', 'fingerprint', 'record') or {}
   if replay[1] and redis.call('EXISTS', replay[3]) == 1 then
     return {replay[2] == fingerprint and 'replay' or 'clash', replay[1]}
   end
@@ -136,6 +151,7 @@ function transition.create(bound, owner, per_minute, concurrent, deadline_second
   local deadline = tonumber(deadline_seconds) > 0 and now + deadline_seconds * 1000 or 0
   set('request', request, 'num_images', num_images, 'given', given, 'retention_ms', retention_ms,
       'status', 'queued', 'created_at', now, 'ticket', 1, 'ticketed_at', now, 'owner', owner, 'deadline', deadline)
+  for event in string.gmatch(webhook_events, '%a+') do set('webhook:' .. event, 1) end
   place(owner, deadline, per_minute)
   emit('status', 'status', 'queued')
   local slices = {...}
@@ -143,9 +159,9 @@ function transition.create(bound, owner, per_minute, concurrent, deadline_second
     for i = 1, #slices, 7 do emit_slice(image, unpack(slices, i, i + 6)) end
     set('done:' .. image, given)
   end
-  if KEYS[7] then
-    redis.call('HSET', KEYS[7], 'id', id, 'fingerprint', fingerprint, 'record', record)
-    redis.call('EXPIRE', KEYS[7], key_seconds)
+  if KEYS[8] then
+    redis.call('HSET', KEYS[8], 'id', id, 'fingerprint', fingerprint, 'record', record)
+    redis.call('EXPIRE', KEYS[8], key_seconds)
   end
   return {'done', id}
 end
@@ -170,7 +186,7 @@ function transition.acquire(seconds, max_attempts, problem, weights, numerics)
   lease(seconds)
   if get('status') == 'queued' then
     set('status', 'running', 'started_at', now)
-    emit('status', 'status', 'running')
+    tell('started', emit('status', 'status', 'running'))
   end
   return {'done'}
 end
@@ -247,6 +263,47 @@ if name == 'expire' then
     redis.call('ZREM', KEYS[1], past)
   end
   return {'done', #gone}
+end
+
+local function forget(key)
+  redis.call('ZREM', KEYS[1], id)
+  redis.call('DEL', key)
+end
+
+-- The delivery that is due first, which is then due again after some seconds, in case its sender dies.
+-- KEYS: outbox; ARGV: name, "", "", seconds
+if name == 'dispatch' then
+  for _, delivery in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, 100)) do
+    local key = KEYS[1] .. ':' .. delivery
+    if redis.call('EXISTS', key) == 1 then
+      redis.call('HINCRBY', key, 'attempts', 1)
+      redis.call('HSETNX', key, 'first_at', now)
+      redis.call('ZADD', KEYS[1], now + ARGV[4] * 1000, delivery)
+      return {'done', delivery}
+    end
+    redis.call('ZREM', KEYS[1], delivery)
+  end
+  return {'empty'}
+end
+
+-- The attempt failed. Dropped if the next one would come too late; no matter if another sender is at the next already.
+-- KEYS: outbox, delivery; ARGV: name, delivery, "", attempt, seconds to the next, seconds from the first to the last
+if name == 'postpone' then
+  local attempts, first_at = unpack(redis.call('HMGET', KEYS[2], 'attempts', 'first_at'))
+  if attempts ~= ARGV[4] then return {'stale'} end
+  local due = now + ARGV[5] * 1000
+  if due > first_at + ARGV[6] * 1000 then
+    forget(KEYS[2])
+    return {'ended'}
+  end
+  redis.call('ZADD', KEYS[1], due, id)
+  return {'done'}
+end
+
+-- KEYS: outbox, delivery; ARGV: name, delivery, ""
+if name == 'settle' then
+  forget(KEYS[2])
+  return {'done'}
 end
 
 local held = {renew = true, append = true, restart = true, release = true, finish = true, fail = true}

@@ -11,7 +11,18 @@ from enum import StrEnum
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
-from service.contract import ENDED, OVERDUE, JobRequest, Keys, Problem, SliceEntry, idempotency_key, workers_key
+from service.contract import (
+    ENDED,
+    OUTBOX,
+    OVERDUE,
+    JobRequest,
+    Keys,
+    Problem,
+    SliceEntry,
+    delivery_key,
+    idempotency_key,
+    workers_key,
+)
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -41,13 +52,15 @@ class Outcome(StrEnum):
     OVERDUE = "overdue"
     """renew, append: done, but the deadline has passed; acquire: refused for that."""
     ENDED = "ended"
-    """The job is in a final status."""
+    """The job is in a final status; postpone: the delivery was given up."""
     LOST = "lost"
     """The token is not the job's: somebody else holds it, or nobody."""
     GAP = "gap"
     """append: an earlier slice is missing."""
     STALE = "stale"
-    """requeue: somebody else was faster; overdue: the deadline has not passed."""
+    """requeue, postpone: somebody else was faster; overdue: the deadline has not passed."""
+    EMPTY = "empty"
+    """dispatch: nothing is due."""
     UNKNOWN = "unknown"
     """No such job."""
 
@@ -132,7 +145,8 @@ def create(
     sizes = (request.num_images, request.given, request.retention_seconds * 1000)
     slices = (value for entry in given for value in entry.encode()[1:])
     terms = (bound, request.owner, limits.per_minute, limits.concurrent, request.deadline_seconds)
-    args = (*terms, once.seconds, once.fingerprint, request.to_json(), *sizes, *slices)
+    told = " ".join(request.webhook.events) if request.webhook else ""
+    args = (*terms, once.seconds, once.fingerprint, request.to_json(), told, *sizes, *slices)
     remembered = [idempotency_key(once.key, request.owner)] if idempotency else []
     return Call([*keys, *remembered], ["create", request.id, "", *args])
 
@@ -205,3 +219,18 @@ def announce(model: str, worker: str, *, seconds: float) -> Call:
 def expire() -> Call:
     """Forget the ids of jobs whose record Redis has dropped."""
     return Call([ENDED], ["expire", "", ""])
+
+
+def dispatch(*, seconds: float) -> Call:
+    """Take the webhook delivery that is due first; unless it is settled, it is due again after `seconds`."""
+    return Call([OUTBOX], ["dispatch", "", "", seconds])
+
+
+def postpone(delivery: str, *, attempt: int, seconds: float, patience_seconds: float) -> Call:
+    """Attempt number `attempt` failed: the next one after `seconds`, or none after `patience_seconds` in all."""
+    return Call([OUTBOX, delivery_key(delivery)], ["postpone", delivery, "", attempt, seconds, patience_seconds])
+
+
+def settle(delivery: str) -> Call:
+    """Nothing more to send."""
+    return Call([OUTBOX, delivery_key(delivery)], ["settle", delivery, ""])

@@ -135,7 +135,7 @@ def test_a_busy_server_is_asked_again_when_it_says(settings: ServiceSettings) ->
 
 
 def test_a_retry_after_beyond_all_patience_is_not_waited_for(redis_url: str, settings: ServiceSettings) -> None:
-    """A full queue asks for ten seconds: the refusal comes at once and says so."""
+    """A full queue asks for more than there is: the refusal comes at once and says so."""
     full = ServiceSettings(redis_url=redis_url, models=settings.models, model="toy", queue_bound=1)
     with serving(full) as url, Client(url, patience_seconds=1) as client:
         began = time.monotonic()
@@ -143,7 +143,8 @@ def test_a_retry_after_beyond_all_patience_is_not_waited_for(redis_url: str, set
             fill(client)
         assert time.monotonic() - began < 5
     assert (refused.value.status, refused.value.type) == (503, "urn:spn:queue-full")
-    assert refused.value.retry_after_seconds == 60
+    assert refused.value.retry_after_seconds is not None
+    assert 1 < refused.value.retry_after_seconds <= 60
 
 
 def test_a_refusal_carries_the_problem(client: Client) -> None:
