@@ -16,6 +16,7 @@ from typing import Final
 import numpy as np
 import torch
 
+from models.checkpoint import load_model
 from models.config import Control
 from models.pipeline import Pipeline
 from models.subscale import Bytes
@@ -23,7 +24,8 @@ from training.data.symbols import Batch, Symbols
 from training.data.vocabulary import CONTROLS, HUE, LABEL, MONOGRAMS, TILE, Family, Tile
 from training.looks import tile_hue, tile_of
 from training.reading import CLASSES, Reader, class_of, read, reader_of
-from training.samples import PASSES, Asked, samples
+from training.samples import Asked, drawer, samples
+from training.scores import markdown
 
 _WEAKEST: Final = 3
 
@@ -105,14 +107,17 @@ def tiles(pictures: Bytes) -> list[str]:
 
 def table(verdicts: list[Verdict]) -> str:
     """The verdicts as a Markdown table."""
-    head = ["| asked | n | shown by samples | found on real pictures | least |", "|---|---|---|---|---|"]
     rows = [
-        f"| {v.control} | {v.count} | {v.share:.1%} | {v.real:.1%} | "
-        + ", ".join(f"{value} {share:.0%}" for value, share in v.weakest.items())
-        + " |"
+        [
+            v.control,
+            str(v.count),
+            f"{v.share:.1%}",
+            f"{v.real:.1%}",
+            ", ".join(f"{value} {share:.0%}" for value, share in v.weakest.items()),
+        ]
         for v in verdicts
     ]
-    return "\n".join([*head, *rows])
+    return markdown(["asked", "n", "shown by samples", "found on real pictures", "least"], rows)
 
 
 def main() -> None:
@@ -125,7 +130,7 @@ def main() -> None:
     parser.add_argument("--json", type=Path, help="also write the verdicts here")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    pipeline = Pipeline.load(args.model, artefacts=PASSES)
+    pipeline = drawer(*load_model(args.model))
     data = Symbols.load(size=pipeline.card.config.geometry.size)
     reader = reader_of(data.pack)
     verdicts = judge(pipeline, data.held_out(), reader, each=args.each, temperature=args.temperature)

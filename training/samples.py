@@ -8,10 +8,13 @@ from typing import Final
 
 import numpy as np
 from einops import rearrange
+from torch import nn
 from tqdm import tqdm
 
+from models.cards import ModelCard
 from models.config import control_indices
 from models.pipeline import ImageState, Pipeline
+from models.sampling.engine import can_compile
 from models.subscale import Bytes, Progress
 
 PASSES: Final = Path(".cache/passes")
@@ -19,6 +22,11 @@ PASSES: Final = Path(".cache/passes")
 
 Asked = Mapping[str, str]
 """Controls by name; what is not named is not asked for."""
+
+
+def drawer(networks: nn.ModuleDict, card: ModelCard, *, capacity: int = 16) -> Pipeline:
+    """A pipeline with compiled passes, kept in `PASSES`; without a compiler, with eager ones."""
+    return Pipeline(networks, card, capacity=capacity, artefacts=PASSES if can_compile() else None)
 
 
 def samples(pipeline: Pipeline, asked: Sequence[Asked], *, temperature: float = 1.0, seed: int = 0) -> Bytes:

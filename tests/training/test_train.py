@@ -35,7 +35,7 @@ def trainer(stage: Stage) -> Trainer:
 def step(t: Trainer, seed: int) -> float:
     rng, pictures = np.random.default_rng(seed), batch()
     k = draw_slices(rng, t.network.stage, GEOMETRY, len(pictures.images))
-    return t.update(torch.from_numpy(pictures.images), torch.from_numpy(pictures.controls), k, 1e-2)
+    return t.update(torch.from_numpy(pictures.images), torch.from_numpy(pictures.controls), k, 1.0)
 
 
 @pytest.mark.parametrize("stage", Stage)
