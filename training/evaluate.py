@@ -22,7 +22,8 @@ from tqdm import tqdm
 from models.checkpoint import load_model
 from models.config import Geometry, Stage
 from training.bits import split
-from training.data.symbols import Batch, Symbols
+from training.data.opening import add_data_arguments, asked_for
+from training.data.symbols import Batch
 from training.plots import plot
 from training.scores import painted_table, scores_of, table
 
@@ -61,6 +62,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description="Held-out bits/dim of a shipped model, beside lossless codecs.")
     parser.add_argument("model", type=Path, help="folder of the model")
+    add_data_arguments(parser)
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--chunk", type=int, default=CHUNK, help="slices at once")
@@ -70,7 +72,9 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     networks, card = load_model(args.model)
     geometry = card.config.geometry
-    data = Symbols.load(size=geometry.size)
+    data = asked_for(args, size=geometry.size)
+    if data.controls != card.config.controls:
+        parser.error(f"{card.name} was trained on data with other controls than {args.data or 'the symbols'}")
     held_out = data.held_out()
     parts = shares(networks.to(args.device), geometry, held_out, chunk=args.chunk)
     scores = scores_of(parts, held_out, data.families, geometry)

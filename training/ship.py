@@ -22,7 +22,8 @@ from models.checkpoint import load_model, save_model
 from models.config import ModelConfig, Stage
 from models.network import build
 from models.pipeline import Pipeline
-from training.data.symbols import Batch, Symbols
+from training.data.opening import add_data_arguments, asked_for
+from training.data.symbols import Batch
 from training.evaluate import shares
 from training.presets import PRESETS
 from training.samples import Asked, drawer, samples, tiled
@@ -89,6 +90,7 @@ def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description="Turn training runs into a shipped model.")
     parser.add_argument("--preset", choices=PRESETS, default="symbols-32")
+    add_data_arguments(parser)
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("--training", default="", help="a sentence for the card: machine and hours")
     parser.add_argument("--threads", type=int, default=2)
@@ -96,7 +98,7 @@ def main() -> None:
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     folder = WEIGHTS / args.preset
-    data = Symbols.load(size=PRESETS[args.preset](()).geometry.size)
+    data = asked_for(args, size=PRESETS[args.preset](()).geometry.size)
     config, held_out = PRESETS[args.preset](data.controls), data.held_out()
     networks = averaged(config, args.runs / args.preset)
     parts = keep_better(networks, folder, config, held_out)
