@@ -31,5 +31,5 @@ def plot(scores: Sequence[Score], name: str, path: Path) -> None:
         axes.bar(places + i * width, [s.codecs[codec] for s in scores], width, color=grey, label=codec)
     axes.set_xticks(places + _GROUP / 2 - width / 2, [f"{s.family}\n{s.count}" for s in scores])
     axes.set_ylabel("held-out bits/dim")
-    axes.legend(fontsize=8, ncols=2)
+    axes.legend(fontsize=8, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
     figure.savefig(path, dpi=110, bbox_inches="tight")

@@ -88,14 +88,21 @@ def test_a_geometry_of_five_bits_takes_the_top_five() -> None:
     assert (shown(byte, GEOMETRY) == byte).all()
 
 
-def test_scores_become_tables_json_and_a_plot(tmp_path: Path) -> None:
-    """The table has the interval, JSON round-trips, the plot is a picture."""
+def test_scores_become_tables_and_json() -> None:
+    """The table has the interval, JSON round-trips."""
     batch = pictures()
     scores = scores_of(shares(toy_networks(GEOMETRY), GEOMETRY, batch), batch, ("even", "odd"), GEOMETRY)
     assert f"{scores[0].joint:.3f} ± " in table(scores)
     record = json.loads(json.dumps(scores[0].record()))
     assert record["joint"] == scores[0].joint
     assert record["stages"]["depth"] == scores[0].stages[Stage.DEPTH]
+
+
+def test_scores_become_a_plot(tmp_path: Path) -> None:
+    """Where the benchmarks extra is installed."""
+    pytest.importorskip("matplotlib")
+    batch = pictures()
+    scores = scores_of(shares(toy_networks(GEOMETRY), GEOMETRY, batch), batch, ("even", "odd"), GEOMETRY)
     plot(scores, "toy", tmp_path / "plot.png")
     with Image.open(tmp_path / "plot.png") as image:
         assert image.width > 400

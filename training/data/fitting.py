@@ -18,8 +18,8 @@ def fitted(image: Image.Image, size: int) -> Bytes:
     A large JPEG is decoded at a fraction of its size, still three times what is asked for: several times faster.
     """
     image.draft("RGB", (_SPARE * size, _SPARE * size))
-    upright = ImageOps.exif_transpose(image)
-    flat = on_white(upright) if upright.has_transparency_data else upright.convert("RGB")
+    ImageOps.exif_transpose(image, in_place=True)
+    flat = on_white(image) if image.has_transparency_data else image.convert("RGB")
     side = min(flat.size)
     left, upper = (flat.width - side) // 2, (flat.height - side) // 2
     square = (left, upper, left + side, upper + side)
