@@ -23,7 +23,7 @@ class ModelCard:
     """Name, configuration and provenance of one model.
 
     `sha256` is of the tensors file; `bits_per_dim` of the held-out pictures, by family and stage where measured,
-    `all` among them; `training` in words: data, machine, hours.
+    `all` among them, `stage_bits_per_dim` the additive shares of `all` by network; `training` in words: data, machine, hours.
     """
 
     name: str
@@ -33,6 +33,7 @@ class ModelCard:
     licence: str = "Apache-2.0"
     training: str = ""
     bits_per_dim: Mapping[str, float] = field(default_factory=dict)
+    stage_bits_per_dim: Mapping[str, float] = field(default_factory=dict)
 
 
 _ADAPTER = TypeAdapter(ModelCard)

@@ -1,27 +1,69 @@
-"""Model configurations by name. All widths are ours: the paper's are not known to us."""
+"""Model configurations by name: `python -m training.presets` prints what each costs.
+
+All widths are ours: the paper's are not known to us. Slices are the paper's where known, 32 x 32 from 64 pixels on.
+"""
 
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import Final
 
 from models.config import Control, Geometry, ModelConfig, Stage, Widths
 
+Preset = Callable[[tuple[Control, ...]], ModelConfig]
+"""A configuration for the controls that a data set has."""
 
-def symbols(size: int) -> Callable[[tuple[Control, ...]], ModelConfig]:
+_HEAD: Final = 64
+
+
+def symbols(size: int) -> Preset:
     """Pictures of `size` in 16 x 16 slices, three networks of about 1.2 M parameters.
 
     Small slices learn faster at equal time, and the networks of one size are a start for another: docs/decisions/005.
     """
-
-    def preset(controls: tuple[Control, ...]) -> ModelConfig:
-        widths = Widths(width=96, blocks=4, heads=3, conv_width=48, embedder_blocks=2)
-        return ModelConfig(
-            geometry=Geometry(size=size, slice_size=16), controls=controls, widths=dict.fromkeys(Stage, widths)
-        )
-
-    return preset
+    widths = Widths(width=96, blocks=4, heads=3, conv_width=48, embedder_blocks=2)
+    return preset(Geometry(size=size, slice_size=16), base=widths, others=widths)
 
 
-PRESETS: dict[str, Callable[[tuple[Control, ...]], ModelConfig]] = {
-    f"symbols-{size}": symbols(size) for size in (32, 64, 128)
+def photographs(size: int, *, width: int, blocks: int, fine_bits: int = 5) -> Preset:
+    """Photographs of `size`; the base network, which holds few of the bits, two heads narrower."""
+    geometry = Geometry(size=size, slice_size=16 if size == 32 else 32, fine_bits=fine_bits)  # noqa: PLR2004 - pixels
+    return preset(geometry, base=wide(width - 2 * _HEAD, blocks), others=wide(width, blocks))
+
+
+def wide(width: int, blocks: int) -> Widths:
+    """Heads of 64, convolutions at a quarter of the width, half as many blocks in the embedder."""
+    return Widths(
+        width=width, blocks=blocks, heads=width // _HEAD, conv_width=width // 4, embedder_blocks=max(2, blocks // 2)
+    )
+
+
+def preset(geometry: Geometry, *, base: Widths, others: Widths) -> Preset:
+    """Size and depth of the same widths."""
+    widths = {Stage.BASE: base, Stage.SIZE: others, Stage.DEPTH: others}
+    return lambda controls: ModelConfig(geometry=geometry, controls=controls, widths=widths)
+
+
+PRESETS: Final[dict[str, Preset]] = {
+    **{f"symbols-{size}": symbols(size) for size in (32, 64, 128)},
+    "celebahq-256": photographs(256, width=448, blocks=10),
+    "celebahq-256-5bit": photographs(256, width=384, blocks=8, fine_bits=2),
+    "imagenet-32": photographs(32, width=384, blocks=8),
+    "imagenet-64": photographs(64, width=512, blocks=10),
+    "imagenet-128": photographs(128, width=512, blocks=10),
+    "imagenet-256": photographs(256, width=512, blocks=12),
 }
+
+
+def main() -> None:
+    """The command line."""
+    from training.costs import costs_of, table  # noqa: PLC0415 - a preset needs no torch
+
+    classes = (Control(name="label", values=tuple(f"n{i}" for i in range(1000))),)
+    print(
+        table({name: costs_of(make(classes if name.startswith("imagenet") else ())) for name, make in PRESETS.items()})
+    )
+
+
+if __name__ == "__main__":
+    main()

@@ -7,90 +7,102 @@ writes folder, card and sheet. A stage that does not evaluate better than what i
 from __future__ import annotations
 
 import argparse
+from collections.abc import Mapping
 from pathlib import Path
+from typing import Final
 
 import numpy as np
 import torch
-from einops import rearrange
 from numpy.typing import NDArray
 from PIL import Image
 from torch import nn
 
-from models.cards import SHEET, WEIGHTS, ModelCard
+from models.cards import CARD, SHEET, WEIGHTS, ModelCard
 from models.checkpoint import load_model, save_model
-from models.config import ModelConfig, control_indices
+from models.config import ModelConfig, Stage
 from models.network import build
-from models.pipeline import ImageState, Pipeline
-from models.subscale import Progress
-from training.data.symbols import Batch, Symbols
-from training.evaluate import evaluate, shares, table
+from models.pipeline import Pipeline
+from training.data.opening import add_data_arguments, asked_for
+from training.data.symbols import Batch
+from training.evaluate import shares
 from training.presets import PRESETS
+from training.samples import Asked, drawer, samples, tiled
+from training.scores import scores_of, table
 
-SHEET_ROWS: tuple[list[dict[str, str]], ...] = (
+Shares = dict[Stage, NDArray[np.float64]]
+
+SHEET_ROWS: Final[tuple[list[Asked], ...]] = (
     [{"label": c} for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"],
     [{"hue": h} for h in ("red", "orange", "yellow", "green", "teal", "blue", "violet", "pink", "neutral")],
     [{"tile": t} for t in ("circle", "rounded", "square", "none") for _ in range(3)],
     [{} for _ in range(15)],
 )
 
+TEMPERATURES: Final = (0.7, 0.8, 0.9, 1.0, 1.1)
+
+_COLUMNS: Final = 12
+_SHEET_PIXELS: Final = 96
+_DIGITS: Final = 5
+
 
 def averaged(config: ModelConfig, runs: Path) -> nn.ModuleDict:
     """The networks of `config` with the averaged weights of their runs."""
     networks = build(config)
     for stage, network in networks.items():
-        network.load_state_dict(torch.load(runs / f"{stage}.pt", weights_only=True)["average"])
+        network.load_state_dict(torch.load(runs / f"{stage}.pt", weights_only=True, map_location="cpu")["average"])
     return networks.eval().requires_grad_(requires_grad=False)
 
 
-def keep_better(new: nn.ModuleDict, shipped: Path, config: ModelConfig, held_out: Batch) -> None:
-    """Put the shipped weights back for every stage whose held-out share did not fall."""
+def keep_better(new: nn.ModuleDict, shipped: Path, config: ModelConfig, held_out: Batch) -> Shares:
+    """Put the shipped weights back for every stage whose held-out share did not fall; the shares of what is then in `new`.
+
+    The shipped shares are those of the card, where it has them.
+    """
+    after = shares(new, config.geometry, held_out)
+    if not (shipped / CARD).exists():
+        return after
     old, card = load_model(shipped)
     if card.config != config:
-        return
-    before, after = (shares(networks, config.geometry, held_out) for networks in (old, new))
-    for stage in before:
-        if after[stage].mean() >= before[stage].mean():
-            new[stage].load_state_dict(old[stage].state_dict())
+        return after
+    before = card.stage_bits_per_dim or means(shares(old, config.geometry, held_out))
+    kept = [stage for stage in after if after[stage].mean() >= before[stage]]
+    for stage in kept:
+        new[stage].load_state_dict(old[stage].state_dict())
+    return {**after, **(shares(new, config.geometry, held_out, stages=kept) if kept else {})}
 
 
-def sheet(pipeline: Pipeline, asked: list[dict[str, str]], *, columns: int, scale: int = 3) -> NDArray[np.uint8]:
-    """One picture per entry of `asked`, seeds counting from 0, as one (H, W, C) sheet."""
+def means(parts: Mapping[Stage, NDArray[np.float64]]) -> dict[str, float]:
+    """Each stage's mean share, as a card has it."""
+    return {stage.value: round(float(share.mean()), _DIGITS) for stage, share in parts.items()}
+
+
+def draw_sheet(pipeline: Pipeline, path: Path, temperature: float = 1.0) -> None:
+    """The sample sheet at a temperature, as PNG."""
     config = pipeline.card.config
-    pictures = []
-    for start in range(0, len(asked), pipeline.capacity):
-        rows = [
-            ImageState(
-                seed=start + i,
-                controls=control_indices(config.controls, controls),
-                temperature=1.0,
-                progress=Progress(geometry=config.geometry),
-            )
-            for i, controls in enumerate(asked[start : start + pipeline.capacity])
-        ]
-        while rows[0].progress.next:
-            rows = pipeline.advance(rows)
-        pictures += [np.pad(row.progress.picture(), ((1, 1), (1, 1), (0, 0)), constant_values=255) for row in rows]
-    pictures += [np.full_like(pictures[0], 255)] * (-len(pictures) % columns)
-    tiled = rearrange(np.stack(pictures), "(r q) h w c -> (r h) (q w) c", q=columns)
-    return tiled.repeat(scale, 0).repeat(scale, 1)
+    offered = {(control.name, value) for control in config.controls for value in control.values}
+    asked = [each for row in SHEET_ROWS for each in row if offered.issuperset(each.items())]
+    pictures = samples(pipeline, asked, temperature=temperature)
+    scale = max(1, _SHEET_PIXELS // config.geometry.size)
+    Image.fromarray(tiled(pictures, columns=_COLUMNS, scale=scale)).save(path, optimize=True)
 
 
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description="Turn training runs into a shipped model.")
     parser.add_argument("--preset", choices=PRESETS, default="symbols-32")
+    add_data_arguments(parser)
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("--training", default="", help="a sentence for the card: machine and hours")
     parser.add_argument("--threads", type=int, default=2)
+    parser.add_argument("--temperatures", action="store_true", help="also sheets at temperatures 0.7 to 1.1")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     folder = WEIGHTS / args.preset
-    data = Symbols.load(size=PRESETS[args.preset](()).geometry.size)
+    data = asked_for(args, size=PRESETS[args.preset](()).geometry.size)
     config, held_out = PRESETS[args.preset](data.controls), data.held_out()
     networks = averaged(config, args.runs / args.preset)
-    if (folder / "card.json").exists():
-        keep_better(networks, folder, config, held_out)
-    scores = evaluate(networks, config.geometry, held_out, codecs=False)
+    parts = keep_better(networks, folder, config, held_out)
+    scores = scores_of(parts, held_out, data.families, config.geometry, codecs=False)
     print(table(scores))
     card = ModelCard(
         name=args.preset,
@@ -99,11 +111,12 @@ def main() -> None:
         parameters=0,
         training=args.training,
         bits_per_dim={s.family: round(s.joint, 4) for s in scores},
+        stage_bits_per_dim=means(parts),
     )
-    card = save_model(networks, card, folder)
-    asked = [controls for row in SHEET_ROWS for controls in row]
-    picture = sheet(Pipeline(networks, card), asked, columns=12)
-    Image.fromarray(picture).save(folder / SHEET, optimize=True)
+    pipeline = drawer(networks, save_model(networks, card, folder))
+    draw_sheet(pipeline, folder / SHEET)
+    for temperature in TEMPERATURES if args.temperatures else ():
+        draw_sheet(pipeline, folder / f"sheet-{temperature}.png", temperature)
 
 
 if __name__ == "__main__":

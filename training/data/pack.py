@@ -69,7 +69,7 @@ def dominant_hue(picture: NDArray[np.uint8]) -> str:
     painted = picture[picture.min(axis=-1) < _WHITE] / 255.0
     named = hue_index(painted)
     coloured = named[named != HUE.values.index(NEUTRAL)]
-    if len(coloured) < _COLOURED * len(named):
+    if len(coloured) < max(1, _COLOURED * len(named)):
         return NEUTRAL
     return HUE.values[int(np.bincount(coloured).argmax())]
 

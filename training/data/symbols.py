@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models.config import Control
 from training.data.tiles import Look, Picture, box, compose
-from training.data.vocabulary import CONTROLS, HUE, LABEL, TILE, Family, Tile
+from training.data.vocabulary import CONTROLS, FAMILIES, HUE, LABEL, TILE, Family, Tile
 
 DEFAULT: Final = Path(__file__).with_name("symbols.npz")
 
@@ -68,6 +68,7 @@ class Symbols:
     """A source of training batches at one picture size."""
 
     controls: tuple[Control, ...] = CONTROLS
+    families: tuple[str, ...] = FAMILIES
 
     def __init__(self, pack: Pack, *, size: int) -> None:
         self.pack = pack

@@ -1,0 +1,71 @@
+"""Shipping keeps, stage by stage, what is better on held-out pictures."""
+
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from torch import nn
+
+from models.cards import ModelCard, load_card
+from models.checkpoint import save_model
+from models.config import Geometry, Stage
+from models.pipeline import Pipeline
+from tests.toy import toy_card, toy_config, toy_networks
+from training.data.symbols import Batch
+from training.evaluate import shares
+from training.ship import draw_sheet, keep_better, means
+
+GEOMETRY = Geometry(size=8, slice_size=4)
+
+
+def pictures() -> Batch:
+    """A few flat ones."""
+    images = np.broadcast_to(np.arange(0, 240, 40, dtype=np.uint8)[:, None, None, None], (6, 8, 8, 3)).copy()
+    return Batch(images=images, controls=np.ones((6, 3), np.int64), families=np.zeros(6, np.int64))
+
+
+def ship(networks: nn.ModuleDict, folder: Path, *, with_shares: bool) -> ModelCard:
+    """Old weights in a folder."""
+    stages = means(shares(networks, GEOMETRY, pictures())) if with_shares else {}
+    return save_model(networks, replace(toy_card(GEOMETRY), stage_bits_per_dim=stages), folder)
+
+
+@pytest.mark.parametrize("with_shares", [True, False])
+def test_each_stage_keeps_its_better_weights(tmp_path: Path, *, with_shares: bool) -> None:
+    """New weights that are better in one stage and worse in another: the best of both, told by card or by measurement."""
+    old, other = toy_networks(GEOMETRY, seed=0), toy_networks(GEOMETRY, seed=1)
+    ship(old, tmp_path, with_shares=with_shares)
+    before, after = shares(old, GEOMETRY, pictures()), shares(other, GEOMETRY, pictures())
+    parts = keep_better(other, tmp_path, toy_config(GEOMETRY), pictures())
+    for stage in Stage:
+        assert parts[stage].mean() == pytest.approx(min(before[stage].mean(), after[stage].mean()), abs=1e-5)
+    np.testing.assert_allclose(shares(other, GEOMETRY, pictures())[Stage.DEPTH], parts[Stage.DEPTH], rtol=1e-6)
+
+
+def test_shares_of_the_card_are_believed(tmp_path: Path) -> None:
+    """A card that says the shipped stages cost nothing keeps all of them."""
+    old, new = toy_networks(GEOMETRY, seed=0), toy_networks(GEOMETRY, seed=1)
+    save_model(old, replace(toy_card(GEOMETRY), stage_bits_per_dim=dict.fromkeys(Stage, 0.0)), tmp_path)
+    assert load_card(tmp_path).stage_bits_per_dim["depth"] == 0
+    keep_better(new, tmp_path, toy_config(GEOMETRY), pictures())
+    assert all(torch.equal(tensor, old.state_dict()[name]) for name, tensor in new.state_dict().items())
+
+
+def test_a_first_model_has_nothing_to_keep(tmp_path: Path) -> None:
+    """Without a shipped card the new weights stay."""
+    new, same = toy_networks(GEOMETRY, seed=1), toy_networks(GEOMETRY, seed=1)
+    keep_better(new, tmp_path / "none", toy_config(GEOMETRY), pictures())
+    assert all(torch.equal(tensor, same.state_dict()[name]) for name, tensor in new.state_dict().items())
+
+
+def test_the_sheet_differs_with_temperature(tmp_path: Path) -> None:
+    """Two sheets of one size, not the same pictures."""
+    pipeline = Pipeline(toy_networks(GEOMETRY), toy_card(GEOMETRY))
+    for name, temperature in (("cool", 0.5), ("warm", 1.0)):
+        draw_sheet(pipeline, tmp_path / f"{name}.png", temperature)
+    with Image.open(tmp_path / "cool.png") as cool, Image.open(tmp_path / "warm.png") as warm:
+        assert cool.size == warm.size
+        assert cool.tobytes() != warm.tobytes()

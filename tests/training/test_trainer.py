@@ -1,0 +1,115 @@
+"""The trainer learns, resumes exactly, and measures without bias."""
+
+import math
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.config import Stage
+from models.network import Network
+from tests.toy import toy_config, toy_networks
+from tests.training.flat import GEOMETRY, Flat
+from training.bits import stage_share
+from training.checkpoints import save_state, take_up, warm_start
+from training.codecs import CODECS, bits_per_dim
+from training.evaluate import shares
+from training.examples import Dealer, Lot
+from training.recipe import Recipe
+from training.trainer import Trainer
+
+RECIPE = Recipe(batch=16, learning_rate=1e-2, warmup_steps=5)
+
+
+def trainer(stage: Stage, *, compiled: bool = False) -> Trainer:
+    torch.manual_seed(0)
+    return Trainer(Network(toy_config(GEOMETRY), stage), RECIPE, compiled=compiled)
+
+
+def lot(stage: Stage, step: int) -> Lot:
+    return Dealer(data=Flat(), stage=stage, geometry=GEOMETRY, recipe=RECIPE).lot(step, 0)
+
+
+def halves(whole: Lot) -> Sequence[Lot]:
+    """A lot as two."""
+    return [Lot(*(part[rows] for part in whole)) for rows in (slice(8), slice(8, 16))]
+
+
+@pytest.mark.parametrize("stage", Stage)
+def test_training_lowers_bits_per_dim(stage: Stage) -> None:
+    """Forty steps on flat pictures halve the stage's bits/dim."""
+    t = trainer(stage)
+    losses = [t.update([lot(stage, step)], 1.0) for step in range(40)]
+    assert np.mean(losses[-5:]) < 0.5 * losses[0]
+
+
+def test_a_resumed_run_is_the_run(tmp_path: Path) -> None:
+    """Saved and taken up by a new trainer, the next step ends with the same weights, average and optimiser state."""
+    whole = trainer(Stage.DEPTH)
+    whole.update([lot(Stage.DEPTH, 0)], 1.0)
+    save_state(whole, tmp_path / "depth.pt")
+    resumed = trainer(Stage.DEPTH)
+    take_up(resumed, tmp_path / "depth.pt")
+    assert whole.update([lot(Stage.DEPTH, 1)], 1.0) == resumed.update([lot(Stage.DEPTH, 1)], 1.0)
+    assert resumed.step == whole.step == 2
+    for name, tensor in whole.network.state_dict().items():
+        assert torch.equal(tensor, resumed.network.state_dict()[name])
+        assert torch.equal(whole.average[name], resumed.average[name])
+
+
+def test_lots_are_averaged_as_one_batch() -> None:
+    """One update on a lot of 16 and one on its two halves: the same loss, and weights equal up to bfloat16's rounding."""
+    one, two = trainer(Stage.SIZE), trainer(Stage.SIZE)
+    whole = lot(Stage.SIZE, 0)
+    start = {name: tensor.clone() for name, tensor in one.network.state_dict().items()}
+    assert one.update([whole], 1.0) == pytest.approx(two.update(halves(whole), 1.0), rel=1e-4)
+    moved = torch.cat([(t - start[name]).flatten() for name, t in one.network.state_dict().items()])
+    apart = torch.cat([(t - one.network.state_dict()[name]).flatten() for name, t in two.network.state_dict().items()])
+    assert apart.norm() < 0.1 * moved.norm()
+
+
+def test_one_slice_estimates_the_stage_without_bias() -> None:
+    """The mean of a stage's share over its slices, each scaled as in training, is the share that evaluation sums."""
+    networks, pictures = toy_networks(GEOMETRY), Flat().held_out()
+    exact = shares(networks, GEOMETRY, pictures)
+    pixels, controls = torch.from_numpy(pictures.images).long(), torch.from_numpy(pictures.controls)
+    for stage in Stage:
+        ks = [s.slice for s in GEOMETRY.steps if s.stage is stage]
+        nats = [networks[stage](pixels >> 5, pixels & 31, torch.full((16,), k), controls).mean() for k in ks]
+        estimate = float(torch.stack(nats).mean()) * stage_share(stage, GEOMETRY)
+        assert math.isclose(estimate, float(exact[stage].mean()), rel_tol=1e-5)
+
+
+def test_every_parameter_learns() -> None:
+    """None is left without a gradient, in any stage: processes that exchange gradients would wait for it."""
+    for stage in Stage:
+        t = trainer(stage)
+        t.update([lot(stage, 0)], 1.0)
+        assert [name for name, p in t.network.named_parameters() if p.grad is None] == []
+
+
+def test_the_rate_falls_to_its_end() -> None:
+    """From the peak along a cosine to the final fraction, and no further."""
+    recipe = Recipe(final_rate=0.1)
+    rates = [recipe.rate(done) for done in (0, 0.25, 0.5, 0.75, 1, 1.5)]
+    assert rates == sorted(rates, reverse=True)
+    assert [rates[0], rates[2], rates[-1]] == pytest.approx([1, 0.55, 0.1])
+
+
+def test_a_warm_start_takes_what_fits() -> None:
+    """From a network for pictures of another size all but the first layer and the meta-positions."""
+    large = Network(toy_config(GEOMETRY), Stage.DEPTH)
+    other = type(GEOMETRY)(size=16, slice_size=4)
+    fitted, left = warm_start(large, Network(toy_config(other), Stage.DEPTH).state_dict())
+    assert left == ["embedder.first.weight", "embedder.meta_position.weight"]
+    assert fitted == len(large.state_dict()) - 2
+
+
+def test_codecs_are_lossless_measures() -> None:
+    """Flat pictures cost little, noise costs at least its entropy."""
+    noise = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3), dtype=np.uint8)
+    for encode in CODECS.values():
+        assert bits_per_dim(np.zeros_like(noise), encode) < 0.5
+        assert bits_per_dim(noise, encode) >= 8

@@ -1,0 +1,35 @@
+"""Any picture as a square of one size: cropped about its centre, resized by Lanczos, on white where it is transparent."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from models.subscale import Bytes
+
+_SPARE: Final = 3
+
+
+def fitted(image: Image.Image, size: int) -> Bytes:
+    """(size, size, 3) uint8. Raises what Pillow raises for a damaged file.
+
+    A large JPEG is decoded at a fraction of its size, still three times what is asked for: several times faster.
+    """
+    image.draft("RGB", (_SPARE * size, _SPARE * size))
+    ImageOps.exif_transpose(image, in_place=True)
+    flat = on_white(image) if image.has_transparency_data else image.convert("RGB")
+    side = min(flat.size)
+    left, upper = (flat.width - side) // 2, (flat.height - side) // 2
+    square = (left, upper, left + side, upper + side)
+    if side == size:
+        return np.asarray(flat.crop(square))
+    return np.asarray(flat.resize((size, size), Image.Resampling.LANCZOS, box=square, reducing_gap=_SPARE))
+
+
+def on_white(image: Image.Image) -> Image.Image:
+    """Without its transparency."""
+    layered = image.convert("RGBA")
+    ground = Image.new("RGBA", layered.size, "white")
+    return Image.alpha_composite(ground, layered).convert("RGB")

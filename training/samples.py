@@ -1,0 +1,61 @@
+"""Pictures drawn from a model for a list of requests: what sheets show and judges look at."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+from einops import rearrange
+from torch import nn
+from tqdm import tqdm
+
+from models.cards import ModelCard
+from models.config import control_indices
+from models.pipeline import ImageState, Pipeline
+from models.sampling.engine import can_compile
+from models.subscale import Bytes, Progress
+
+PASSES: Final = Path(".cache/passes")
+"""Where compiled passes are kept."""
+
+Asked = Mapping[str, str]
+"""Controls by name; what is not named is not asked for."""
+
+
+def drawer(networks: nn.ModuleDict, card: ModelCard, *, capacity: int = 16) -> Pipeline:
+    """A pipeline with compiled passes, kept in `PASSES`; without a compiler, with eager ones."""
+    return Pipeline(networks, card, capacity=capacity, artefacts=PASSES if can_compile() else None)
+
+
+def samples(pipeline: Pipeline, asked: Sequence[Asked], *, temperature: float = 1.0, seed: int = 0) -> Bytes:
+    """One picture per entry of `asked`, seeds counting from `seed`: (n, H, W, C) uint8, full range."""
+    config = pipeline.card.config
+    states = [
+        ImageState(
+            seed=seed + i,
+            controls=control_indices(config.controls, controls),
+            temperature=temperature,
+            progress=Progress(geometry=config.geometry),
+        )
+        for i, controls in enumerate(asked)
+    ]
+    starts = range(0, len(states), pipeline.capacity)
+    groups = [states[start : start + pipeline.capacity] for start in starts]
+    done = [finished(pipeline, group) for group in tqdm(groups, desc="drawing", leave=False)]
+    return np.stack([state.progress.picture() for group in done for state in group])
+
+
+def finished(pipeline: Pipeline, states: list[ImageState]) -> list[ImageState]:
+    """Up to `capacity` states that stand at one network, advanced together to the last slice."""
+    while states[0].progress.next:
+        states = pipeline.advance(states)
+    return states
+
+
+def tiled(pictures: Bytes, *, columns: int, scale: int = 1) -> Bytes:
+    """Pictures (n, h, w, C) as one (H, W, C) sheet with white seams, each pixel `scale` x `scale`."""
+    framed = np.pad(pictures, ((0, -len(pictures) % columns), (1, 1), (1, 1), (0, 0)), constant_values=255)
+    sheet = rearrange(framed, "(r q) h w c -> (r h) (q w) c", q=columns)
+    return sheet.repeat(scale, 0).repeat(scale, 1)
