@@ -14,6 +14,7 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from service.contract import EventKind, Status
 from service.errors import (
     CrowdedError,
+    DestinationError,
     FieldError,
     HurriedError,
     KeyReusedError,
@@ -47,6 +48,7 @@ ERRORS: tuple[ServiceError, ...] = (
     NotStartedError(),
     NotDrawnError("3 slices of this picture are drawn, not 5."),
     FieldError("controls.hue", "hue has no value 'beige'; it has: red, orange, yellow"),
+    DestinationError("only public addresses can be told"),
     KeyReusedError(),
     HurriedError(retry_after_seconds=12),
     CrowdedError(retry_after_seconds=5),

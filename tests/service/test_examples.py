@@ -114,7 +114,7 @@ def refusals(root: type[ServiceError]) -> set[type[ServiceError]]:
 
 def test_there_is_an_example_of_every_refusal() -> None:
     """A new subclass of ServiceError needs one."""
-    assert {type(error) for error in ERRORS} == refusals(ServiceError)
+    assert {type(error) for error in ERRORS} >= refusals(ServiceError)
 
 
 def test_the_documented_limit_of_a_body_is_the_real_one() -> None:
