@@ -26,6 +26,7 @@ class Request(TypedDict, total=False):
     label: str
     temperature: float
     start: Mapping[str, str]
+    webhook: Mapping[str, JsonValue]
     metadata: Mapping[str, JsonValue]
 
 
