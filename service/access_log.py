@@ -19,6 +19,9 @@ logger = logging.getLogger(__name__)
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
 """Others are counted as one: a caller may make up any number of them."""
 
+PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
+"""Asked by machines every few seconds: logged at DEBUG."""
+
 UNKNOWN = "other"
 STREAM = "text/event-stream"
 ERROR = 400
@@ -70,8 +73,9 @@ class AccessLog:
         if answer.status >= ERROR:
             self._metrics.refusals.labels(scope["state"].get("problem", "about:blank"), answer.status).inc()
         told = fields(scope, answer.status, seconds)
-        logger.info(
-            "%s %s %d %.1f ms", *(told[name] for name in ("method", "path", "status", "duration_ms")), extra=told
+        level = logging.DEBUG if told["path"] in PROBES else logging.INFO
+        logger.log(
+            level, "%s %s %d %.1f ms", *(told[name] for name in ("method", "path", "status", "duration_ms")), extra=told
         )
 
 
