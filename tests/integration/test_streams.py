@@ -128,9 +128,7 @@ def test_a_stream_survives_fifty_cuts_and_the_death_of_its_server(
 def a_slow_request() -> JobRequest:
     """Several pictures of the model `slow`."""
     like = a_request(num_images=PICTURES, retention_seconds=600)
-    return JobRequest(
-        id=like.id, model="slow", seed=7, temperature=1.0, controls=like.controls, geometry=GEOMETRY
-    )
+    return JobRequest(id=like.id, model="slow", seed=7, temperature=1.0, controls=like.controls, geometry=GEOMETRY)
 
 
 def kinds(watcher: Watcher) -> list[str]:

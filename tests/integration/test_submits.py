@@ -77,9 +77,7 @@ def test_equal_submits_at_once_make_one_job(store: redis.Redis, redis_url: str, 
     assert store.llen(f"rq:queue:{queue_name('toy')}") == 1
 
 
-def test_a_server_killed_between_record_and_ticket_loses_nothing(
-    redis_url: str, models: Path, held: Sluice
-) -> None:
+def test_a_server_killed_between_record_and_ticket_loses_nothing(redis_url: str, models: Path, held: Sluice) -> None:
     """Twenty times: what was acknowledged is drawn, what was not can be sent again, and no job is made twice."""
     dice, jobs = random.Random(7), dict[str, str]()
     with (
