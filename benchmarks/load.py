@@ -13,6 +13,7 @@ import json
 import os
 import statistics
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
@@ -28,6 +29,7 @@ JSON = Path("docs/benchmarks/load.json")
 POLLERS = 32
 SUBMITTERS = 16
 LATE_SECONDS = 1.0
+SLOW_SECONDS = 0.15
 DRAIN_SECONDS = 180
 WORKER_NICE = 10
 """Real workers have a device of their own. Here one would take a core from the API that is to be measured."""
@@ -43,6 +45,7 @@ class Figures:
     """What the watchers and pollers saw."""
 
     latencies: list[float] = field(default_factory=list)
+    slow_at: list[float] = field(default_factory=list)
     delays: list[float] = field(default_factory=list)
     watched: int = 0
     lost: list[str] = field(default_factory=list)
@@ -55,14 +58,15 @@ class Crowd:
     def __init__(self, port: int, *, streams: int, polls_per_second: int) -> None:
         self._port, self._streams, self._rate = port, streams, polls_per_second
         self._jobs: list[str] = [""] * streams
+        self._seated = [asyncio.Event() for _ in range(streams)]
         self._over = asyncio.Event()
+        self._begun = 0.0
         self.figures = Figures()
 
     async def run(self, seconds: float) -> Figures:
         """All streams are opened first; then the polls begin. What is open at the end is watched to its own end."""
         watchers = [asyncio.create_task(self._watch(seat)) for seat in range(self._streams)]
-        while not all(self._jobs):
-            await asyncio.sleep(0.1)
+        await asyncio.gather(*(seat.wait() for seat in self._seated))
         self.figures = Figures()
         await self._poll(seconds)
         self._over.set()
@@ -86,6 +90,7 @@ class Crowd:
         try:
             async for told in events(self._port, job):
                 self._jobs[seat], kind = job, told.kind
+                self._seated[seat].set()
                 ids.append(told.id)
                 written = int(told.id.partition("-")[0]) / 1000
                 if written > opened:
@@ -100,7 +105,7 @@ class Crowd:
     async def _poll(self, seconds: float) -> None:
         due: asyncio.Queue[float] = asyncio.Queue()
         pollers = [asyncio.create_task(self._polls(due, number)) for number in range(POLLERS)]
-        begun = time.perf_counter()
+        begun = self._begun = time.perf_counter()
         for tick in range(int(seconds * self._rate)):
             moment = begun + tick / self._rate
             await asyncio.sleep(max(0, moment - time.perf_counter()))
@@ -116,6 +121,8 @@ class Crowd:
             try:
                 await caller.poll(self._jobs[seat])
                 self.figures.latencies.append(time.perf_counter() - moment)
+                if self.figures.latencies[-1] > SLOW_SECONDS:
+                    self.figures.slow_at.append(moment - self._begun)
             except (OSError, RefusedError, asyncio.IncompleteReadError) as error:
                 self.figures.failed_polls.append(str(error))
             due.task_done()
@@ -127,6 +134,7 @@ def summary(figures: Figures) -> dict[str, Any]:
         "polls": len(figures.latencies),
         "failed_polls": len(figures.failed_polls),
         "poll_ms": quantiles(figures.latencies),
+        "slow_polls_by_second": dict(sorted(Counter(int(second) for second in figures.slow_at).items())),
         "streams_watched_to_their_end": figures.watched,
         "streams_lost": len(figures.lost),
         "lost": figures.lost[:5] + figures.failed_polls[:5],
@@ -151,13 +159,13 @@ async def submit_all(here: Site, jobs: int, *, at_once: int) -> None:
     async def some() -> None:
         caller = Caller(here.port)
         for _ in left:
-            while (await asyncio.to_thread(waiting, here)) > at_once:
+            while (await asyncio.to_thread(waiting, here)) > at_once:  # noqa: ASYNC110 - nothing tells us
                 await asyncio.sleep(0.2)
             await caller.submit()
         caller.close()
 
     await asyncio.gather(*(some() for _ in range(SUBMITTERS)))
-    while await asyncio.to_thread(waiting, here):
+    while await asyncio.to_thread(waiting, here):  # noqa: ASYNC110 - as above
         await asyncio.sleep(0.2)
 
 
