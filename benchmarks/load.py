@@ -22,7 +22,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks.caller import Caller, RefusedError, events
+from benchmarks.caller import Caller, RefusedError, events, submitted
 from benchmarks.site import GEOMETRY, Memory, Site, site
 
 JSON = Path("docs/benchmarks/load.json")
@@ -80,10 +80,7 @@ class Crowd:
 
     async def _watch(self, seat: int) -> None:
         while not self._over.is_set():
-            caller = Caller(self._port)  # a new one each time: the API hangs up where nothing is said for a while
-            job = await caller.submit()
-            caller.close()
-            await self._follow(seat, job)
+            await self._follow(seat, await submitted(self._port))
 
     async def _follow(self, seat: int, job: str) -> None:
         opened, ids, kind = time.time(), list[str](), ""
@@ -157,12 +154,10 @@ async def submit_all(here: Site, jobs: int, *, at_once: int) -> None:
     left = iter(range(jobs))
 
     async def some() -> None:
-        caller = Caller(here.port)
         for _ in left:
             while (await asyncio.to_thread(waiting, here)) > at_once:  # noqa: ASYNC110 - nothing tells us
                 await asyncio.sleep(0.2)
-            await caller.submit()
-        caller.close()
+            await submitted(here.port)
 
     await asyncio.gather(*(some() for _ in range(SUBMITTERS)))
     while await asyncio.to_thread(waiting, here):  # noqa: ASYNC110 - as above

@@ -27,7 +27,7 @@ def describe(app: FastAPI) -> None:
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
-        schema = generate()
+        schema: dict[str, Any] = generate()
         schema["components"]["examples"] = {name: {"value": value} for name, value in EXAMPLES.items()}
         for operation in (each for path in schema["paths"].values() for each in path.values()):
             for parameter in operation.get("parameters", ()):
@@ -41,8 +41,8 @@ def without_null(schema: dict[str, Any]) -> dict[str, Any]:
     """A parameter's schema. One that may be absent is no null: in a query or header that would be the word "null"."""
     if "anyOf" not in schema:
         return schema
-    (other,) = (each for each in schema["anyOf"] if each != {"type": "null"})
-    return {name: value for name, value in schema.items() if name != "anyOf"} | other
+    others: list[dict[str, Any]] = [each for each in schema["anyOf"] if each != {"type": "null"}]
+    return {name: value for name, value in schema.items() if name != "anyOf"} | others[0]
 
 
 def answer(*examples: str) -> Answer:

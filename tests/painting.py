@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
+from typing import Any
 
 import redis
 
@@ -33,7 +34,8 @@ def paint(redis_url: str, over: Event) -> None:
     with redis.Redis.from_url(redis_url) as store:
         transitions = Transitions(store)
         while not over.wait(PAUSE_SECONDS):
-            for job in store.zrange(queued_key("toy"), 0, -1) or ():
+            jobs: Any = store.zrange(queued_key("toy"), 0, -1)
+            for job in jobs:
                 draw(store, transitions, job.decode())
 
 

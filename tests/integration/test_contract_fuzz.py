@@ -10,6 +10,7 @@ import zlib
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import pytest
 import redis
@@ -62,7 +63,7 @@ class Shelf:
                 self._transitions(claim.append(an_entry(step, image=image)))
         return claim
 
-    def put(self, case: Case) -> None:
+    def put(self, case: Case[Any]) -> None:
         """A job of the shelf into a valid case. The stream of a running job would never end."""
         jobs = self.ended if case.path.endswith("/events") else self.all
         case.path_parameters["job"] = jobs[zlib.crc32(case.path_parameters["job"].encode()) % len(jobs)]
@@ -105,12 +106,12 @@ described = schemathesis.openapi.from_dict(create_app(ServiceSettings()).openapi
 
 @described.parametrize()
 @settings(max_examples=EXAMPLES, deadline=None, suppress_health_check=list(HealthCheck))
-def test_every_answer_is_as_described(case: Case, site: Site) -> None:
+def test_every_answer_is_as_described(case: Case[Any], site: Site) -> None:
     """No request, valid or not, gets an answer that the description does not announce, or an error of the server."""
     if case.meta and case.meta.generation.mode is GenerationMode.POSITIVE and "job" in case.path_parameters:
         site.shelf.put(case)
     if well_formed(case.query.get("sig")):
         del case.query["sig"]
     key = {"Authorization": f"Bearer {KEY}"} if "Authorization" in case.headers else {}
-    skipped = [positive_data_acceptance] if case.path in MAY_BE_REFUSED else []
+    skipped: list[Any] = [positive_data_acceptance] if case.path in MAY_BE_REFUSED else []
     case.call_and_validate(base_url=site.url, headers=key, timeout=TIMEOUT_SECONDS, excluded_checks=skipped)

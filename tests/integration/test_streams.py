@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 from threading import Semaphore, Thread
+from typing import Any
 
 import httpx
 import numpy as np
@@ -144,4 +145,5 @@ def slices(watcher: Watcher) -> list[tuple[int, int]]:
 
 def stored(store: redis.Redis, request: JobRequest) -> list[str]:
     """The ids of all entries of the job's stream."""
-    return [entry.decode() for entry, _ in store.xrange(request.keys.stream) or ()]
+    entries: Any = store.xrange(request.keys.stream)
+    return [entry.decode() for entry, _ in entries]
