@@ -8,7 +8,7 @@ from fastapi import FastAPI
 from fastapi.openapi.constants import REF_TEMPLATE
 from fastapi.sse import EventSourceResponse
 
-from service.contract import Status
+from service.contract import EventKind, Status
 from service.errors import LaterError, ServiceError
 from service.examples import EXAMPLES, slug
 from service.schemas import JobBody, ProblemBody
@@ -27,11 +27,22 @@ def describe(app: FastAPI) -> None:
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
-        schema = generate()
+        schema: dict[str, Any] = generate()
         schema["components"]["examples"] = {name: {"value": value} for name, value in EXAMPLES.items()}
+        for operation in (each for path in schema["paths"].values() for each in path.values()):
+            for parameter in operation.get("parameters", ()):
+                parameter["schema"] = without_null(parameter["schema"])
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A parameter's schema. One that may be absent is no null: in a query or header that would be the word "null"."""
+    if "anyOf" not in schema:
+        return schema
+    others: list[dict[str, Any]] = [each for each in schema["anyOf"] if each != {"type": "null"}]
+    return {name: value for name, value in schema.items() if name != "anyOf"} | others[0]
 
 
 def answer(*examples: str) -> Answer:
@@ -69,11 +80,22 @@ def named(*examples: str) -> dict[str, Any]:
 
 LONG_BODY: Answers = {413: refusal("problem-too-long")}
 
+AN_EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"type": "string", "enum": list(EventKind)},
+        "id": {"type": "string", "pattern": r"^\d+-\d+$"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+    "required": ["event", "id", "data"],
+}
+"""As FastAPI describes a stream's items."""
+
 EVENT_STREAM: Answer = {
     "description": "Events as they happen. The data of a failed event is the problem, of a slice event its progress.",
     "content": {
         EventSourceResponse.media_type: {
-            "schema": {"type": "string"},
+            "itemSchema": AN_EVENT,
             "examples": named(*(name for name in EXAMPLES if name.startswith("event-"))),
         }
     },

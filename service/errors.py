@@ -1,6 +1,7 @@
 """What the API refuses, and how it says so: RFC 9457 problem+json, never a traceback.
 
 ServiceError
+├── UnreadableError      400  a request body that is no text
 ├── MissingKeyError      401  no API key came along
 ├── UnknownKeyError      403  the API key is not one of ours
 ├── SignatureError       403  a signed URL was changed, or is of another job
@@ -52,6 +53,15 @@ class ServiceError(Exception):
     def errors(self) -> list[dict[str, str]] | None:
         """Which fields are at fault."""
         return None
+
+
+class UnreadableError(ServiceError):
+    """The bytes are not UTF-8, so there are no fields to speak of."""
+
+    type, title, status = "urn:spn:unreadable", "Unreadable", 400
+
+    def __init__(self) -> None:
+        super().__init__("The request body cannot be read: expected JSON in UTF-8.")
 
 
 class MissingKeyError(ServiceError):
@@ -240,8 +250,18 @@ def field_of(location: tuple[int | str, ...]) -> str:
 def _http(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         raise error
-    headers = dict(error.headers) if error.headers else None
+    if error.status_code == HTTPStatus.BAD_REQUEST:
+        return _refused(request, UnreadableError())
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and (methods := allowed(request)):
+        headers["Allow"] = ", ".join(methods)
     return problem(request, status=error.status_code, detail=str(error.detail), headers=headers)
+
+
+def allowed(request: Request) -> list[str]:
+    """The methods that the description has at this path; Starlette itself names those of the first route alone."""
+    path = getattr(request.scope.get("route"), "path", "")
+    return sorted(method.upper() for method in request.app.openapi()["paths"].get(path, ()))
 
 
 def _away(request: Request, error: Exception) -> JSONResponse:

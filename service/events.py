@@ -36,7 +36,7 @@ async def live(  # noqa: PLR0913 - what is told, from where, and how
                 yield message(request, event, drawing, sig=sig)
                 if event.kind.final:
                     return
-            if not await feed.grown(request.keys.stream, after, seconds=KEEPALIVE_SECONDS):
+            while not await feed.grown(request.keys.stream, after, seconds=KEEPALIVE_SECONDS):
                 yield KEEPALIVE_COMMENT
     except RedisError:
         return

@@ -27,6 +27,7 @@ from service.errors import (
     UnavailableError,
     UnknownJobError,
     UnknownKeyError,
+    UnreadableError,
 )
 from service.schemas import ProblemBody
 
@@ -41,6 +42,7 @@ PNG_START = "iVBORw0KGgoAAAANSUhEUgAAACAAAAAgCAIAAAD8GO2jAAAC"
 """The picture of an inline slice event, cut short."""
 
 ERRORS: tuple[ServiceError, ...] = (
+    UnreadableError(),
     MissingKeyError(),
     UnknownKeyError(),
     SignatureError(),

@@ -165,6 +165,26 @@ def test_a_wrong_method_is_a_405_problem(client: httpx.Client) -> None:
     check_problem(client.delete("/models"), 405)
 
 
+def test_a_405_lists_all_methods_of_the_path(client: httpx.Client) -> None:
+    """Of every route there, not of the first one alone."""
+    assert client.put("/jobs/x").headers["allow"] == "DELETE, GET"
+    assert client.put("/generate").headers["allow"] == "POST"
+
+
+def test_a_body_that_is_no_text_is_a_400_problem(client: httpx.Client) -> None:
+    """It says what was expected."""
+    response = client.post("/generate", content=b"\xff", headers={"Content-Type": "application/json"})
+    assert "UTF-8" in check_problem(response, 400)["detail"]
+
+
+@pytest.mark.parametrize("number", ["\u0661", "99999999999999999999"])
+def test_an_id_that_redis_could_not_read_is_a_422_problem(number: str, client: httpx.Client) -> None:
+    """Digits of other scripts, and more of them than 64 bits hold, in an event's id and in a cursor."""
+    job = submit(client)["id"]
+    check_problem(client.get(f"/jobs/{job}/events", params={"last_event_id": f"{number}-0"}), 422)
+    check_problem(client.get("/jobs", params={"cursor": f"{number}:a"}), 422)
+
+
 def test_a_job_is_accepted_and_found(client: httpx.Client) -> None:
     """202, a Location, and the same job there."""
     response = client.post("/generate", json={"num_images": 2, "controls": [{"hue": "red"}, {}], "metadata": {"a": 1}})
@@ -299,6 +319,14 @@ def test_the_stream_tells_everything_once_and_ends(client: httpx.Client, store: 
     inline = np.asarray(Image.open(io.BytesIO(base64.b64decode(told[3][2]["image_b64"]))))
     np.testing.assert_array_equal(inline, pixels(client.get(told[3][2]["url"])))
     assert client.get(f"/jobs/{job}/events", headers={"Last-Event-ID": told[-1][1]}).status_code == 204
+
+
+def test_a_stream_past_its_end_is_204(client: httpx.Client, store: redis.Redis) -> None:
+    """An id that is greater than the last one of an ended job does not wait for what never comes."""
+    job = submit(client)["id"]
+    client.delete(f"/jobs/{job}")
+    assert store.xlen(Keys(id=job, model="toy").stream) == 2
+    assert client.get(f"/jobs/{job}/events", params={"last_event_id": "9999999999999-0"}).status_code == 204
 
 
 @pytest.mark.parametrize("inline", [0, 1])

@@ -1,0 +1,252 @@
+"""The API under load: `python -m benchmarks.load`.
+
+First many open event streams beside many polls, for a minute: every watcher submits a job, watches it to its end and
+submits the next. Then memory while jobs come, end and pass their retention. Redis, one API process and a worker with a
+toy model are started for it; this process is the load. Latency counts from the moment a poll was due, not sent.
+"""
+
+from __future__ import annotations
+
+import argparse
+import asyncio
+import json
+import os
+import statistics
+import time
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass, field
+from pathlib import Path
+from typing import Any
+
+import psutil
+
+from benchmarks.caller import Caller, RefusedError, events, submitted
+from benchmarks.site import GEOMETRY, Memory, Site, site
+
+JSON = Path("docs/benchmarks/load.json")
+POLLERS = 32
+SUBMITTERS = 16
+LATE_SECONDS = 1.0
+SLOW_SECONDS = 0.15
+DRAIN_SECONDS = 180
+WORKER_NICE = 10
+"""Real workers have a device of their own. Here one would take a core from the API that is to be measured."""
+
+SAMPLE_SECONDS = 2
+ENDS = frozenset({"succeeded", "failed", "canceled"})
+EVENTS = len(GEOMETRY.steps) + 3
+"""Of one job with one picture: queued, running, its slices, succeeded."""
+
+
+@dataclass
+class Figures:
+    """What the watchers and pollers saw."""
+
+    latencies: list[float] = field(default_factory=list)
+    slow_at: list[float] = field(default_factory=list)
+    delays: list[float] = field(default_factory=list)
+    watched: int = 0
+    lost: list[str] = field(default_factory=list)
+    failed_polls: list[str] = field(default_factory=list)
+
+
+class Crowd:
+    """Watchers and pollers of one API process."""
+
+    def __init__(self, port: int, *, streams: int, polls_per_second: int) -> None:
+        self._port, self._streams, self._rate = port, streams, polls_per_second
+        self._jobs: list[str] = [""] * streams
+        self._seated = [asyncio.Event() for _ in range(streams)]
+        self._over = asyncio.Event()
+        self._begun = 0.0
+        self.figures = Figures()
+
+    async def run(self, seconds: float) -> Figures:
+        """All streams are opened first; then the polls begin. What is open at the end is watched to its own end."""
+        watchers = [asyncio.create_task(self._watch(seat)) for seat in range(self._streams)]
+        await asyncio.gather(*(seat.wait() for seat in self._seated))
+        self.figures = Figures()
+        await self._poll(seconds)
+        self._over.set()
+        done, left = await asyncio.wait(watchers, timeout=DRAIN_SECONDS)
+        for task in done:
+            task.result()
+        self.figures.lost.extend("not ended" for _ in left)
+        for task in left:
+            task.cancel()
+        return self.figures
+
+    async def _watch(self, seat: int) -> None:
+        while not self._over.is_set():
+            await self._follow(seat, await submitted(self._port))
+
+    async def _follow(self, seat: int, job: str) -> None:
+        opened, ids, kind = time.time(), list[str](), ""
+        try:
+            async for told in events(self._port, job):
+                self._jobs[seat], kind = job, told.kind
+                self._seated[seat].set()
+                ids.append(told.id)
+                written = int(told.id.partition("-")[0]) / 1000
+                if written > opened:
+                    self.figures.delays.append(time.time() - written)
+        except (OSError, RefusedError, asyncio.IncompleteReadError) as error:
+            self.figures.lost.append(f"{job}: {error}")
+            return
+        self.figures.watched += 1
+        if kind not in ENDS or len(set(ids)) != EVENTS or len(ids) != EVENTS:
+            self.figures.lost.append(f"{job}: {len(ids)} events, the last one {kind!r}")
+
+    async def _poll(self, seconds: float) -> None:
+        due: asyncio.Queue[float] = asyncio.Queue()
+        pollers = [asyncio.create_task(self._polls(due, number)) for number in range(POLLERS)]
+        begun = self._begun = time.perf_counter()
+        for tick in range(int(seconds * self._rate)):
+            moment = begun + tick / self._rate
+            await asyncio.sleep(max(0, moment - time.perf_counter()))
+            due.put_nowait(moment)
+        await due.join()
+        for task in pollers:
+            task.cancel()
+
+    async def _polls(self, due: asyncio.Queue[float], seat: int) -> None:
+        caller = Caller(self._port)
+        while True:
+            moment, seat = await due.get(), (seat + POLLERS) % self._streams
+            try:
+                await caller.poll(self._jobs[seat])
+                self.figures.latencies.append(time.perf_counter() - moment)
+                if self.figures.latencies[-1] > SLOW_SECONDS:
+                    self.figures.slow_at.append(moment - self._begun)
+            except (OSError, RefusedError, asyncio.IncompleteReadError) as error:
+                self.figures.failed_polls.append(str(error))
+            due.task_done()
+
+
+def summary(figures: Figures) -> dict[str, Any]:
+    """For people and JSON. Milliseconds; an event is late after LATE_SECONDS."""
+    return {
+        "polls": len(figures.latencies),
+        "failed_polls": len(figures.failed_polls),
+        "poll_ms": quantiles(figures.latencies),
+        "slow_polls_by_second": dict(sorted(Counter(int(second) for second in figures.slow_at).items())),
+        "streams_watched_to_their_end": figures.watched,
+        "streams_lost": len(figures.lost),
+        "lost": figures.lost[:5] + figures.failed_polls[:5],
+        "events": len(figures.delays),
+        "event_delay_ms": quantiles(figures.delays),
+        "events_late": sum(delay > LATE_SECONDS for delay in figures.delays),
+    }
+
+
+def quantiles(seconds: list[float]) -> dict[str, float]:
+    """Median, 99th percentile and maximum, in milliseconds."""
+    cuts = statistics.quantiles(seconds, n=100)
+    return {
+        name: round(1000 * value, 1) for name, value in (("p50", cuts[49]), ("p99", cuts[98]), ("max", max(seconds)))
+    }
+
+
+async def submit_all(here: Site, jobs: int, *, at_once: int) -> None:
+    """Submit so many, never more than `at_once` that have not ended."""
+    left = iter(range(jobs))
+
+    async def some() -> None:
+        for _ in left:
+            while (await asyncio.to_thread(waiting, here)) > at_once:  # noqa: ASYNC110 - nothing tells us
+                await asyncio.sleep(0.2)
+            await submitted(here.port)
+
+    await asyncio.gather(*(some() for _ in range(SUBMITTERS)))
+    while await asyncio.to_thread(waiting, here):  # noqa: ASYNC110 - as above
+        await asyncio.sleep(0.2)
+
+
+def waiting(here: Site) -> int:
+    """Jobs that have not ended."""
+    return int(here.store.zcard("spn:active"))
+
+
+async def memory(here: Site, jobs: int, retention_seconds: int) -> dict[str, Any]:
+    """A few jobs to know what one costs; then `jobs`, most of which pass their retention while the others come."""
+    await submit_all(here, 50, at_once=50)
+    await asyncio.sleep(retention_seconds + 3)
+    empty = here.memory()
+    few = min(jobs // 10, 500)
+    await submit_all(here, few, at_once=few)
+    kept, known = here.memory(), int(here.store.zcard("spn:ended"))
+    samples: list[Memory] = []
+    watching = asyncio.create_task(sampled(here, samples))
+    begun = time.perf_counter()
+    await submit_all(here, jobs, at_once=200)
+    seconds = time.perf_counter() - begun
+    await asyncio.sleep(retention_seconds + 3)
+    watching.cancel()
+    return {
+        "jobs": jobs,
+        "retention_seconds": retention_seconds,
+        "jobs_per_second": round(jobs / seconds, 1),
+        "redis_bytes_per_kept_job": round((kept.redis_bytes - empty.redis_bytes) / known),
+        "empty": asdict(empty),
+        "highest": {name: max(getattr(each, name) for each in samples) for name in asdict(empty)},
+        "after_all_are_past_their_retention": asdict(here.memory()),
+        "api_mib_by_tenths": [round(each.api_bytes / 2**20, 1) for each in tenths(samples)],
+        "redis_mib_by_tenths": [round(each.redis_bytes / 2**20, 1) for each in tenths(samples)],
+    }
+
+
+async def sampled(here: Site, samples: list[Memory]) -> None:
+    """Look every SAMPLE_SECONDS, for ever."""
+    while True:
+        samples.append(await asyncio.to_thread(here.memory))
+        await asyncio.sleep(SAMPLE_SECONDS)
+
+
+def tenths(samples: list[Memory]) -> list[Memory]:
+    """Ten of them, evenly."""
+    return [samples[(len(samples) - 1) * part // 9] for part in range(10)]
+
+
+@contextmanager
+def machine(found: dict[str, Any]) -> Iterator[None]:
+    """Notes how busy the machine was meanwhile, all processes together."""
+    psutil.cpu_percent()
+    found["machine"] = {"cores": os.cpu_count(), "load_before": os.getloadavg()[0]}
+    yield
+    found["machine"] |= {"load_after": os.getloadavg()[0], "cpu_percent": psutil.cpu_percent()}
+
+
+async def streams(here: Site, args: argparse.Namespace) -> dict[str, Any]:
+    """The first part."""
+    crowd = Crowd(here.port, streams=args.streams, polls_per_second=args.polls)
+    found: dict[str, Any] = {"streams": args.streams, "polls_per_second": args.polls, "seconds": args.seconds}
+    with machine(found):
+        figures = await crowd.run(args.seconds)
+    return found | summary(figures) | {"memory": asdict(here.memory())}
+
+
+def main() -> None:
+    """The command line."""
+    parser = argparse.ArgumentParser(description="The API under load.")
+    parser.add_argument("--streams", type=int, default=500, help="event streams that are open all the time")
+    parser.add_argument("--polls", type=int, default=100, help="polls per second")
+    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--jobs", type=int, default=10_000, help="jobs of the second part; 0 leaves it out")
+    parser.add_argument("--retention", type=int, default=30, help="seconds a job is kept in the second part")
+    parser.add_argument("--json", type=Path, default=JSON)
+    args = parser.parse_args()
+    with site(retention_seconds=3600, worker_nice=WORKER_NICE) as here:
+        found = {"load": asyncio.run(streams(here, args))}
+    print(json.dumps(found, indent=1))
+    if args.jobs:
+        with site(retention_seconds=args.retention) as here:
+            found["memory"] = asyncio.run(memory(here, args.jobs, args.retention))
+        print(json.dumps(found["memory"], indent=1))
+    args.json.parent.mkdir(parents=True, exist_ok=True)
+    args.json.write_text(json.dumps(found, indent=1) + "\n")
+
+
+if __name__ == "__main__":
+    main()
