@@ -123,7 +123,7 @@ def table_of(model: tuple[nn.ModuleDict, ModelCard], batches: list[int], repeats
     rows = []
     for batch in batches:
         names = ("cached eager", "cached compiled", "parallel")
-        sides = {name: side(name, model, batch) for name in names if batch <= 32 or name != "cached eager"}  # noqa: PLR2004 - minutes
+        sides = {name: side(name, model, batch) for name in names if batch <= 8 or name != "cached eager"}  # noqa: PLR2004 - minutes
         seconds = alternating({name: each.draw for name, each in sides.items()}, repeats=repeats)
         rows += [each.row(seconds[name], machine) for name, each in sides.items()]
     return rows

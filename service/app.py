@@ -142,7 +142,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 async def stop(tasks: Iterable[asyncio.Task[None]]) -> None:
     """Cancel until all have ended. Once is not enough: redis-py writes under `asyncio.wait_for`, which in Python 3.11
-    loses a cancellation that arrives together with its result (measured: one in some seventy).
+    loses a cancellation that arrives together with its result (seen once in some seventy stops).
     """
     running = set(tasks)
     while running:

@@ -204,8 +204,8 @@ def served_models() -> list[str]:
 
 
 def worker_of(model: str, machine: Machine) -> Child:
-    """A worker process for one model. All threads are its own: workers do the work."""
-    threads = machine.environment.get("SPN_THREADS", str(min(2, os.cpu_count() or 1)))
+    """A worker process for one model. One thread: a second one does not make a pass faster, and a waiting one spins."""
+    threads = machine.environment.get("SPN_THREADS", "1")
     own = {"SPN_MODEL": model, "SPN_THREADS": threads, "OMP_NUM_THREADS": threads}
     return Child(["-m", "worker.main"], {**machine.environment, **own})
 

@@ -55,7 +55,7 @@ class ServiceSettings(BaseSettings):
 
     redis_url: str = Field(default="redis://127.0.0.1:6379/0", description="Redis shared by the API and all workers.")
     models: Path = Field(default=WEIGHTS, description="Folder with one folder per model.")
-    model: str = Field(default="symbols-32", description="The model of requests that name none.")
+    model: str = Field(default="symbols-64", description="The model of requests that name none.")
     host: str = Field(default="127.0.0.1", description="Address to listen on. Without keys keep it on loopback.")
     port: int = Field(default=8000, ge=1, le=65_535, description="Port to listen on.")
     queue_bound: int = Field(

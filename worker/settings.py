@@ -18,9 +18,11 @@ class WorkerSettings(BaseSettings):
 
     redis_url: str = Field(default="redis://127.0.0.1:6379/0", description="Redis shared by the API and all workers.")
     models: Path = Field(default=WEIGHTS, description="Folder with one folder per model.")
-    model: str = Field(default="symbols-32", description="The model this worker serves.")
+    model: str = Field(default="symbols-64", description="The model this worker serves.")
     device: str = Field(default="cpu", description="Torch device: cpu, cuda, cuda:1.")
-    threads: int = Field(default=2, ge=1, le=256, description="CPU threads of torch. Never more than there are cores.")
+    threads: int = Field(
+        default=1, ge=1, le=256, description="CPU threads of torch. More do not help: run more workers instead."
+    )
     capacity: int = Field(
         default=16, ge=4, le=4096, description="Pictures that advance together in one batch; also pixels per pass."
     )
