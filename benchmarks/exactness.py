@@ -24,9 +24,9 @@ from models.checkpoint import load_model
 from models.config import Geometry, ModelConfig, Stage, Widths
 from models.decoder import Conditioning
 from models.network import build
-from models.pipeline import ImageState, Pipeline, Sampler, next_step
+from models.pipeline import ImageState, Pipeline, next_step
 from models.sampling import reference
-from models.sampling.engine import Given
+from models.sampling.engine import Given, Sampler
 from models.subscale import Progress
 
 SMALL = ModelConfig(
@@ -65,7 +65,7 @@ def stacked(given: list[Given]) -> tuple[Conditioning, Tensor, Tensor]:
 @torch.inference_mode()
 def fixed_points(model: tuple[nn.ModuleDict, ModelCard], count: int) -> int:
     """How many of `count` pictures drawn in float64 are fixed points of the model."""
-    pipeline, fixed = Pipeline(model[0].double(), model[1], capacity=32, artefacts=ARTEFACTS), 0
+    pipeline, fixed = Pipeline(model[0].double(), model[1], capacity=32), 0
     states = blank_states(model[1].config, count, np.random.default_rng(1))
     for rows in batches(states, pipeline.capacity, "fixed points"):
         same, drawn = np.ones(len(rows), bool), rows
@@ -114,7 +114,7 @@ def by_oracle(pipeline: Pipeline, rows: list[ImageState]) -> list[bytes]:
 def differing(model: tuple[nn.ModuleDict, ModelCard], count: int) -> int:
     """Of `count` pictures in the serving dtype, compiled, how many cached and parallel draw differently."""
     states = blank_states(model[1].config, count, np.random.default_rng(3))
-    sides = [Pipeline(*model, capacity=16, sampler=sampler, artefacts=ARTEFACTS) for sampler in Sampler]
+    sides = [Pipeline(*model, capacity=16, sampler=sampler).compile(ARTEFACTS) for sampler in Sampler]
     unequal = 0
     for rows in batches(states, 16, "serving dtype"):
         parallel, cached = (finished(side, rows) for side in sides)

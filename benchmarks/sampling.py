@@ -24,8 +24,9 @@ from models.cards import WEIGHTS, ModelCard
 from models.checkpoint import load_model
 from models.config import Stage
 from models.decoder import Decoder
-from models.pipeline import ImageState, Pipeline, Sampler
+from models.pipeline import ImageState, Pipeline
 from models.sampling import reference
+from models.sampling.engine import Sampler
 from models.subscale import Progress
 
 DOCS = Path("docs/benchmarks")

@@ -47,7 +47,7 @@ def row(size: int, repeats: int) -> Row:
     networks = build(config).eval().requires_grad_(requires_grad=False)
     parameters = sum(p.numel() for p in networks.parameters())
     card = ModelCard(name=f"random-{size}", config=config, sha256="", parameters=parameters)
-    pipeline = Pipeline(networks, card, artefacts=ARTEFACTS)
+    pipeline = Pipeline(networks, card).compile(ARTEFACTS)
     picture = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
     decoder, embedder = 0.0, 0.0
     for stage in config.geometry.stages:

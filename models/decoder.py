@@ -60,15 +60,13 @@ class Decoder(nn.Module):
 
     def conditioning(self, embedded: Tensor, known: Known, k: Tensor, geometry: Geometry, stage: Stage) -> Conditioning:
         """Everything that one slice needs once: embedded (B, N, D) from the slice embedder."""
-        side = torch.arange(geometry.slice_size, device=k.device)
-        position = (self.row(side)[:, None] + self.column(side)[None]).flatten(0, 1)
-        offset = torch.zeros_like(known.coarse) if stage is not Stage.DEPTH else known.coarse << geometry.fine_bits
         return Conditioning(
-            embedded + position,
-            self.condition(embedded),
-            image_forecasts(known.value, k, geometry.subscale),
-            around(offset, k, geometry.subscale, 0)[:, :: geometry.subscale, :: geometry.subscale].flatten(1, 2),
+            embedded + self.positions(), self.condition(embedded), *pictured(known, k, geometry=geometry, stage=stage)
         )
+
+    def positions(self) -> Tensor:
+        """An embedding of each position in the slice, (N, D)."""
+        return (self.row.weight[:, None] + self.column.weight[None]).flatten(0, 1)
 
     def features(self, near: Tensor, start: Tensor, gates: Tensor, past: Past) -> Tensor:
         """Near (..., T * P): embedded pixels before each token -> (..., D)."""
@@ -139,6 +137,13 @@ class Head(nn.Module):
         moved = kernels.unflatten(-1, (self.kernels, self.symbols)).gather(-1, difference)
         out: Tensor = plain + (moved * (forecasts >= 0)[..., None]).sum(-2)
         return out
+
+
+def pictured(known: Known, k: Tensor, *, geometry: Geometry, stage: Stage) -> tuple[Tensor, Tensor]:
+    """What the known picture says of slice k without any weights: forecasts and offset of a `Conditioning`."""
+    offset = torch.zeros_like(known.coarse) if stage is not Stage.DEPTH else known.coarse << geometry.fine_bits
+    step = geometry.subscale
+    return image_forecasts(known.value, k, step), around(offset, k, step, 0)[:, ::step, ::step].flatten(1, 2)
 
 
 def image_forecasts(value: Tensor, k: Tensor, subscale: int) -> Tensor:

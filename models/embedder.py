@@ -85,11 +85,19 @@ class Embedder(nn.Module):
 
     def forward(self, known: Known, k: Tensor, controls: Tensor) -> Tensor:
         """K (B,), controls (B, n_controls) int64 -> (B, N, D)."""
-        planes = around(self._planes(known), k, self.geometry.subscale, self.geometry.subscale)
-        asked = self.meta_position(k) + sum(e(controls[:, i]) for i, e in enumerate(self.controls))
+        planes, asked = self.seen(known, k), self.asked(k, controls)
         x = self.first(rearrange(planes, "b h w f -> b f h w")) + asked[:, :, None, None]
         out: Tensor = self.last(rearrange(self.blocks(x), "b d h w -> b (h w) d") + asked[:, None])
         return out
+
+    def seen(self, known: Known, k: Tensor) -> Tensor:
+        """The known picture as slice k sees it: (B, H + S + 1, W + S + 1, planes)."""
+        return around(self._planes(known), k, self.geometry.subscale, self.geometry.subscale)
+
+    def asked(self, k: Tensor, controls: Tensor) -> Tensor:
+        """Where the slice lies, and what is asked for: (B, D)."""
+        asked: Tensor = self.meta_position(k) + sum(e(controls[:, i]) for i, e in enumerate(self.controls))
+        return asked
 
     def _planes(self, known: Known) -> Tensor:
         """(B, H, W, 3C + 2): numbers in [-1, 1] where known, 0 where not; flags 1 where known, -1 where not."""

@@ -3,7 +3,8 @@
 ModelError
 ├── ConfigError       a configuration that describes no network
 ├── ControlError      a control, or a value of one, that the model does not have
-└── CheckpointError   a checkpoint that is not what its card says
+├── CheckpointError   a checkpoint that is not what its card says
+└── NoCompilerError   the sampler's C++ code cannot be compiled here
 """
 
 
@@ -21,3 +22,7 @@ class ControlError(ModelError):
 
 class CheckpointError(ModelError):
     """A missing, damaged or foreign checkpoint; the message names the file and the difference."""
+
+
+class NoCompilerError(ModelError):
+    """No C++ compiler, or one that fails; the message has what it said."""

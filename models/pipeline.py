@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
-from enum import StrEnum
 from pathlib import Path
+from typing import Self
 
 import numpy as np
 import torch
@@ -16,20 +16,9 @@ from models.checkpoint import load_model
 from models.config import Stage, Step
 from models.errors import ConfigError
 from models.network import Network
-from models.sampling import cached, parallel
-from models.sampling.engine import Engine, Given
+from models.sampling.engine import Engine, Given, Sampler
 from models.sampling.noise import NOISE_VERSION, gumbel
 from models.subscale import Progress
-
-
-class Sampler(StrEnum):
-    """How a slice is drawn; both give the same pictures (DESIGN section 3)."""
-
-    PARALLEL = "parallel"
-    CACHED = "cached"
-
-
-DEALS = {Sampler.PARALLEL: parallel.deal, Sampler.CACHED: cached.deal}
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -43,10 +32,9 @@ class ImageState:
 
 
 class Pipeline:
-    """Loaded networks and how to sample from them: up to `capacity` pictures together, `capacity` tokens a pass.
+    """Loaded networks and how to sample from them, up to `capacity` pictures together.
 
     A picture's pixels depend on its state, the weights and `numerics` alone, never on the other rows of a call.
-    With `artefacts`, a folder, the passes are compiled, and kept there.
     """
 
     def __init__(
@@ -56,25 +44,29 @@ class Pipeline:
         *,
         capacity: int = 16,
         sampler: Sampler = Sampler.PARALLEL,
-        artefacts: Path | None = None,
     ) -> None:
-        self.networks, self.card, self.capacity, self.sampler = networks, card, capacity, sampler
-        self.compiled = artefacts is not None
+        self.networks, self.card, self.capacity = networks, card, capacity
         parameter = next(networks.parameters())
         self.device, self.dtype = parameter.device, parameter.dtype
         self.engines = {
-            stage: Engine(self.network(stage).decoder, DEALS[sampler], rows=capacity, tokens=capacity)
-            for stage in card.config.geometry.stages
+            stage: Engine(self.network(stage), sampler, rows=capacity) for stage in card.config.geometry.stages
         }
-        if artefacts:
-            for engine in self.engines.values():
-                engine.compile(artefacts, self.numerics)
 
     @classmethod
     def load(cls, folder: Path, *, device: str = "cpu", capacity: int = 16, artefacts: Path | None = None) -> Pipeline:
-        """The model in `folder`. Raises CheckpointError if it is not what its card says."""
+        """The model in `folder`, compiled if `artefacts` are given. Raises CheckpointError if it is not what its card says."""
         networks, card = load_model(folder)
-        return cls(networks.to(device), card, capacity=capacity, artefacts=artefacts)
+        pipeline = cls(networks.to(device), card, capacity=capacity)
+        return pipeline.compile(artefacts) if artefacts else pipeline
+
+    def compile(self, artefacts: Path, *, bfloat16: bool = True) -> Self:
+        """Draw by compiled engines from now on, where that can be; code for a CPU is kept in the folder `artefacts`.
+
+        There the products are of bfloat16 where the processor has it, unless told not to.
+        """
+        for engine in self.engines.values():
+            engine.compile(artefacts, bfloat16=bfloat16)
+        return self
 
     @property
     def numerics(self) -> str:
@@ -86,10 +78,8 @@ class Pipeline:
                 torch.backends.cpu.get_cpu_capability() if on_cpu else torch.cuda.get_device_name(self.device),
                 str(self.dtype).removeprefix("torch."),
                 f"torch-{torch.__version__}",
-                "compiled" if self.compiled else "eager",
                 f"threads-{torch.get_num_threads()}",
-                f"M-{self.capacity}",
-                self.sampler,
+                *dict.fromkeys(engine.numerics for engine in self.engines.values()),
                 f"noise-{NOISE_VERSION}",
             )
         )
@@ -121,7 +111,7 @@ class Pipeline:
         symbols = 1 << geometry.target_bits(step.stage)
         noise = gumbel(state.seed, step, positions=geometry.positions, channels=geometry.channels, symbols=symbols)
         return Given(
-            conditioning=self.network(step.stage).condition(
+            conditioning=self.engines[step.stage].condition(
                 coarse_picture, fine_picture, k.to(self.device), controls.to(self.device)
             ),
             noise=noise.to(self.device, self.dtype),

@@ -20,8 +20,8 @@ CONTROLS = (
 
 
 def toy_config(geometry: Geometry) -> ModelConfig:
-    """Every part of a network, as narrow as it goes."""
-    widths = Widths(width=16, blocks=2, heads=2, conv_width=12, embedder_blocks=1)
+    """Every part of a network, as narrow as compiled code takes it."""
+    widths = Widths(width=32, blocks=2, heads=2, conv_width=16, embedder_blocks=1)
     return ModelConfig(geometry=geometry, controls=CONTROLS, widths=dict.fromkeys(Stage, widths))
 
 

@@ -14,19 +14,18 @@ from tqdm import tqdm
 from models.cards import ModelCard
 from models.config import control_indices
 from models.pipeline import ImageState, Pipeline
-from models.sampling.engine import can_compile
 from models.subscale import Bytes, Progress
 
 PASSES: Final = Path(".cache/passes")
-"""Where compiled passes are kept."""
+"""Where compiled code is kept."""
 
 Asked = Mapping[str, str]
 """Controls by name; what is not named is not asked for."""
 
 
 def drawer(networks: nn.ModuleDict, card: ModelCard, *, capacity: int = 16) -> Pipeline:
-    """A pipeline with compiled passes, kept in `PASSES`; without a compiler, with eager ones."""
-    return Pipeline(networks, card, capacity=capacity, artefacts=PASSES if can_compile() else None)
+    """A pipeline with compiled engines where that can be, kept in `PASSES`."""
+    return Pipeline(networks, card, capacity=capacity).compile(PASSES)
 
 
 def samples(pipeline: Pipeline, asked: Sequence[Asked], *, temperature: float = 1.0, seed: int = 0) -> Bytes:

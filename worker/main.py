@@ -21,7 +21,6 @@ from redis.retry import Retry
 
 from models.errors import CheckpointError
 from models.pipeline import Pipeline
-from models.sampling.engine import can_compile
 from service import logs
 from worker.batch import Batch
 from worker.chronicle import Chronicle
@@ -61,15 +60,12 @@ def main() -> int:
 
 
 def load(settings: WorkerSettings) -> Pipeline:
-    """The model, its passes compiled and warm: no job ever waits for a compiler. Raises CheckpointError."""
-    compiled = settings.compile and can_compile()
-    if settings.compile and not compiled:
-        logger.warning("no C++ compiler (CXX or g++): passes run eagerly, several times slower")
+    """The model, compiled and warm: no job ever waits for a compiler. Raises CheckpointError."""
     return Pipeline.load(
         settings.models / settings.model,
         device=settings.device,
         capacity=settings.capacity,
-        artefacts=settings.artefacts if compiled else None,
+        artefacts=settings.artefacts if settings.compile else None,
     )
 
 

@@ -1,16 +1,18 @@
-"""Compiled passes: the same pictures as eager ones, kept on disk."""
+"""Compiled engines: the same pictures as torch's, whoever shares a batch, compiled once."""
 
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from models.config import Geometry
 from models.pipeline import Pipeline
-from models.sampling.engine import can_compile
+from models.sampling.engine import Sampler
+from models.subscale import Progress
 from tests.models.test_sampling import finish, pictures, states
 from tests.toy import toy_card, toy_networks
 
-GEOMETRY = Geometry(size=4, slice_size=4)
+GEOMETRY = Geometry(size=8, slice_size=4)
 
 
 @pytest.fixture(scope="module")
@@ -18,21 +20,60 @@ def artefacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("artefacts")
 
 
-def pipeline(artefacts: Path | None, weights: int = 0) -> Pipeline:
-    return Pipeline(toy_networks(GEOMETRY, weights), toy_card(GEOMETRY), capacity=8, artefacts=artefacts)
+def pipeline(
+    artefacts: Path | None,
+    *,
+    weights: int = 0,
+    capacity: int = 8,
+    sampler: Sampler = Sampler.PARALLEL,
+    bfloat16: bool = True,
+) -> Pipeline:
+    whole = Pipeline(toy_networks(GEOMETRY, weights), toy_card(GEOMETRY), capacity=capacity, sampler=sampler)
+    return whole.compile(artefacts, bfloat16=bfloat16) if artefacts else whole
 
 
-@pytest.mark.skipif(not can_compile(), reason="needs a C++ compiler")
-def test_a_compiled_pass_draws_what_an_eager_one_does(artefacts: Path) -> None:
-    """Rows of a batch are the rows alone, and the eager ones; compiled once, then loaded, whatever the weights."""
-    first = pipeline(artefacts)
-    kept = {path: path.stat().st_mtime_ns for path in artefacts.iterdir()}
-    assert len(kept) == 2  # base and depth differ in their bits
-    together = pictures(finish(first, states(8, GEOMETRY)))
-    assert together == [pictures(finish(first, [row]))[0] for row in states(8, GEOMETRY)]
-    assert together == pictures(finish(pipeline(None), states(8, GEOMETRY)))
-    other = pictures(finish(pipeline(artefacts, weights=1), states(8, GEOMETRY)))
-    assert {path: path.stat().st_mtime_ns for path in artefacts.iterdir()} == kept
-    assert other == pictures(finish(pipeline(None, weights=1), states(8, GEOMETRY)))
-    assert other != together
-    assert first.numerics != pipeline(None).numerics
+@pytest.mark.parametrize("weights", range(3))
+@pytest.mark.parametrize("sampler", Sampler)
+def test_compiled_code_draws_what_torch_does(artefacts: Path, sampler: Sampler, weights: int) -> None:
+    """In float32 the C++ sampler, its slice embedder included, gives the pictures of the torch modules."""
+    compiled = pipeline(artefacts, weights=weights, sampler=sampler, bfloat16=False)
+    assert compiled.numerics != pipeline(None, weights=weights).numerics
+    drawn = pictures(finish(compiled, states(8)))
+    assert drawn == pictures(finish(pipeline(None, weights=weights), states(8)))
+    assert len(set(drawn)) == 8
+
+
+def test_a_compiled_row_does_not_depend_on_its_company(artefacts: Path) -> None:
+    """As it is served: rows of a batch, alone, at another capacity and pixel by pixel are bitwise the same pictures."""
+    together = pictures(finish(pipeline(artefacts), states(8)))
+    alone = pipeline(artefacts, capacity=1)
+    assert together == [pictures(finish(alone, [row]))[0] for row in states(8)]
+    assert together == pictures(finish(pipeline(artefacts, capacity=11, sampler=Sampler.CACHED), states(8)))
+
+
+def test_an_interrupted_compiled_picture_is_the_same_picture(artefacts: Path) -> None:
+    """Taken up from any of its slices by another worker, a picture ends with the same pixels."""
+    whole = finish(pipeline(artefacts), states(2))[1]
+    for done in range(len(GEOMETRY.steps)):
+        taken_up = replace(states(2)[1], progress=Progress(geometry=GEOMETRY, slices=whole.progress.slices[:done]))
+        assert pictures(finish(pipeline(artefacts), [taken_up])) == pictures([whole])
+
+
+def test_code_is_compiled_once_and_kept(tmp_path: Path) -> None:
+    """One artefact for all stages and all weights; a second start finds it."""
+    pipeline(tmp_path)
+    kept = {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+    assert len(kept) == 1
+    pipeline(tmp_path, weights=1)
+    assert {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()} == kept
+
+
+def test_without_a_compiler_torch_draws(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Slow is better than not at all, and the log says why."""
+    monkeypatch.setenv("CXX", "no-such-compiler")
+    slow = pipeline(tmp_path)
+    assert "no-such-compiler" in caplog.text
+    assert slow.numerics == pipeline(None).numerics
+    assert pictures(finish(slow, states(1))) == pictures(finish(pipeline(None), states(1)))

@@ -12,9 +12,9 @@ from models.config import Geometry, Stage, Step
 from models.decoder import Conditioning
 from models.errors import ConfigError
 from models.network import Network
-from models.pipeline import ImageState, Pipeline, Sampler, next_step
+from models.pipeline import ImageState, Pipeline, next_step
 from models.sampling import reference
-from models.sampling.engine import Given
+from models.sampling.engine import Given, Sampler
 from models.sampling.noise import gumbel, gumbel_max, philox
 from models.subscale import Progress
 from tests.toy import toy_card, toy_networks

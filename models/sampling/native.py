@@ -1,0 +1,250 @@
+"""A network's share of sampling in C++ (`native.cpp`), for processors: compiled in seconds at first use, kept on disk.
+
+The same draws as by torch, up to rounding. Products are of bfloat16 with float32 sums where the processor multiplies
+bfloat16, as the networks were trained; elsewhere all is float32.
+"""
+
+from __future__ import annotations
+
+import ctypes
+import hashlib
+import logging
+import os
+import subprocess
+import weakref
+from collections.abc import Iterable, Iterator
+from functools import cache
+from pathlib import Path
+from uuid import uuid4
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.decoder import IMAGE_FORECASTS, SLICE_FORECASTS, Conditioning, Decoder, pictured
+from models.embedder import Embedder, visible
+from models.errors import NoCompilerError
+from models.network import Network
+from models.sampling.board import Board, Raster
+
+logger = logging.getLogger(__name__)
+
+SOURCE = Path(__file__).with_name("native.cpp")
+FLAGS = ("-std=c++20", "-O3", "-march=native", "-shared", "-fPIC")
+LANES = 16
+"""Numbers that the code handles at once; widths must be whole multiples."""
+
+Address = ctypes.c_void_p
+
+
+class EmbedderShape(ctypes.Structure):
+    """As in native.cpp."""
+
+    _fields_ = tuple((name, ctypes.c_int64) for name in ("side", "subscale", "planes", "width", "blocks", "gates"))
+
+
+class DecoderShape(ctypes.Structure):
+    """As in native.cpp."""
+
+    _fields_ = tuple(
+        (name, ctypes.c_int64)
+        for name in (
+            *("rows", "side", "reach", "width", "heads", "conv", "blocks", "expansion"),
+            *("channels", "symbols", "value_bits", "kernels"),
+        )
+    )
+
+
+class Native:
+    """A C++ object, and the tensors that it knows by their addresses."""
+
+    def __init__(self, library: ctypes.CDLL, name: str, shape: ctypes.Structure, tensors: Iterable[Tensor]) -> None:
+        self._kept = list(tensors)
+        addresses = (Address * len(self._kept))(*(tensor.data_ptr() for tensor in self._kept))
+        self.address = Address(getattr(library, f"{name}_create")(ctypes.byref(shape), addresses))
+        weakref.finalize(self, getattr(library, f"{name}_destroy"), self.address)
+
+
+class NativeCondition:
+    """`Network.condition` for one picture."""
+
+    def __init__(self, library: ctypes.CDLL, network: Network) -> None:
+        embedder, decoder = network.embedder, network.decoder
+        self._network, self._run = network, library.embedder_run
+        shape = EmbedderShape(
+            side=decoder.slice_size,
+            subscale=network.geometry.subscale,
+            planes=embedder.first.in_channels,
+            width=decoder.widths.width,
+            blocks=len(embedder.blocks),
+            gates=decoder.condition.out_features,
+        )
+        self._embedder = Native(library, "embedder", shape, embedder_weights(embedder, decoder, group=library.group()))
+
+    def __call__(self, coarse: Tensor, fine: Tensor, k: Tensor, controls: Tensor) -> Conditioning:
+        """As `Network.condition`; the batch is 1."""
+        stage, geometry, embedder = self._network.stage, self._network.geometry, self._network.embedder
+        known = visible(coarse, fine, k, stage=stage, geometry=geometry)
+        planes = embedder.seen(known, k).flatten()
+        planes = F.pad(planes, (0, -len(planes) % LANES))
+        decoder, asked = self._network.decoder, embedder.asked(k, controls)
+        start = torch.empty(1, decoder.slice_size**2, decoder.widths.width)
+        gates = torch.empty(1, decoder.slice_size**2, decoder.condition.out_features)
+        self._run(self._embedder.address, *(tensor.data_ptr() for tensor in (planes, asked, start, gates)))
+        return Conditioning(start, gates, *pictured(known, k, geometry=geometry, stage=stage))
+
+
+class NativePasses:
+    """Draws what is on `board`, in place: passes of `budget` tokens, or one token for each row if that is more."""
+
+    def __init__(self, library: ctypes.CDLL, decoder: Decoder, board: Board, raster: Raster, *, budget: int) -> None:
+        widths, head = decoder.widths, decoder.head
+        shape = DecoderShape(
+            rows=len(board.front),
+            side=raster.side,
+            reach=widths.reach,
+            width=widths.width,
+            heads=widths.heads,
+            conv=widths.conv_width,
+            blocks=widths.blocks,
+            expansion=widths.expansion,
+            channels=head.channels,
+            symbols=head.symbols,
+            value_bits=decoder.value_bits,
+            kernels=SLICE_FORECASTS + IMAGE_FORECASTS,
+        )
+        self._run, self._budget = library.decoder_run, budget
+        tensors = [*decoder_weights(decoder, group=library.group()), *memory(board, raster)]
+        self._passes = Native(library, "decoder", shape, tensors)
+
+    def __call__(self) -> int:
+        """Until every row is finished; how many passes it took. Other threads run meanwhile."""
+        passes: int = self._run(self._passes.address, self._budget)
+        return passes
+
+
+def fits(network: Network) -> bool:
+    """Whether the C++ code can run this network: float32 on a CPU, all widths whole registers."""
+    w, weight = network.decoder.widths, network.decoder.first.weight
+    whole = all(
+        width % LANES == 0 for width in (w.width, w.conv_width, w.width // w.heads, network.decoder.slice_size**2)
+    )
+    return whole and weight.device.type == "cpu" and weight.dtype is torch.float32
+
+
+@cache
+def library(folder: Path, *, bfloat16: bool) -> ctypes.CDLL:
+    """The compiled code, built unless `folder` already has it. Without `bfloat16` it is float32 on any processor.
+
+    Raises NoCompilerError if it cannot be built here.
+    """
+    flags = FLAGS if bfloat16 else (*FLAGS, "-DFLOAT32")
+    path = folder / f"native-{identity(flags)}.so"
+    if not path.exists():
+        logger.info("compiling the sampler: once per machine, a few seconds")
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{uuid4().hex}.so")
+        compile_with(*flags, "-o", str(partial), str(SOURCE))
+        partial.replace(path)
+    loaded = ctypes.CDLL(str(path))
+    for name, result, takes in (
+        ("group", ctypes.c_int64, ()),
+        ("embedder_create", Address, (Address, Address)),
+        ("embedder_destroy", None, (Address,)),
+        ("embedder_run", None, (Address,) * 5),
+        ("decoder_create", Address, (Address, Address)),
+        ("decoder_destroy", None, (Address,)),
+        ("decoder_run", ctypes.c_int64, (Address, ctypes.c_int64)),
+    ):
+        function = getattr(loaded, name)
+        function.restype, function.argtypes = result, takes
+    return loaded
+
+
+def identity(flags: tuple[str, ...]) -> str:
+    """Of all that decides the machine code: source, flags, and what they mean to this compiler on this processor."""
+    meant = compile_with(*flags, "-###", "-E", "-x", "c++", os.devnull)
+    return hashlib.sha256(SOURCE.read_bytes() + meant).hexdigest()[:16]
+
+
+def compile_with(*arguments: str) -> bytes:
+    """Run the C++ compiler, CXX or g++; what it had to say. Raises NoCompilerError if there is none, or it fails."""
+    compiler = os.environ.get("CXX", "g++")
+    try:
+        return subprocess.run([compiler, *arguments], capture_output=True, check=True).stderr
+    except FileNotFoundError as error:
+        msg = f"no C++ compiler: {compiler} (CXX) is not there"
+        raise NoCompilerError(msg) from error
+    except subprocess.CalledProcessError as error:
+        msg = f"{compiler} failed: {error.stderr.decode(errors='replace').strip()[-500:]}"
+        raise NoCompilerError(msg) from error
+
+
+class Weights:
+    """A module's weights by name, as native.cpp reads them."""
+
+    def __init__(self, module: nn.Module, *, group: int) -> None:
+        self._tensors, self._group = module.state_dict(), group
+
+    def plain(self, *names: str) -> Iterator[Tensor]:
+        """Weight and, where there is one, bias of each module."""
+        for name in names:
+            yield from (self._tensors[at] for at in (f"{name}.weight", f"{name}.bias") if at in self._tensors)
+
+    def packed(self, *names: str) -> Iterator[Tensor]:
+        """Weight and bias of each linear layer or convolution, packed."""
+        for name in names:
+            weight, bias = self.plain(name)
+            yield from packed(flat(weight) if weight.dim() > 2 else weight, bias, self._group)  # noqa: PLR2004 - a matrix
+
+
+def embedder_weights(embedder: Embedder, decoder: Decoder, *, group: int) -> Iterator[Tensor]:
+    """In the order in which native.cpp reads them."""
+    weights = Weights(embedder, group=group)
+    yield from weights.packed("first")
+    yield from weights.packed(
+        *(f"blocks.{i}.{part}" for i in range(len(embedder.blocks)) for part in ("spread", "mix"))
+    )
+    yield from weights.plain("last")
+    yield from Weights(decoder, group=group).packed("condition")
+    yield decoder.positions().detach().contiguous()
+
+
+def decoder_weights(decoder: Decoder, *, group: int) -> Iterator[Tensor]:
+    """In the order in which native.cpp reads them."""
+    weights, channels = Weights(decoder, group=group), range(decoder.head.channels)
+    yield from weights.plain(*(f"pixel.tables.{c}" for c in channels))
+    number, bias = weights.plain("pixel.number")
+    yield from (number.T.contiguous(), bias)
+    yield from weights.packed("first")
+    for i in range(len(decoder.blocks)):
+        yield from weights.plain(*(f"blocks.{i}.{norm}" for norm in ("near_norm", "far_norm", "feed_norm")))
+        layers = ("narrow", "gates", "near_out", "qkv", "far_out", "feed.0", "feed.2")
+        yield from weights.packed(*(f"blocks.{i}.{layer}" for layer in layers))
+    yield from weights.plain("head.norm")
+    yield from weights.packed("head.hidden")
+    yield from weights.plain(*(f"head.earlier.{c}" for c in channels[:-1]))
+    yield from weights.packed(*(f"head.out.{c}" for c in channels))
+
+
+def flat(weight: Tensor) -> Tensor:
+    """A convolution as a matrix over windows laid out by row, column, channel; inputs padded to whole registers."""
+    matrix = weight.permute(0, 2, 3, 1).flatten(1)
+    return F.pad(matrix, (0, -matrix.shape[1] % LANES))
+
+
+def packed(weight: Tensor, bias: Tensor, group: int) -> tuple[Tensor, Tensor]:
+    """Weights in panels of LANES outputs, (panels, inputs / group, LANES, group), and the bias, both padded with zeros."""
+    missing = -len(weight) % LANES
+    panels = F.pad(weight, (0, 0, 0, missing)).view(-1, LANES, weight.shape[1] // group, group)
+    dtype = torch.bfloat16 if group > 1 else torch.float32
+    return panels.transpose(1, 2).to(dtype).contiguous(), F.pad(bias, (0, missing))
+
+
+def memory(board: Board, raster: Raster) -> Iterator[Tensor]:
+    """The board and its raster, in the order in which native.cpp reads them. It lays out keys and contents its own way."""
+    yield from board.conditioning
+    yield from (board.noise, board.temperature, board.values, board.pixels)
+    for caches in (board.grids, board.keys, board.contents):
+        yield from caches
+    yield from (board.front, board.seen, board.pace, raster.own, raster.previous, raster.taps)
