@@ -3,7 +3,8 @@
 ModelError
 ├── ConfigError       a configuration that describes no network
 ├── ControlError      a control, or a value of one, that the model does not have
-└── CheckpointError   a checkpoint that is not what its card says
+├── CheckpointError   a checkpoint that is not what its card says
+└── NotFiniteError    a slice in whose drawing the numbers ran over
 """
 
 
@@ -17,6 +18,10 @@ class ConfigError(ModelError):
 
 class ControlError(ModelError):
     """An unknown control or value; the message lists what there is."""
+
+
+class NotFiniteError(ModelError):
+    """An infinity or no number at all where a network's value should be; what was drawn with it is void."""
 
 
 class CheckpointError(ModelError):

@@ -85,7 +85,7 @@ class Engine:
         return hashlib.sha256(what.encode() + code).hexdigest()[:16]
 
     def draw(self, slices: Sequence[Given]) -> Tensor:
-        """The symbols of each slice, (len(slices), N, C)."""
+        """The symbols of each slice, (len(slices), N, C); V where logits were not numbers (see `gumbel_max`)."""
         for row, given in enumerate(slices):
             self.board.place(row, *given)
         while True:
@@ -96,7 +96,7 @@ class Engine:
                 break
         rows, raster = len(self.board.front), self.step.raster
         grid = self.board.values.view(rows, raster.slots, -1)[: len(slices), raster.own[:-1]]
-        return grid & (self.step.decoder.symbols - 1)
+        return grid - self.board.conditioning.offset[: len(slices)]
 
 
 def can_compile() -> bool:

@@ -112,7 +112,7 @@ class Scene:
             "orphaned": lambda: self.store.hset(self.own.keys.record, "lease_until", 1),
             "returned": lambda: self.transitions(self.own.release()),
             "canceling": lambda: self.transitions(cancel(self.own.keys)),
-            "overdue": lambda: self.expire_deadline(),
+            "overdue": self.expire_deadline,
             "succeeded": lambda: self.transitions(self.own.finish()),
             "failed": lambda: self.transitions(self.own.fail(POISONED)),
             "canceled": lambda: self.transitions(self.own.cancel()),
