@@ -29,6 +29,9 @@ ROOM = 2
 """Jobs are admitted while fewer than this many batches of pictures are live: a newcomer need not wait for a leaver."""
 
 
+class DeviceLostError(Exception):
+    """The accelerator answers this process no more. Only another one can go on: end, and let the leases run out."""
+
 
 @dataclass(frozen=True, kw_only=True)
 class Ticket:
@@ -223,8 +226,8 @@ class Batch:
         """The new states of `rows`, or why there are none. Memory is free again on return: no traceback holds it."""
         try:
             return self._sampler.advance([self._jobs[row.job].states[row.image] for row in rows])
-        except torch.AcceleratorError:
-            raise  # the device is lost for this process: only another one can go on
+        except torch.AcceleratorError as error:
+            raise DeviceLostError from error
         except (torch.OutOfMemoryError, MemoryError) as error:
             self._capacity = max(1, len(rows) // 2)
             logger.warning("%d rows do not fit the memory, going on with %d: %s", len(rows), self._capacity, error)

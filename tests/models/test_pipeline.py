@@ -2,27 +2,24 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
 import pytest
-import torch
 
 from models.config import Geometry, Stage
 from models.errors import NotFiniteError
-from models.network import Network
 from models.pipeline import Pipeline
 from tests.models.test_sampling import finish, pictures, states
 from tests.toy import toy_card, toy_networks
 
 GEOMETRY = Geometry(size=4, slice_size=4)
 
-WRONG: dict[str, Callable[[Network], torch.Tensor]] = {
-    "controls": lambda network: network.embedder.controls[0].weight,  # type: ignore[return-value]
-    "first layer": lambda network: network.decoder.first.bias,
-    "last attention": lambda network: network.decoder.blocks[-1].qkv.bias,  # type: ignore[union-attr, return-value]
-    "first channel": lambda network: network.decoder.head.out[0].bias,  # type: ignore[return-value]
-    "last channel": lambda network: network.decoder.head.out[-1].bias,  # type: ignore[return-value]
-}
+WRONG = (
+    "embedder.controls.0.weight",
+    "decoder.first.bias",
+    "decoder.blocks.1.qkv.bias",
+    "decoder.blocks.1.feed.2.bias",
+    "decoder.head.out.0.bias",
+    "decoder.head.out.2.bias",
+)
 """Weights from the first to the last."""
 
 
@@ -44,7 +41,7 @@ def test_logits_that_are_not_numbers_are_refused_and_leave_nothing_behind(
     where: str, stage: Stage, pipeline: Pipeline, calm: list[bytes]
 ) -> None:
     """No picture of nonsense is returned, and the next one is what it would have been."""
-    weight = WRONG[where](pipeline.network(stage))
+    weight = pipeline.network(stage).get_parameter(where)
     right = weight.clone()
     weight[:] = float("nan")
     with pytest.raises(NotFiniteError):
