@@ -121,7 +121,7 @@ class Scene:
 
     def expire_deadline(self) -> None:
         """The deadline was a second ago, by Redis' clock."""
-        seconds, micros = self.store.time()  # type: ignore[misc] # a pair, over a blocking client
+        seconds, micros = self.store.time()
         self.store.hset(self.own.keys.record, "deadline", seconds * 1000 + micros // 1000 - 1000)
 
     def claim(self, token: str) -> Claim:

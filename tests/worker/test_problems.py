@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -15,7 +15,7 @@ from service.contract import JobRequest, Keys, Problem, Status
 from service.transitions import create
 from tests.drawing import a_claim, a_request, acquire, an_entry, events_of
 from tests.worker.test_batch import STEPS, KnownSampler, Workplace
-from worker.batch import Batch, DeviceLostError, Ticket
+from worker.batch import Batch, DeviceLostError, Sampler, Ticket
 from worker.lease import Heartbeat
 from worker.problems import BROKEN, NOT_FINITE, POISONED, TOO_LARGE, UNREADABLE
 from worker.publish import Publisher, Terms
@@ -35,50 +35,65 @@ def run_together(place: Workplace, requests: Sequence[JobRequest]) -> list[Ticke
     return tickets
 
 
-def how(place: Workplace, tickets: Sequence[Ticket]) -> list[Problem | None | Status]:
+def how(place: Workplace, tickets: Sequence[Ticket]) -> list[Problem | Status]:
     """Why each failed, or how it stands."""
     records = [place.record(ticket) for ticket in tickets]
     return [record.error or record.status for record in records]
 
 
-def limited(sampler: KnownSampler, rows: int, error: type[Exception]) -> Callable[[Sequence[ImageState]], object]:
-    """`sampler.advance`, but no more than `rows` at a time fit; remembers how many were tried."""
-    advance, tried = sampler.advance, []  # type: ignore[var-annotated]
+def employ(place: Workplace, sampler: Sampler) -> None:
+    """Let the batch draw with `sampler`."""
+    terms = Terms(weights="w", numerics="n", lease_seconds=30, max_attempts=3)
+    heartbeat = Heartbeat(place.client, model="toy", worker="test", lease_seconds=30, seconds=60)
+    publisher = Publisher(place.client, model="toy", terms=terms)
+    place.batch = Batch(sampler, publisher=publisher, heartbeat=heartbeat, desk=place.desk)
 
-    def bounded(states: Sequence[ImageState]) -> list[ImageState]:
-        tried.append(len(states))
-        if len(states) > rows:
-            raise error("as a test")
-        return advance(states)
 
-    sampler.advance = bounded  # type: ignore[method-assign]
-    sampler.tried = tried  # type: ignore[attr-defined]
-    return bounded
+class Tight(KnownSampler):
+    """No more than `rows` pictures fit; keeps how many were tried."""
+
+    def __init__(self, rows: int, error: type[Exception] = torch.OutOfMemoryError) -> None:
+        super().__init__()
+        self.rows, self.error, self.tried = rows, error, []  # type: int, type[Exception], list[int]
+
+    def advance(self, states: Sequence[ImageState]) -> list[ImageState]:
+        """One slice further each, if they fit."""
+        self.tried.append(len(states))
+        if len(states) > self.rows:
+            raise self.error("as a test")
+        return super().advance(states)
+
+
+class Lost(KnownSampler):
+    """On a device that answers no more."""
+
+    def advance(self, states: Sequence[ImageState]) -> list[ImageState]:
+        """Never."""
+        raise torch.AcceleratorError(f"{len(states)} rows, as a test")
 
 
 @pytest.mark.parametrize("error", [torch.OutOfMemoryError, MemoryError])
 def test_a_batch_that_does_not_fit_is_halved_once_and_stays_so(place: Workplace, error: type[Exception]) -> None:
     """All jobs finish, and no later round of this batch is tried with more."""
-    limited(place.sampler, 2, error)
+    employ(place, sampler := Tight(2, error))
     tickets = run_together(place, [a_request(seed=seed) for seed in range(4)])
     assert how(place, tickets) == [Status.SUCCEEDED] * 4
-    tried: list[int] = place.sampler.tried  # type: ignore[attr-defined]
-    assert max(tried) > 2
-    assert all(count <= 2 for count in tried[tried.index(max(tried)) + 1 :])
+    assert max(sampler.tried) > 2
+    assert all(count <= 2 for count in sampler.tried[sampler.tried.index(max(sampler.tried)) + 1 :])
 
 
 def test_the_next_batch_tries_the_full_size_again(place: Workplace) -> None:
     """Memory that somebody else took for a while is not missed for ever."""
-    limited(place.sampler, 2, torch.OutOfMemoryError)
+    employ(place, sampler := Tight(2))
     run_together(place, [a_request(seed=seed) for seed in range(4)])
-    before = len(place.sampler.tried)  # type: ignore[attr-defined]
+    before = len(sampler.tried)
     run_together(place, [a_request(seed=seed) for seed in range(4)])
-    assert max(place.sampler.tried[before:]) > 2  # type: ignore[attr-defined]
+    assert max(sampler.tried[before:]) > 2
 
 
 def test_a_picture_that_does_not_fit_alone_fails_its_job(place: Workplace) -> None:
     """Rather than being tried for ever."""
-    limited(place.sampler, 0, torch.OutOfMemoryError)
+    employ(place, Tight(0))
     assert how(place, run_together(place, [a_request(seed=1), a_request(seed=2)])) == [TOO_LARGE] * 2
 
 
@@ -93,11 +108,7 @@ def test_of_eight_jobs_the_broken_one_fails_and_seven_finish(place: Workplace, a
 
 def test_a_lost_device_ends_the_batch_and_fails_no_job(place: Workplace) -> None:
     """It is no fault of theirs: the leases run out, another process goes on."""
-
-    def lose(_: Sequence[ImageState]) -> list[ImageState]:
-        raise torch.AcceleratorError("as a test")
-
-    place.sampler.advance = lose  # type: ignore[method-assign]
+    employ(place, Lost())
     ticket = place.submit(a_request())
     with pytest.raises(DeviceLostError):
         place.batch.run(ticket)
@@ -105,21 +116,17 @@ def test_a_lost_device_ends_the_batch_and_fails_no_job(place: Workplace) -> None
     assert place.desk.closed == []
 
 
-def test_logits_that_are_no_numbers_fail_their_job_alone(store: redis.Redis, models: Path) -> None:
+def test_logits_that_are_no_numbers_fail_their_job_alone(place: Workplace, store: redis.Redis, models: Path) -> None:
     """Through the real networks, of which one colour's embedding was hit: whoever asks for it fails, others finish with
     the pixels they would have had.
     """
-    calm = Workplace(store)
     pipeline = Pipeline.load(models / "toy", capacity=4)
     requests = [replace(a_request(seed=1), controls=({"hue": hue},)) for hue in ("red", "blue")]
     drawn = {}
     for name in ("calm", "hit"):
-        terms = Terms(weights="w", numerics="n", lease_seconds=30, max_attempts=3)
-        heartbeat = Heartbeat(store, model="toy", worker="test", lease_seconds=30, seconds=60)
-        publisher = Publisher(store, model="toy", terms=terms)
-        calm.batch = Batch(pipeline, publisher=publisher, heartbeat=heartbeat, desk=calm.desk)
+        employ(place, pipeline)
         fresh = [replace(request, id=f"{request.id}{name}") for request in requests]
-        drawn[name] = how(calm, run_together(calm, fresh)), [e.slice for e in events_of(store, a_claim(fresh[1]))]
+        drawn[name] = how(place, run_together(place, fresh)), [e.slice for e in events_of(store, a_claim(fresh[1]))]
         for stage in pipeline.card.config.geometry.stages:
             pipeline.network(stage).get_parameter("embedder.controls.1.weight")[1] = float("nan")
     assert drawn["calm"][0] == [Status.SUCCEEDED, Status.SUCCEEDED]
@@ -135,8 +142,7 @@ def test_a_job_that_cannot_be_read_fails_alone(place: Workplace, store: redis.Re
     bad, good = a_request(seed=1), a_request(seed=2)
     tickets = [place.submit(bad), place.submit(good)]
     if field == "request":
-        body = store.hget(bad.keys.record, "request") or b""
-        store.hset(bad.keys.record, "request", body.replace(b'"seed"', b'"grain"'))
+        store.hset(bad.keys.record, "request", bad.to_json().replace(b'"seed"', b'"grain"'))
     else:
         store.xadd(bad.keys.stream, {"event": "slice", "image": 0, "version": 99})
     place.desk.waiting.append(tickets[0])
@@ -171,20 +177,16 @@ def lives(place: Workplace, tickets: Sequence[Ticket]) -> int:
 
 
 @pytest.mark.parametrize("at", [0, 3, 7])
-def test_a_job_that_kills_its_worker_ends_alone_after_three_attempts(store: redis.Redis, at: int) -> None:
+def test_a_job_that_kills_its_worker_ends_alone_after_three_attempts(place: Workplace, at: int) -> None:
     """Its seven neighbours finish, though it dies among them first; then it dies alone, and is given up."""
-    place = Workplace(store)
-    place.sampler = Killer()
-    place.sampler.capacity = 8
-    terms = Terms(weights="w", numerics="n", lease_seconds=30, max_attempts=3)
-    heartbeat = Heartbeat(store, model="toy", worker="test", lease_seconds=30, seconds=60)
-    publisher = Publisher(store, model="toy", terms=terms)
-    place.batch = Batch(place.sampler, publisher=publisher, heartbeat=heartbeat, desk=place.desk)
+    killer = Killer()
+    killer.capacity = 8
+    employ(place, killer)
     seeds = [66 if number == at else number for number in range(8)]
     tickets = [place.submit(a_request(seed=seed)) for seed in seeds]
     assert lives(place, tickets) == 3
     assert how(place, tickets) == [POISONED if seed == 66 else Status.SUCCEEDED for seed in seeds]
-    killing = [batch for batch in place.sampler.batches if any(seed == 66 for seed, _ in batch)]
+    killing = [batch for batch in killer.batches if any(seed == 66 for seed, _ in batch)]
     assert [len(batch) for batch in killing[1:]] == [1, 1]
     assert len(killing[0]) > 1
 
