@@ -15,6 +15,8 @@ from fastapi.responses import FileResponse, HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from starlette.middleware.cors import CORSMiddleware
 
 from service import announcement, errors, scrape
@@ -68,7 +70,8 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         lifespan=lifespan,
         webhooks=announcement.documented,
     )
-    pool = BlockingConnectionPool.from_url(settings.redis_url, max_connections=REDIS_CONNECTIONS)
+    once_more = Retry(NoBackoff(), retries=1, supported_errors=(redis.ConnectionError,))  # on one that Redis has closed
+    pool = BlockingConnectionPool.from_url(settings.redis_url, max_connections=REDIS_CONNECTIONS, retry=once_more)
     client = AsyncRedis.from_pool(pool)
     tickets = Tickets(redis.Redis.from_url(settings.redis_url))
     metrics = ServiceMetrics()

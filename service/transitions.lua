@@ -2,7 +2,8 @@
 --
 --   transition  from                token   what happens
 --   create      (absent)            -       record, first event, place in the queue; refused when the queue is full or
---                                           the owner over a limit; a known idempotency key: that job, never refused
+--                                           the owner over a limit; a known idempotency key: that job, never refused;
+--                                           sent twice, as over a broken connection, counts once
 --   acquire     queued, running     new     a lease; refused while another one lives or past the deadline; too many
 --                                           fruitless tries: failed. Says `suspect` if a holder was lost since the last
 --                                           new slice
@@ -144,6 +145,7 @@ local transition = {}
 -- then one slice per seven arguments: those that every picture starts with
 function transition.create(bound, owner, per_minute, concurrent, deadline_seconds, key_seconds, fingerprint, request,
                            webhook_events, num_images, given, retention_ms, ...)
+  if get('status') ~= '' then return {'done', id} end
   local replay = KEYS[8] and redis.call('HMGET', KEYS[8], 'id', 'fingerprint', 'record') or {}
   if replay[1] and redis.call('EXISTS', replay[3]) == 1 then
     return {replay[2] == fingerprint and 'replay' or 'clash', replay[1]}
