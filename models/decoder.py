@@ -124,9 +124,10 @@ class Head(nn.Module):
         return list(self.hidden(self.norm(features)).chunk(self.channels, -1))
 
     def tell(self, hiddens: list[Tensor], channel: int, symbol: Tensor) -> None:
-        """Let the channels after `channel` know its symbol, (...): `hiddens` is updated."""
+        """Let the channels after `channel` know its symbol, (...): `hiddens` is updated. V, of NaN, is told as 0."""
         if channel < self.channels - 1:
-            for later, told in enumerate(self.earlier[channel](symbol).chunk(self.channels - channel - 1, -1)):
+            known = symbol & (self.symbols - 1)
+            for later, told in enumerate(self.earlier[channel](known).chunk(self.channels - channel - 1, -1)):
                 hiddens[channel + 1 + later] = hiddens[channel + 1 + later] + told
 
     def logits(self, hidden: Tensor, channel: int, forecasts: Tensor) -> Tensor:

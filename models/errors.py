@@ -4,7 +4,8 @@ ModelError
 ├── ConfigError       a configuration that describes no network
 ├── ControlError      a control, or a value of one, that the model does not have
 ├── CheckpointError   a checkpoint that is not what its card says
-└── NoCompilerError   the sampler's C++ code cannot be compiled here
+├── NoCompilerError   the sampler's C++ code cannot be compiled here
+└── NotFiniteError    a slice in whose drawing the numbers ran over
 """
 
 
@@ -18,6 +19,10 @@ class ConfigError(ModelError):
 
 class ControlError(ModelError):
     """An unknown control or value; the message lists what there is."""
+
+
+class NotFiniteError(ModelError):
+    """An infinity or no number at all where a network's value should be; what was drawn with it is void."""
 
 
 class CheckpointError(ModelError):

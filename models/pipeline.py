@@ -10,12 +10,14 @@ from typing import Self
 import numpy as np
 import torch
 from torch import nn
+from torch.utils import _pytree as pytree
 
 from models.cards import ModelCard
 from models.checkpoint import load_model
 from models.config import Stage, Step
-from models.errors import ConfigError
+from models.errors import ConfigError, NotFiniteError
 from models.network import Network
+from models.sampling.board import Board
 from models.sampling.engine import Engine, Given, Sampler
 from models.sampling.noise import NOISE_VERSION, gumbel
 from models.subscale import Progress
@@ -86,18 +88,27 @@ class Pipeline:
 
     @torch.inference_mode()
     def advance(self, states: Sequence[ImageState]) -> list[ImageState]:
-        """One slice further each. Raises ConfigError for more than `capacity` rows, or rows at different networks."""
+        """One slice further each.
+
+        Raises ConfigError for more than `capacity` rows, or rows at different networks; NotFiniteError if the logits of
+        one of them were no numbers: then none has advanced.
+        """
         steps = [state.progress.next for state in states]
         stages = {step.stage if step else None for step in steps}
         stage = stages.pop() if len(stages) == 1 else None
         if stage is None or len(states) > self.capacity:
             msg = f"expected 1 to {self.capacity} unfinished pictures at one stage, got {len(states)} at {set(steps)}"
             raise ConfigError(msg)
-        symbols = self.engines[stage].draw([self.given(state) for state in states]).to("cpu", torch.uint8).numpy()
+        engine = self.engines[stage]
+        symbols = engine.draw([self.given(state) for state in states]).cpu()
+        if bool((symbols >= engine.step.decoder.symbols).any()):
+            clear(engine.board)
+            msg = f"logits of {stage} that are not numbers"
+            raise NotFiniteError(msg)
         shape = self.card.config.geometry.slice_shape
         return [
             replace(state, progress=state.progress.with_slice(drawn.reshape(shape)))
-            for state, drawn in zip(states, symbols, strict=True)
+            for state, drawn in zip(states, symbols.to(torch.uint8).numpy(), strict=True)
         ]
 
     def given(self, state: ImageState) -> Given:
@@ -122,6 +133,13 @@ class Pipeline:
         """The network of a stage."""
         network: Network = self.networks[stage]  # type: ignore[assignment]
         return network
+
+
+def clear(board: Board) -> None:
+    """Forget every number on `board`: NaN in a cache spoils the next picture there, as even 0 times NaN is NaN."""
+    for leaf in pytree.tree_leaves(board):
+        if leaf.is_floating_point():
+            leaf.zero_()
 
 
 def next_step(state: ImageState) -> Step:

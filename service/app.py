@@ -15,6 +15,8 @@ from fastapi.responses import FileResponse, HTMLResponse
 from fastapi.staticfiles import StaticFiles
 from redis.asyncio import BlockingConnectionPool
 from redis.asyncio import Redis as AsyncRedis
+from redis.asyncio.retry import Retry
+from redis.backoff import NoBackoff
 from starlette.middleware.cors import CORSMiddleware
 
 from service import announcement, errors, scrape
@@ -43,6 +45,9 @@ STOP_SECONDS = 0.2
 REDIS_CONNECTIONS = 64
 """Requests beyond these wait for one of them. The plain pool's limit is an error: 200 submits at once were 503s."""
 
+REDIS_SECONDS = 5
+"""How long a Redis that hangs is waited for before the answer is 503."""
+
 REQUEST_HEADERS = (
     "Authorization",
     "Content-Type",
@@ -68,7 +73,14 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         lifespan=lifespan,
         webhooks=announcement.documented,
     )
-    pool = BlockingConnectionPool.from_url(settings.redis_url, max_connections=REDIS_CONNECTIONS)
+    once_more = Retry(NoBackoff(), retries=1, supported_errors=(redis.ConnectionError,))  # on one that Redis has closed
+    pool = BlockingConnectionPool.from_url(
+        settings.redis_url,
+        max_connections=REDIS_CONNECTIONS,
+        socket_timeout=REDIS_SECONDS,
+        socket_connect_timeout=REDIS_SECONDS,
+        retry=once_more,
+    )
     client = AsyncRedis.from_pool(pool)
     tickets = Tickets(redis.Redis.from_url(settings.redis_url))
     metrics = ServiceMetrics()

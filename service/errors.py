@@ -188,7 +188,10 @@ class UnavailableError(ServiceError):
     type, title, status, retry_after_seconds = "urn:spn:unavailable", "Unavailable", 503, 2
 
     def __init__(self) -> None:
-        super().__init__("The job store cannot be reached. Nothing was accepted; try again later.")
+        super().__init__(
+            "The job store cannot be reached, or takes nothing now. Try again later, a submit with its Idempotency-Key: it "
+            "may have been accepted."
+        )
 
 
 def install(app: FastAPI) -> None:

@@ -6,6 +6,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import OutOfMemoryError, RedisError
+
 from models.config import Step
 from service.contract import JobRecord, Keys, Pace, Status, pace_key, queued_key, running_key, workers_key
 from service.eta import Situation, Work, eta_seconds
@@ -56,9 +58,10 @@ class Outlooks:
             for key in (running_key(model), queued_key(model)):
                 pipeline.zcard(key)
                 pipeline.sort(key, 0, SAMPLE, by="nosort", get=COMPETITOR, groups=True)
-            rank, *answers = await pipeline.execute()
+            rank, *answers = told(await pipeline.execute(raise_on_error=False))
         waits = record.status is Status.QUEUED and rank is not None
-        seconds = eta_seconds(situation(record, answers, ahead=rank if waits else None))
+        known = None not in answers
+        seconds = eta_seconds(situation(record, answers, ahead=rank if waits else None)) if known else None
         return Outlook(
             queue_position=rank + 1 if waits else None,
             eta_seconds=None if seconds is None else round(seconds, 1),
@@ -77,6 +80,14 @@ class Outlooks:
             model: Backlog(queued=queued, running=running, workers=live(workers, clock))
             for model, queued, running, workers in zip(models, answers[::3], answers[1::3], answers[2::3], strict=True)
         }
+
+
+def told(answers: Sequence[Any]) -> list[Any]:
+    """The answers, None for each SORT that a full Redis refuses as if it wrote. Raises what else came back as an error."""
+    for answer in answers:
+        if isinstance(answer, RedisError) and not isinstance(answer, OutOfMemoryError):
+            raise answer
+    return [None if isinstance(answer, OutOfMemoryError) else answer for answer in answers]
 
 
 def situation(record: JobRecord, answers: Sequence[Any], *, ahead: int | None) -> Situation:

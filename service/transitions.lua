@@ -2,9 +2,11 @@
 --
 --   transition  from                token   what happens
 --   create      (absent)            -       record, first event, place in the queue; refused when the queue is full or
---                                           the owner over a limit; a known idempotency key: that job, never refused
+--                                           the owner over a limit; a known idempotency key: that job, never refused;
+--                                           sent twice, as over a broken connection, counts once
 --   acquire     queued, running     new     a lease; refused while another one lives or past the deadline; too many
---                                           fruitless tries: failed
+--                                           fruitless tries: failed. Says `suspect` if a holder was lost since the last
+--                                           new slice
 --   renew       running             held    the lease lives on
 --   append      running             held    one finished slice joins the stream; twice the same slice counts once
 --   restart     running             held    the slices drawn are void (other weights or numerics)
@@ -16,6 +18,8 @@
 --   requeue     queued, running     -       the next ticket, if the last one is still `expected` and no lease lives
 --
 -- succeeded, failed and canceled are never left; record and stream then live for the job's retention.
+-- A refused transition changes nothing. Where Redis is out of memory every transition is refused as a whole, because its
+-- first write is one that Redis refuses then; after a first write it lets a script finish.
 -- renew and append also tell the worker to stop: `canceling` as somebody asked, `overdue` as the deadline has passed.
 -- `announce` and `expire` keep the two lists around the jobs: live workers, and jobs past their retention.
 -- An event that the job's webhook asks for enters the outbox in the step in which it enters the stream; `dispatch`,
@@ -103,18 +107,16 @@ end
 -- Seconds until the owner may submit again, 0 for now: a sliding minute of the submits that were accepted.
 local function too_fast(owner, per_minute)
   if per_minute == 0 then return 0 end
-  local submits = owned(owner, 'submits')
-  redis.call('ZREMRANGEBYSCORE', submits, '-inf', now - 60000)
-  local over = redis.call('ZCARD', submits) - per_minute
+  local submits, since = owned(owner, 'submits'), '(' .. now - 60000
+  local over = redis.call('ZCOUNT', submits, since, '+inf') - per_minute
   if over < 0 then return 0 end
-  return math.ceil((redis.call('ZRANGE', submits, over, over, 'WITHSCORES')[2] + 60000 - now) / 1000)
+  local nth = redis.call('ZRANGEBYSCORE', submits, since, '+inf', 'WITHSCORES', 'LIMIT', over, 1)
+  return math.ceil((nth[2] + 60000 - now) / 1000)
 end
 
 -- Jobs past their deadline do not count: they are about to be failed, and a lost record cannot block its owner for ever.
 local function too_many(owner, concurrent)
-  local active = owned(owner, 'active')
-  redis.call('ZREMRANGEBYSCORE', active, '-inf', now)
-  return concurrent > 0 and redis.call('ZCARD', active) >= concurrent
+  return concurrent > 0 and redis.call('ZCOUNT', owned(owner, 'active'), '(' .. now, '+inf') >= concurrent
 end
 
 -- How a new job is refused, or nil.
@@ -128,9 +130,11 @@ end
 local function place(owner, deadline, per_minute)
   redis.call('ZADD', queued, now, id)
   redis.call('ZADD', owned(owner, 'jobs'), now, id)
+  redis.call('ZREMRANGEBYSCORE', owned(owner, 'active'), '-inf', now)
   redis.call('ZADD', owned(owner, 'active'), deadline > 0 and deadline or '+inf', id)
   if deadline > 0 then redis.call('ZADD', deadlines, deadline, id) end
   if per_minute > 0 then
+    redis.call('ZREMRANGEBYSCORE', owned(owner, 'submits'), '-inf', now - 60000)
     redis.call('ZADD', owned(owner, 'submits'), now, id)
     redis.call('PEXPIRE', owned(owner, 'submits'), 60000)
   end
@@ -141,6 +145,7 @@ local transition = {}
 -- then one slice per seven arguments: those that every picture starts with
 function transition.create(bound, owner, per_minute, concurrent, deadline_seconds, key_seconds, fingerprint, request,
                            webhook_events, num_images, given, retention_ms, ...)
+  if get('status') ~= '' then return {'done', id} end
   local replay = KEYS[8] and redis.call('HMGET', KEYS[8], 'id', 'fingerprint', 'record') or {}
   if replay[1] and redis.call('EXISTS', replay[3]) == 1 then
     return {replay[2] == fingerprint and 'replay' or 'clash', replay[1]}
@@ -167,7 +172,10 @@ function transition.create(bound, owner, per_minute, concurrent, deadline_second
 end
 
 function transition.acquire(seconds, max_attempts, problem, weights, numerics)
-  if get('token') == token then lease(seconds) return {'done'} end
+  if get('token') == token then
+    lease(seconds)
+    return {'done', get('suspect')}
+  end
   if leased() then return {'leased'} end
   if get('canceling') ~= '' then
     conclude('canceled')
@@ -181,6 +189,7 @@ function transition.acquire(seconds, max_attempts, problem, weights, numerics)
   redis.call('HINCRBY', record, 'attempts', 1)
   redis.call('HINCRBY', record, 'fruitless', 1)
   if get('weights') == '' then set('weights', weights, 'numerics', numerics) end
+  if get('token') ~= '' then set('suspect', 'suspect') end
   set('token', token)
   redis.call('ZREM', queued, id)
   lease(seconds)
@@ -188,7 +197,7 @@ function transition.acquire(seconds, max_attempts, problem, weights, numerics)
     set('status', 'running', 'started_at', now)
     tell('started', emit('status', 'status', 'running'))
   end
-  return {'done'}
+  return {'done', get('suspect')}
 end
 
 function transition.renew(seconds)
@@ -202,7 +211,7 @@ function transition.append(image, step, ...)
   if tonumber(step) == number(drawn) then
     emit_slice(image, step, ...)
     redis.call('HINCRBY', record, drawn, 1)
-    set('fruitless', 0)
+    set('fruitless', 0, 'suspect', '')
   end
   return verdict()
 end
@@ -313,6 +322,7 @@ if name ~= 'create' then
   if name == 'overdue' and status ~= 'queued' and status ~= 'running' then redis.call('ZREM', deadlines, id) end
   if status == '' then return {'unknown'} end
   if status ~= 'queued' and status ~= 'running' then return {'ended'} end
+  if name == 'acquire' and token == '' then return {'lost'} end
   if held[name] and (token == '' or get('token') ~= token) then return {'lost'} end
 end
 return transition[name](unpack(ARGV, 4))

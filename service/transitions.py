@@ -30,6 +30,9 @@ if TYPE_CHECKING:
 
 SCRIPT = files("service").joinpath("transitions.lua").read_text()
 
+SUSPECT = "suspect"
+"""What `acquire` adds for a job whose holder was lost since its last new slice."""
+
 
 class Outcome(StrEnum):
     """What the script answered."""

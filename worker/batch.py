@@ -11,12 +11,15 @@ from dataclasses import dataclass
 from itertools import count
 from typing import Protocol
 
+import torch
+
 from models.cards import ModelCard
 from models.config import control_indices
-from models.errors import ControlError
+from models.errors import ControlError, NotFiniteError
 from models.pipeline import ImageState
 from service.contract import OVERDUE, Problem
 from worker.lease import Heartbeat, Lease
+from worker.problems import BROKEN, CHANGED, NOT_FINITE, TOO_LARGE
 from worker.publish import Publisher, Taken
 from worker.scheduler import Row, choose
 
@@ -25,12 +28,9 @@ logger = logging.getLogger(__name__)
 ROOM = 2
 """Jobs are admitted while fewer than this many batches of pictures are live: a newcomer need not wait for a leaver."""
 
-BROKEN = Problem(type="urn:spn:drawing-failed", title="Drawing failed", detail="The model could not draw a slice.")
-CHANGED = Problem(
-    type="urn:spn:model-changed",
-    title="Model changed",
-    detail="The model no longer has the controls or size asked for.",
-)
+
+class DeviceLostError(Exception):
+    """The accelerator answers this process no more. Only another one can go on: end, and let the leases run out."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -70,13 +70,18 @@ class Sampler(Protocol):
 
 @dataclass
 class LiveJob:
-    """A job in the batch: its pictures, and how many rounds each has waited."""
+    """A job in the batch: its pictures, and how many rounds each has waited.
+
+    `suspect`: a worker was lost with it, and it may be why; `moved`: it has got a new slice here.
+    """
 
     ticket: Ticket
     lease: Lease
     arrival: int
     states: list[ImageState]
     waited: list[int]
+    suspect: bool
+    moved: bool = False
     problem: Problem | None = None
 
     def rows(self) -> Iterator[Row]:
@@ -103,11 +108,13 @@ class Batch:
 
     def __init__(self, sampler: Sampler, *, publisher: Publisher, heartbeat: Heartbeat, desk: Desk) -> None:
         self._sampler, self._publisher, self._heartbeat, self._desk = sampler, publisher, heartbeat, desk
+        self._capacity = sampler.capacity
         self._jobs: dict[str, LiveJob] = {}
         self._arrivals = count()
 
     def run(self, first: Ticket) -> None:
         """Draw until no job is left. If drawing cannot go on, the leases run out and other workers take over."""
+        self._capacity = self._sampler.capacity
         try:
             self._admit(first)
             self._settle()
@@ -126,11 +133,12 @@ class Batch:
         rows = self._rows()
         for row in rows:
             self._jobs[row.job].waited[row.image] += 1
-        for row, state in self._draw(choose(rows, self._sampler.capacity)):
+        for row, state in self._draw(choose(rows, self._capacity)):
             job = self._jobs[row.job]
             job.states[row.image], job.waited[row.image] = state, 0
             if not job.lease.lost:
                 self._publisher.append(job.lease, image=row.image, progress=state.progress)
+                job.moved, job.suspect = True, False
         self._desk.beat()
 
     def _settle(self) -> None:
@@ -143,14 +151,16 @@ class Batch:
 
     def _fill(self) -> None:
         """Let waiting jobs join while there is room."""
-        while len(self._rows()) < ROOM * self._sampler.capacity and not self._desk.stopping:
+        while len(self._rows()) < ROOM * self._capacity and not self._desk.stopping and not self._suspect():
             if (ticket := self._desk.take()) is None:
                 break
             self._admit(ticket)
         self._settle()
 
     def _conclude(self, job: LiveJob) -> bool:
-        """Write how `job` ends, if it does."""
+        """Write how `job` ends, if it does. One whose lease ran out by our own clock goes on only if Redis agrees."""
+        if job.lease.expired and not job.lease.lost:
+            self._publisher.renew(job.lease)
         if job.lease.lost:
             logger.warning("job %s was taken over", job.ticket.job, extra={"job": job.ticket.job})
         elif job.problem:
@@ -176,7 +186,8 @@ class Batch:
         self._jobs[ticket.job] = self._enter(ticket, taken)
 
     def _enter(self, ticket: Ticket, taken: Taken) -> LiveJob:
-        job = LiveJob(ticket=ticket, lease=taken.lease, arrival=next(self._arrivals), states=[], waited=[])
+        arrival, suspect = next(self._arrivals), taken.suspect
+        job = LiveJob(ticket=ticket, lease=taken.lease, arrival=arrival, states=[], waited=[], suspect=suspect)
         try:
             job.states = initial_states(taken, self._sampler.card)
         except ControlError:
@@ -185,23 +196,50 @@ class Batch:
         return job
 
     def _rows(self) -> list[Row]:
-        return [row for job in self._jobs.values() for row in job.rows()]
+        """The pictures that may be drawn now. A suspect is drawn alone, once no other job could be lost with it unmoved:
+        then its neighbours spend no attempt on the death of this worker.
+        """
+        jobs = list(self._jobs.values())
+        if suspect := self._suspect():
+            jobs = [job for job in jobs if not job.moved and job is not suspect] or [suspect]
+        return [row for job in jobs for row in job.rows()]
+
+    def _suspect(self) -> LiveJob | None:
+        """There is one at most: nobody joins while there is."""
+        return next((job for job in self._jobs.values() if job.suspect), None)
 
     def _draw(self, rows: Sequence[Row]) -> Iterator[tuple[Row, ImageState]]:
-        """The drawn rows. If a batch fails, each of its rows is tried alone, and its job fails if that fails too."""
+        """The drawn rows. If a batch fails, its halves are tried, and so on; a picture that fails alone fails its job."""
         if not rows:
             return
+        drawn = self._drawn(rows)
+        if isinstance(drawn, list):
+            yield from zip(rows, drawn, strict=True)
+        elif len(rows) == 1:
+            self._jobs[rows[0].job].problem = drawn
+        else:
+            half = len(rows) // 2
+            yield from self._draw(rows[:half])
+            yield from self._draw(rows[half:])
+
+    def _drawn(self, rows: Sequence[Row]) -> list[ImageState] | Problem:
+        """The new states of `rows`, or why there are none. Memory is free again on return: no traceback holds it."""
         try:
-            drawn = self._sampler.advance([self._jobs[row.job].states[row.image] for row in rows])
+            return self._sampler.advance([self._jobs[row.job].states[row.image] for row in rows])
+        except torch.AcceleratorError as error:
+            raise DeviceLostError from error
+        except (torch.OutOfMemoryError, MemoryError) as error:
+            self._capacity = max(1, len(rows) // 2)
+            logger.warning("%d rows do not fit the memory, going on with %d: %s", len(rows), self._capacity, error)
+            problem = TOO_LARGE
+        except NotFiniteError as error:
+            logger.error("%d rows at %s: %s", len(rows), rows[0].stage, error)  # noqa: TRY400 - the message says it all
+            problem = NOT_FINITE
         except Exception:
             logger.exception("%d rows at %s could not be drawn", len(rows), rows[0].stage)
-            if len(rows) == 1:
-                self._jobs[rows[0].job].problem = BROKEN
-            else:
-                for row in rows:
-                    yield from self._draw([row])
-        else:
-            yield from zip(rows, drawn, strict=True)
+            problem = BROKEN
+        torch.cuda.empty_cache()
+        return problem
 
 
 def initial_states(taken: Taken, card: ModelCard) -> list[ImageState]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
 from threading import Event, Lock, Thread
@@ -22,12 +23,29 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Lease:
-    """A claim and what was last heard about it. The flags only ever rise, from either thread."""
+    """A claim and what was last heard about it. The flags only ever rise, from either thread.
+
+    `until` is when it runs out by this process' own clock, monotonic seconds: counted from before Redis was asked, it is
+    never later than by Redis' clock.
+    """
 
     claim: Claim
+    until: float
     lost: bool = False
     canceling: bool = False
     overdue: bool = False
+
+    @property
+    def expired(self) -> bool:
+        """Whether another worker may have the job by now: only Redis can tell, so ask before going on."""
+        return time.monotonic() >= self.until
+
+    def renew(self, transitions: Transitions, *, lease_seconds: float) -> None:
+        """Ask Redis for `lease_seconds` more. Raises redis' ConnectionError."""
+        asked = time.monotonic()
+        self.hear(transitions(self.claim.renew(lease_seconds=lease_seconds)))
+        if not self.lost:
+            self.until = max(self.until, asked + lease_seconds)
 
     def hear(self, reply: Reply) -> None:
         """Learn from an answer to any write under this lease."""
@@ -73,7 +91,7 @@ class Heartbeat:
         with self._lock:
             leases = list(self._leases.values())
         for lease in leases:
-            lease.hear(self._transitions(lease.claim.renew(lease_seconds=self._lease_seconds)))
+            lease.renew(self._transitions, lease_seconds=self._lease_seconds)
 
     def _run(self) -> None:
         while True:

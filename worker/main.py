@@ -5,7 +5,8 @@ forking `Worker` starts every job in a child (which cannot use CUDA once the par
 interpreter (which would load the model again), and both run one job at a time. What a `SimpleWorker` lacks, recovery
 after a crash, is not RQ's here: leases and the stream of slices give it (see `worker.lease`, `service.transitions`).
 
-First SIGTERM: running jobs are handed back after the current slice, exit 0. Second: exit at once; leases run out.
+First SIGTERM: running jobs are handed back after the current slice, exit 0; at the latest after `SPN_DRAIN_SECONDS`. Second:
+exit at once; leases run out. Exit status 1 for anything that nobody asked for.
 """
 
 from __future__ import annotations
@@ -16,7 +17,7 @@ from contextlib import ExitStack
 
 import redis
 import torch
-from redis.backoff import ExponentialBackoff
+from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from models.errors import CheckpointError
@@ -27,6 +28,7 @@ from worker.chronicle import Chronicle
 from worker.lease import Heartbeat
 from worker.metrics import WorkerMetrics
 from worker.pace import PaceKeeper
+from worker.patience import Patience
 from worker.publish import Terms
 from worker.rounds import MeasuredSampler
 from worker.rq_adapter import TicketWorker
@@ -34,12 +36,9 @@ from worker.settings import WorkerSettings
 
 logger = logging.getLogger(__name__)
 
-FOREVER = -1
-"""Retries of redis-py; its default of 10 gives up within seconds and would end the worker."""
-
 
 def main() -> int:
-    """Serve one model. Exit status 1 for a checkpoint that cannot be loaded, or a metrics port that is taken."""
+    """Serve one model. Exit status 1 for a checkpoint that cannot be loaded, a metrics port that is taken, or a lost device."""
     settings = WorkerSettings()
     logs.configure(settings.log_format)
     torch.set_num_threads(settings.threads)
@@ -55,8 +54,7 @@ def main() -> int:
         except OSError as error:
             logger.error("metrics on %s:%d: %s", settings.metrics_host, settings.metrics_port, error)  # noqa: TRY400 - as above
             return 1
-        serve(settings, pipeline, metrics)
-    return 0
+        return 0 if serve(settings, pipeline, metrics) else 1
 
 
 def load(settings: WorkerSettings) -> Pipeline:
@@ -69,9 +67,10 @@ def load(settings: WorkerSettings) -> Pipeline:
     )
 
 
-def serve(settings: WorkerSettings, pipeline: Pipeline, metrics: WorkerMetrics) -> None:
-    """Draw jobs of `settings.model` until told to stop."""
-    worker = TicketWorker(settings.model, connection=patient_client(settings.redis_url))
+def serve(settings: WorkerSettings, pipeline: Pipeline, metrics: WorkerMetrics) -> bool:
+    """Draw jobs of `settings.model` until told to stop; whether it was told, or ended by itself."""
+    connection, drain_seconds = patient_client(settings.redis_url), settings.drain_seconds
+    worker = TicketWorker(settings.model, connection=connection, drain_seconds=drain_seconds)
     terms = Terms(
         weights=pipeline.card.sha256,
         numerics=pipeline.numerics,
@@ -85,11 +84,15 @@ def serve(settings: WorkerSettings, pipeline: Pipeline, metrics: WorkerMetrics) 
         worker.batch = Batch(sampler, publisher=publisher, heartbeat=beating, desk=worker)
         logger.info("ready: %s on %s, %d at a time", settings.model, settings.device, pipeline.capacity)
         worker.work(logging_level="WARNING")
+    return worker.stopping
 
 
 def heartbeat(settings: WorkerSettings, name: str) -> Heartbeat:
-    """The thread that keeps leases alive, with a client that gives up before a lease runs out."""
-    client = redis.Redis.from_url(settings.redis_url, socket_timeout=settings.heartbeat_seconds)
+    """The thread that keeps leases alive, with a client that gives up before a lease runs out: the next beat asks again."""
+    seconds, again = settings.heartbeat_seconds, Retry(NoBackoff(), retries=1)
+    client = redis.Redis.from_url(
+        settings.redis_url, socket_timeout=seconds, socket_connect_timeout=seconds, retry=again
+    )
     return Heartbeat(
         client,
         model=settings.model,
@@ -100,8 +103,8 @@ def heartbeat(settings: WorkerSettings, name: str) -> Heartbeat:
 
 
 def patient_client(url: str) -> redis.Redis:
-    """A client that waits for Redis as long as it takes, asking once a second."""
-    return redis.Redis.from_url(url, retry=Retry(ExponentialBackoff(cap=1, base=0.05), FOREVER))
+    """A client that waits for Redis as long as it takes."""
+    return redis.Redis.from_url(url, retry=Patience())
 
 
 if __name__ == "__main__":

@@ -3,13 +3,16 @@
 from __future__ import annotations
 
 import logging
+import time
+import zlib
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from service.contract import Drawing, Event, JobRecord, JobRequest, Keys, Problem, SliceEntry, replay
-from service.transitions import Claim, Outcome, Transitions
+from service.transitions import SUSPECT, Claim, Outcome, Transitions
 from worker.lease import Lease
+from worker.problems import POISONED, UNREADABLE
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -18,20 +21,15 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-POISONED = Problem(
-    type="urn:spn:poisoned",
-    title="Gave up",
-    detail="Every attempt ended without a new slice; the last worker was lost.",
-)
-
 
 @dataclass(frozen=True, kw_only=True)
 class Taken:
-    """A job this worker now holds, and how far it is."""
+    """A job this worker now holds, and how far it is. `suspect`: a holder was lost since the last new slice."""
 
     request: JobRequest
     drawing: Drawing
     lease: Lease
+    suspect: bool
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -52,8 +50,9 @@ class Publisher:
         self._model, self._terms = model, terms
 
     def take(self, job: str) -> Taken | None:
-        """Acquire `job` and read how far it is; None if it is not to be had."""
+        """Acquire `job` and read how far it is; None if it is not to be had, or cannot be read and has failed for that."""
         claim, terms = Claim(keys=Keys(id=job, model=self._model), token=uuid4().hex), self._terms
+        lease = Lease(claim, until=time.monotonic() + terms.lease_seconds)
         reply = self._transitions(
             claim.acquire(
                 lease_seconds=terms.lease_seconds,
@@ -66,7 +65,16 @@ class Publisher:
         if reply.outcome is not Outcome.DONE:
             logger.info("job %s not taken: %s", job, reply.outcome, extra={"job": job})
             return None
-        return self._resume(Lease(claim))
+        try:
+            return self._resume(lease, suspect=reply.value == SUSPECT)
+        except (LookupError, ValueError, zlib.error):
+            logger.exception("job %s cannot be read", job, extra={"job": job})
+            self.fail(lease, UNREADABLE)
+            return None
+
+    def renew(self, lease: Lease) -> None:
+        """Learn whether the job is still this worker's, and hold it on. Waits for Redis."""
+        lease.renew(self._transitions, lease_seconds=self._terms.lease_seconds)
 
     def append(self, lease: Lease, *, image: int, progress: Progress) -> None:
         """Publish the slice drawn last."""
@@ -89,7 +97,7 @@ class Publisher:
         """End it with its reason."""
         return self._transitions(lease.claim.fail(problem)).outcome
 
-    def _resume(self, lease: Lease) -> Taken:
+    def _resume(self, lease: Lease, *, suspect: bool) -> Taken:
         """What earlier attempts drew, unless with other weights or numerics: those slices are void."""
         keys, terms = lease.claim.keys, self._terms
         record = JobRecord.decode(self._client.hgetall(keys.record))
@@ -97,4 +105,4 @@ class Publisher:
             lease.hear(self._transitions(lease.claim.restart(weights=terms.weights, numerics=terms.numerics)))
         entries: Any = self._client.xrange(keys.stream)
         events = (Event.decode(entry, record.request.geometry) for entry in entries)
-        return Taken(request=record.request, drawing=replay(record.request, events), lease=lease)
+        return Taken(request=record.request, drawing=replay(record.request, events), lease=lease, suspect=suspect)

@@ -7,8 +7,10 @@ has no fencing: a stopped worker that continues would finish its job a second ti
 from __future__ import annotations
 
 import logging
+import os
 import time
 from dataclasses import dataclass
+from threading import Timer
 from typing import TYPE_CHECKING, Any
 
 from rq import Queue, SimpleWorker
@@ -18,9 +20,11 @@ from rq.utils import now
 from rq.worker.base import WorkerStatus
 
 from service.contract import TASK, queue_name
-from worker.batch import Ticket
+from worker.batch import DeviceLostError, Ticket
 
 if TYPE_CHECKING:
+    from types import FrameType
+
     from redis import Redis
     from rq.executions import Execution
     from rq.job import Job
@@ -55,7 +59,7 @@ class Delivery:
 class TicketWorker(SimpleWorker):
     """An RQ worker that runs many jobs at once: its `execute_job` is the batch loop, and it is that loop's Desk."""
 
-    def __init__(self, model: str, *, connection: Redis) -> None:
+    def __init__(self, model: str, *, connection: Redis, drain_seconds: float) -> None:
         queue = Queue(queue_name(model), connection=connection, serializer=JSONSerializer)
         super().__init__(
             [queue],
@@ -65,7 +69,7 @@ class TicketWorker(SimpleWorker):
             log_job_description=False,
         )
         self._deliveries: dict[str, Delivery] = {}
-        self._beaten = 0.0
+        self._beaten, self._drain_seconds = 0.0, drain_seconds
         self.batch: Batch | None = None
 
     @property
@@ -74,10 +78,12 @@ class TicketWorker(SimpleWorker):
         return self._stop_requested
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """RQ's hook for one job: here, the whole life of a batch. Never raises, or RQ's worker would end."""
+        """RQ's hook for one job: here, the whole life of a batch. Only DeviceLostError leaves it: that ends the worker."""
         try:
             if self.batch and (ticket := self._open(job, queue)):
                 self.batch.run(ticket)
+        except DeviceLostError:
+            raise
         except Exception:
             logger.exception("the batch broke off; its leases run out")
         self._deliveries.clear()
@@ -111,9 +117,19 @@ class TicketWorker(SimpleWorker):
         """RQ's stop command: refused, the one way to stop a job is DELETE /jobs/{id}."""
         logger.warning("ignored a stop command for execution %s", execution_id)
 
+    def request_force_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - RQ's signature
+        """Second signal: leave at once. RQ would ignore it in the first second, and still talk to Redis."""
+        leave()
+
     def _shutdown(self) -> None:
-        """First signal: an idle worker leaves at once, a busy one at the slice boundary. Asks nothing of Redis."""
+        """First signal: an idle worker leaves at once, a busy one at the slice boundary. Asks nothing of Redis.
+
+        After `drain_seconds` it leaves as it is: Redis may be away, and a stuck device never comes to a boundary.
+        """
         self._stop_requested = True
+        timer = Timer(self._drain_seconds, leave)
+        timer.daemon = True
+        timer.start()
         if self.get_state() != WorkerStatus.BUSY:
             raise StopRequested
 
@@ -129,6 +145,12 @@ class TicketWorker(SimpleWorker):
             return None
         self._deliveries[job.id] = Delivery(job=job, queue=queue, execution=execution)
         return ticket
+
+
+def leave() -> None:
+    """Exit now, whatever any thread is at. As after a crash, leases run out and other workers go on; nothing is lost."""
+    logger.warning("leaving at once; what is held is for others when its leases run out")
+    os._exit(0)
 
 
 def checked(job: Job) -> dict[str, Any]:

@@ -37,6 +37,12 @@ class WorkerSettings(BaseSettings):
     max_attempts: int = Field(
         default=3, ge=1, le=100, description="Attempts without a single new slice before a job fails."
     )
+    drain_seconds: float = Field(
+        default=20,
+        ge=0.1,
+        le=3600,
+        description="Seconds after SIGTERM in which a worker hands its jobs back; then it leaves them as they are.",
+    )
     metrics_port: int = Field(default=0, ge=0, le=65_535, description="Port of Prometheus metrics; 0: none.")
     metrics_host: str = Field(default="127.0.0.1", description="Address of that port.")
     log_format: LogFormat = Field(default=LogFormat.TEXT, description="text, or json: one object per line.")

@@ -86,13 +86,13 @@ class Engine:
         self.numerics = "native/bfloat16" if library.group() > 1 else "native/float32"
 
     def draw(self, slices: Sequence[Given]) -> Tensor:
-        """The symbols of each slice, (len(slices), N, C)."""
+        """The symbols of each slice, (len(slices), N, C); V where logits were not numbers (see `gumbel_max`)."""
         for row, given in enumerate(slices):
             self.board.place(row, *given)
         self.passes += self.finish()
         rows, raster = len(self.board.front), self.step.raster
         grid = self.board.values.view(rows, raster.slots, -1)[: len(slices), raster.own[:-1]]
-        return grid & (self.network.decoder.symbols - 1)
+        return grid - self.board.conditioning.offset[: len(slices)]
 
     def _by_passes(self) -> int:
         passes = 1

@@ -48,7 +48,7 @@ def gumbel(seed: int, step: Step, *, positions: int, channels: int, symbols: int
 
 
 def gumbel_max(logits: Tensor, noise: Tensor, temperature: Tensor) -> Tensor:
-    """A draw from softmax(logits / temperature), (..., V) -> (...); ties fall to the lowest value."""
+    """A draw from softmax(logits / temperature), (..., V) -> (...); ties fall to the lowest value; V if one is NaN."""
     score = logits / temperature[..., None] + noise
     every = torch.arange(score.shape[-1], device=score.device)
     return torch.where(score == score.amax(-1, keepdim=True), every, score.shape[-1]).amin(-1)

@@ -34,7 +34,7 @@ from service.examples import (
 from service.schemas import Health, JobBody, JobPage, ModelList, ProblemBody, Readiness, SliceBody, problem_of
 from service.settings import ServiceSettings
 from tests.drawing import GEOMETRY, a_picture
-from worker.batch import BROKEN
+from worker.problems import BROKEN
 
 BODIES: list[tuple[type[BaseModel], Json]] = [
     *((JobBody, job) for job in JOBS.values()),

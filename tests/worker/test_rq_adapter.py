@@ -38,7 +38,7 @@ def queue(store: redis.Redis) -> Queue:
 def worker(store: redis.Redis, redis_url: str) -> TicketWorker:
     """A worker with a client of its own: RQ changes the one it is given."""
     assert store.ping()
-    return TicketWorker("toy", connection=redis.Redis.from_url(redis_url))
+    return TicketWorker("toy", connection=redis.Redis.from_url(redis_url), drain_seconds=20)
 
 
 def put(queue: Queue, job: str, task: str = TASK) -> None:

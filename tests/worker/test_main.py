@@ -1,0 +1,186 @@
+"""The worker as a process: what it refuses to start with, and how it leaves."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import redis
+
+from models.cards import TENSORS
+from models.config import Geometry
+from service.contract import JobRecord, JobRequest, Keys, Status, queue_name, workers_key
+from service.tickets import Tickets
+from service.transitions import Transitions, create
+from tests.drawing import a_request
+from tests.outage import mortal_redis
+
+SLOW = Geometry(size=16, slice_size=4)
+START_SECONDS = 60
+DRAIN_SECONDS = 2
+
+
+def environment(redis_url: str, models: Path, **settings: str) -> Mapping[str, str]:
+    """Of a worker of `slow`."""
+    own = {"REDIS_URL": redis_url, "MODELS": str(models), "MODEL": "slow", "COMPILE": "0", "CAPACITY": "4"}
+    own |= {"DRAIN_SECONDS": str(DRAIN_SECONDS), **settings}
+    return {**os.environ, "OMP_NUM_THREADS": "1"} | {f"SPN_{name}": value for name, value in own.items()}
+
+
+@contextmanager
+def worker(redis_url: str, models: Path) -> Iterator[subprocess.Popen[bytes]]:
+    """A worker process that waits for jobs."""
+    process = subprocess.Popen([sys.executable, "-m", "worker.main"], env=environment(redis_url, models))
+    try:
+        with redis.Redis.from_url(redis_url) as client:
+            until(lambda: idle(client), START_SECONDS)
+        yield process
+    finally:
+        process.kill()
+        process.wait()
+
+
+def idle(client: redis.Redis) -> bool:
+    """Whether RQ knows a worker that waits: it listens to signals then."""
+    return any(client.hget(key, "state") == b"idle" for key in client.smembers("rq:workers"))
+
+
+def until(true: Callable[[], bool], seconds: float = 20) -> None:
+    """Returns once it is."""
+    deadline = time.monotonic() + seconds
+    while not true():
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+
+
+def begun(client: redis.Redis) -> JobRequest:
+    """A job of which a worker has drawn a slice."""
+    request = replace(a_request(), model="slow", geometry=SLOW)
+    Transitions(client)(create(request, bound=9))
+    asyncio.run(Tickets(client).put("slow", request.id, 1))
+    until(lambda: record(client, request).done[0] > 0)
+    return request
+
+
+def record(client: redis.Redis, request: JobRequest) -> JobRecord:
+    """How it stands."""
+    return JobRecord.decode(client.hgetall(Keys(id=request.id, model="slow").record))
+
+
+def exit_status(process: subprocess.Popen[bytes]) -> int:
+    """Fails if it takes longer than draining may, and some for a busy machine."""
+    return process.wait(DRAIN_SECONDS + 8)
+
+
+@pytest.mark.parametrize("damage", ["a flipped bit", "cut short", "missing", "no card"])
+def test_a_damaged_checkpoint_is_refused_at_start_by_name(
+    damage: str, redis_url: str, models: Path, tmp_path: Path
+) -> None:
+    """Exit 1, one line that says which model and which file, no traceback; no worker is announced."""
+    folder = Path(shutil.copytree(models / "slow", tmp_path / "slow"))
+    tensors = folder / TENSORS
+    body = tensors.read_bytes()
+    if damage == "a flipped bit":
+        tensors.write_bytes(body[:-1] + bytes([body[-1] ^ 1]))
+    elif damage == "cut short":
+        tensors.write_bytes(body[: len(body) // 2])
+    else:
+        (folder / ("card.json" if damage == "no card" else TENSORS)).unlink()
+    ended = subprocess.run(
+        [sys.executable, "-m", "worker.main"],
+        env=environment(redis_url, tmp_path),
+        capture_output=True,
+        text=True,
+        timeout=START_SECONDS,
+        check=False,
+    )
+    assert ended.returncode == 1
+    assert "slow" in ended.stderr
+    assert ("card.json" if damage == "no card" else TENSORS) in ended.stderr
+    assert "Traceback" not in ended.stderr
+
+
+def test_the_first_sigterm_hands_back_and_the_next_worker_goes_on(
+    store: redis.Redis, redis_url: str, models: Path
+) -> None:
+    """Exit 0 at the slice boundary: running, no attempt spent, no lease, at once to be had."""
+    with worker(redis_url, models) as process:
+        request = begun(store)
+        process.send_signal(signal.SIGTERM)
+        assert exit_status(process) == 0
+    found = record(store, request)
+    assert (found.status, found.attempts, found.lease_until) == (Status.RUNNING, 0, 0)
+    assert 0 < found.done[0] < len(SLOW.steps)
+    assert store.zcard(workers_key("slow")) == 0
+
+
+def test_a_second_sigterm_right_after_the_first_ends_it_at_once(
+    store: redis.Redis, redis_url: str, models: Path
+) -> None:
+    """Nothing is lost: the job is as after a crash, with all its slices, for whoever comes after the lease."""
+    with worker(redis_url, models) as process:
+        request = begun(store)
+        process.send_signal(signal.SIGSTOP)
+        process.send_signal(signal.SIGTERM)
+        process.send_signal(signal.SIGINT)
+        process.send_signal(signal.SIGCONT)
+        assert exit_status(process) == 0
+    found = record(store, request)
+    assert (found.status, found.attempts) == (Status.RUNNING, 1)
+    assert 0 < found.done[0] < len(SLOW.steps)
+
+
+def test_sigterm_ends_an_idle_worker(store: redis.Redis, redis_url: str, models: Path) -> None:
+    """It waits for nothing, and takes nothing with it."""
+    assert store.dbsize() == 0
+    with worker(redis_url, models) as process:
+        process.send_signal(signal.SIGTERM)
+        assert exit_status(process) == 0
+    assert store.llen(f"rq:queue:{queue_name('slow')}") == 0
+
+
+@pytest.mark.parametrize("busy", [False, True])
+def test_sigterm_while_redis_is_away_ends_it_in_time(models: Path, tmp_path: Path, *, busy: bool) -> None:
+    """Idle or with a job, which is found as it was left once Redis is back."""
+    with (
+        mortal_redis(tmp_path) as server,
+        worker(server.url, models) as process,
+        redis.Redis.from_url(server.url) as client,
+    ):
+        request = begun(client) if busy else None
+        server.kill()
+        time.sleep(0.5)
+        process.send_signal(signal.SIGTERM)
+        assert exit_status(process) == 0
+        server.start()
+        if request:
+            found = record(client, request)
+            assert (found.status, found.attempts) == (Status.RUNNING, 1)
+            assert found.done[0] > 0
+
+
+def test_a_worker_waits_for_redis_and_goes_on(models: Path, tmp_path: Path) -> None:
+    """Redis dies in the middle and comes back: the same process ends the job, in one attempt."""
+    with (
+        mortal_redis(tmp_path) as server,
+        worker(server.url, models) as process,
+        redis.Redis.from_url(server.url) as client,
+    ):
+        request = begun(client)
+        server.kill()
+        time.sleep(1)
+        server.start()
+        until(lambda: record(client, request).status.final)
+        found = record(client, request)
+        assert (found.status, found.attempts) == (Status.SUCCEEDED, 1)
+        assert process.poll() is None

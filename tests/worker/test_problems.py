@@ -1,0 +1,224 @@
+"""How jobs fail: alone, for a reason that is told, over a real Redis; their neighbours finish."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import redis
+import torch
+
+from models.pipeline import ImageState, Pipeline
+from service.contract import JobRequest, Keys, Problem, Status
+from service.transitions import create
+from tests.drawing import a_claim, a_request, acquire, an_entry, events_of
+from tests.worker.test_batch import STEPS, KnownSampler, Workplace
+from worker.batch import Batch, DeviceLostError, Sampler, Ticket
+from worker.lease import Heartbeat
+from worker.problems import BROKEN, NOT_FINITE, POISONED, TOO_LARGE, UNREADABLE
+from worker.publish import Publisher, Terms
+
+
+@pytest.fixture
+def place(store: redis.Redis) -> Workplace:
+    """A batch and all around it."""
+    return Workplace(store)
+
+
+def run_together(place: Workplace, requests: Sequence[JobRequest]) -> list[Ticket]:
+    """All of them waiting when the batch begins."""
+    tickets = [place.submit(request) for request in requests]
+    place.desk.waiting.extend(tickets[1:])
+    place.batch.run(tickets[0])
+    return tickets
+
+
+def how(place: Workplace, tickets: Sequence[Ticket]) -> list[Problem | Status]:
+    """Why each failed, or how it stands."""
+    records = [place.record(ticket) for ticket in tickets]
+    return [record.error or record.status for record in records]
+
+
+def employ(place: Workplace, sampler: Sampler) -> None:
+    """Let the batch draw with `sampler`."""
+    terms = Terms(weights="w", numerics="n", lease_seconds=30, max_attempts=3)
+    heartbeat = Heartbeat(place.client, model="toy", worker="test", lease_seconds=30, seconds=60)
+    publisher = Publisher(place.client, model="toy", terms=terms)
+    place.batch = Batch(sampler, publisher=publisher, heartbeat=heartbeat, desk=place.desk)
+
+
+class Tight(KnownSampler):
+    """No more than `rows` pictures fit; keeps how many were tried."""
+
+    def __init__(self, rows: int, error: type[Exception] = torch.OutOfMemoryError) -> None:
+        super().__init__()
+        self.rows, self.error, self.tried = rows, error, []  # type: int, type[Exception], list[int]
+
+    def advance(self, states: Sequence[ImageState]) -> list[ImageState]:
+        """One slice further each, if they fit."""
+        self.tried.append(len(states))
+        if len(states) > self.rows:
+            raise self.error("as a test")
+        return super().advance(states)
+
+
+class Lost(KnownSampler):
+    """On a device that answers no more."""
+
+    def advance(self, states: Sequence[ImageState]) -> list[ImageState]:
+        """Never."""
+        raise torch.AcceleratorError(f"{len(states)} rows, as a test")
+
+
+@pytest.mark.parametrize("error", [torch.OutOfMemoryError, MemoryError])
+def test_a_batch_that_does_not_fit_is_halved_once_and_stays_so(place: Workplace, error: type[Exception]) -> None:
+    """All jobs finish, and no later round of this batch is tried with more."""
+    employ(place, sampler := Tight(2, error))
+    tickets = run_together(place, [a_request(seed=seed) for seed in range(4)])
+    assert how(place, tickets) == [Status.SUCCEEDED] * 4
+    assert max(sampler.tried) > 2
+    assert all(count <= 2 for count in sampler.tried[sampler.tried.index(max(sampler.tried)) + 1 :])
+
+
+def test_the_next_batch_tries_the_full_size_again(place: Workplace) -> None:
+    """Memory that somebody else took for a while is not missed for ever."""
+    employ(place, sampler := Tight(2))
+    run_together(place, [a_request(seed=seed) for seed in range(4)])
+    before = len(sampler.tried)
+    run_together(place, [a_request(seed=seed) for seed in range(4)])
+    assert max(sampler.tried[before:]) > 2
+
+
+def test_a_picture_that_does_not_fit_alone_fails_its_job(place: Workplace) -> None:
+    """Rather than being tried for ever."""
+    employ(place, Tight(0))
+    assert how(place, run_together(place, [a_request(seed=1), a_request(seed=2)])) == [TOO_LARGE] * 2
+
+
+@pytest.mark.parametrize("at", range(8))
+def test_of_eight_jobs_the_broken_one_fails_and_seven_finish(place: Workplace, at: int) -> None:
+    """Wherever it stands in the batch."""
+    place.sampler.capacity = 8
+    seeds = [13 if number == at else number for number in range(8)]
+    tickets = run_together(place, [a_request(seed=seed) for seed in seeds])
+    assert how(place, tickets) == [BROKEN if seed == 13 else Status.SUCCEEDED for seed in seeds]
+
+
+def test_a_lost_device_ends_the_batch_and_fails_no_job(place: Workplace) -> None:
+    """It is no fault of theirs: the leases run out, another process goes on."""
+    employ(place, Lost())
+    ticket = place.submit(a_request())
+    with pytest.raises(DeviceLostError):
+        place.batch.run(ticket)
+    assert how(place, [ticket]) == [Status.RUNNING]
+    assert place.desk.closed == []
+
+
+def test_logits_that_are_no_numbers_fail_their_job_alone(place: Workplace, store: redis.Redis, models: Path) -> None:
+    """Through the real networks, of which one colour's embedding was hit: whoever asks for it fails, others finish with
+    the pixels they would have had.
+    """
+    pipeline = Pipeline.load(models / "toy", capacity=4)
+    requests = [replace(a_request(seed=1), controls=({"hue": hue},)) for hue in ("red", "blue")]
+    drawn = {}
+    for name in ("calm", "hit"):
+        employ(place, pipeline)
+        fresh = [replace(request, id=f"{request.id}{name}") for request in requests]
+        drawn[name] = how(place, run_together(place, fresh)), [e.slice for e in events_of(store, a_claim(fresh[1]))]
+        for stage in pipeline.card.config.geometry.stages:
+            pipeline.network(stage).get_parameter("embedder.controls.1.weight")[1] = float("nan")
+    assert drawn["calm"][0] == [Status.SUCCEEDED, Status.SUCCEEDED]
+    assert drawn["hit"][0] == [NOT_FINITE, Status.SUCCEEDED]
+    pixels = {name: [s.values.tobytes() for s in slices if s] for name, (_, slices) in drawn.items()}
+    assert pixels["hit"] == pixels["calm"]
+    assert len(pixels["hit"]) == STEPS
+
+
+@pytest.mark.parametrize("field", ["request", "stream"])
+def test_a_job_that_cannot_be_read_fails_alone(place: Workplace, store: redis.Redis, field: str) -> None:
+    """Written by a newer version, or damaged: its reason is told, its neighbour finishes."""
+    bad, good = a_request(seed=1), a_request(seed=2)
+    tickets = [place.submit(bad), place.submit(good)]
+    if field == "request":
+        store.hset(bad.keys.record, "request", bad.to_json().replace(b'"seed"', b'"grain"'))
+    else:
+        store.xadd(bad.keys.stream, {"event": "slice", "image": 0, "version": 99})
+    place.desk.waiting.append(tickets[0])
+    place.batch.run(tickets[1])
+    assert store.hget(bad.keys.record, "error") == UNREADABLE.to_json()
+    assert place.record(tickets[1]).status is Status.SUCCEEDED
+
+
+class Killer(KnownSampler):
+    """A worker dies of seed 66: everything breaks off, as at a kill, and no lease is given back."""
+
+    def advance(self, states: Sequence[ImageState]) -> list[ImageState]:
+        """One slice further each, but for that one."""
+        if any(state.seed == 66 for state in states):
+            self.batches.append(tuple((state.seed, None) for state in states))
+            raise SystemExit
+        return super().advance(states)
+
+
+def lives(place: Workplace, tickets: Sequence[Ticket]) -> int:
+    """How many workers die until all jobs have ended; each finds the leases of the last one run out."""
+    deaths = 0
+    while waiting := [ticket for ticket in tickets if not place.record(ticket).status.final]:
+        place.desk.waiting = waiting[1:]
+        try:
+            place.batch.run(waiting[0])
+        except SystemExit:
+            deaths += 1
+        for ticket in tickets:
+            place.client.hset(Keys(id=ticket.job, model="toy").record, "lease_until", 0)
+    return deaths
+
+
+@pytest.mark.parametrize("at", [0, 3, 7])
+def test_a_job_that_kills_its_worker_ends_alone_after_three_attempts(place: Workplace, at: int) -> None:
+    """Its seven neighbours finish, though it dies among them first; then it dies alone, and is given up."""
+    killer = Killer()
+    killer.capacity = 8
+    employ(place, killer)
+    seeds = [66 if number == at else number for number in range(8)]
+    tickets = [place.submit(a_request(seed=seed)) for seed in seeds]
+    assert lives(place, tickets) == 3
+    assert how(place, tickets) == [POISONED if seed == 66 else Status.SUCCEEDED for seed in seeds]
+    killing = [batch for batch in killer.batches if any(seed == 66 for seed, _ in batch)]
+    assert [len(batch) for batch in killing[1:]] == [1, 1]
+    assert len(killing[0]) > 1
+
+
+def test_a_suspect_waits_for_newcomers_and_then_draws_alone(place: Workplace) -> None:
+    """Who has nothing new yet could be lost with it: those come first. After one slice it is a job like any other."""
+    request = a_request(seed=5)
+    suspect, dead = place.submit(request), a_claim(request)
+    place.transitions(acquire(dead))
+    place.client.hset(dead.keys.record, "lease_until", 1)
+    first, second = place.submit(a_request(seed=1)), place.submit(a_request(seed=2))
+    place.desk.waiting = [second, suspect, place.submit(a_request(seed=3))]
+    place.batch.run(first)
+    drawn = [{seed for seed, _ in batch} for batch in place.sampler.batches]
+    assert drawn[:2] == [{1, 2}, {5}]
+    assert {5} < drawn[2] | drawn[3] | drawn[4]
+    assert how(place, place.desk.closed) == [Status.SUCCEEDED] * 4
+
+
+def test_a_job_handed_back_is_no_suspect(place: Workplace) -> None:
+    """A drained worker is no dead one: its jobs share a batch at once."""
+    request = a_request(seed=5)
+    ticket, drained = place.submit(request), a_claim(request)
+    place.transitions(acquire(drained))
+    place.transitions(drained.append(an_entry(0, seed=5)))
+    place.transitions(drained.release())
+    other = a_request(seed=6)
+    place.transitions(create(other, bound=100))
+    claim = a_claim(other)
+    place.transitions(acquire(claim))
+    place.transitions(claim.append(an_entry(0, seed=6)))
+    place.transitions(claim.release())
+    place.desk.waiting = [Ticket(id="t", job=other.id)]
+    place.batch.run(ticket)
+    assert len(place.sampler.batches[0]) == 2
