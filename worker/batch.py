@@ -18,7 +18,7 @@ from models.pipeline import ImageState
 from service.contract import OVERDUE, Problem
 from worker.lease import Heartbeat, Lease
 from worker.publish import Publisher, Taken
-from worker.scheduler import Row, choose
+from worker.scheduler import Row, Scheduler
 
 logger = logging.getLogger(__name__)
 
@@ -70,12 +70,13 @@ class Sampler(Protocol):
 
 @dataclass
 class LiveJob:
-    """A job in the batch: its pictures, and how many rounds each has waited."""
+    """A job in the batch: its pictures, how many slices each drew here, and how many rounds each has waited."""
 
     ticket: Ticket
     lease: Lease
     arrival: int
     states: list[ImageState]
+    drawn: list[int]
     waited: list[int]
     problem: Problem | None = None
 
@@ -87,7 +88,7 @@ class LiveJob:
                     job=self.ticket.job,
                     image=image,
                     stage=step.stage,
-                    drawn=state.progress.done,
+                    drawn=self.drawn[image],
                     waited=self.waited[image],
                     arrival=self.arrival,
                 )
@@ -104,7 +105,7 @@ class Batch:
     def __init__(self, sampler: Sampler, *, publisher: Publisher, heartbeat: Heartbeat, desk: Desk) -> None:
         self._sampler, self._publisher, self._heartbeat, self._desk = sampler, publisher, heartbeat, desk
         self._jobs: dict[str, LiveJob] = {}
-        self._arrivals = count()
+        self._scheduler, self._arrivals = Scheduler(), count()
 
     def run(self, first: Ticket) -> None:
         """Draw until no job is left. If drawing cannot go on, the leases run out and other workers take over."""
@@ -126,9 +127,10 @@ class Batch:
         rows = self._rows()
         for row in rows:
             self._jobs[row.job].waited[row.image] += 1
-        for row, state in self._draw(choose(rows, self._sampler.capacity)):
+        for row, state in self._draw(self._scheduler.choose(rows, self._sampler.capacity)):
             job = self._jobs[row.job]
             job.states[row.image], job.waited[row.image] = state, 0
+            job.drawn[row.image] += 1
             if not job.lease.lost:
                 self._publisher.append(job.lease, image=row.image, progress=state.progress)
         self._desk.beat()
@@ -176,12 +178,12 @@ class Batch:
         self._jobs[ticket.job] = self._enter(ticket, taken)
 
     def _enter(self, ticket: Ticket, taken: Taken) -> LiveJob:
-        job = LiveJob(ticket=ticket, lease=taken.lease, arrival=next(self._arrivals), states=[], waited=[])
+        job = LiveJob(ticket=ticket, lease=taken.lease, arrival=next(self._arrivals), states=[], drawn=[], waited=[])
         try:
             job.states = initial_states(taken, self._sampler.card)
         except ControlError:
             job.problem = CHANGED
-        job.waited = [0] * len(job.states)
+        job.drawn, job.waited = [0] * len(job.states), [0] * len(job.states)
         return job
 
     def _rows(self) -> list[Row]:
