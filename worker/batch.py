@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Protocol
 
@@ -76,8 +76,8 @@ class LiveJob:
     lease: Lease
     arrival: int
     states: list[ImageState]
-    drawn: list[int]
     waited: list[int]
+    drawn: list[int] = field(default_factory=list)
     problem: Problem | None = None
 
     def rows(self) -> Iterator[Row]:
@@ -178,7 +178,7 @@ class Batch:
         self._jobs[ticket.job] = self._enter(ticket, taken)
 
     def _enter(self, ticket: Ticket, taken: Taken) -> LiveJob:
-        job = LiveJob(ticket=ticket, lease=taken.lease, arrival=next(self._arrivals), states=[], drawn=[], waited=[])
+        job = LiveJob(ticket=ticket, lease=taken.lease, arrival=next(self._arrivals), states=[], waited=[])
         try:
             job.states = initial_states(taken, self._sampler.card)
         except ControlError:

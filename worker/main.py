@@ -5,12 +5,15 @@ forking `Worker` starts every job in a child (which cannot use CUDA once the par
 interpreter (which would load the model again), and both run one job at a time. What a `SimpleWorker` lacks, recovery
 after a crash, is not RQ's here: leases and the stream of slices give it (see `worker.lease`, `service.transitions`).
 
+With SPN_DEVICES it becomes `worker.supervisor`, which starts it once for each device.
+
 First SIGTERM: running jobs are handed back after the current slice, exit 0. Second: exit at once; leases run out.
 """
 
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from contextlib import ExitStack
 
@@ -24,6 +27,7 @@ from models.pipeline import Pipeline
 from models.sampling.engine import can_compile
 from service import logs
 from worker.batch import Batch
+from worker.capacity import fitting_capacity
 from worker.chronicle import Chronicle
 from worker.lease import Heartbeat
 from worker.metrics import WorkerMetrics
@@ -42,6 +46,8 @@ FOREVER = -1
 def main() -> int:
     """Serve one model. Exit status 1 for a checkpoint that cannot be loaded, or a metrics port that is taken."""
     settings = WorkerSettings()
+    if settings.devices:
+        os.execv(sys.executable, [sys.executable, "-m", "worker.supervisor"])  # noqa: S606 - so torch leaves this process
     logs.configure(settings.log_format)
     torch.set_num_threads(settings.threads)
     try:
@@ -65,10 +71,11 @@ def load(settings: WorkerSettings) -> Pipeline:
     compiled = settings.compile and can_compile()
     if settings.compile and not compiled:
         logger.warning("no C++ compiler (CXX or g++): passes run eagerly, several times slower")
+    folder = settings.models / settings.model
     return Pipeline.load(
-        settings.models / settings.model,
+        folder,
         device=settings.device,
-        capacity=settings.capacity,
+        capacity=settings.capacity or fitting_capacity(folder, settings.device),
         artefacts=settings.artefacts if compiled else None,
     )
 

@@ -72,7 +72,8 @@ class Engine:
         if self.board.front.device.type == "cpu":
             self.run = ahead_of_time(self.step, self.board, folder / f"pass-{self._identity(numerics)}.pt2")
         else:
-            self.run, self.between = captured(self.step, self.board), GRAPH_PASSES
+            compiled: Step = torch.compile(self.step, fullgraph=True, dynamic=False)
+            self.run, self.between = captured(compiled, self.board), GRAPH_PASSES
 
     def _identity(self, numerics: str) -> str:
         """Of all that is compiled in: code, shapes, numerics."""
@@ -125,17 +126,16 @@ def ahead_of_time(step: Pass, example: Board, artefact: Path) -> Step:
     return run
 
 
-def captured(step: Pass, work: Board) -> Step:
-    """The pass, compiled by Inductor and recorded as a CUDA graph."""
-    compiled = torch.compile(step, fullgraph=True, dynamic=False)
+def captured(step: Step, work: Board) -> Step:
+    """The pass, recorded as a CUDA graph."""
     side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     with torch.cuda.stream(side):
         for _ in range(3):
-            compiled(work)
+            step(work)
     torch.cuda.current_stream().wait_stream(side)
     graph = torch.cuda.CUDAGraph()
     with torch.cuda.graph(graph):
-        left: Tensor = compiled(work)
+        left = step(work)
 
     def replay(_: Board) -> Tensor:
         graph.replay()
