@@ -1,7 +1,8 @@
 """How long a picture takes, by every way to draw it: `python -m benchmarks.sampling`.
 
-One run, sides in turn, medians. The baseline is the cached sampler: compiled, with as many tokens a pass as there are
-pictures (four at least), so that nothing is slowed down to look good.
+One run, sides in turn, medians. The baseline is the cached sampler, compiled by Inductor with as many tokens a pass as there
+are pictures (four at least), so that nothing is slowed down to look good. Native sides run the C++ code that serves: pixel by
+pixel, and in windows.
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ import torch
 from torch import nn
 
 from benchmarks.clock import alternating
+from benchmarks.inductor import compile_passes
 from benchmarks.machine import Machine, measured
 from models.cards import WEIGHTS, ModelCard
 from models.checkpoint import load_model
@@ -32,7 +34,6 @@ from models.subscale import Progress
 DOCS = Path("docs/benchmarks")
 ARTEFACTS = Path(".cache/passes")
 LEAST_TOKENS = 4
-WINDOW_TOKENS = 16
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -112,18 +113,19 @@ def multiply_adds(decoder: Decoder) -> int:
 
 
 def side(name: str, model: tuple[nn.ModuleDict, ModelCard], batch: int) -> Side:
-    """A pipeline as `name` says: how it samples, and whether compiled."""
-    sampler = Sampler.PARALLEL if name == "parallel" else Sampler.CACHED
-    tokens = max(batch, WINDOW_TOKENS if sampler is Sampler.PARALLEL else LEAST_TOKENS)
-    artefacts = None if name == "cached eager" else ARTEFACTS
-    return Side(name, Pipeline(*model, capacity=tokens, sampler=sampler, artefacts=artefacts), batch)
+    """A pipeline as `name` says: how it samples, and what runs it."""
+    sampler = Sampler.PARALLEL if name == "parallel native" else Sampler.CACHED
+    if "native" in name:
+        return Side(name, Pipeline(*model, capacity=batch, sampler=sampler).compile(ARTEFACTS), batch)
+    pipeline = Pipeline(*model, capacity=max(batch, LEAST_TOKENS), sampler=sampler)
+    return Side(name, pipeline if name == "cached eager" else compile_passes(pipeline, ARTEFACTS), batch)
 
 
 def table_of(model: tuple[nn.ModuleDict, ModelCard], batches: list[int], repeats: int, machine: Machine) -> list[Row]:
     """All ways, batch by batch."""
     rows = []
     for batch in batches:
-        names = ("cached eager", "cached compiled", "parallel")
+        names = ("cached eager", "cached compiled", "cached native", "parallel native")
         sides = {name: side(name, model, batch) for name in names if batch <= 8 or name != "cached eager"}  # noqa: PLR2004 - minutes
         seconds = alternating({name: each.draw for name, each in sides.items()}, repeats=repeats)
         rows += [each.row(seconds[name], machine) for name, each in sides.items()]

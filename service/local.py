@@ -13,7 +13,6 @@ import os
 import shutil
 import signal
 import socket
-import subprocess
 import sys
 import time
 from collections.abc import Callable, Mapping, Sequence
@@ -21,20 +20,19 @@ from contextlib import ExitStack
 from dataclasses import dataclass
 from pathlib import Path
 from types import FrameType
-from typing import IO, Self
+from typing import IO
 from urllib.request import urlopen
 
 import redis
 
 from models.errors import CheckpointError
 from service.catalogue import Catalogue
+from service.children import Child
 from service.settings import ServiceSettings
 
 DATA = Path(".data")
 START_SECONDS = 600
 """Enough for a first start, which compiles the passes, on a busy machine."""
-STOP_SECONDS = 5
-RESTART_SECONDS = 1
 POLL_SECONDS = 0.2
 
 
@@ -100,52 +98,8 @@ def watch(workers: Sequence[Child], vital: Mapping[str, Child]) -> None:
             if child.ended:
                 raise LocalError(f"{name} has ended; taking the others down.")
         for worker in workers:
-            if worker.ended:
-                print("A worker has ended; starting it again.", file=sys.stderr)  # noqa: T201 - this is a command
-                time.sleep(RESTART_SECONDS)
-                worker.start()
+            worker.revive()
         time.sleep(POLL_SECONDS)
-
-
-class Child:
-    """A child process that is terminated on leaving. It has its own session: Ctrl-C is for us to pass on, in order."""
-
-    def __init__(
-        self, command: list[str], environment: Mapping[str, str] | None = None, *, lock: IO[str] | None = None
-    ) -> None:
-        self._command = [sys.executable, *command] if command[0] == "-m" else command
-        self._environment, self._lock = environment, lock
-        self._process: subprocess.Popen[bytes] | None = None
-
-    @property
-    def ended(self) -> bool:
-        """Whether it runs no more."""
-        return self._process is None or self._process.poll() is not None
-
-    def start(self) -> None:
-        """Start it, again or for the first time. It inherits the lock, and so holds it for as long as it lives."""
-        descriptors = (self._lock.fileno(),) if self._lock else ()
-        self._process = subprocess.Popen(
-            self._command, env=self._environment, pass_fds=descriptors, start_new_session=True
-        )
-
-    def stop(self) -> None:
-        """Terminate it, and kill it if that takes too long."""
-        if self._process is None:
-            return
-        self._process.terminate()
-        try:
-            self._process.wait(STOP_SECONDS)
-        except subprocess.TimeoutExpired:
-            self._process.kill()
-            self._process.wait()
-
-    def __enter__(self) -> Self:
-        self.start()
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.stop()
 
 
 def stop_asked(_signal: int, _frame: FrameType | None) -> None:

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from itertools import count
 from typing import Protocol
 
@@ -21,7 +21,7 @@ from service.contract import OVERDUE, Problem
 from worker.lease import Heartbeat, Lease
 from worker.problems import BROKEN, CHANGED, NOT_FINITE, TOO_LARGE
 from worker.publish import Publisher, Taken
-from worker.scheduler import Row, choose
+from worker.scheduler import Row, Scheduler
 
 logger = logging.getLogger(__name__)
 
@@ -70,9 +70,9 @@ class Sampler(Protocol):
 
 @dataclass
 class LiveJob:
-    """A job in the batch: its pictures, and how many rounds each has waited.
+    """A job in the batch: its pictures, how many slices each drew here, and how many rounds each has waited.
 
-    `suspect`: a worker was lost with it, and it may be why; `moved`: it has got a new slice here.
+    `suspect`: a worker was lost with it, and it may be why.
     """
 
     ticket: Ticket
@@ -81,7 +81,7 @@ class LiveJob:
     states: list[ImageState]
     waited: list[int]
     suspect: bool
-    moved: bool = False
+    drawn: list[int] = field(default_factory=list)
     problem: Problem | None = None
 
     def rows(self) -> Iterator[Row]:
@@ -92,10 +92,15 @@ class LiveJob:
                     job=self.ticket.job,
                     image=image,
                     stage=step.stage,
-                    drawn=state.progress.done,
+                    drawn=self.drawn[image],
                     waited=self.waited[image],
                     arrival=self.arrival,
                 )
+
+    @property
+    def moved(self) -> bool:
+        """Whether it has got a new slice here."""
+        return any(self.drawn)
 
     @property
     def complete(self) -> bool:
@@ -110,7 +115,7 @@ class Batch:
         self._sampler, self._publisher, self._heartbeat, self._desk = sampler, publisher, heartbeat, desk
         self._capacity = sampler.capacity
         self._jobs: dict[str, LiveJob] = {}
-        self._arrivals = count()
+        self._scheduler, self._arrivals = Scheduler(), count()
 
     def run(self, first: Ticket) -> None:
         """Draw until no job is left. If drawing cannot go on, the leases run out and other workers take over."""
@@ -133,12 +138,13 @@ class Batch:
         rows = self._rows()
         for row in rows:
             self._jobs[row.job].waited[row.image] += 1
-        for row, state in self._draw(choose(rows, self._capacity)):
+        for row, state in self._draw(self._scheduler.choose(rows, self._capacity)):
             job = self._jobs[row.job]
             job.states[row.image], job.waited[row.image] = state, 0
+            job.drawn[row.image] += 1
             if not job.lease.lost:
                 self._publisher.append(job.lease, image=row.image, progress=state.progress)
-                job.moved, job.suspect = True, False
+                job.suspect = False
         self._desk.beat()
 
     def _settle(self) -> None:
@@ -192,7 +198,7 @@ class Batch:
             job.states = initial_states(taken, self._sampler.card)
         except ControlError:
             job.problem = CHANGED
-        job.waited = [0] * len(job.states)
+        job.drawn, job.waited = [0] * len(job.states), [0] * len(job.states)
         return job
 
     def _rows(self) -> list[Row]:

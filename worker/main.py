@@ -5,6 +5,8 @@ forking `Worker` starts every job in a child (which cannot use CUDA once the par
 interpreter (which would load the model again), and both run one job at a time. What a `SimpleWorker` lacks, recovery
 after a crash, is not RQ's here: leases and the stream of slices give it (see `worker.lease`, `service.transitions`).
 
+With SPN_DEVICES it becomes `worker.supervisor`, which starts it once for each device.
+
 First SIGTERM: running jobs are handed back after the current slice, exit 0; at the latest after `SPN_DRAIN_SECONDS`. Second:
 exit at once; leases run out. Exit status 1 for anything that nobody asked for.
 """
@@ -12,6 +14,7 @@ exit at once; leases run out. Exit status 1 for anything that nobody asked for.
 from __future__ import annotations
 
 import logging
+import os
 import sys
 from contextlib import ExitStack
 
@@ -24,6 +27,7 @@ from models.errors import CheckpointError
 from models.pipeline import Pipeline
 from service import logs
 from worker.batch import Batch
+from worker.capacity import fitting_capacity
 from worker.chronicle import Chronicle
 from worker.lease import Heartbeat
 from worker.metrics import WorkerMetrics
@@ -40,6 +44,8 @@ logger = logging.getLogger(__name__)
 def main() -> int:
     """Serve one model. Exit status 1 for a checkpoint that cannot be loaded, a metrics port that is taken, or a lost device."""
     settings = WorkerSettings()
+    if settings.devices:
+        os.execv(sys.executable, [sys.executable, "-m", "worker.supervisor"])  # noqa: S606 - so torch leaves this process
     logs.configure(settings.log_format)
     torch.set_num_threads(settings.threads)
     try:
@@ -59,10 +65,11 @@ def main() -> int:
 
 def load(settings: WorkerSettings) -> Pipeline:
     """The model, compiled and warm: no job ever waits for a compiler. Raises CheckpointError."""
+    folder = settings.models / settings.model
     return Pipeline.load(
-        settings.models / settings.model,
+        folder,
         device=settings.device,
-        capacity=settings.capacity,
+        capacity=settings.capacity or fitting_capacity(folder, settings.device),
         artefacts=settings.artefacts if settings.compile else None,
     )
 

@@ -1,12 +1,24 @@
 """Which pictures advance next. Pure: no Redis, no RQ, no torch.
 
-A batch holds pictures that stand at one network. The policy, in this order:
+A batch holds pictures that stand at one network: as many of those as there are, up to the capacity. Whose network it is:
 
-1. a picture that was passed over `PATIENCE` times goes first, and its network with it: nobody starves;
-2. a newcomer goes next: its first slice is what a person waits for;
-3. else the network where most pictures stand: the fullest batch.
+1. newcomers', since a first slice is what a person waits for, and in that batch their seats come first. But never twice
+   running: every second batch at least follows 2 and 3.
+2. that of the picture that was passed over longest, once that is PATIENCE rounds;
+3. the one with the fullest batch, and of several the one where somebody has waited longest.
 
-Within a network, who waited longest goes first, then who came first.
+Seats go to who waited longest, then to who came first.
+
+What follows, with c the capacity, L the pictures live at a time, k the networks they stand at (three at most), and
+turns(n) = (n + k (c - 1)) // c, the batches that n pictures need however they are spread over the networks:
+
+- **nobody is passed over more than PATIENCE + 2 turns(L) - 1 times** between two slices: after PATIENCE rounds only those
+  who have waited longer go first, their number only falls, and every second batch is for them;
+- **a newcomer is passed over 2 turns(n) - 1 times at most**, n newcomers waiting at once (itself counted): with n up to c
+  at one network at most once, and not at all unless the batch before was for newcomers too;
+- so a picture of K slices ends within K (PATIENCE + 2 turns(L)) rounds of its admission, whatever else arrives.
+
+`worker.batch` admits jobs in the order of the queue while fewer than ROOM c pictures are live, so L < ROOM c + 16.
 """
 
 from __future__ import annotations
@@ -23,7 +35,7 @@ PATIENCE = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Row:
-    """A live picture: `waited` rounds since its last slice, `drawn` slices, `arrival` an ever growing number."""
+    """A live picture: `drawn` slices since it joined, `waited` rounds since the last, `arrival` an ever growing number."""
 
     job: str
     image: int
@@ -33,19 +45,30 @@ class Row:
     arrival: int
 
 
-def choose(rows: Sequence[Row], capacity: int) -> list[Row]:
-    """At most `capacity` rows of one stage; empty only without rows."""
-    ranked = sorted(rows, key=lambda row: (-row.waited, row.arrival, row.image))
-    if not ranked:
-        return []
-    stage = leading_stage(ranked)
+class Scheduler:
+    """Chooses batch after batch; all it remembers is whether the last one was for newcomers."""
+
+    def __init__(self) -> None:
+        self._welcomed = False
+
+    def choose(self, rows: Sequence[Row], capacity: int) -> list[Row]:
+        """At most `capacity` rows of one stage; empty only without rows."""
+        ranked = sorted(rows, key=lambda row: (-row.waited, row.arrival, row.image))
+        newcomers = [row for row in ranked if row.drawn == 0]
+        self._welcomed = bool(newcomers) and not self._welcomed
+        if self._welcomed:
+            return seated([*newcomers, *(row for row in ranked if row.drawn)], newcomers[0].stage, capacity)
+        return seated(ranked, leading_stage(ranked, capacity), capacity) if ranked else []
+
+
+def seated(ranked: Sequence[Row], stage: Stage, capacity: int) -> list[Row]:
+    """The first rows of `stage`, as many as fit."""
     return [row for row in ranked if row.stage is stage][:capacity]
 
 
-def leading_stage(ranked: Sequence[Row]) -> Stage:
-    """The network whose turn it is, for rows in order of their waiting."""
+def leading_stage(ranked: Sequence[Row], capacity: int) -> Stage:
+    """The network whose turn it is where newcomers have no say, for rows in order of their waiting."""
     if ranked[0].waited >= PATIENCE:
         return ranked[0].stage
-    if newcomer := next((row for row in ranked if row.drawn == 0), None):
-        return newcomer.stage
-    return Counter(row.stage for row in ranked).most_common(1)[0][0]
+    sizes = Counter(row.stage for row in ranked)
+    return max(sizes, key=lambda stage: min(sizes[stage], capacity))  # of equals the first: who waited longest

@@ -3,28 +3,43 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Annotated
 
-from pydantic import Field
-from pydantic_settings import BaseSettings, SettingsConfigDict
+from pydantic import BeforeValidator, Field, StringConstraints
+from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.cards import WEIGHTS
 from service.logs import LogFormat
+
+Device = Annotated[str, StringConstraints(pattern=r"^(cpu|cuda(:\d+)?)$")]
+
+
+def split(value: object) -> object:
+    """The items of a comma-separated list."""
+    return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
 
 
 class WorkerSettings(BaseSettings):
     """One worker process serves one model on one device."""
 
-    model_config = SettingsConfigDict(env_prefix="SPN_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="SPN_", frozen=True, extra="ignore", env_ignore_empty=True)
 
     redis_url: str = Field(default="redis://127.0.0.1:6379/0", description="Redis shared by the API and all workers.")
     models: Path = Field(default=WEIGHTS, description="Folder with one folder per model.")
     model: str = Field(default="symbols-64", description="The model this worker serves.")
     device: str = Field(default="cpu", description="Torch device: cpu, cuda, cuda:1.")
+    devices: Annotated[tuple[Device, ...], NoDecode, BeforeValidator(split)] = Field(
+        default=(),
+        description="Devices by commas, such as cuda:0,cuda:1: a worker process on each, kept running. Unset: one, here.",
+    )
     threads: int = Field(
         default=1, ge=1, le=256, description="CPU threads of torch. More do not help: run more workers instead."
     )
-    capacity: int = Field(
-        default=16, ge=4, le=4096, description="Pictures that advance together in one batch; also pixels per pass."
+    capacity: int | None = Field(
+        default=None,
+        ge=4,
+        le=4096,
+        description="Pictures that advance together in one batch; also pixels per pass. Unset: 16, on a GPU by its measure.",
     )
     compile: bool = Field(default=True, description="Compile the passes at start, where there is a C++ compiler.")
     artefacts: Path = Field(default=Path(".cache/passes"), description="Folder where compiled passes are kept.")
@@ -43,6 +58,11 @@ class WorkerSettings(BaseSettings):
         le=3600,
         description="Seconds after SIGTERM in which a worker hands its jobs back; then it leaves them as they are.",
     )
-    metrics_port: int = Field(default=0, ge=0, le=65_535, description="Port of Prometheus metrics; 0: none.")
+    metrics_port: int = Field(
+        default=0,
+        ge=0,
+        le=65_535,
+        description="Port of Prometheus metrics; 0: none. With SPN_DEVICES of the first, the next have the next ports.",
+    )
     metrics_host: str = Field(default="127.0.0.1", description="Address of that port.")
     log_format: LogFormat = Field(default=LogFormat.TEXT, description="text, or json: one object per line.")

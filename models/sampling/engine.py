@@ -102,23 +102,28 @@ class Engine:
 
 
 def graph(step: Pass, board: Board) -> Callable[[], int]:
-    """The pass, compiled by Inductor and recorded as a CUDA graph."""
-    compiled = torch.compile(step, fullgraph=True, dynamic=False)
-    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    with torch.cuda.stream(side):
-        for _ in range(3):
-            compiled(board)
-    torch.cuda.current_stream().wait_stream(side)
-    recorded = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(recorded):
-        left: Tensor = compiled(board)
+    """The pass, compiled by Inductor and recorded, replayed until every row is finished."""
+    replay, left = recorded(torch.compile(step, fullgraph=True, dynamic=False), board)
 
     def finish() -> int:
         passes = 0
         while not passes or int(left):
             for _ in range(GRAPH_PASSES):
-                recorded.replay()
+                replay()
             passes += GRAPH_PASSES
         return passes
 
     return finish
+
+
+def recorded(step: Callable[[Board], Tensor], board: Board) -> tuple[Callable[[], None], Tensor]:
+    """A pass as a CUDA graph: how to run it, and where its answer is afterwards."""
+    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    with torch.cuda.stream(side):
+        for _ in range(3):
+            step(board)
+    torch.cuda.current_stream().wait_stream(side)
+    whole = torch.cuda.CUDAGraph()
+    with torch.cuda.graph(whole):
+        left = step(board)
+    return whole.replay, left

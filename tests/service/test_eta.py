@@ -13,7 +13,7 @@ from service.eta import Situation, Work, eta_seconds
 from worker.batch import ROOM
 from worker.pace import averaged
 from worker.rounds import Round
-from worker.scheduler import Row, choose
+from worker.scheduler import Row, Scheduler
 
 STEPS = Geometry(size=32, slice_size=16).steps
 FIXED = {Stage.BASE: 0.2, Stage.SIZE: 0.3, Stage.DEPTH: 0.5}
@@ -95,10 +95,11 @@ class Job:
 
 @dataclass
 class Worker:
-    """Its jobs, and its clock in simulated seconds."""
+    """Its jobs, its clock in simulated seconds, its policy."""
 
     jobs: list[Job] = field(default_factory=list)
     now: float = 0.0
+    scheduler: Scheduler = field(default_factory=Scheduler)
 
     def rows(self) -> list[Row]:
         """The live pictures."""
@@ -141,7 +142,7 @@ class Simulation:
         rows = worker.rows()
         for row in rows:
             worker.jobs[int(row.job)].waited[row.image] += 1
-        chosen = choose(rows, self.capacity)
+        chosen = worker.scheduler.choose(rows, self.capacity)
         worker.now += self.measure(chosen[0].stage, len(chosen)) if chosen else 1.0
         for row in chosen:
             job = worker.jobs[int(row.job)]

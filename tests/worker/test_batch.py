@@ -128,6 +128,23 @@ def test_a_job_resumes_after_its_last_slice(place: Workplace, store: redis.Redis
     assert [event.kind for event in events_of(store, dead)].count(EventKind.SLICE) == STEPS
 
 
+def test_a_job_taken_over_is_a_newcomer(place: Workplace) -> None:
+    """Its next slice here does not wait for who came first, at another network."""
+    first, request = place.submit(a_request(seed=1)), a_request(seed=5)
+    second, dead = place.submit(request), a_claim(request)
+    place.transitions(acquire(dead))
+    place.transitions(dead.append(an_entry(0, seed=5)))
+    place.transitions(dead.release())
+
+    def arrive() -> None:
+        if len(place.sampler.batches) == STEPS - 2:
+            place.desk.waiting.append(second)
+
+    place.sampler.between = arrive
+    place.batch.run(first)
+    assert [seed for (seed, _), *_ in place.sampler.batches[STEPS - 2 :][:3]] == [1, 5, 1]
+
+
 def test_a_job_of_other_weights_begins_anew(place: Workplace, store: redis.Redis) -> None:
     """And says so."""
     request = a_request(seed=5)

@@ -1,0 +1,90 @@
+"""How many pictures a worker draws together where SPN_CAPACITY does not say.
+
+On a CPU 16: more at a time are no more a second there (docs/sampling.md). On a GPU a pass of more tokens takes hardly longer
+until the device is busy, so the largest rung of a ladder that its memory holds and that is still worth it. There pixels depend
+on the capacity, so equal devices must come to the same one: the rungs are far apart, and both limits leave a wide margin. Where
+a device is shared, or workers of one model must be alike for certain, set SPN_CAPACITY.
+
+The choice is tested; what measures a GPU has been run on none, because none was at hand.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+
+import torch
+
+from models.config import Stage
+from models.network import Network
+from models.pipeline import Pipeline
+from models.sampling.board import Board
+from models.sampling.engine import Engine, Sampler, recorded
+
+logger = logging.getLogger(__name__)
+
+LADDER = (16, 32, 64, 128, 256)
+
+WORTH = 1.5
+"""A rung is taken while its pass lasts less than this times that of the rung below: a third more pictures a second."""
+
+MEMORY_SHARE = 0.5
+"""Of the free memory, for boards; the rest is for weights, graphs and what a pass needs in between."""
+
+PASSES = 50
+
+
+def chosen_capacity(rows_that_fit: float, pass_seconds: Callable[[int], float]) -> int:
+    """The rung of the ladder; measures no rung that does not fit, and none above the first that is not worth it."""
+    chosen, *higher = LADDER
+    seconds = pass_seconds(chosen)
+    for rung in higher:
+        if rung > rows_that_fit or (longer := pass_seconds(rung)) > WORTH * seconds:
+            break
+        chosen, seconds = rung, longer
+    return chosen
+
+
+def fitting_capacity(folder: Path, device: str) -> int:
+    """For the model in `folder`. Raises CheckpointError."""
+    if torch.device(device).type == "cpu":
+        return LADDER[0]
+    pipeline = Pipeline.load(folder, device=device, capacity=LADDER[0])
+    networks = {stage: pipeline.network(stage) for stage in pipeline.engines}
+    free, _ = torch.cuda.mem_get_info(device)
+    with torch.cuda.device(device), torch.inference_mode():
+        rows = MEMORY_SHARE * free / row_bytes(networks.values())
+        return chosen_capacity(rows, lambda rung: graph_seconds(networks[Stage.DEPTH], rung))
+
+
+def row_bytes(networks: Iterable[Network]) -> int:
+    """What one more row takes on the boards of all networks together."""
+    return sum(board_bytes(network, 2) - board_bytes(network, 1) for network in networks)
+
+
+def board_bytes(network: Network, rows: int) -> int:
+    """The tensors of a board for so many rows."""
+    board = Engine(network, Sampler.PARALLEL, rows=rows).board
+    return sum(tensor.nbytes for tensor in tensors(board))
+
+
+def tensors(board: Board) -> Iterable[torch.Tensor]:
+    """All of a board's."""
+    for part in board:
+        yield from (part,) if isinstance(part, torch.Tensor) else part
+
+
+def graph_seconds(network: Network, capacity: int) -> float:
+    """One pass as a CUDA graph, not compiled: that would take minutes a rung. Any board does, a pass has one shape."""
+    engine = Engine(network, Sampler.PARALLEL, rows=capacity)
+    replay, _ = recorded(engine.step, engine.board)
+    torch.cuda.synchronize()
+    begun = time.perf_counter()
+    for _ in range(PASSES):
+        replay()
+    torch.cuda.synchronize()
+    seconds = (time.perf_counter() - begun) / PASSES
+    logger.info("a pass of %d tokens: %.2f ms", capacity, 1000 * seconds)
+    return seconds
