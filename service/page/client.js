@@ -9,7 +9,7 @@
  *     const done = await client.finished(job, (job) => render(job.progress.fraction, job.images[0].url));
  *     const picture = client.pictureUrl(done.images[0].url, { scale: 8 });
  *
- * Exports: `Client` (models, submit, job, finished, watch, cancel, pictureUrl), `Problem` (what every method throws),
+ * Exports: `Client` (models, ready, submit, job, finished, watch, cancel, pictureUrl), `Problem` (what every method throws),
  * `ended` (whether a job can no longer change).
  *
  * `watch` listens to server-sent events, resumes them after a cut, and polls where there are none, as in Node; `change`
@@ -19,8 +19,8 @@
  * @typedef {{index: number, seed: number, controls: Object<string, ?string>, width: number, height: number,
  *   slices_done: number, final: boolean, url: ?string}} Picture
  * @typedef {{id: string, status: Status, model: string, controls: Object, seed: number, num_images: number,
- *   temperature: number, created_at: string, started_at: ?string, finished_at: ?string, queue_position: ?number,
- *   eta_seconds: ?number, progress: ?{stage: string, slices_done: number, slices_total: number, fraction: number},
+ *   temperature: number, metadata: Object, created_at: string, started_at: ?string, finished_at: ?string,
+ *   expires_at: ?string, queue_position: ?number, eta_seconds: ?number, progress: ?{stage: string, slices_done: number, slices_total: number, fraction: number},
  *   images: Picture[], error: ?{title: string, detail: string},
  *   urls: {self: string, events: string, cancel: string}}} Job
  * @typedef {{index: number, stage: string, slices_done: number, slices_total: number, url: string}} SliceEvent
@@ -33,6 +33,7 @@ const MOST_STREAMS = 3;
 const POLL_SECONDS = 1;
 const REFRESH_SECONDS = 3;
 const LONGEST_PAUSE_SECONDS = 10;
+const READY_SECONDS = 8;
 
 /** Whether a job can no longer change. @param {{status: Status}} job */
 export const ended = (job) => ["succeeded", "failed", "canceled"].includes(job.status);
@@ -67,6 +68,15 @@ export class Client {
   /** The models on offer. @returns {Promise<Object[]>} */
   async models() {
     return (await this.#fetch("/models")).models;
+  }
+
+  /**
+   * Whether jobs can be taken now, and the live workers of each model; a Problem if not, with status 503 while the
+   * server itself answers.
+   * @returns {Promise<{workers: Object<string, number>}>}
+   */
+  ready() {
+    return this.#fetch("/readyz", { cache: "no-store", signal: AbortSignal.timeout(READY_SECONDS * 1000) });
   }
 
   /**

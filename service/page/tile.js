@@ -7,9 +7,13 @@ const LARGEST_SCALE = 8;
 const RETRIES = 3;
 const RETRY_SECONDS = 1.5;
 
-/** The server's scale that fills `pixels` on the screen. @param {{width: number}} image */
+/**
+ * The server's scale that more than fills `pixels` on this screen: made smaller, all pixels of a picture stay the same
+ * size, which made larger they would not.
+ * @param {{width: number}} image
+ */
 export const scaleFor = (image, pixels = SHOWN_PIXELS) =>
-  Math.min(LARGEST_SCALE, Math.max(1, Math.ceil(pixels / image.width)));
+  Math.min(LARGEST_SCALE, Math.max(1, Math.ceil((pixels * devicePixelRatio) / image.width)));
 
 export class Tile {
   #shown = -1;
@@ -62,7 +66,7 @@ export class Tile {
       this.#wanted = null;
       const { url, slices_done: slices } = image;
       const picture = element("img", { alt: "", decoding: "async", draggable: false });
-      picture.src = this.client.pictureUrl(url, { slices, scale: scaleFor(image) });
+      picture.src = this.client.pictureUrl(url, { slices, scale: scaleFor(image, this.button.clientWidth || SHOWN_PIXELS) });
       const loaded = await picture.decode().then(() => true, () => false);
       if (loaded) this.#swap(picture, slices);
       else if (++failures <= RETRIES) {
