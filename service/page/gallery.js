@@ -137,12 +137,12 @@ export class Gallery {
   /** @param {number} unread jobs of this browser that the server could not be asked for */
   #count(unread = 0) {
     const cards = [...this.#jobs.values()].map(({ card }) => card);
-    const open = cards.filter(({ job }) => !ended(job)).length;
     const shown = this.list.childElementCount;
+    const open = this.list.querySelectorAll(":scope > :is([data-status=queued], [data-status=running])").length;
     byId("gallery-head").hidden = shown === 0;
-    byId("gallery-count").textContent = [plural(shown, "entry", "entries"), open ? `${open} under way` : null].filter(Boolean).join(", ");
+    byId("gallery-count").textContent = [plural(shown, "entry", "entries"), open ? `${open} under way` : null].filter(Boolean).join(" · ");
     byId("jump-count").textContent = String(shown);
-    byId("clear").hidden = open === cards.length;
+    byId("clear").hidden = !cards.some(({ job }) => ended(job));
     byId("empty").hidden = shown > 0 || unread > 0;
     byId("unread").hidden = unread === 0;
     byId("unread").textContent = `${plural(unread, "earlier entry", "earlier entries")} cannot be read now, and will come back by themselves.`;

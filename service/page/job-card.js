@@ -15,13 +15,18 @@ import { Tile } from "./tile.js";
  *   remove: (...cards: JobCard[]) => void, repeat: (job: Object) => void}} Actions
  */
 
+/** The largest that a tile is shown, by the number of pictures of its job. */
+const TILE_PIXELS = { 1: 384, 2: 256, 3: 256 };
+const SMALL_PIXELS = 192;
+
 export class JobCard {
   /** @param {import("./client.js").Job} job @param {Actions} actions @param {?import("./comparison.js").Comparison} group */
   constructor(job, actions, group = null) {
     Object.assign(this, { actions, group });
     this.total = actions.slicesOf(job);
     this.stages = new Map();
-    this.tiles = job.images.map((image) => new Tile(actions.client, () => actions.open(this, image.index)));
+    const pixels = group ? SMALL_PIXELS : TILE_PIXELS[job.num_images] ?? SMALL_PIXELS;
+    this.tiles = job.images.map(({ index }) => new Tile(actions.client, { pixels, open: () => actions.open(this, index) }));
     this.#build(job);
     this.update(job);
   }
@@ -32,9 +37,9 @@ export class JobCard {
     this.problem = element("div", { className: "problem", hidden: true });
     this.buttons = element("div", { className: "actions" });
     const grid = element("ul", { className: "tiles" }, ...this.tiles.map((tile) => tile.node));
-    const parts = this.group ? [this.#rowHead(job), grid, this.problem]
+    const parts = this.group ? [this.#levelHead(job), grid, this.problem]
       : [this.#head(job), this.bar, this.problem, grid, this.buttons];
-    this.node = element(this.group ? "section" : "article", { className: this.group ? "row" : "job", tabIndex: -1 }, ...parts);
+    this.node = element(this.group ? "section" : "article", { className: this.group ? "level" : "job", tabIndex: -1 }, ...parts);
     this.node.dataset.count = job.num_images + (startStage(job) ? 1 : 0);
     if (startStage(job)) grid.prepend(this.#before());
   }
@@ -46,7 +51,7 @@ export class JobCard {
       element("p", { className: "hint numbers" }, about.filter(Boolean).join(" · "))), this.state);
   }
 
-  #rowHead({ temperature }) {
+  #levelHead({ temperature }) {
     return element("header", {}, element("h3", { ariaLabel: `Temperature ${temperature}` }, temperature.toFixed(2)), this.state);
   }
 
@@ -54,7 +59,7 @@ export class JobCard {
   #before() {
     this.given = element("img", { alt: "Your picture, as the model got it", draggable: false });
     return element("li", { className: "before" }, element("span", { className: "tile" }, element("span", { className: "stack" }, this.given)),
-      element("span", { className: "caption" }, element("span", { className: "seed" }, "Yours")));
+      element("span", { className: "caption" }, element("span", {}, "Yours, as given")));
   }
 
   /** @param {import("./client.js").SliceEvent} event says what a poll does not: the stage of one picture */
@@ -106,7 +111,8 @@ export class JobCard {
     this.connection = connection;
     const away = connection === "away" && !ended(this.job);
     const drawn = this.actions.drawn(this.job.model);
-    this.state.textContent = away ? "Connection lost, trying again" : stateWords(this.job, this.fraction(), drawn);
+    const words = stateWords(this.job, this.fraction(), drawn);
+    this.state.textContent = away ? "Connection lost, trying again" : (this.group ? words.slice(0, ended(this.job) ? 1 : 2) : words).join(" · ");
     this.node.classList.toggle("away", away);
   }
 
@@ -152,7 +158,7 @@ export function problemParts({ title, detail, errors = [] }) {
   ];
 }
 
-/** A job's state as a person says it. */
+/** A job's state as a person says it, in parts, the most telling first. */
 function stateWords({ status, queue_position, eta_seconds, progress, started_at, finished_at, images }, fraction, drawn) {
   const eta = Number.isFinite(eta_seconds) ? `about ${duration(eta_seconds)} left` : null;
   const position = Number.isFinite(queue_position) ? `number ${queue_position} in line` : null;
@@ -164,7 +170,7 @@ function stateWords({ status, queue_position, eta_seconds, progress, started_at,
     failed: ["Failed", ready ? `${ready} of ${images.length} finished` : null],
     canceled: ["Cancelled", `${ready} of ${images.length} finished`],
   };
-  return words[status].filter(Boolean).join(" · ");
+  return words[status].filter(Boolean);
 }
 
 /** What several jobs are together. @param {import("./client.js").Job[]} jobs @returns {import("./client.js").Status} */

@@ -174,7 +174,7 @@ function calm() {
 /** On a phone the form and the gallery are above one another: the bar's button leads to the other. */
 function leadAcross() {
   const jump = byId("jump");
-  const upperHalf = { rootMargin: "0px 0px -50% 0px" };
+  const upperHalf = { rootMargin: "-1px 0px -50% 0px" };
   new IntersectionObserver(([{ isIntersecting }]) => {
     jump.dataset.to = isIntersecting ? "gallery" : "form";
     byId("jump-text").textContent = isIntersecting ? "Gallery" : "Form";

@@ -2,7 +2,6 @@
 
 import { element } from "./element.js";
 
-const SHOWN_PIXELS = 256;
 const LARGEST_SCALE = 8;
 const RETRIES = 3;
 const RETRY_SECONDS = 1.5;
@@ -12,7 +11,7 @@ const RETRY_SECONDS = 1.5;
  * size, which made larger they would not.
  * @param {{width: number}} image
  */
-export const scaleFor = (image, pixels = SHOWN_PIXELS) =>
+export const scaleFor = (image, pixels) =>
   Math.min(LARGEST_SCALE, Math.max(1, Math.ceil((pixels * devicePixelRatio) / image.width)));
 
 export class Tile {
@@ -22,10 +21,10 @@ export class Tile {
 
   /**
    * @param {import("./client.js").Client} client
-   * @param {() => void} open what a click does
+   * @param {{pixels: number, open: () => void}} tile the largest that it is shown, and what a click does
    */
-  constructor(client, open) {
-    this.client = client;
+  constructor(client, { pixels, open }) {
+    Object.assign(this, { client, pixels });
     this.stack = element("span", { className: "stack" });
     this.bar = element("span", { className: "bar" });
     this.seed = element("span", { className: "seed" });
@@ -66,7 +65,7 @@ export class Tile {
       this.#wanted = null;
       const { url, slices_done: slices } = image;
       const picture = element("img", { alt: "", decoding: "async", draggable: false });
-      picture.src = this.client.pictureUrl(url, { slices, scale: scaleFor(image, this.button.clientWidth || SHOWN_PIXELS) });
+      picture.src = this.client.pictureUrl(url, { slices, scale: scaleFor(image, this.pixels) });
       const loaded = await picture.decode().then(() => true, () => false);
       if (loaded) this.#swap(picture, slices);
       else if (++failures <= RETRIES) {

@@ -69,8 +69,9 @@ export class Viewer {
     const at = `${slices} of ${total}`;
     this.range.ariaValueText = `slice ${at}, ${stageOf(slices, total)}`;
     byId("viewer-slice-value").textContent = at;
-    const yours = slices === this.card.givenEach() ? "your picture, as the model got it" : null;
-    byId("viewer-stage").textContent = yours ?? stageOf(slices, total);
+    const yours = slices === this.card.givenEach() ? "Yours, as given" : "";
+    byId("viewer-stage").textContent = yours;
+    for (const band of byId("viewer-stages").children) band.classList.toggle("now", band.textContent === stageOf(slices, total));
   }
 
   /** The latest that was asked for, once it is decoded; its neighbours are fetched meanwhile, so that scrubbing is smooth. */
@@ -97,7 +98,7 @@ export class Viewer {
     byId("viewer-about").textContent = `Picture ${this.index + 1} of ${job.images.length}`;
     const size = `${picture.width} × ${picture.height}`;
     const facts = {
-      Seed: picture.seed, Temperature: job.temperature, Size: size, Model: job.model,
+      Seed: picture.seed, Temperature: job.temperature, Model: `${job.model}, ${size}`,
       ...(job.expires_at ? { "Kept until": moment(job.expires_at) } : {}),
     };
     byId("viewer-stages").replaceChildren(...this.#bands());
@@ -177,15 +178,15 @@ export class Viewer {
     this.card?.tiles[this.index]?.button.focus();
   }
 
-  /** The slider and the buttons keep their own keys. */
+  /** Arrows scrub wherever the focus is; a button keeps its space bar. */
   #key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const own = event.target === this.range || (event.key === " " && event.target.matches("button, a"));
     const act = {
-      ArrowLeft: () => this.#turn(-1), ArrowRight: () => this.#turn(1),
-      ",": () => this.#step(-1), ".": () => this.#step(1), " ": () => byId("viewer-play").click(),
+      PageUp: () => this.#turn(-1), PageDown: () => this.#turn(1),
+      ArrowLeft: () => this.#step(-1), ArrowRight: () => this.#step(1),
+      " ": event.target.matches("button, a") ? null : () => byId("viewer-play").click(),
     }[event.key];
-    if (!act || (own && event.key !== "," && event.key !== ".")) return;
+    if (!act) return;
     event.preventDefault();
     act();
   }
