@@ -95,9 +95,13 @@ export class Client {
     });
   }
 
-  /** A job as it stands. @param {string | Job} job its id, or the job @returns {Promise<Job>} */
+  /**
+   * A job as it stands. Not from the browser's cache: a job's ETag stays while its place in the queue moves on.
+   * @param {string | Job} job its id, or the job @returns {Promise<Job>}
+   */
   job(job) {
-    return this.#fetch(typeof job === "string" ? `/jobs/${encodeURIComponent(job)}` : job.urls.self);
+    const path = typeof job === "string" ? `/jobs/${encodeURIComponent(job)}` : job.urls.self;
+    return this.#fetch(path, { cache: "no-store" });
   }
 
   /** Stop a job; partial pictures stay. @param {Job} job @returns {Promise<Job>} the job afterwards */

@@ -2,7 +2,7 @@
 
 import { byId, element } from "./element.js";
 
-const USUAL_SECONDS = 10;
+const USUAL_SECONDS = 5;
 const AWAY_SECONDS = 2;
 const BACK_SECONDS = 4;
 

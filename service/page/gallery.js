@@ -13,6 +13,8 @@ export class Gallery {
    * @type {Map<string, {card: JobCard, stop: () => void}>}
    */
   #jobs = new Map();
+  /** Jobs of this browser that the server could not be asked for. */
+  #unread = 0;
   /** @type {Map<string, Comparison>} */
   #comparisons = new Map();
 
@@ -34,7 +36,10 @@ export class Gallery {
     return this.#show(job, "first");
   }
 
-  /** Bring back the jobs of an earlier visit, in their order; those the server no longer knows are forgotten. */
+  /**
+   * Bring back the jobs of an earlier visit, in their order; those the server no longer knows are forgotten.
+   * @returns {Promise<number>} how many it could not be asked for
+   */
   async restore() {
     const known = recentIds().filter((id) => !this.#jobs.has(id));
     const answers = await Promise.all(known.map((id) => this.actions.client.job(id).catch((problem) => problem)));
@@ -43,7 +48,9 @@ export class Gallery {
       else if (answer.urls) this.#show(answer, "last");
     });
     this.#sort();
-    this.#count(answers.filter(({ status }) => status !== 404 && !["queued", "running", "succeeded", "failed", "canceled"].includes(status)).length);
+    this.#unread = answers.filter((answer) => !answer.urls && answer.status !== 404).length;
+    this.#count();
+    return this.#unread;
   }
 
   /** Off the list; the jobs themselves stay on the server. @param {...JobCard} cards */
@@ -134,8 +141,8 @@ export class Gallery {
     this.#count();
   }
 
-  /** @param {number} unread jobs of this browser that the server could not be asked for */
-  #count(unread = 0) {
+  #count() {
+    const unread = this.#unread;
     const cards = [...this.#jobs.values()].map(({ card }) => card);
     const shown = this.list.childElementCount;
     const open = this.list.querySelectorAll(":scope > :is([data-status=queued], [data-status=running])").length;

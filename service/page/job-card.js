@@ -149,8 +149,8 @@ export class JobCard {
 }
 
 /** Title, detail and field errors of a problem. @param {{title: string, detail?: string, errors?: Object[]}} problem */
-export function problemParts({ title, detail, errors = [] }) {
-  const fields = errors.map(({ field, message }) => element("li", {}, element("code", {}, field), ` ${message}`));
+export function problemParts({ title, detail, errors }) {
+  const fields = (errors ?? []).map(({ field, message }) => element("li", {}, element("code", {}, field), ` ${message}`));
   return [
     element("strong", {}, title),
     ...(detail ? [element("p", {}, detail)] : []),

@@ -83,7 +83,7 @@ async function begin() {
     for (const { name, slices } of models) if (Number.isInteger(slices)) slicesByModel.set(name, slices);
     if (!composer.models) composer.offer(models);
     byId("generate").disabled = false;
-    await gallery.restore();
+    if (await gallery.restore()) retry();
   } catch (problem) {
     if ([401, 403].includes(problem.status)) return notice(KEY_WANTED, openKey, "Enter key");
     const { title, detail } = asProblem(problem);

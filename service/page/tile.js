@@ -43,7 +43,8 @@ export class Tile {
     const portion = image.final ? 1 : image.slices_done / Math.max(total, 1);
     this.button.disabled = !image.url || image.slices_done === 0;
     const state = image.final ? "finished" : words;
-    this.button.ariaLabel = `Picture ${image.index + 1}, seed ${image.seed}, ${state}. Enlarge`;
+    const act = this.button.disabled ? "" : ". Enlarge";
+    this.button.ariaLabel = `Picture ${image.index + 1}, seed ${image.seed}, ${state}${act}`;
     this.bar.style.setProperty("--done", portion.toFixed(4));
     this.node.classList.toggle("live", live && !image.final);
     this.seed.textContent = String(image.seed);
