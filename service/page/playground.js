@@ -61,10 +61,9 @@ async function submit(requests) {
   try {
     for (const [i, request] of requests.entries()) {
       const job = await client.submit(request);
-      const card = gallery.add(job);
+      gallery.add(job);
       composer.drawn(job.seed);
-      const node = card.group?.node ?? card.node;
-      if (i === 0) node.scrollIntoView({ block: "start", behavior: calm() ? "auto" : "smooth" });
+      if (i === 0) byId("gallery").scrollIntoView({ behavior: calm() ? "auto" : "smooth" });
     }
   } catch (problem) {
     showProblem(problem);

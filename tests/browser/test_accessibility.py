@@ -77,7 +77,7 @@ def grave(page: Page) -> list[dict[str, Any]]:
 GRAVE = {"serious", "critical"}
 
 
-@pytest.mark.parametrize(("scheme", "size"), [("light", DESK), ("dark", PHONE)])
+@pytest.mark.parametrize(("scheme", "size"), [("light", DESK), ("dark", PHONE)], ids=["light-desk", "dark-phone"])
 def test_axe_finds_nothing_grave(scheme: Literal["light", "dark"], size: ViewportSize, page: Page, url: str) -> None:
     """Neither when empty nor with entries of all kinds, nor in the form's modes, nor in the dialogs."""
     page.emulate_media(color_scheme=scheme, reduced_motion="reduce")

@@ -23,6 +23,8 @@ SLICES = 32
 SIZE, SLICE_SIZE, COARSE = 16, 4, 5
 """Of the model `slow`: sides in pixels, and the bits that the size stage drops."""
 
+WHITE = 255
+
 SEEN = """
 globalThis.seen = {};
 new MutationObserver((changes) => {
@@ -191,12 +193,13 @@ def test_a_picture_of_one_s_own_is_upscaled(stage: str, side: int, given: int, p
     page.get_by_role("button", name="Upscale").click()
     expect(page.get_by_role("alert")).to_contain_text("No picture chosen")
     page.get_by_role("radio", name=stage.title()).check()
-    page.get_by_label("Your picture").set_input_files(a_file(90, 60))
+    page.get_by_label("Your picture").set_input_files(a_file(96, 48))
     expect(page.get_by_label("As the model gets it")).to_be_visible()
     page.get_by_role("button", name="Upscale").click()
     entry = finished(page)
     start = picture(base64.b64decode(sent[0]["start"]["image"]))
     assert (sent[0]["start"]["stage"], start.shape) == (stage, (side, side, 3))
+    assert (start[0] == WHITE).all(), "a picture that is not square is shown whole, on white"
     before = entry.get_by_alt_text("Your picture, as the model got it")
     drawn = picture(page.request.get(re.sub(r"scale=\d", "scale=1", str(before.get_attribute("src")))).body())
     block = SIZE // side
@@ -212,6 +215,18 @@ def test_a_picture_of_one_s_own_is_upscaled(stage: str, side: int, given: int, p
     again = picture(base64.b64decode(sent[1]["start"]["image"]))
     assert (again >> COARSE == start >> COARSE).all()
     assert sent[1]["seed"] == page.request.get(f"{url}/jobs?limit=2").json()["jobs"][1]["seed"]
+
+
+def test_the_size_stage_gets_pixels_and_not_averages(page: Page, url: str) -> None:
+    """A picture of the model's own size is thinned: one pixel of every block, as the base stage would have drawn it."""
+    (sent := opened(page, url)).clear()
+    page.get_by_role("radio", name="Upscale").check()
+    page.get_by_label("Your picture").set_input_files(file := a_file(SIZE, SIZE))
+    expect(page.get_by_label("As the model gets it, 4 by 4 pixels")).to_be_visible()
+    page.get_by_role("button", name="Upscale").click()
+    expect(page.locator("#jobs > article")).to_have_count(1)
+    start = picture(base64.b64decode(sent[0]["start"]["image"]))
+    assert (start == picture(file["buffer"])[::SLICE_SIZE, ::SLICE_SIZE]).all()
 
 
 def test_seeds_and_temperatures_stand_side_by_side(page: Page, url: str) -> None:
