@@ -9,7 +9,7 @@
  *     const done = await client.finished(job, (job) => render(job.progress.fraction, job.images[0].url));
  *     const picture = client.pictureUrl(done.images[0].url, { scale: 8 });
  *
- * Exports: `Client` (models, submit, job, finished, watch, cancel, pictureUrl), `Problem` (what every method throws),
+ * Exports: `Client` (models, ready, submit, job, finished, watch, cancel, pictureUrl), `Problem` (what every method throws),
  * `ended` (whether a job can no longer change).
  *
  * `watch` listens to server-sent events, resumes them after a cut, and polls where there are none, as in Node; `change`
@@ -19,8 +19,8 @@
  * @typedef {{index: number, seed: number, controls: Object<string, ?string>, width: number, height: number,
  *   slices_done: number, final: boolean, url: ?string}} Picture
  * @typedef {{id: string, status: Status, model: string, controls: Object, seed: number, num_images: number,
- *   temperature: number, created_at: string, started_at: ?string, finished_at: ?string, queue_position: ?number,
- *   eta_seconds: ?number, progress: ?{stage: string, slices_done: number, slices_total: number, fraction: number},
+ *   temperature: number, metadata: Object, created_at: string, started_at: ?string, finished_at: ?string,
+ *   expires_at: ?string, queue_position: ?number, eta_seconds: ?number, progress: ?{stage: string, slices_done: number, slices_total: number, fraction: number},
  *   images: Picture[], error: ?{title: string, detail: string},
  *   urls: {self: string, events: string, cancel: string}}} Job
  * @typedef {{index: number, stage: string, slices_done: number, slices_total: number, url: string}} SliceEvent
@@ -33,6 +33,7 @@ const MOST_STREAMS = 3;
 const POLL_SECONDS = 1;
 const REFRESH_SECONDS = 3;
 const LONGEST_PAUSE_SECONDS = 10;
+const READY_SECONDS = 8;
 
 /** Whether a job can no longer change. @param {{status: Status}} job */
 export const ended = (job) => ["succeeded", "failed", "canceled"].includes(job.status);
@@ -70,6 +71,15 @@ export class Client {
   }
 
   /**
+   * Whether jobs can be taken now, and the live workers of each model; a Problem if not, with status 503 while the
+   * server itself answers.
+   * @returns {Promise<{workers: Object<string, number>}>}
+   */
+  ready() {
+    return this.#fetch("/readyz", { cache: "no-store", signal: AbortSignal.timeout(READY_SECONDS * 1000) });
+  }
+
+  /**
    * Ask for pictures. Tried once more if the connection breaks; the idempotency key makes that one job, not two.
    * @param {Object} request the body of POST /generate
    * @returns {Promise<Job>}
@@ -85,9 +95,13 @@ export class Client {
     });
   }
 
-  /** A job as it stands. @param {string | Job} job its id, or the job @returns {Promise<Job>} */
+  /**
+   * A job as it stands. Not from the browser's cache: a job's ETag stays while its place in the queue moves on.
+   * @param {string | Job} job its id, or the job @returns {Promise<Job>}
+   */
   job(job) {
-    return this.#fetch(typeof job === "string" ? `/jobs/${encodeURIComponent(job)}` : job.urls.self);
+    const path = typeof job === "string" ? `/jobs/${encodeURIComponent(job)}` : job.urls.self;
+    return this.#fetch(path, { cache: "no-store" });
   }
 
   /** Stop a job; partial pictures stay. @param {Job} job @returns {Promise<Job>} the job afterwards */

@@ -1,29 +1,38 @@
-/** The form: model, controls, count, temperature and seed in; a request for POST /generate out. */
+/** The form: model, controls, numbers and perhaps a picture in; requests for POST /generate out. */
 
 import { chooserFields, describeControls, readControls, setControls } from "./controls.js";
 import { byId, element } from "./element.js";
+import { plural } from "./job-card.js";
 import { requestOf } from "./snippets.js";
+import { StartPicture, startStage } from "./start-picture.js";
 
 /** Image i is drawn from seed + i, and all sixteen must be safe JavaScript integers. */
 export const LARGEST_SEED = 2 ** 53 - 17;
 
+const WORDS = { draw: "Generate", compare: "Compare", upscale: "Upscale" };
+
 export class Composer {
-  /** @param {(request: Object) => void} submit */
-  constructor(submit) {
+  /**
+   * @param {{submit: (requests: Object[]) => void, choose: (model: string) => void,
+   *   complain: (problem: ?Object) => void}} page
+   */
+  constructor(page) {
+    this.page = page;
     this.form = byId("form");
+    this.start = new StartPicture((problem) => page.complain(problem));
     this.form.onsubmit = (event) => {
       event.preventDefault();
-      if (!byId("generate").disabled && this.#seedIsGood()) submit(this.request());
+      if (!byId("generate").disabled && this.#isGood()) page.submit(this.requests());
     };
     this.form.onchange = () => this.#describe();
-    byId("count").oninput = () => this.#outputs();
-    byId("temperature").oninput = () => this.#outputs();
+    for (const id of ["count", "columns", "temperature"]) byId(id).oninput = () => this.#outputs();
     byId("seed").oninput = () => void this.#seedIsGood();
-    byId("dice").onclick = () => this.#roll();
+    byId("dice").onclick = () => this.#setSeed(randomSeed());
     byId("model").onchange = (event) => this.#choose(event.target.value);
     document.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.form.requestSubmit();
     });
+    document.addEventListener("paste", (event) => this.mode === "upscale" && this.start.paste(event));
     this.#outputs();
   }
 
@@ -36,30 +45,48 @@ export class Composer {
     byId("generate").disabled = false;
   }
 
-  /** The request as the form stands; an empty seed is left to the server. */
-  request() {
+  /** What is to be made: "draw", "compare" or "upscale". */
+  get mode() {
+    return this.form.elements.namedItem("mode").value;
+  }
+
+  /**
+   * As the form stands: one request, or one for each temperature of a comparison. An empty seed is left to the server,
+   * but a comparison needs the same for all.
+   */
+  requests() {
     const seed = byId("seed").value.trim();
-    return {
+    const request = {
       model: this.model.name,
-      num_images: Number(byId("count").value),
+      num_images: Number(byId(this.mode === "compare" ? "columns" : "count").value),
       ...(seed === "" ? {} : { seed: Number(seed) }),
       controls: readControls(this.form, Object.keys(this.model.controls)),
       temperature: Number(byId("temperature").value),
     };
+    if (this.mode === "compare") return compared(request, this.#temperatures());
+    const start = this.mode === "upscale" ? this.start.value() : null;
+    return [{ ...request, ...(start ? { start, metadata: { start: start.stage } } : {}) }];
   }
 
-  /** Set the form as a job was asked for. @param {import("./client.js").Job} job */
-  reuse(job) {
-    const { model, num_images, seed, controls, temperature } = requestOf(job);
-    if (this.models.some(({ name }) => name === model)) this.#choose(model);
-    setControls(this.form, Object.keys(this.model.controls), controls);
-    byId("count").value = num_images;
-    byId("temperature").value = temperature;
-    this.#setSeed(seed);
+  /** Set the form as a job was asked for. @param {import("./client.js").Job} job @param {?Object} start what it began with */
+  async reuse(job, start) {
+    this.#reuse(job, startStage(job) ? "upscale" : "draw");
+    byId("count").value = job.num_images;
+    byId("temperature").value = job.temperature;
+    this.#outputs();
+    if (start) await this.start.take(start);
+  }
+
+  /** Set the form as a comparison was asked for. @param {import("./client.js").Job[]} jobs */
+  recompare(jobs) {
+    this.#reuse(jobs[0], "compare");
+    byId("columns").value = jobs[0].num_images;
+    const wanted = new Set(jobs.map(({ temperature }) => temperature));
+    for (const box of this.#boxes()) box.checked = wanted.has(Number(box.value));
     this.#outputs();
   }
 
-  /** Say which seed the server drew, and offer to keep it. @param {number} seed */
+  /** Say which seed was drawn, and offer to keep it. @param {number} seed */
   drawn(seed) {
     if (byId("seed").value.trim() !== "") return;
     const onclick = () => this.#setSeed(seed);
@@ -69,38 +96,62 @@ export class Composer {
 
   busy(/** @type {boolean} */ busy) {
     byId("generate").disabled = busy;
-    byId("generate").textContent = busy ? "Sending …" : "Generate";
+    if (busy) byId("generate").textContent = "Sending …";
+    else this.#outputs();
+  }
+
+  #reuse(job, mode) {
+    const { model, seed, controls } = requestOf(job);
+    this.form.elements.namedItem("mode").value = mode;
+    if (this.models.some(({ name }) => name === model)) this.#choose(model);
+    setControls(this.form, Object.keys(this.model.controls), controls);
+    this.#setSeed(seed);
   }
 
   #choose(name) {
     this.model = this.models.find((model) => model.name === name);
     byId("model").value = name;
     byId("controls").replaceChildren(...chooserFields(this.model.controls));
+    byId("about").hidden = false;
+    byId("about-model").textContent = `${this.model.width} × ${this.model.height} px, ${this.model.slices} slices`;
     byId("facts").replaceChildren(...facts(this.model));
+    byId("mode-upscale").disabled = !this.start.offer(this.model);
+    this.page.choose(name);
     this.#describe();
   }
 
-  /** Beside each legend, what is chosen. */
+  /** Beside each legend, what is chosen; and only what the mode asks for. */
   #describe() {
-    for (const legend of this.form.querySelectorAll("fieldset > legend")) {
+    for (const legend of this.form.querySelectorAll(".chooser > legend")) {
       const chosen = legend.parentElement.querySelector("input:checked");
       legend.dataset.chosen = chosen?.value ? describeControls({ chosen: chosen.value }) : "";
     }
+    for (const part of this.form.querySelectorAll("[data-modes]")) {
+      part.hidden = !part.dataset.modes.split(" ").includes(this.mode);
+    }
+    this.#outputs();
+  }
+
+  #boxes() {
+    return [...byId("temperatures").querySelectorAll("input")];
+  }
+
+  #temperatures() {
+    return this.#boxes().filter((box) => box.checked).map((box) => Number(box.value));
   }
 
   #outputs() {
     const temperature = Number(byId("temperature").value);
-    byId("count-value").textContent = byId("count").value;
+    for (const id of ["count", "columns"]) byId(`${id}-value`).textContent = byId(id).value;
     byId("temperature-value").textContent = temperature.toFixed(2);
     byId("temperature-hint").textContent = temperature === 1 ? "The model's own distribution, exactly."
       : temperature < 1 ? "Calmer than the model's own distribution." : "Wilder than the model's own distribution.";
     for (const range of this.form.querySelectorAll("input[type=range]")) {
       range.style.setProperty("--at", (range.value - range.min) / (range.max - range.min));
     }
-  }
-
-  #roll() {
-    this.#setSeed(crypto.getRandomValues(new Uint32Array(1))[0]);
+    const compared = byId("columns").value * this.#temperatures().length;
+    byId("generate").textContent = this.mode === "compare" && compared
+      ? `${WORDS.compare} ${plural(compared, "picture")}` : WORDS[this.mode];
   }
 
   #setSeed(seed) {
@@ -108,12 +159,28 @@ export class Composer {
     this.#seedIsGood();
   }
 
-  #seedIsGood() {
+  #isGood() {
+    if (this.mode === "compare" && !this.#temperatures().length) {
+      return this.#want("temperatures", "No temperature chosen", "Choose one or more to compare.");
+    }
+    if (this.mode === "upscale" && !this.start.value()) {
+      return this.#want("drop", "No picture chosen", "Choose the picture to begin with.");
+    }
+    return this.#seedIsGood({ focus: true });
+  }
+
+  #want(id, title, detail) {
+    byId(id).querySelector("input").focus();
+    this.page.complain({ title, detail });
+    return false;
+  }
+
+  #seedIsGood({ focus = false } = {}) {
     const text = byId("seed").value.trim();
     const good = text === "" || (/^\d+$/.test(text) && Number(text) <= LARGEST_SEED);
     byId("seed").ariaInvalid = good ? null : "true";
     byId("seed-hint").textContent = good ? "" : `0 to ${LARGEST_SEED}, or empty`;
-    if (!good) {
+    if (!good && focus) {
       byId("seed").focus();
       byId("seed").scrollIntoView({ block: "nearest" });
     }
@@ -121,18 +188,28 @@ export class Composer {
   }
 }
 
+/** The same seeds at each temperature. The metadata, which the server keeps, say what belongs together. */
+export function compared(request, temperatures) {
+  const seed = request.seed ?? randomSeed();
+  const metadata = { comparison: `${Date.now().toString(36)}-${randomSeed().toString(36)}` };
+  return temperatures.map((temperature) => ({ ...request, seed, temperature, metadata }));
+}
+
+const randomSeed = () => crypto.getRandomValues(new Uint32Array(1))[0];
+
 /** What the server says of a model, as terms and descriptions. */
 function facts({ name, width, height, parameters, bits_per_dim, slices, stages, licence, sheet_url }) {
   const bits = typeof bits_per_dim === "number" ? bits_per_dim : bits_per_dim?.all;
   const compact = Intl.NumberFormat("en", { notation: "compact", maximumSignificantDigits: 3 });
   const rows = {
-    Model: sheet_url ? element("a", { href: sheet_url, target: "_blank" }, name) : name,
+    Model: name,
     Size: `${width} × ${height}`,
     Slices: slices,
     Stages: Array.isArray(stages) ? stages.map((stage) => stage.name ?? stage).join(", ") : stages,
     Parameters: parameters && compact.format(parameters),
     "Bits/dim": bits?.toFixed(3),
     Licence: licence,
+    Samples: sheet_url && element("a", { href: sheet_url, target: "_blank" }, "sheet of samples"),
   };
   return Object.entries(rows).filter(([, value]) => value !== null && value !== undefined && value !== "")
     .map(([term, value]) =>

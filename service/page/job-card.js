@@ -3,6 +3,7 @@
 import { ended } from "./client.js";
 import { describeControls } from "./controls.js";
 import { button, element } from "./element.js";
+import { givenSlices, startStage } from "./start-picture.js";
 import { Tile } from "./tile.js";
 
 /**
@@ -11,16 +12,21 @@ import { Tile } from "./tile.js";
  *   open: (card: JobCard, index: number) => void, cancel: (card: JobCard) => void,
  *   again: (job: Object) => void, reuse: (job: Object) => void,
  *   copyCurl: (job: Object, from: HTMLElement) => void, copyJavaScript: (job: Object, from: HTMLElement) => void,
- *   remove: (card: JobCard) => void}} Actions
+ *   remove: (...cards: JobCard[]) => void, repeat: (job: Object) => void}} Actions
  */
 
+/** The largest that a tile is shown, by the number of pictures of its job. */
+const TILE_PIXELS = { 1: 384, 2: 256, 3: 256 };
+const SMALL_PIXELS = 192;
+
 export class JobCard {
-  /** @param {import("./client.js").Job} job @param {Actions} actions */
-  constructor(job, actions) {
-    this.actions = actions;
+  /** @param {import("./client.js").Job} job @param {Actions} actions @param {?import("./comparison.js").Comparison} group */
+  constructor(job, actions, group = null) {
+    Object.assign(this, { actions, group });
     this.total = actions.slicesOf(job);
     this.stages = new Map();
-    this.tiles = job.images.map((image) => new Tile(actions.client, () => actions.open(this, image.index)));
+    const pixels = group ? SMALL_PIXELS : TILE_PIXELS[job.num_images] ?? SMALL_PIXELS;
+    this.tiles = job.images.map(({ index }) => new Tile(actions.client, { pixels, open: () => actions.open(this, index) }));
     this.#build(job);
     this.update(job);
   }
@@ -30,14 +36,30 @@ export class JobCard {
     this.bar = element("progress", { max: 1, ariaLabel: "Progress of the job" });
     this.problem = element("div", { className: "problem", hidden: true });
     this.buttons = element("div", { className: "actions" });
-    const about = `${plural(job.num_images, "picture")} · seed ${job.seed} · temperature ${job.temperature}`;
-    const heading = element("h2", {}, describeControls(job.controls));
-    const subtitle = element("p", { className: "hint numbers" }, about);
-    const head = element("header", {}, element("div", {}, heading, subtitle), this.state);
     const grid = element("ul", { className: "tiles" }, ...this.tiles.map((tile) => tile.node));
-    const parts = [head, this.bar, this.problem, grid, this.buttons];
-    this.node = element("article", { className: "job", tabIndex: -1 }, ...parts);
-    this.node.dataset.count = job.num_images;
+    const parts = this.group ? [this.#levelHead(job), grid, this.problem]
+      : [this.#head(job), this.bar, this.problem, grid, this.buttons];
+    this.node = element(this.group ? "section" : "article", { className: this.group ? "level" : "job", tabIndex: -1 }, ...parts);
+    this.node.dataset.count = job.num_images + (startStage(job) ? 1 : 0);
+    if (startStage(job)) grid.prepend(this.#before());
+  }
+
+  #head(job) {
+    const kind = startStage(job) ? "upscaled from your picture" : null;
+    const about = [plural(job.num_images, "picture"), kind, `seed ${job.seed}`, `temperature ${job.temperature}`];
+    return element("header", {}, element("div", {}, element("h2", {}, describeControls(job.controls)),
+      element("p", { className: "hint numbers" }, about.filter(Boolean).join(" · "))), this.state);
+  }
+
+  #levelHead({ temperature }) {
+    return element("header", {}, element("h3", { ariaLabel: `Temperature ${temperature}` }, temperature.toFixed(2)), this.state);
+  }
+
+  /** The caller's own picture, as the model got it. */
+  #before() {
+    this.given = element("img", { alt: "Your picture, as the model got it", draggable: false });
+    return element("li", { className: "before" }, element("span", { className: "tile" }, element("span", { className: "stack" }, this.given)),
+      element("span", { className: "caption" }, element("span", {}, "Yours, as given")));
   }
 
   /** @param {import("./client.js").SliceEvent} event says what a poll does not: the stage of one picture */
@@ -55,7 +77,18 @@ export class JobCard {
     this.bar.hidden = ended(job);
     this.say();
     for (const image of job.images) this.#tile(image);
+    if (this.given && !this.given.src && job.images[0].url) this.given.src = this.#givenUrl();
     if (changed) this.#settle();
+    this.group?.update();
+  }
+
+  /** How many slices of each picture the caller gave. */
+  givenEach() {
+    return givenSlices(this.job, this.slicesEach());
+  }
+
+  #givenUrl() {
+    return this.actions.client.pictureUrl(this.job.images[0].url, { slices: this.givenEach(), scale: 8 });
   }
 
   /** How far the whole job is, 0 to 1: the further of the server's word and the slices seen. */
@@ -77,7 +110,9 @@ export class JobCard {
   say(connection = this.connection) {
     this.connection = connection;
     const away = connection === "away" && !ended(this.job);
-    this.state.textContent = away ? "Connection lost, trying again" : stateWords(this.job, this.fraction());
+    const drawn = this.actions.drawn(this.job.model);
+    const words = stateWords(this.job, this.fraction(), drawn);
+    this.state.textContent = away ? "Connection lost, trying again" : (this.group ? words.slice(0, ended(this.job) ? 1 : 2) : words).join(" · ");
     this.node.classList.toggle("away", away);
   }
 
@@ -85,8 +120,8 @@ export class JobCard {
     const { status } = this.job;
     const stage = this.stages.get(image.index);
     const count = `${image.slices_done}/${this.slicesEach()}`;
-    const none = status === "running" ? "waiting" : status;
-    const words = image.slices_done ? [stage, count].filter(Boolean).join(" ") : none;
+    const none = { running: "waiting", canceled: "not drawn", failed: "not drawn" }[status] ?? status;
+    const words = image.slices_done > this.givenEach() ? [stage, count].filter(Boolean).join(" ") : none;
     this.tiles[image.index].update(image, { total: this.slicesEach(), words, live: status === "running" });
   }
 
@@ -103,8 +138,9 @@ export class JobCard {
       button("Copy JavaScript", (event) => actions.copyJavaScript(this.job, event.currentTarget)),
     ];
     if (!ended(job)) return [button("Cancel", () => actions.cancel(this), { className: "danger" }), ...copies];
+    const unfinished = job.status !== "succeeded";
     return [
-      button("Again with next seed", () => actions.again(this.job)),
+      unfinished ? button("Try again", () => actions.repeat(this.job)) : button("Next seeds", () => actions.again(this.job)),
       button("Use these settings", () => actions.reuse(this.job)),
       ...copies,
       button("Remove", () => actions.remove(this), { className: "plain", ariaLabel: "Remove from this list" }),
@@ -113,8 +149,8 @@ export class JobCard {
 }
 
 /** Title, detail and field errors of a problem. @param {{title: string, detail?: string, errors?: Object[]}} problem */
-export function problemParts({ title, detail, errors = [] }) {
-  const fields = errors.map(({ field, message }) => element("li", {}, element("code", {}, field), ` ${message}`));
+export function problemParts({ title, detail, errors }) {
+  const fields = (errors ?? []).map(({ field, message }) => element("li", {}, element("code", {}, field), ` ${message}`));
   return [
     element("strong", {}, title),
     ...(detail ? [element("p", {}, detail)] : []),
@@ -122,19 +158,26 @@ export function problemParts({ title, detail, errors = [] }) {
   ];
 }
 
-/** A job's state as a person says it. */
-function stateWords({ status, queue_position, eta_seconds, progress, started_at, finished_at, images }, fraction) {
+/** A job's state as a person says it, in parts, the most telling first. */
+function stateWords({ status, queue_position, eta_seconds, progress, started_at, finished_at, images }, fraction, drawn) {
   const eta = Number.isFinite(eta_seconds) ? `about ${duration(eta_seconds)} left` : null;
-  const position = Number.isFinite(queue_position) ? `position ${queue_position}` : "waiting for a worker";
+  const position = Number.isFinite(queue_position) ? `number ${queue_position} in line` : null;
   const ready = images.filter((image) => image.final).length;
   const words = {
-    queued: ["Queued", position, eta],
+    queued: ["Queued", position, drawn ? eta : "waiting for a worker"],
     running: [`${Math.floor(fraction * 100)} %`, progress?.stage, eta],
     succeeded: ["Finished", took(started_at, finished_at)],
-    failed: ["Failed"],
+    failed: ["Failed", ready ? `${ready} of ${images.length} finished` : null],
     canceled: ["Cancelled", `${ready} of ${images.length} finished`],
   };
-  return words[status].filter(Boolean).join(" · ");
+  return words[status].filter(Boolean);
+}
+
+/** What several jobs are together. @param {import("./client.js").Job[]} jobs @returns {import("./client.js").Status} */
+export function stateOf(jobs) {
+  const states = jobs.map(({ status }) => status);
+  if (states.every((state) => state === states[0])) return states[0];
+  return jobs.every(ended) ? states.find((state) => state !== "succeeded") : "running";
 }
 
 const took = (from, to) => (from && to ? duration((Date.parse(to) - Date.parse(from)) / 1000) : null);
@@ -144,5 +187,5 @@ function duration(/** @type {number} */ seconds) {
   return seconds < 90 ? `${Math.round(seconds)} s` : `${Math.round(seconds / 60)} min`;
 }
 
-export const plural = (/** @type {number} */ count, /** @type {string} */ noun) =>
-  `${count} ${noun}${count === 1 ? "" : "s"}`;
+export const plural = (/** @type {number} */ count, /** @type {string} */ noun, several = `${noun}s`) =>
+  `${count} ${count === 1 ? noun : several}`;

@@ -1,11 +1,14 @@
-/** The playground page: the form, the jobs of this browser, and what joins them to the server. */
+/** The playground page: the form, the gallery, and what joins them to the server. */
 
-import { Client, ended } from "./client.js";
-import { Composer, LARGEST_SEED } from "./composer.js";
+import { Client } from "./client.js";
+import { compared, Composer, LARGEST_SEED } from "./composer.js";
+import { Connection } from "./connection.js";
 import { button, byId, element } from "./element.js";
-import { JobCard, plural, problemParts } from "./job-card.js";
-import { forget, recentIds, remember } from "./recent.js";
+import { Gallery } from "./gallery.js";
+import { problemParts } from "./job-card.js";
+import { listen } from "./shortcuts.js";
 import { asCurl, asJavaScript, copy, requestOf, requestOfPicture } from "./snippets.js";
+import { startOf } from "./start-picture.js";
 import { Viewer } from "./viewer.js";
 
 const KEY = "spn.key";
@@ -13,132 +16,77 @@ const RETRY_SECONDS = 4;
 
 const key = () => sessionStorage.getItem(KEY);
 const client = new Client({ key });
-/**
- * Every card on the page by job id, with what stops its listening.
- * @type {Map<string, {card: JobCard, stop: () => void}>}
- */
-const jobs = new Map();
 const slicesByModel = new Map();
 
 const actions = {
   client,
   slicesOf: ({ model }) => slicesByModel.get(model) ?? null,
+  drawn: (model) => connection?.drawn(model) ?? true,
   open: (card, index) => viewer.open(card, index),
-  cancel,
-  again: (job) => {
-    const next = job.seed + job.num_images;
-    submit({ ...requestOf(job), seed: next <= LARGEST_SEED ? next : 0 });
+  cancel: (card) => gallery.cancel(card),
+  remove: (...cards) => gallery.remove(...cards),
+  again: async (job) => submit([{ ...await fullRequest(job), seed: seedAfter(job) }]),
+  repeat: async (job) => submit([await fullRequest(job)]),
+  reuse: async (job) => {
+    await composer.reuse(job, await start(job));
+    reused(job);
   },
-  reuse: (job) => {
-    composer.reuse(job);
-    byId("generate").focus();
-    say(`Settings of seed ${job.seed} are in the form.`);
+  compareOn: (jobs) => {
+    const request = { ...requestOf(jobs[0]), seed: seedAfter(jobs[0]) };
+    return submit(compared(request, jobs.map(({ temperature }) => temperature)));
+  },
+  recompare: (jobs) => {
+    composer.recompare(jobs);
+    reused(jobs[0]);
   },
   copyCurl: (job, from, index) => copyFrom(from, asCurl, job, index),
   copyJavaScript: (job, from, index) => copyFrom(from, asJavaScript, job, index),
-  remove: (card) => {
-    drop(card.job.id);
-    byId("jobs").focus();
-  },
 };
-const composer = new Composer(submit);
+let connection = null;
+const composer = new Composer({ submit, choose: (model) => connection?.choose(model), complain: showProblem });
 const viewer = new Viewer(actions);
+const gallery = new Gallery(actions, {
+  say, complain: showProblem, changed: (card) => viewer.follow(card), away: () => connection?.check(),
+});
+connection = new Connection(client, { back: () => begin(), changed: () => gallery.say() });
 
-async function submit(request) {
+const start = (job) => startOf(client, job, actions.slicesOf(job));
+const fullRequest = async (job) => requestOf(job, await start(job));
+const seedAfter = ({ seed, num_images }) => (seed + num_images <= LARGEST_SEED ? seed + num_images : 0);
+
+/** Send requests one after the other, and show what becomes of them. */
+async function submit(requests) {
   showProblem(null);
   composer.busy(true);
   try {
-    const job = await client.submit(request);
-    remember(job.id);
-    const card = show(job, "first");
-    if (!("seed" in request)) composer.drawn(job.seed);
-    card.node.scrollIntoView({ block: "nearest", behavior: calm() ? "auto" : "smooth" });
+    for (const [i, request] of requests.entries()) {
+      const job = await client.submit(request);
+      gallery.add(job);
+      composer.drawn(job.seed);
+      if (i === 0) byId("gallery").scrollIntoView({ behavior: calm() ? "auto" : "smooth" });
+    }
   } catch (problem) {
     showProblem(problem);
+    if ([0, 503].includes(problem.status)) connection.check();
   } finally {
     composer.busy(false);
   }
 }
 
-/** Put a job on the page and follow it until it ends. @returns {JobCard} */
-function show(job, place) {
-  drop(job.id, { keep: true });
-  const card = new JobCard(job, actions);
-  if (place === "first") byId("jobs").prepend(card.node);
-  else byId("jobs").append(card.node);
-  byId("empty").hidden = true;
-  jobs.set(job.id, { card, stop: () => {} });
-  if (!ended(job)) jobs.get(job.id).stop = follow(card);
-  return card;
-}
-
-function follow(card) {
-  let said = "";
-  return client.watch(card.job, {
-    slice: (event) => card.slice(event),
-    change: (job) => {
-      card.update(job);
-      viewer.follow(card);
-      const words = milestone(card);
-      if (words !== said) say(words);
-      said = words;
-    },
-    connection: (state) => card.say(state),
-    gone: (problem) => (problem.status === 404 ? drop(card.job.id) : showProblem(problem)),
-  });
-}
-
-/** Worth telling a listener: each state, and each quarter of the way. */
-function milestone(card) {
-  const { status, num_images, error } = card.job;
-  if (status === "running") return `Generating, ${Math.floor(card.fraction() * 4) * 25} percent`;
-  if (status === "failed") return `Failed. ${error?.title ?? ""}`;
-  const words = { queued: "Queued", succeeded: `Finished, ${plural(num_images, "picture")}`, canceled: "Cancelled" };
-  return words[status];
-}
-
-async function cancel(card) {
-  try {
-    const job = await client.cancel(card.job);
-    card.update(job);
-    if (ended(job)) jobs.get(job.id)?.stop();
-  } catch (problem) {
-    showProblem(problem);
-  }
-}
-
-function drop(id, { keep = false } = {}) {
-  jobs.get(id)?.stop();
-  jobs.get(id)?.card.node.remove();
-  jobs.delete(id);
-  if (!keep) forget(id);
-  byId("empty").hidden = jobs.size > 0;
-}
-
-/** Jobs of an earlier visit, in their order; those the server no longer knows are forgotten. */
-async function restore() {
-  const known = recentIds().filter((id) => !jobs.has(id));
-  const answers = await Promise.all(known.map((id) => client.job(id).catch((problem) => problem)));
-  answers.forEach((answer, i) => {
-    if (answer.status === 404) forget(known[i]);
-    else if (answer.urls) show(answer, "last");
-  });
-  byId("empty").hidden = jobs.size > 0;
-}
-
 /** Ask for the models until there are some, and say plainly why there are none yet. */
-async function start() {
+async function begin() {
   try {
     const models = await client.models();
     notice(models.length ? null : NO_MODEL);
     if (!models.length) return;
     for (const { name, slices } of models) if (Number.isInteger(slices)) slicesByModel.set(name, slices);
-    composer.offer(models);
-    await restore();
+    if (!composer.models) composer.offer(models);
+    byId("generate").disabled = false;
+    if (await gallery.restore()) retry();
   } catch (problem) {
     if ([401, 403].includes(problem.status)) return notice(KEY_WANTED, openKey, "Enter key");
     const { title, detail } = asProblem(problem);
-    notice({ title, detail: `${detail} Trying again by itself.` }, start, "Try now");
+    if (!composer.models) notice({ title, detail: `${detail ?? ""} Trying again by itself.` }, begin, "Try now");
     retry();
   }
 }
@@ -149,7 +97,7 @@ const KEY_WANTED = { title: "This server asks for an API key", detail: "Enter it
 let timer;
 function retry() {
   clearTimeout(timer);
-  timer = setTimeout(start, RETRY_SECONDS * 1000);
+  timer = setTimeout(begin, RETRY_SECONDS * 1000);
 }
 
 function notice(problem, act, words) {
@@ -168,17 +116,27 @@ function showProblem(problem) {
   if ([401, 403].includes(problem?.status)) openKey();
 }
 
-const asProblem = ({ title = "Something went wrong", detail, message, errors }) =>
-  ({ title, detail: detail ?? message, errors });
+function asProblem({ title = "Something went wrong", detail, message, errors }) {
+  return { title, detail: detail ?? message, errors };
+}
+
+function reused(job) {
+  byId("generate").focus();
+  say(`Settings of seed ${job.seed} are in the form.`);
+}
 
 async function copyFrom(from, write, job, index) {
-  const request = index === undefined ? requestOf(job) : requestOfPicture(job, index);
   const words = from.textContent;
-  const code = write(request, { origin: location.origin, keyed: Boolean(key()) });
-  const done = await copy(code).then(() => "Copied", () => "Could not copy");
+  const done = await code(write, job, index).then(copy).then(() => "Copied", () => "Could not copy");
   if (words !== done) from.replaceChildren(element("span", {}, done));
   setTimeout(() => (from.textContent = words), 1600);
   say(done);
+}
+
+async function code(write, job, index) {
+  const begun = await start(job);
+  const request = index === undefined ? requestOf(job, begun) : requestOfPicture(job, index, begun);
+  return write(request, { origin: location.origin, keyed: Boolean(key()) });
 }
 
 function openKey() {
@@ -189,8 +147,8 @@ function openKey() {
 byId("form").addEventListener("input", () => showProblem(null));
 byId("key").value = key() ?? "";
 byId("key").onchange = saveKey;
-byId("key").onkeydown = (event) => {
-  if (event.key !== "Enter") return;
+byId("key-form").onsubmit = (event) => {
+  event.preventDefault();
   saveKey();
   byId("key-panel").hidePopover();
 };
@@ -201,10 +159,35 @@ function saveKey() {
   if (entered) sessionStorage.setItem(KEY, entered);
   else sessionStorage.removeItem(KEY);
   showProblem(null);
-  start();
+  begin();
 }
 
-const say = (words) => (byId("status").textContent = words);
-const calm = () => matchMedia("(prefers-reduced-motion: reduce)").matches;
+function say(words) {
+  byId("status").textContent = words;
+}
 
-start();
+function calm() {
+  return matchMedia("(prefers-reduced-motion: reduce)").matches;
+}
+
+/** On a phone the form and the gallery are above one another: the bar's button leads to the other. */
+function leadAcross() {
+  const jump = byId("jump");
+  const upperHalf = { rootMargin: "-1px 0px -50% 0px" };
+  new IntersectionObserver(([{ isIntersecting }]) => {
+    jump.dataset.to = isIntersecting ? "gallery" : "form";
+    byId("jump-text").textContent = isIntersecting ? "Gallery" : "Form";
+  }, upperHalf).observe(byId("form"));
+  jump.onclick = () => lead(jump.dataset.to === "form" ? "form" : "gallery");
+}
+
+function lead(to) {
+  byId(to).scrollIntoView({ behavior: calm() ? "auto" : "smooth" });
+  (to === "gallery" ? firstTile() ?? byId("jobs") : byId("form").querySelector("[name=mode]:checked")).focus({ preventScroll: true });
+}
+
+const firstTile = () => document.querySelector("#jobs .tile:enabled");
+
+leadAcross();
+listen({ n: () => lead("form"), g: () => lead("gallery") });
+begin();

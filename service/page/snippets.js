@@ -4,11 +4,12 @@ const QUOTE = /'/g;
 
 /**
  * The body of POST /generate that reproduces a job, its seed included.
- * @param {import("./client.js").Job} job
+ * @param {import("./client.js").Job} job @param {?import("./start-picture.js").Start} [start] what it began with
  */
-export function requestOf({ model, num_images, seed, controls, temperature }) {
+export function requestOf({ model, num_images, seed, controls, temperature }, start = null) {
   const chosen = Array.isArray(controls) ? controls.map(given) : given(controls);
-  return { model, num_images, seed, controls: chosen, temperature };
+  const begun = start ? { start, metadata: { start: start.stage } } : {};
+  return { model, num_images, seed, controls: chosen, temperature, ...begun };
 }
 
 const given = (/** @type {?Object<string, ?string>} */ controls) =>
@@ -16,10 +17,10 @@ const given = (/** @type {?Object<string, ?string>} */ controls) =>
 
 /**
  * The request for one picture of a job alone: picture i of seed s is the only picture of seed s + i.
- * @param {import("./client.js").Job} job @param {number} index
+ * @param {import("./client.js").Job} job @param {number} index @param {?import("./start-picture.js").Start} [start]
  */
-export const requestOfPicture = (job, index) =>
-  requestOf({ ...job, num_images: 1, seed: job.images[index].seed, controls: job.images[index].controls });
+export const requestOfPicture = (job, index, start = null) =>
+  requestOf({ ...job, num_images: 1, seed: job.images[index].seed, controls: job.images[index].controls }, start);
 
 /** @param {Object} request @param {{origin: string, keyed: boolean}} where @returns {string} */
 export function asCurl(request, { origin, keyed }) {

@@ -2,14 +2,17 @@
 
 import { element } from "./element.js";
 
-const SHOWN_PIXELS = 256;
 const LARGEST_SCALE = 8;
 const RETRIES = 3;
 const RETRY_SECONDS = 1.5;
 
-/** The server's scale that fills `pixels` on the screen. @param {{width: number}} image */
-export const scaleFor = (image, pixels = SHOWN_PIXELS) =>
-  Math.min(LARGEST_SCALE, Math.max(1, Math.ceil(pixels / image.width)));
+/**
+ * The server's scale that more than fills `pixels` on this screen: made smaller, all pixels of a picture stay the same
+ * size, which made larger they would not.
+ * @param {{width: number}} image
+ */
+export const scaleFor = (image, pixels) =>
+  Math.min(LARGEST_SCALE, Math.max(1, Math.ceil((pixels * devicePixelRatio) / image.width)));
 
 export class Tile {
   #shown = -1;
@@ -18,10 +21,10 @@ export class Tile {
 
   /**
    * @param {import("./client.js").Client} client
-   * @param {() => void} open what a click does
+   * @param {{pixels: number, open: () => void}} tile the largest that it is shown, and what a click does
    */
-  constructor(client, open) {
-    this.client = client;
+  constructor(client, { pixels, open }) {
+    Object.assign(this, { client, pixels });
     this.stack = element("span", { className: "stack" });
     this.bar = element("span", { className: "bar" });
     this.seed = element("span", { className: "seed" });
@@ -40,7 +43,8 @@ export class Tile {
     const portion = image.final ? 1 : image.slices_done / Math.max(total, 1);
     this.button.disabled = !image.url || image.slices_done === 0;
     const state = image.final ? "finished" : words;
-    this.button.ariaLabel = `Picture ${image.index + 1}, seed ${image.seed}, ${state}. Enlarge`;
+    const act = this.button.disabled ? "" : ". Enlarge";
+    this.button.ariaLabel = `Picture ${image.index + 1}, seed ${image.seed}, ${state}${act}`;
     this.bar.style.setProperty("--done", portion.toFixed(4));
     this.node.classList.toggle("live", live && !image.final);
     this.seed.textContent = String(image.seed);
@@ -62,7 +66,7 @@ export class Tile {
       this.#wanted = null;
       const { url, slices_done: slices } = image;
       const picture = element("img", { alt: "", decoding: "async", draggable: false });
-      picture.src = this.client.pictureUrl(url, { slices, scale: scaleFor(image) });
+      picture.src = this.client.pictureUrl(url, { slices, scale: scaleFor(image, this.pixels) });
       const loaded = await picture.decode().then(() => true, () => false);
       if (loaded) this.#swap(picture, slices);
       else if (++failures <= RETRIES) {

@@ -9,11 +9,13 @@ const LARGE_PIXELS = 512;
 const FRAME_MILLISECONDS = 260;
 
 export class Viewer {
+  #frames = new Map();
+
   /** @param {{client: Object, copyCurl: Function, copyJavaScript: Function}} actions */
   constructor(actions) {
     this.actions = actions;
     this.dialog = byId("viewer");
-    this.image = byId("viewer-image");
+    this.frame = byId("viewer-frame");
     this.range = byId("viewer-slice");
     this.range.oninput = () => this.#still() ?? this.#draw();
     byId("viewer-play").onclick = () => (this.timer ? this.#still() : this.#play());
@@ -33,7 +35,9 @@ export class Viewer {
   open(card, index) {
     this.#still();
     Object.assign(this, { card, index });
+    this.#frames.clear();
     const picture = this.#picture();
+    this.range.min = Math.max(1, card.givenEach());
     this.range.max = picture.slices_done;
     this.range.value = picture.slices_done;
     this.#describe(card.job, picture);
@@ -58,28 +62,62 @@ export class Viewer {
   }
 
   #draw() {
-    const picture = this.#picture();
     const slices = Number(this.range.value);
-    const { client } = this.actions;
-    this.image.src = client.pictureUrl(picture.url, { slices, scale: scaleFor(picture, LARGE_PIXELS) });
-    this.range.style.setProperty("--at", (slices - 1) / Math.max(this.range.max - 1, 1));
+    this.#show(slices);
+    this.range.style.setProperty("--at", (slices - this.range.min) / Math.max(this.range.max - this.range.min, 1));
     const total = this.card.slicesEach();
     const at = `${slices} of ${total}`;
-    this.image.alt = `${describeControls(picture.controls)}, after ${plural(slices, "slice")}`;
     this.range.ariaValueText = `slice ${at}, ${stageOf(slices, total)}`;
     byId("viewer-slice-value").textContent = at;
-    byId("viewer-stage").textContent = stageOf(slices, total);
+    const yours = slices === this.card.givenEach() ? "Yours, as given" : "";
+    byId("viewer-stage").textContent = yours;
+    for (const band of byId("viewer-stages").children) band.classList.toggle("now", band.textContent === stageOf(slices, total));
+  }
+
+  /** The latest that was asked for, once it is decoded; its neighbours are fetched meanwhile, so that scrubbing is smooth. */
+  async #show(slices) {
+    const frame = this.#frame(slices);
+    if (!frame.complete) await frame.decode().catch(() => {});
+    if (Number(this.range.value) !== slices || this.#frames.get(slices) !== frame) return;
+    frame.alt = `${describeControls(this.#picture().controls)}, after ${plural(slices, "slice")}`;
+    this.frame.replaceChildren(frame);
+    for (const near of [slices + 1, slices - 1]) if (near >= this.range.min && near <= this.range.max) this.#frame(near);
+  }
+
+  #frame(slices) {
+    if (!this.#frames.has(slices)) {
+      const picture = this.#picture();
+      const src = this.actions.client.pictureUrl(picture.url, { slices, scale: scaleFor(picture, LARGE_PIXELS) });
+      this.#frames.set(slices, element("img", { src }));
+    }
+    return this.#frames.get(slices);
   }
 
   #describe(job, picture) {
     byId("viewer-title").textContent = describeControls(picture.controls ?? job.controls);
     byId("viewer-about").textContent = `Picture ${this.index + 1} of ${job.images.length}`;
     const size = `${picture.width} × ${picture.height}`;
-    const facts = { Seed: picture.seed, Temperature: job.temperature, Size: size, Model: job.model };
+    const facts = {
+      Seed: picture.seed, Temperature: job.temperature, Model: `${job.model}, ${size}`,
+      ...(job.expires_at ? { "Kept until": moment(job.expires_at) } : {}),
+    };
+    byId("viewer-stages").replaceChildren(...this.#bands());
     byId("viewer-facts").replaceChildren(...Object.entries(facts).map(([name, value]) =>
       element("div", {}, element("dt", {}, name), element("dd", {}, String(value)))));
     byId("viewer-actions").replaceChildren(...this.#actions(job, picture));
     this.#neighbours();
+  }
+
+  /** Under the slider, where its stages lie. */
+  #bands() {
+    const total = this.card.slicesEach();
+    const first = Math.max(1, this.card.givenEach());
+    const steps = Array.from({ length: total - first + 1 }, (_, i) => stageOf(first + i, total));
+    return [...new Set(steps)].map((stage) => {
+      const band = element("span", {}, stage);
+      band.style.flexGrow = steps.filter((step) => step === stage).length;
+      return band;
+    });
   }
 
   #neighbours() {
@@ -118,7 +156,7 @@ export class Viewer {
   }
 
   #play() {
-    this.range.value = 0;
+    this.range.value = this.range.min;
     this.#draw();
     byId("viewer-play").textContent = "Pause";
     this.timer = setInterval(() => {
@@ -140,12 +178,21 @@ export class Viewer {
     this.card?.tiles[this.index]?.button.focus();
   }
 
+  /** Arrows scrub wherever the focus is; a button keeps its space bar. */
   #key(event) {
-    if (event.target === this.range) return;
-    const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
-    if (by) this.#turn(by);
+    if (event.ctrlKey || event.metaKey || event.altKey) return;
+    const act = {
+      PageUp: () => this.#turn(-1), PageDown: () => this.#turn(1),
+      ArrowLeft: () => this.#step(-1), ArrowRight: () => this.#step(1),
+      " ": event.target.matches("button, a") ? null : () => byId("viewer-play").click(),
+    }[event.key];
+    if (!act) return;
+    event.preventDefault();
+    act();
   }
 }
+
+const moment = (time) => new Date(time).toLocaleString([], { dateStyle: "medium", timeStyle: "short" });
 
 /** Half of the slices are coarse, the first of them the base; the other half adds depth. */
 function stageOf(/** @type {number} */ slices, /** @type {number} */ total) {

@@ -1,0 +1,167 @@
+/** The jobs of this browser on the page: shown, followed until they end, and brought back after a reload. */
+
+import { moveBetween } from "./arrows.js";
+import { ended } from "./client.js";
+import { Comparison, comparisonOf } from "./comparison.js";
+import { byId } from "./element.js";
+import { JobCard, plural } from "./job-card.js";
+import { forget, recentIds, remember } from "./recent.js";
+
+export class Gallery {
+  /**
+   * Every card by job id, with what stops its listening.
+   * @type {Map<string, {card: JobCard, stop: () => void}>}
+   */
+  #jobs = new Map();
+  /** Jobs of this browser that the server could not be asked for. */
+  #unread = 0;
+  /** @type {Map<string, Comparison>} */
+  #comparisons = new Map();
+
+  /**
+   * @param {import("./job-card.js").Actions} actions
+   * @param {{say: (words: string) => void, complain: (problem: Object) => void, changed: (card: JobCard) => void}} page
+   */
+  constructor(actions, page) {
+    Object.assign(this, { actions, page, list: byId("jobs") });
+    this.list.addEventListener("keydown", moveBetween);
+    byId("clear").onclick = () => {
+      this.remove(...[...this.#jobs.values()].map(({ card }) => card).filter(({ job }) => ended(job)));
+    };
+  }
+
+  /** A job that was just accepted: first in the list, and kept across reloads. */
+  add(/** @type {import("./client.js").Job} */ job) {
+    remember(job.id);
+    return this.#show(job, "first");
+  }
+
+  /**
+   * Bring back the jobs of an earlier visit, in their order; those the server no longer knows are forgotten.
+   * @returns {Promise<number>} how many it could not be asked for
+   */
+  async restore() {
+    const known = recentIds().filter((id) => !this.#jobs.has(id));
+    const answers = await Promise.all(known.map((id) => this.actions.client.job(id).catch((problem) => problem)));
+    answers.forEach((answer, i) => {
+      if (answer.status === 404) forget(known[i]);
+      else if (answer.urls) this.#show(answer, "last");
+    });
+    this.#sort();
+    this.#unread = answers.filter((answer) => !answer.urls && answer.status !== 404).length;
+    this.#count();
+    return this.#unread;
+  }
+
+  /** Off the list; the jobs themselves stay on the server. @param {...JobCard} cards */
+  remove(...cards) {
+    const next = cards.at(-1)?.node.closest("article")?.nextElementSibling ?? this.list;
+    for (const card of cards) this.#drop(card.job.id);
+    (next.isConnected ? next : this.list).focus();
+    this.page.say(`Removed ${plural(cards.length, "job")} from this list.`);
+  }
+
+  /** Say again what hangs on more than the job, such as whether anybody draws it. */
+  say() {
+    for (const { card } of this.#jobs.values()) card.say();
+  }
+
+  async cancel(card) {
+    try {
+      const job = await this.actions.client.cancel(card.job);
+      card.update(job);
+      if (ended(job)) this.#jobs.get(job.id)?.stop();
+    } catch (problem) {
+      this.page.complain(problem);
+    }
+  }
+
+  #show(job, place) {
+    const group = this.#groupOf(job, place);
+    const card = new JobCard(job, this.actions, group);
+    this.#jobs.set(job.id, { card, stop: () => {} });
+    if (group) group.add(card);
+    else this.#place(card.node, place);
+    this.#count();
+    if (!ended(job)) this.#jobs.get(job.id).stop = this.#follow(card);
+    return card;
+  }
+
+  #groupOf(job, place) {
+    const name = comparisonOf(job);
+    if (name === null) return null;
+    if (!this.#comparisons.has(name)) {
+      this.#comparisons.set(name, new Comparison(job, this.actions));
+      this.#place(this.#comparisons.get(name).node, place);
+    }
+    return this.#comparisons.get(name);
+  }
+
+  #place(node, place) {
+    if (place === "first") this.list.prepend(node);
+    else this.list.append(node);
+  }
+
+  /** In the order that this browser remembers, also where some came back later than others. */
+  #sort() {
+    const nodes = recentIds().map((id) => this.#jobs.get(id)?.card).filter(Boolean).map(({ node, group }) => group?.node ?? node);
+    const wanted = [...new Set(nodes)];
+    if (wanted.some((node, i) => this.list.children[i] !== node)) this.list.append(...wanted);
+  }
+
+  #follow(card) {
+    let said = "";
+    return this.actions.client.watch(card.job, {
+      slice: (event) => card.slice(event),
+      change: (job) => {
+        card.update(job);
+        this.page.changed(card);
+        this.#count();
+        const words = milestone(card);
+        if (words !== said) this.page.say(words);
+        said = words;
+      },
+      connection: (state) => {
+        card.say(state);
+        if (state === "away") this.page.away();
+      },
+      gone: (problem) => (problem.status === 404 ? this.#drop(card.job.id) : this.page.complain(problem)),
+    });
+  }
+
+  #drop(id) {
+    const { card, stop } = this.#jobs.get(id) ?? {};
+    if (!card) return;
+    stop();
+    card.node.remove();
+    card.group?.remove(card);
+    if (card.group?.rows.length === 0) this.#comparisons.delete(comparisonOf(card.job));
+    this.#jobs.delete(id);
+    forget(id);
+    this.#count();
+  }
+
+  #count() {
+    const unread = this.#unread;
+    const cards = [...this.#jobs.values()].map(({ card }) => card);
+    const shown = this.list.childElementCount;
+    const open = this.list.querySelectorAll(":scope > :is([data-status=queued], [data-status=running])").length;
+    byId("gallery-head").hidden = shown === 0;
+    byId("gallery-count").textContent = [plural(shown, "entry", "entries"), open ? `${open} under way` : null].filter(Boolean).join(" · ");
+    byId("jump-count").textContent = String(shown);
+    byId("clear").hidden = !cards.some(({ job }) => ended(job));
+    byId("empty").hidden = shown > 0 || unread > 0;
+    byId("unread").hidden = unread === 0;
+    byId("unread").textContent = `${plural(unread, "earlier entry", "earlier entries")} cannot be read now, and will come back by themselves.`;
+    document.title = open ? `(${open}) Subscale playground` : "Subscale playground";
+  }
+}
+
+/** Worth telling a listener: each state, and each quarter of the way. */
+function milestone(card) {
+  const { status, num_images, error } = card.job;
+  if (status === "running") return `Generating, ${Math.floor(card.fraction() * 4) * 25} percent`;
+  if (status === "failed") return `Failed. ${error?.title ?? ""}`;
+  const words = { queued: "Queued", succeeded: `Finished, ${plural(num_images, "picture")}`, canceled: "Cancelled" };
+  return words[status];
+}

@@ -1,0 +1,170 @@
+/** One's own picture to begin with: chosen, dropped or pasted, made as small as the model asks for, and shown so. */
+
+import { byId, element } from "./element.js";
+
+/** @typedef {{stage: "size" | "depth", image: string}} Start a field of POST /generate; the image is base64 */
+
+const STAGES = ["size", "depth"];
+
+/** The stage that a job's own picture went into, null for none. @param {import("./client.js").Job} job */
+export const startStage = ({ metadata }) => (STAGES.includes(metadata?.start) ? metadata.start : null);
+
+/** How many slices of a job were given, not drawn. @param {import("./client.js").Job} job @param {number} slices of a picture */
+export const givenSlices = (job, slices) => ({ size: 1, depth: Math.floor(slices / 2) })[startStage(job)] ?? 0;
+
+/**
+ * What a job began with, read back from its first picture.
+ * @param {import("./client.js").Client} client @param {import("./client.js").Job} job @param {number} slices
+ * @returns {Promise<?Start>}
+ */
+export async function startOf(client, job, slices) {
+  const stage = startStage(job);
+  if (!stage) return null;
+  const picture = await loaded(client.pictureUrl(job.images[0].url, { slices: givenSlices(job, slices) }));
+  return { stage, image: encoded(stage === "size" ? thinned(canvasOf(picture), blockOf(slices, true)) : canvasOf(picture)) };
+}
+
+export class StartPicture {
+  #source = null;
+  #canvas = null;
+
+  /** @param {(problem: ?{title: string, detail: string}) => void} complain */
+  constructor(complain) {
+    this.complain = complain;
+    this.file = byId("file");
+    this.file.onchange = () => this.#read(this.file.files[0]);
+    byId("start").onchange = (event) => event.target.name === "stage" && this.#show();
+    const drop = byId("drop");
+    for (const name of ["dragover", "dragleave", "drop"]) {
+      drop.addEventListener(name, (event) => {
+        event.preventDefault();
+        drop.classList.toggle("over", name === "dragover");
+        if (name === "drop") this.#read(event.dataTransfer.files[0]);
+      });
+    }
+  }
+
+  /** Which stages can begin with a picture, and how large that must be. @param {Object} model of GET /models */
+  offer({ width, slices, stages }) {
+    const block = blockOf(slices, stages.includes("depth"));
+    this.sizes = { size: width / block, depth: width };
+    this.block = block;
+    const offered = STAGES.filter((stage) => stages.includes(stage));
+    for (const stage of STAGES) {
+      byId(`stage-${stage}`).disabled = !offered.includes(stage);
+      byId(`stage-${stage}-size`).textContent = `from ${this.sizes[stage]} × ${this.sizes[stage]}`;
+    }
+    if (!offered.includes(this.stage)) byId(`stage-${offered[0] ?? "size"}`).checked = true;
+    this.#show();
+    return offered.length > 0;
+  }
+
+  get stage() {
+    return document.querySelector("[name=stage]:checked")?.value;
+  }
+
+  /** @returns {?Start} null as long as no picture is chosen */
+  value() {
+    return this.#canvas && { stage: this.stage, image: encoded(this.#canvas) };
+  }
+
+  /** Begin as a job did. @param {Start} start */
+  async take({ stage, image }) {
+    byId(`stage-${stage}`).checked = true;
+    this.#source = await loaded(`data:image/png;base64,${image}`);
+    this.#show();
+  }
+
+  /** A picture from the clipboard, if there is one. @param {ClipboardEvent} event */
+  paste(event) {
+    const file = [...event.clipboardData.files].find(({ type }) => type.startsWith("image/"));
+    if (file) this.#read(file);
+  }
+
+  async #read(file) {
+    if (!file) return;
+    const url = URL.createObjectURL(file);
+    try {
+      this.#source = await loaded(url);
+      this.complain(null);
+      this.#show();
+    } catch {
+      this.complain({ title: "No picture in that file", detail: `${file.name} cannot be read as a PNG, JPEG, WebP, GIF or SVG.` });
+    }
+    this.file.value = "";
+  }
+
+  /** Yours, and beside it what the model gets. */
+  #show() {
+    byId("stage-hint").textContent = HINTS[this.stage];
+    byId("drop").classList.toggle("filled", Boolean(this.#source));
+    if (!this.#source) return byId("start-preview").replaceChildren();
+    this.#canvas = this.#smaller();
+    const { width } = this.#canvas;
+    const before = element("img", { src: this.#source.src, alt: "Your picture" });
+    this.#canvas.role = "img";
+    this.#canvas.ariaLabel = `As the model gets it, ${width} by ${width} pixels`;
+    byId("start-preview").replaceChildren(
+      figure(before, "Yours"), element("span", { className: "to", ariaHidden: "true" }, "→"),
+      figure(this.#canvas, `${width} × ${width}`));
+  }
+
+  /** The size stage continues every n-th pixel of a full picture, so that is what it is given; not a blurred average. */
+  #smaller() {
+    const { size, depth } = this.sizes;
+    const exact = this.#source.naturalWidth === size && this.#source.naturalHeight === size;
+    if (this.stage === "depth" || exact) return fitted(this.#source, this.sizes[this.stage]);
+    return thinned(fitted(this.#source, depth), this.block);
+  }
+}
+
+const HINTS = {
+  size: "Keeps every few pixels of yours and draws all that lies between.",
+  depth: "Keeps the shapes and rough colours of yours and draws the fine ones.",
+};
+
+/** The side of a block of pixels, one of each slice: a picture has block² slices, and as many again with depth. */
+const blockOf = (/** @type {number} */ slices, /** @type {boolean} */ depth) => Math.round(Math.sqrt(depth ? slices / 2 : slices));
+
+const figure = (picture, caption) => element("figure", {}, picture, element("figcaption", {}, caption));
+
+const encoded = (canvas) => canvas.toDataURL("image/png").split(",")[1];
+
+async function loaded(/** @type {string} */ src) {
+  const picture = element("img", { src });
+  await picture.decode();
+  return picture;
+}
+
+const square = (size) => element("canvas", { width: size, height: size });
+
+/** A picture as large as it is. */
+const canvasOf = (picture) => fitted(picture, picture.naturalWidth);
+
+/** Whole inside a white square; small pixel art keeps its edges. */
+function fitted(picture, size) {
+  const canvas = square(size);
+  const context = canvas.getContext("2d");
+  const [width, height] = [picture.naturalWidth || size, picture.naturalHeight || size];
+  const scale = size / Math.max(width, height);
+  const [w, h] = [Math.max(1, Math.round(width * scale)), Math.max(1, Math.round(height * scale))];
+  context.fillStyle = "#fff";
+  context.fillRect(0, 0, size, size);
+  context.imageSmoothingEnabled = scale < 1;
+  context.imageSmoothingQuality = "high";
+  context.drawImage(picture, Math.floor((size - w) / 2), Math.floor((size - h) / 2), w, h);
+  return canvas;
+}
+
+/** The first pixel of every block. */
+function thinned(canvas, block) {
+  const size = canvas.width / block;
+  const small = square(size);
+  const [from, to] = [canvas.getContext("2d").getImageData(0, 0, canvas.width, canvas.width), new ImageData(size, size)];
+  for (let i = 0; i < size * size; i++) {
+    const at = ((Math.floor(i / size) * canvas.width) + (i % size)) * block * 4;
+    to.data.set(from.data.subarray(at, at + 4), i * 4);
+  }
+  small.getContext("2d").putImageData(to, 0, 0);
+  return small;
+}

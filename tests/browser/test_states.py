@@ -1,0 +1,173 @@
+"""What the playground says when all is not well. Nobody draws, unless a test paints by hand."""
+
+from __future__ import annotations
+
+import re
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any
+
+import pytest
+import redis
+from playwright.sync_api import Page, expect
+
+from service.contract import Keys, Problem, queued_key
+from service.keys import KeyHash, sha256_of
+from service.local import free_port, redis_binary
+from service.settings import ServiceSettings
+from service.transitions import Claim, Transitions
+from tests.conftest import wait_for_redis
+from tests.drawing import acquire, an_entry
+from tests.painting import painting
+from tests.processes import ApiProcess
+from tests.serving import serving
+
+KEY = "a key for the page"
+
+
+@pytest.fixture
+def url(store: redis.Redis, redis_url: str, models: Path) -> Iterator[str]:
+    """The service on an empty store, without workers."""
+    del store
+    with serving(ServiceSettings(redis_url=redis_url, models=models, model="toy")) as address:
+        yield address
+
+
+@contextmanager
+def a_redis(port: int, folder: Path) -> Iterator[None]:
+    """A Redis on a port that was without one."""
+    options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "", "--loglevel", "warning"]
+    server = subprocess.Popen([redis_binary(), *options], stdout=subprocess.DEVNULL)
+    try:
+        wait_for_redis(port)
+        yield
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def generate(page: Page, count: int = 1) -> None:
+    """Ask for pictures, and see the job in the gallery."""
+    page.get_by_label("Pictures", exact=True).fill(str(count))
+    before = page.locator("#jobs > article").count()
+    page.get_by_role("button", name="Generate").click()
+    expect(page.locator("#jobs > article")).to_have_count(before + 1)
+
+
+def begin(store: redis.Redis) -> tuple[Transitions, Claim]:
+    """A worker's hold on the oldest job that waits."""
+    oldest: Any = store.zrange(queued_key("toy"), 0, 0)
+    transitions, claim = Transitions(store), Claim(keys=Keys(id=oldest[0].decode(), model="toy"), token="hand")
+    transitions(acquire(claim))
+    return transitions, claim
+
+
+def test_a_new_visitor_sees_what_to_do(page: Page, url: str) -> None:
+    """No entries, no banner, and words in their place."""
+    page.goto(url)
+    expect(page.get_by_role("heading", level=2)).to_contain_text("Every picture is drawn once")
+    expect(page.locator("#gallery-head")).to_be_hidden()
+
+
+def test_jobs_that_nobody_draws_wait_in_line(page: Page, url: str) -> None:
+    """Each says its number and that no worker is there; the banner too; a queued job can be cancelled."""
+    page.goto(url)
+    expect(page.locator("#banner")).to_contain_text("No worker draws toy now.")
+    generate(page)
+    generate(page)
+    states = page.locator("#jobs .state")
+    expect(states.nth(0)).to_have_text("Queued · number 2 in line · waiting for a worker")
+    expect(states.nth(1)).to_have_text("Queued · number 1 in line · waiting for a worker")
+    page.get_by_role("button", name="Cancel").last.click()
+    expect(states.nth(1)).to_have_text("Cancelled · 0 of 1 finished")
+    expect(states.nth(0)).to_contain_text("number 1 in line")
+
+
+def test_a_failed_job_says_why_and_can_be_tried_again(page: Page, url: str, store: redis.Redis) -> None:
+    """Title and detail of the problem; the pictures as far as they came; the same request anew."""
+    page.goto(url)
+    generate(page, 2)
+    transitions, claim = begin(store)
+    transitions(claim.append(an_entry(0)))
+    transitions(claim.fail(Problem(type="urn:test", title="Out of memory", detail="The worker had no room.")))
+    entry = page.locator("#jobs > article").last
+    expect(entry.locator(".state")).to_have_text("Failed")
+    expect(entry.locator(".problem")).to_have_text("Out of memoryThe worker had no room.")
+    expect(entry.get_by_role("button", name="Enlarge")).to_have_count(1)
+    entry.get_by_role("button", name="Try again").click()
+    expect(page.locator("#jobs > article")).to_have_count(2)
+    about = page.locator("#jobs header .hint")
+    assert about.nth(0).text_content() == about.nth(1).text_content()
+
+
+def test_a_lost_server_is_said_and_its_return_noticed(
+    page: Page, store: redis.Redis, redis_url: str, models: Path
+) -> None:
+    """The entry and the banner say so, a request is refused plainly; then all goes on where it was."""
+    del store
+    with ApiProcess(redis_url, models, "toy") as api:
+        page.goto(api.url)
+        generate(page)
+        api.kill()
+        expect(page.locator("#banner")).to_contain_text("The server cannot be reached.")
+        expect(page.locator("#jobs .state")).to_have_text("Connection lost, trying again")
+        page.get_by_role("button", name="Generate").click()
+        expect(page.get_by_role("alert")).to_contain_text("The server is away")
+        api.start()
+        expect(page.locator("#banner")).to_contain_text("Connected again.")
+        with painting(redis_url):
+            expect(page.locator("#jobs .state").first).to_contain_text("Finished")
+
+
+def test_a_store_that_is_away_is_told_from_a_server_that_is(page: Page, models: Path, tmp_path: Path) -> None:
+    """The page itself works, nothing is accepted and it says so; when the store comes, it is."""
+    port = free_port()
+    settings = ServiceSettings(redis_url=f"redis://127.0.0.1:{port}/0", models=models, model="toy", reaper_seconds=60)
+    with serving(settings) as url:
+        page.goto(url)
+        expect(page.locator("#banner")).to_contain_text("The server's job store is away.")
+        page.get_by_role("button", name="Generate").click()
+        expect(page.get_by_role("alert")).to_contain_text("The job store cannot be reached. Nothing was accepted")
+        with a_redis(port, tmp_path):
+            expect(page.locator("#banner")).to_contain_text("Connected again.")
+            generate(page)
+
+
+def test_a_gallery_that_cannot_be_read_is_not_called_empty(page: Page, url: str) -> None:
+    """It says how many entries are missing, and they come by themselves as soon as they can be read."""
+    page.goto(url)
+    generate(page)
+    page.route("**/jobs/*", lambda route: route.fulfill(status=503, json={"title": "Unavailable"}))
+    page.reload()
+    expect(page.get_by_text("1 earlier entry cannot be read now")).to_be_visible()
+    expect(page.get_by_text("Every picture is drawn once")).to_be_hidden()
+    page.unroute("**/jobs/*")
+    expect(page.locator("#jobs > article")).to_have_count(1)
+    expect(page.locator("#unread")).to_be_hidden()
+
+
+def test_a_device_without_network_is_told_so(page: Page, url: str) -> None:
+    """Not the server's fault, and over as soon as the network is back."""
+    page.goto(url)
+    page.context.set_offline(True)
+    expect(page.locator("#banner")).to_contain_text("This device is offline.")
+    page.context.set_offline(False)
+    expect(page.locator("#banner")).to_contain_text("Connected again.")
+
+
+def test_a_server_with_keys_asks_for_one(page: Page, store: redis.Redis, redis_url: str, models: Path) -> None:
+    """Where it is entered is opened; with it, pictures and events come without headers."""
+    del store
+    keys = (KeyHash(name="studio", sha256=sha256_of(KEY)),)
+    with serving(ServiceSettings(redis_url=redis_url, models=models, model="toy", keys=keys)) as url:
+        page.goto(url)
+        page.get_by_role("button", name="Generate").click()
+        expect(page.get_by_role("alert")).to_contain_text("API key missing")
+        page.get_by_label("API key", exact=True).fill(KEY)
+        page.keyboard.press("Enter")
+        with painting(redis_url):
+            generate(page)
+            expect(page.locator("#jobs .state")).to_contain_text("Finished")
+            expect(page.locator("#jobs .tile img")).to_have_attribute("src", re.compile("sig="))
