@@ -31,7 +31,8 @@ from service.outbox import Outbox
 from service.outlook import Outlooks
 from service.reaper import reap
 from service.request_id import RequestId
-from service.routes import Parts, router
+from service.routes import router
+from service.routes.parts import Parts
 from service.settings import ServiceSettings
 from service.signature import signing_key
 from service.tickets import Tickets
