@@ -25,6 +25,7 @@ from service.body_limit import BodyLimit
 from service.catalogue import Catalogue
 from service.destinations import Destinations
 from service.feed import Feed
+from service.head import HeadAsGet
 from service.jobs import Jobs
 from service.metrics import ServiceMetrics
 from service.outbox import Outbox
@@ -91,6 +92,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         metrics=metrics,
         destinations=destinations,
     )
+    app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
     allow_origins(app, settings.cors_origins)
     app.add_middleware(AccessLog, metrics=metrics)

@@ -20,8 +20,14 @@ Controls = dict[str, str]
 
 
 def small(metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """`metadata`, if it is at most MAX_METADATA_BYTES of JSON."""
-    if len(json.dumps(metadata, ensure_ascii=False).encode()) > MAX_METADATA_BYTES:
+    """`metadata`, if it is at most MAX_METADATA_BYTES of JSON, which has no NaN, and text, which has no half characters."""
+    try:
+        written = json.dumps(metadata, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("half of a surrogate pair is no text") from None
+    except ValueError:
+        raise ValueError("NaN and Infinity are no JSON") from None
+    if len(written) > MAX_METADATA_BYTES:
         raise ValueError(f"at most {MAX_METADATA_BYTES} bytes of JSON")
     return metadata
 

@@ -12,7 +12,7 @@ from service.answers import refusals
 from service.contract import JobRecord
 from service.errors import FieldError, NotDrawnError, NotStartedError, UnknownJobError
 from service.pictures import PictureFormat, encode, preferred
-from service.routes.parts import SIGNED, App, JobId, Parts
+from service.routes.parts import SIGNED, App, JobId, Parts, known
 
 FOREVER = "private, max-age=31536000, immutable"
 
@@ -46,7 +46,7 @@ async def get_image(  # noqa: PLR0913, PLR0917 - one argument per parameter
     kind = format or preferred(accept)
     progress = await drawn(app, record, index, slices)
     headers = caching(record, f"{index}-{progress.done}-{kind}-{scale}", progress)
-    if if_none_match and headers.get("ETag") == if_none_match:
+    if "ETag" in headers and known(if_none_match, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     picture = encode(progress, kind, scale=scale, text=provenance(record, index))
     return Response(picture, media_type=kind.media_type, headers=headers)

@@ -10,7 +10,7 @@ from service.access import Owner
 from service.answers import a_job, answer, refusals
 from service.contract import JobRecord, Status
 from service.errors import UnknownJobError
-from service.routes.parts import KEYED, MAX_WAIT_SECONDS, App, JobId, body, signature
+from service.routes.parts import KEYED, MAX_WAIT_SECONDS, App, JobId, body, known, signature
 from service.schemas import JobBody, JobPage
 
 CURSOR = r"^[0-9]{1,16}:[0-9a-f]{1,64}$"
@@ -56,11 +56,11 @@ async def get_job(  # noqa: PLR0913, PLR0917 - one argument per parameter
 ) -> JobBody | Response:
     """How a job stands. With `wait` the answer comes when that has changed."""
     record = await app.jobs.get(job, owner=owner)
-    if wait and not record.status.final and if_none_match in {None, etag(record)}:
+    if wait and not record.status.final and (if_none_match is None or known(if_none_match, etag(record))):
         await app.feed.grown(record.request.keys.stream, record.last_id, seconds=wait)
         record = await app.jobs.get(job, owner=owner)
     headers = {"ETag": etag(record), "Cache-Control": "no-cache"}
-    if if_none_match == etag(record):
+    if known(if_none_match, etag(record)):
         return Response(status_code=304, headers=headers)
     response.headers.update(headers)
     return await body(app, record)

@@ -63,3 +63,9 @@ async def body(app: Parts, record: JobRecord) -> JobBody:
 def signature(app: Parts, record: JobRecord) -> str:
     """What opens the job's pictures and events without a key."""
     return app.access.signature(record.request.id)
+
+
+def known(if_none_match: str | None, etag: str) -> bool:
+    """Whether an If-None-Match header names `etag`, among others, weakly, or by `*` (RFC 9110, 13.1.2)."""
+    named = [each.strip().removeprefix("W/") for each in (if_none_match or "").split(",")]
+    return "*" in named or etag.removeprefix("W/") in named
