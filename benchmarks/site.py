@@ -1,4 +1,4 @@
-"""The three processes of the service with a toy model, and how much memory they hold."""
+"""The three processes of the service, with a toy model unless told otherwise, and how much memory they hold."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ import psutil
 import redis
 import torch
 
-from models.cards import ModelCard
+from models.cards import WEIGHTS, ModelCard
 from models.checkpoint import save_model
 from models.config import Geometry, ModelConfig, Stage, Widths
 from models.network import build
@@ -26,7 +26,8 @@ from service.local import free_port, redis_binary
 
 MODEL = "toy"
 GEOMETRY = Geometry(size=8, slice_size=4)
-START_SECONDS = 90
+START_SECONDS = 180
+"""A worker may have to compile its passes first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -59,12 +60,19 @@ class Site:
 
 
 @contextmanager
-def site(*, retention_seconds: int, worker_nice: int = 0, worker_module: str = "worker.main") -> Iterator[Site]:
-    """Redis that syncs every write, one API process, one worker; the API's log goes to a file, as it would."""
+def site(
+    *, retention_seconds: int, worker_nice: int = 0, worker_module: str = "worker.main", shipped: str = ""
+) -> Iterator[Site]:
+    """Redis that syncs every write, one API process, one worker; the API's log goes to a file, as it would.
+
+    `shipped` names a model in models/weights, whose passes are compiled; else it is a toy, eager.
+    """
     with TemporaryDirectory() as name, ExitStack() as stack:
         folder, store_port, port = Path(name), free_port(), free_port()
         save_toy(folder / "models" / MODEL)
         environment = variables(folder, port=port, store_port=store_port, retention_seconds=retention_seconds)
+        if shipped:
+            environment |= {"SPN_MODELS": str(WEIGHTS), "SPN_MODEL": shipped, "SPN_COMPILE": "1"}
         log = stack.enter_context((folder / "log").open("w"))
         stack.enter_context(child(redis_command(folder, store_port), environment, log.fileno()))
         store = stack.enter_context(redis.Redis(port=store_port))
@@ -72,7 +80,7 @@ def site(*, retention_seconds: int, worker_nice: int = 0, worker_module: str = "
         command = ["nice", "-n", str(worker_nice), sys.executable, "-m", worker_module]
         worker = stack.enter_context(child(command, environment, log.fileno()))
         api = stack.enter_context(child([sys.executable, "-m", "service.main"], environment, log.fileno()))
-        until(lambda: healthy(port) and bool(store.zcard(workers_key(MODEL))))
+        until(lambda: healthy(port) and bool(store.zcard(workers_key(shipped or MODEL))))
         yield Site(port=port, api=api.pid, worker=worker.pid, store=store)
 
 
