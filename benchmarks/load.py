@@ -1,8 +1,9 @@
 """The API under load: `python -m benchmarks.load`.
 
 First many open event streams beside many polls, for a minute: every watcher submits a job, watches it to its end and
-submits the next. Then memory while jobs come, end and pass their retention. Redis, one API process and a worker with a
-toy model are started for it; this process is the load. Latency counts from the moment a poll was due, not sent.
+submits the next. Then memory while jobs come, end and pass their retention, from a worker that only paints. Redis, one
+API process and a worker with a toy model are started for it; this process is the load. Latency counts from the moment a
+poll was due, not sent.
 """
 
 from __future__ import annotations
@@ -192,8 +193,7 @@ async def memory(here: Site, jobs: int, retention_seconds: int) -> dict[str, Any
         "empty": asdict(empty),
         "highest": {name: max(getattr(each, name) for each in samples) for name in asdict(empty)},
         "after_all_are_past_their_retention": asdict(here.memory()),
-        "api_mib_by_tenths": [round(each.api_bytes / 2**20, 1) for each in tenths(samples)],
-        "redis_mib_by_tenths": [round(each.redis_bytes / 2**20, 1) for each in tenths(samples)],
+        **{f"{name}_mib_by_tenths": mib(samples, f"{name}_bytes") for name in ("api", "worker", "redis")},
     }
 
 
@@ -202,6 +202,11 @@ async def sampled(here: Site, samples: list[Memory]) -> None:
     while True:
         samples.append(await asyncio.to_thread(here.memory))
         await asyncio.sleep(SAMPLE_SECONDS)
+
+
+def mib(samples: list[Memory], name: str) -> list[float]:
+    """One of the figures over time."""
+    return [round(getattr(each, name) / 2**20, 1) for each in tenths(samples)]
 
 
 def tenths(samples: list[Memory]) -> list[Memory]:
@@ -232,16 +237,18 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The API under load.")
     parser.add_argument("--streams", type=int, default=500, help="event streams that are open all the time")
     parser.add_argument("--polls", type=int, default=100, help="polls per second")
-    parser.add_argument("--seconds", type=float, default=60)
+    parser.add_argument("--seconds", type=float, default=60, help="of the first part; 0 leaves it out")
     parser.add_argument("--jobs", type=int, default=10_000, help="jobs of the second part; 0 leaves it out")
-    parser.add_argument("--retention", type=int, default=30, help="seconds a job is kept in the second part")
+    parser.add_argument("--retention", type=int, default=10, help="seconds a job is kept in the second part")
     parser.add_argument("--json", type=Path, default=JSON)
     args = parser.parse_args()
-    with site(retention_seconds=3600, worker_nice=WORKER_NICE) as here:
-        found = {"load": asyncio.run(streams(here, args))}
-    print(json.dumps(found, indent=1))
+    found: dict[str, Any] = json.loads(args.json.read_text()) if args.json.exists() else {}
+    if args.seconds:
+        with site(retention_seconds=3600, worker_nice=WORKER_NICE) as here:
+            found["load"] = asyncio.run(streams(here, args))
+        print(json.dumps(found["load"], indent=1))
     if args.jobs:
-        with site(retention_seconds=args.retention) as here:
+        with site(retention_seconds=args.retention, worker_module="benchmarks.painter") as here:
             found["memory"] = asyncio.run(memory(here, args.jobs, args.retention))
         print(json.dumps(found["memory"], indent=1))
     args.json.parent.mkdir(parents=True, exist_ok=True)

@@ -32,9 +32,10 @@ START_SECONDS = 180
 
 @dataclass(frozen=True, kw_only=True)
 class Memory:
-    """Bytes: what the API process has resident, and what Redis has allocated; and how many keys Redis holds."""
+    """Bytes: what API and worker have resident, and what Redis has allocated; and how many keys Redis holds."""
 
     api_bytes: int
+    worker_bytes: int
     redis_bytes: int
     keys: int
 
@@ -45,19 +46,23 @@ class Site:
 
     port: int
     api: int
+    worker: int
     store: redis.Redis
 
     def memory(self) -> Memory:
         """Now."""
         return Memory(
             api_bytes=psutil.Process(self.api).memory_info().rss,
+            worker_bytes=psutil.Process(self.worker).memory_info().rss,
             redis_bytes=int(self.store.info("memory")["used_memory"]),
             keys=int(self.store.dbsize()),
         )
 
 
 @contextmanager
-def site(*, retention_seconds: int, worker_nice: int = 0, shipped: str = "") -> Iterator[Site]:
+def site(
+    *, retention_seconds: int, worker_nice: int = 0, worker_module: str = "worker.main", shipped: str = ""
+) -> Iterator[Site]:
     """Redis that syncs every write, one API process, one worker; the API's log goes to a file, as it would.
 
     `shipped` names a model in models/weights, whose passes are compiled; else it is a toy, eager.
@@ -72,11 +77,11 @@ def site(*, retention_seconds: int, worker_nice: int = 0, shipped: str = "") -> 
         stack.enter_context(child(redis_command(folder, store_port), environment, log.fileno()))
         store = stack.enter_context(redis.Redis(port=store_port))
         until(lambda: answers(store))
-        worker = ["nice", "-n", str(worker_nice), sys.executable, "-m", "worker.main"]
-        stack.enter_context(child(worker, environment, log.fileno()))
+        command = ["nice", "-n", str(worker_nice), sys.executable, "-m", worker_module]
+        worker = stack.enter_context(child(command, environment, log.fileno()))
         api = stack.enter_context(child([sys.executable, "-m", "service.main"], environment, log.fileno()))
         until(lambda: healthy(port) and bool(store.zcard(workers_key(shipped or MODEL))))
-        yield Site(port=port, api=api.pid, store=store)
+        yield Site(port=port, api=api.pid, worker=worker.pid, store=store)
 
 
 def save_toy(folder: Path) -> None:

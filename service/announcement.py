@@ -10,7 +10,8 @@ from pydantic import BaseModel, JsonValue
 
 from models.config import Stage
 from service.contract import Status, WebhookEvent
-from service.schemas import JobUrls, ProblemBody, image_url, job_url, problem_of
+from service.schemas import JobUrls, ProblemBody, problem_of
+from service.urls import image_url, job_url
 
 if TYPE_CHECKING:
     from service.outbox import Delivery, Place

@@ -27,13 +27,15 @@ from service.body_limit import BodyLimit
 from service.catalogue import Catalogue
 from service.destinations import Destinations
 from service.feed import Feed
+from service.head import HeadAsGet
 from service.jobs import Jobs
 from service.metrics import ServiceMetrics
 from service.outbox import Outbox
 from service.outlook import Outlooks
 from service.reaper import reap
 from service.request_id import RequestId
-from service.routes import Parts, router
+from service.routes import router
+from service.routes.parts import Parts
 from service.settings import ServiceSettings
 from service.signature import signing_key
 from service.tickets import Tickets
@@ -102,6 +104,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         metrics=metrics,
         destinations=destinations,
     )
+    app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
     allow_origins(app, settings.cors_origins)
     app.add_middleware(AccessLog, metrics=metrics)

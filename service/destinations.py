@@ -22,8 +22,8 @@ from service.errors import DestinationError
 MAX_URL_LENGTH = 2048
 PORTS = {"http": 80, "https": 443}
 GLOBAL_UNICAST = IPv6Network("2000::/3")
-LOOKUPS = 4
-"""Names looked up at the same time."""
+LOOKUPS = 32
+"""Names looked up at the same time: more than deliveries go to one host, whose name server may be slow."""
 
 Resolve = Callable[[str, int], Awaitable[Sequence[str]]]
 """All addresses of a host. Raises OSError if it has none."""

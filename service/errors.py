@@ -21,6 +21,7 @@ ServiceError
 from __future__ import annotations
 
 import logging
+from collections.abc import Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any, ClassVar
 
@@ -30,10 +31,16 @@ from fastapi.responses import JSONResponse
 from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 
+from service.head import is_stream
+
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
 
 logger = logging.getLogger(__name__)
+
+MOST_ERRORS = 20
+LONGEST = 2000
+"""Characters of a field's name or a message: an answer is not much longer than the request, whatever that was."""
 
 
 class ServiceError(Exception):
@@ -56,12 +63,15 @@ class ServiceError(Exception):
 
 
 class UnreadableError(ServiceError):
-    """The bytes are not UTF-8, so there are no fields to speak of."""
+    """The body is not text, or cannot be taken apart, so there are no fields to speak of."""
 
     type, title, status = "urn:spn:unreadable", "Unreadable", 400
 
     def __init__(self) -> None:
-        super().__init__("The request body cannot be read: expected JSON in UTF-8.")
+        super().__init__(
+            "The request body cannot be read: expected JSON in UTF-8, not compressed, without numbers of thousands of "
+            "digits and not nested thousands deep."
+        )
 
 
 class MissingKeyError(ServiceError):
@@ -216,9 +226,16 @@ def problem(  # noqa: PLR0913 - the members of RFC 9457
     """A problem+json response about `request`, whose state keeps the type for whoever counts."""
     request.state.problem = type
     body: dict[str, Any] = {"type": type, "title": title or HTTPStatus(status).phrase, "status": status}
-    body |= {"detail": detail or body["title"], "instance": request.url.path}
-    body |= {"errors": errors} if errors else {}
+    body |= {"detail": sane(detail or body["title"]), "instance": request.url.path}
+    if errors:
+        body["errors"] = [{name: sane(text) for name, text in each.items()} for each in errors[:MOST_ERRORS]]
     return JSONResponse(jsonable_encoder(body), status, headers, media_type="application/problem+json")
+
+
+def sane(text: str) -> str:
+    """Short enough, and UTF-8: half a surrogate pair, which JSON can spell, is no text."""
+    told = text.encode("utf-8", "backslashreplace").decode()
+    return told if len(told) <= LONGEST else f"{told[:LONGEST]}..."
 
 
 def _refused(request: Request, error: Exception) -> JSONResponse:
@@ -238,9 +255,17 @@ def _refused(request: Request, error: Exception) -> JSONResponse:
 def _invalid(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise error
-    errors = [{"field": field_of(item["loc"]), "message": item["msg"]} for item in error.errors()]
+    errors = [{"field": field_of(item["loc"]), "message": message_of(item, request)} for item in error.errors()]
     detail = "; ".join(f"{item['field']}: {item['message']}" for item in errors)
     return problem(request, status=422, type=FieldError.type, title=FieldError.title, detail=detail, errors=errors)
+
+
+def message_of(item: Mapping[str, Any], request: Request) -> str:
+    """What pydantic says; where the body is no object, why that may be."""
+    if item["type"] != "model_attributes_type" or item["loc"] != ("body",):
+        return str(item["msg"]).removeprefix("Value error, ")
+    declared = request.headers.get("content-type", "")
+    return "expected a JSON object" + ("" if "json" in declared else ", with Content-Type: application/json")
 
 
 def field_of(location: tuple[int | str, ...]) -> str:
@@ -264,7 +289,8 @@ def _http(request: Request, error: Exception) -> JSONResponse:
 def allowed(request: Request) -> list[str]:
     """The methods that the description has at this path; Starlette itself names those of the first route alone."""
     path = getattr(request.scope.get("route"), "path", "")
-    return sorted(method.upper() for method in request.app.openapi()["paths"].get(path, ()))
+    methods = {method.upper() for method in request.app.openapi()["paths"].get(path, ())}
+    return sorted(methods | ({"HEAD"} if "GET" in methods and not is_stream(path) else set()))
 
 
 def _away(request: Request, error: Exception) -> JSONResponse:

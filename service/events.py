@@ -12,7 +12,8 @@ from redis.exceptions import RedisError
 
 from service.contract import Drawing, Event, EventKind, JobRequest, replay
 from service.pictures import PictureFormat, encode
-from service.schemas import SliceBody, image_url, job_url, problem_of
+from service.schemas import SliceBody, problem_of
+from service.urls import image_url, job_url
 
 if TYPE_CHECKING:
     from service.feed import Feed

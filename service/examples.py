@@ -7,6 +7,7 @@ writes, problems are made from the very errors that are raised.
 from __future__ import annotations
 
 import json
+from http import HTTPStatus
 from typing import Any
 
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
@@ -61,7 +62,7 @@ ERRORS: tuple[ServiceError, ...] = (
 
 TOO_LONG: Json = {
     "type": "about:blank",
-    "title": "Content Too Large",
+    "title": HTTPStatus(413).phrase,
     "status": 413,
     "detail": "A request body may have 1048576 bytes.",
     "instance": "/generate",

@@ -13,7 +13,7 @@ from service.contract import JobRequest, SliceEntry, Webhook, WebhookEvent
 from service.destinations import Destinations
 from service.errors import FieldError
 from service.pictures import started
-from service.schemas import MAX_SEED, Controls, GenerateRequest, WebhookRequest
+from service.requests import MAX_SEED, Controls, GenerateRequest, WebhookRequest
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
-from pydantic import TypeAdapter
-
 from models.config import Stage
 from service.contract import Fields, JobRequest, Problem, Status, WebhookEvent, delivery_key
 from service.transitions import AsyncTransitions, Outcome, dispatch, postpone, settle
@@ -52,14 +50,10 @@ class Delivery:
             status=Status(text["status"]),
             at=int(text["at"]),
             attempt=int(text["attempts"]),
-            request=_REQUEST.validate_json(text["request"]),
+            request=JobRequest.from_json(text["request"]),
             place=_place(text) if "step" in text else None,
-            error=_PROBLEM.validate_json(text["error"]) if text.get("error") else None,
+            error=Problem.from_json(text["error"]) if text.get("error") else None,
         )
-
-
-_REQUEST = TypeAdapter(JobRequest)
-_PROBLEM = TypeAdapter(Problem)
 
 
 def _place(text: dict[str, str]) -> Place:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import binascii
 import io
+import re
 from collections.abc import Mapping
 from enum import StrEnum
 
@@ -30,10 +31,19 @@ class PictureFormat(StrEnum):
 
 
 def preferred(accept: str) -> PictureFormat:
-    """The first format that an Accept header names; PNG if it names none."""
+    """The format that an Accept header wants most, the first of equals; PNG if it names none."""
     offered = {picture_format.media_type: picture_format for picture_format in PictureFormat}
-    named = (part.split(";")[0].strip() for part in accept.split(","))
-    return next((offered[name] for name in named if name in offered), PictureFormat.PNG)
+    named = [(weight(rest), name.strip()) for name, _, rest in (part.partition(";") for part in accept.split(","))]
+    wanted = [(q, offered[name]) for q, name in named if q > 0 and name in offered]
+    return max(wanted, key=lambda each: each[0], default=(1, PictureFormat.PNG))[1]
+
+
+def weight(parameters: str) -> float:
+    """Q of a part of an Accept header: 1 if it has none, 0 if it is nonsense."""
+    found = re.search(r"(?:^|;)\s*q\s*=\s*([^;]*)", parameters)
+    if found is None:
+        return 1
+    return float(found[1]) if re.fullmatch(r"[01](?:\.[0-9]{0,3})?", found[1].strip()) else 0
 
 
 def encode(progress: Progress, picture_format: PictureFormat, *, scale: int = 1, text: Mapping[str, str]) -> bytes:
@@ -76,7 +86,16 @@ def pixels(encoded: str, size: int, geometry: Geometry) -> Bytes:
         if image.size != (size, size):
             msg = f"expected {size} x {size} pixels, got {image.size[0]} x {image.size[1]}"
             raise FieldError("start.image", msg)
-        values = np.array(image.convert("L" if geometry.channels == 1 else "RGB"))
+        values = np.array(opaque(image).convert("L" if geometry.channels == 1 else "RGB"))
     except (binascii.Error, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         raise FieldError("start.image", "not a base64 PNG, WebP or JPEG") from None
     return values.reshape(size, size, geometry.channels) >> np.uint8(8 - geometry.bits)
+
+
+def opaque(image: Image.Image) -> Image.Image:
+    """On white, as the models' training pictures are. Under what is transparent there may be any colour, often black."""
+    if not image.has_transparency_data:
+        return image
+    seen = image.convert("RGBA")
+    white = Image.new("RGBA", seen.size, "white")
+    return Image.alpha_composite(white, seen)

@@ -9,7 +9,7 @@ from prometheus_client import CONTENT_TYPE_LATEST
 from redis.exceptions import RedisError
 
 from service.outlook import Backlog
-from service.routes import App, Parts
+from service.routes.parts import App, Parts
 
 REDIS_SECONDS = 2
 """Redis may take so long; without it the figures of this process are still told."""

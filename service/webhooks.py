@@ -10,6 +10,7 @@ import asyncio
 import logging
 import random
 import time
+from collections import Counter
 from dataclasses import dataclass
 from http import HTTPStatus
 from typing import TYPE_CHECKING
@@ -29,10 +30,18 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-AT_ONCE = 16
+AT_ONCE = 128
 """Deliveries on their way at the same time."""
 
+PER_HOST = 16
+"""Of these to one host: one that is slow takes an eighth of the room, whatever waits for it."""
+
 ATTEMPT_SECONDS = 10
+CONNECT_SECONDS = 3
+"""Each for TCP and TLS. httpx closes a connection that it gives up itself; one that is cancelled from outside during its
+TLS handshake stays open (httpcore 1.0 closes it for an Exception, which a cancellation is not).
+"""
+
 HIDDEN_SECONDS = 3 * ATTEMPT_SECONDS
 """A delivery whose sender is silent for this long is made again."""
 
@@ -50,9 +59,10 @@ class Pace:
     longest_seconds: float = 600
     total_seconds: float = 3600
 
-    def pause(self, attempt: int) -> float:
-        """Seconds from attempt number `attempt` to the next."""
-        longest = min(self.longest_seconds, self.first_seconds * 2.0 ** min(attempt - 1, 62))
+    def pause(self, attempt: int, *, crowded: bool = False) -> float:
+        """Seconds from attempt number `attempt` to the next. `crowded`: there was no room for it, soon there will be."""
+        first_seconds = self.poll_seconds if crowded else self.first_seconds
+        longest = min(self.longest_seconds, first_seconds * 2.0 ** min(attempt - 1, 62))
         return longest * random.uniform(0.5, 1)  # noqa: S311 - spreads load, guards nothing
 
 
@@ -70,7 +80,7 @@ class Sender:
     ) -> None:
         self._outbox, self._destinations, self._key = outbox, destinations, key
         self._pace, self._tls = pace or Pace(), tls or httpx.create_ssl_context()
-        self._slots = asyncio.Semaphore(AT_ONCE)
+        self._slots, self._underway = asyncio.Semaphore(AT_ONCE), Counter[str]()
 
     async def run(self) -> None:
         """Send, for ever. Cancelled in the middle of a delivery it leaves that one in the outbox."""
@@ -95,13 +105,24 @@ class Sender:
     async def _see_to(self, delivery: Delivery, http: httpx.AsyncClient) -> None:
         """One attempt and what follows from it. If that cannot be written down the delivery is made again."""
         try:
-            await self._conclude(delivery, await self._attempt(delivery, http))
+            await self._conclude(delivery, await self._in_turn(delivery, http))
         except RedisError as error:
             logger.warning("outcome of delivery %s is lost: %s", delivery.id, error)
         except Exception:
             logger.exception("delivery %s", delivery.id)
         finally:
             self._slots.release()
+
+    async def _in_turn(self, delivery: Delivery, http: httpx.AsyncClient) -> Answer:
+        """An attempt, if its host has room for it."""
+        host = host_of(delivery)
+        if self._underway[host] >= PER_HOST:
+            return Answer(said=f"{PER_HOST} others are on their way to this host", crowded=True)
+        self._underway[host] += 1
+        try:
+            return await self._attempt(delivery, http)
+        finally:
+            self._underway -= Counter([host])  # which forgets a host at zero
 
     async def _attempt(self, delivery: Delivery, http: httpx.AsyncClient) -> Answer:
         try:
@@ -133,7 +154,7 @@ class Sender:
             await self._outbox.settle(delivery)
         elif await self._outbox.postpone(
             delivery,
-            seconds=self._pace.pause(delivery.attempt),
+            seconds=self._pace.pause(delivery.attempt, crowded=answer.crowded),
             patience_seconds=self._pace.total_seconds,
         ):
             logger.info("delivery %s, attempt %d: %s", delivery.id, delivery.attempt, answer.said)
@@ -144,11 +165,12 @@ class Sender:
 
 @dataclass(frozen=True, kw_only=True)
 class Answer:
-    """What came of an attempt; neither accepted nor hopeless means again."""
+    """What came of an attempt; neither accepted nor hopeless means again. `crowded`: it was not made."""
 
     said: str
     accepted: bool = False
     hopeless: bool = False
+    crowded: bool = False
 
     @classmethod
     def of(cls, status: int) -> Answer:
@@ -166,7 +188,7 @@ def client(tls: ssl.SSLContext) -> httpx.AsyncClient:
     """
     return httpx.AsyncClient(
         verify=tls,
-        timeout=ATTEMPT_SECONDS,
+        timeout=httpx.Timeout(ATTEMPT_SECONDS, connect=CONNECT_SECONDS),
         limits=httpx.Limits(max_connections=AT_ONCE, max_keepalive_connections=0),
         follow_redirects=False,
         trust_env=False,
@@ -184,6 +206,11 @@ def destination(delivery: Delivery) -> str:
     if delivery.request.webhook is None:
         raise DestinationError("the job has no webhook")
     return delivery.request.webhook.url
+
+
+def host_of(delivery: Delivery) -> str:
+    """The receiver's host; "" if the job has no webhook."""
+    return httpx.URL(delivery.request.webhook.url).host if delivery.request.webhook else ""
 
 
 def message(delivery: Delivery) -> bytes:

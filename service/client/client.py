@@ -11,7 +11,8 @@ from pydantic import JsonValue
 
 from service.client.transport import Transport, understood
 from service.client.watch import Watch, job_path
-from service.schemas import Controls, JobBody, ModelBody, ModelList, SliceBody
+from service.requests import Controls
+from service.schemas import JobBody, ModelBody, ModelList, SliceBody
 
 PATIENCE_SECONDS = 30.0
 

@@ -11,9 +11,11 @@ from typing import Any
 import httpx
 import pytest
 import redis
+from fastapi import FastAPI
 from pydantic import SecretStr
 
 from service.access import Access
+from service.app import create_app
 from service.contract import Keys
 from service.keys import KeyHash, sha256_of
 from service.settings import ServiceSettings
@@ -147,6 +149,33 @@ def test_anothers_job_is_as_unknown_as_none(
     anothers = problem(ci.request(method, path.format(job)), 404)
     assert json.dumps(anothers).replace(job, none) == json.dumps(problem(ci.request(method, path.format(none)), 404))
     assert studio.get(f"/jobs/{job}").json()["status"] == "running"
+
+
+def described(api: FastAPI) -> Iterator[tuple[str, str]]:
+    """Every method and path of the description."""
+    for path, operations in api.openapi()["paths"].items():
+        for method in operations:
+            yield method.upper(), path
+
+
+def test_no_endpoint_reveals_anothers_job(
+    studio: httpx.Client, ci: httpx.Client, anyone: httpx.Client, store: redis.Redis, models: Path
+) -> None:
+    """Whatever the description has: by another's key or none, neither the job's id nor anything of it is answered."""
+    job = submit(studio, **{"Idempotency-Key": "ours"})
+    draw(store, job, finish=True)
+    walked = list(described(create_app(ServiceSettings(models=models, model="toy"))))
+    assert set(GUARDED) <= {(method, path.replace("{job}", "{}").replace("{index}", "0")) for method, path in walked}
+    for method, path in walked:
+        here = path.format(job=job, index=0, name="toy")
+        for client in (ci, anyone):
+            answer = client.request(method, here, headers={"Idempotency-Key": "ours"}, json={})
+            told = answer.text.replace(here, "")
+            if "{job}" in path:
+                assert answer.status_code in ({404} if client is ci else {401}), here
+                told = told.replace(f"There is no job '{job}'", "")
+            assert job not in told, here
+            assert job not in str(answer.headers), here
 
 
 def test_a_list_has_own_jobs_only(studio: httpx.Client, ci: httpx.Client) -> None:

@@ -167,7 +167,7 @@ def test_a_wrong_method_is_a_405_problem(client: httpx.Client) -> None:
 
 def test_a_405_lists_all_methods_of_the_path(client: httpx.Client) -> None:
     """Of every route there, not of the first one alone."""
-    assert client.put("/jobs/x").headers["allow"] == "DELETE, GET"
+    assert client.put("/jobs/x").headers["allow"] == "DELETE, GET, HEAD"
     assert client.put("/generate").headers["allow"] == "POST"
 
 

@@ -1,0 +1,93 @@
+"""The names in Redis and on the queue. `transitions.lua` uses the same."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+TASK = "spn.draw"
+"""The one function name that may cross the queue. A name, never an import path: the worker looks nothing up."""
+
+
+def queue_name(model: str) -> str:
+    """The RQ queue of a model: one each, because RQ dequeues crash-safely from a single queue only."""
+    return f"spn:{model}"
+
+
+def ticket_id(job: str, ticket: int) -> str:
+    """The RQ job id of one delivery of a job. Each delivery has its own, so RQ never sees one twice."""
+    return f"{job}-{ticket}"
+
+
+ENDED = "spn:ended"
+"""Ended jobs by time of expiry."""
+
+
+def owned_key(owner: str, name: str) -> str:
+    """A list or entry of one owner, the key's name in the settings; "" is everybody, where no keys are configured.
+
+    `jobs` by time of creation; `active`, not ended, by deadline; `submits` of the last minute by time.
+    """
+    return f"spn:owner:{owner}:{name}" if owner else f"spn:{name}"
+
+
+def deadlines_key(model: str) -> str:
+    """Jobs of a model that have not ended, by deadline."""
+    return f"spn:deadlines:{model}"
+
+
+OUTBOX = "spn:outbox"
+"""Webhook deliveries by the time they are due."""
+
+
+def delivery_key(delivery: str) -> str:
+    """Hash: one webhook delivery, complete in itself."""
+    return f"{OUTBOX}:{delivery}"
+
+
+def queued_key(model: str) -> str:
+    """Jobs of a model that no worker has begun, by time of creation."""
+    return f"spn:queued:{model}"
+
+
+def running_key(model: str) -> str:
+    """Jobs of a model that were begun, by the time their lease runs out."""
+    return f"spn:running:{model}"
+
+
+def workers_key(model: str) -> str:
+    """Live workers of a model, by the time their registration runs out."""
+    return f"spn:workers:{model}"
+
+
+def pace_key(model: str) -> str:
+    """How fast the workers of a model draw: a hash, see `Pace`."""
+    return f"spn:pace:{model}"
+
+
+def idempotency_key(key: str, owner: str = "") -> str:
+    """What an owner's Idempotency-Key points to."""
+    return owned_key(owner, f"idempotency:{key}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class Keys:
+    """The Redis keys of one job, in the script's order."""
+
+    id: str
+    model: str
+
+    @property
+    def record(self) -> str:
+        """Hash: how the job stands."""
+        return f"spn:job:{self.id}"
+
+    @property
+    def stream(self) -> str:
+        """Stream: what happened to it."""
+        return f"spn:job:{self.id}:stream"
+
+    @property
+    def all(self) -> list[str]:
+        """KEYS of every transition of the job."""
+        lists = [queued_key(self.model), running_key(self.model), deadlines_key(self.model), ENDED, OUTBOX]
+        return [self.record, self.stream, *lists]

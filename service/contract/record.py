@@ -1,0 +1,90 @@
+"""How a job stands: its record, a hash in Redis."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Self
+
+from pydantic import TypeAdapter
+
+from service.contract.request import JobRequest
+from service.contract.statuses import Status
+
+Fields = Mapping[Any, Any]
+"""A hash, or the body of a stream entry, as Redis returns it."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Problem:
+    """Why a job failed, in the terms of RFC 9457."""
+
+    type: str
+    title: str
+    detail: str
+    status: int = 500
+
+    def to_json(self) -> bytes:
+        """The record's `error` field."""
+        return _PROBLEM.dump_json(self)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> Problem:
+        """From the record's `error` field."""
+        return _PROBLEM.validate_json(text)
+
+
+OVERDUE = Problem(
+    type="urn:spn:deadline",
+    title="Deadline passed",
+    detail="The job had not ended when its time was up. What was drawn until then is kept.",
+    status=504,
+)
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRecord:
+    """How a job stands. Times are milliseconds since 1970 by Redis' clock, 0 for not yet; `done` is per picture."""
+
+    request: JobRequest
+    status: Status
+    created_at: int
+    started_at: int
+    finished_at: int
+    expires_at: int
+    lease_until: int
+    attempts: int
+    ticket: int
+    ticketed_at: int
+    weights: str
+    numerics: str
+    last_id: str
+    done: tuple[int, ...]
+    error: Problem | None
+
+    @classmethod
+    def decode(cls, fields: Fields) -> Self:
+        """From the record's hash."""
+        text = {key.decode(): value.decode() for key, value in fields.items()}
+        request = JobRequest.from_json(text["request"])
+        return cls(
+            request=request,
+            status=Status(text["status"]),
+            **{name: int(text.get(name) or 0) for name in _COUNTS},  # type: ignore[arg-type]
+            **{name: text.get(name, "") for name in ("weights", "numerics", "last_id")},
+            done=tuple(int(text[f"done:{image}"]) for image in range(request.num_images)),
+            error=Problem.from_json(text["error"]) if text.get("error") else None,
+        )
+
+
+_PROBLEM = TypeAdapter(Problem)
+_COUNTS = (
+    "created_at",
+    "started_at",
+    "finished_at",
+    "expires_at",
+    "lease_until",
+    "attempts",
+    "ticket",
+    "ticketed_at",
+)

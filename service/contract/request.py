@@ -1,0 +1,64 @@
+"""What was asked of a job."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+
+from pydantic import JsonValue, TypeAdapter
+
+from models.config import Geometry
+from service.contract.keys import Keys
+from service.contract.statuses import WebhookEvent
+
+
+@dataclass(frozen=True, kw_only=True)
+class Webhook:
+    """Whom to tell of which events."""
+
+    url: str
+    events: tuple[WebhookEvent, ...]
+
+
+@dataclass(frozen=True, kw_only=True)
+class JobRequest:
+    """What was asked, complete and never changed: with weights and numerics it determines every pixel.
+
+    `controls` holds one mapping per picture; `given` counts the slices each picture starts with. `owner` is the name
+    of the key that made it, "" where none are configured. `deadline_seconds` after its creation it fails, 0: never.
+    """
+
+    id: str
+    model: str
+    seed: int
+    temperature: float
+    controls: tuple[Mapping[str, str], ...]
+    geometry: Geometry
+    given: int = 0
+    retention_seconds: int = 86_400
+    metadata: Mapping[str, JsonValue] = field(default_factory=dict)
+    owner: str = ""
+    deadline_seconds: int = 0
+    webhook: Webhook | None = None
+
+    @property
+    def num_images(self) -> int:
+        """How many pictures; picture i has seed + i."""
+        return len(self.controls)
+
+    @property
+    def keys(self) -> Keys:
+        """Where it lives in Redis."""
+        return Keys(id=self.id, model=self.model)
+
+    def to_json(self) -> bytes:
+        """The record's `request` field."""
+        return _REQUEST.dump_json(self)
+
+    @classmethod
+    def from_json(cls, text: str | bytes) -> JobRequest:
+        """From the record's `request` field."""
+        return _REQUEST.validate_json(text)
+
+
+_REQUEST = TypeAdapter(JobRequest)

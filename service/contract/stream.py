@@ -1,0 +1,114 @@
+"""What happened to a job: the entries of its stream, and the pictures that follow from them."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from typing import Any, Self
+
+import numpy as np
+
+from models.config import Geometry, Stage
+from models.subscale import Bytes, Progress
+from service.contract.record import Fields, Problem
+from service.contract.request import JobRequest
+from service.contract.statuses import EventKind, Status
+
+ENTRY_VERSION = 1
+"""The version of `SliceEntry` on the wire."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class SliceEntry:
+    """One finished slice: step number `step` of picture `image`, (h, w, C) uint8 values of `bits` bits."""
+
+    image: int
+    step: int
+    stage: Stage
+    k: int
+    bits: int
+    values: Bytes
+
+    @classmethod
+    def of(cls, progress: Progress, step: int, *, image: int = 0) -> Self:
+        """The entry of one slice that is drawn."""
+        stage, k = progress.geometry.steps[step]
+        bits = progress.geometry.target_bits(stage)
+        return cls(image=image, step=step, stage=stage, k=k, bits=bits, values=progress.slices[step])
+
+    def encode(self) -> list[str | int | bytes]:
+        """The arguments of the script's `append`, from the image on."""
+        data = zlib.compress(self.values.tobytes())
+        return [self.image, self.step, self.stage, self.k, self.bits, "uint8", ENTRY_VERSION, data]
+
+    @classmethod
+    def decode(cls, fields: Fields, geometry: Geometry) -> Self:
+        """From a stream entry. Raises ValueError for another version."""
+        if int(fields[b"version"]) != ENTRY_VERSION:
+            msg = f"slice entry of version {fields[b'version'].decode()}, this reads {ENTRY_VERSION}"
+            raise ValueError(msg)
+        return cls(
+            image=int(fields[b"image"]),
+            step=int(fields[b"step"]),
+            stage=Stage(fields[b"stage"].decode()),
+            k=int(fields[b"k"]),
+            bits=int(fields[b"bits"]),
+            values=np.frombuffer(zlib.decompress(fields[b"data"]), np.uint8).reshape(geometry.slice_shape),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Event:
+    """One entry of a job's stream; `slice` for EventKind.SLICE alone, `status` for EventKind.STATUS alone."""
+
+    id: str
+    kind: EventKind
+    slice: SliceEntry | None = None
+    status: Status | None = None
+    error: Problem | None = None
+
+    @classmethod
+    def decode(cls, entry: Sequence[Any], geometry: Geometry) -> Self:
+        """From an entry as XRANGE and XREAD return it."""
+        key, fields = entry
+        kind = EventKind(fields[b"event"].decode())
+        return cls(
+            id=key.decode(),
+            kind=kind,
+            slice=SliceEntry.decode(fields, geometry) if kind is EventKind.SLICE else None,
+            status=Status(fields[b"status"].decode()) if kind is EventKind.STATUS else None,
+            error=Problem.from_json(fields[b"error"]) if fields.get(b"error") else None,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """The pictures of one job, as far as its events tell."""
+
+    given: int
+    pictures: tuple[Progress, ...]
+
+    @classmethod
+    def blank(cls, request: JobRequest) -> Self:
+        """Before the first event."""
+        return cls(given=request.given, pictures=(Progress(geometry=request.geometry),) * request.num_images)
+
+    def after(self, event: Event) -> Drawing:
+        """One event later. Other events than slices and restarts change nothing."""
+        if event.kind is EventKind.RESTARTED:
+            kept = (Progress(geometry=p.geometry, slices=p.slices[: self.given]) for p in self.pictures)
+            return Drawing(given=self.given, pictures=tuple(kept))
+        if event.slice is None:
+            return self
+        image = event.slice.image
+        drawn = self.pictures[image].with_slice(event.slice.values)
+        return Drawing(given=self.given, pictures=(*self.pictures[:image], drawn, *self.pictures[image + 1 :]))
+
+
+def replay(request: JobRequest, events: Iterable[Event]) -> Drawing:
+    """The pictures after `events`, which begin at the start of the stream."""
+    drawing = Drawing.blank(request)
+    for event in events:
+        drawing = drawing.after(event)
+    return drawing

@@ -1,0 +1,87 @@
+"""What a caller may ask for: the body of POST /generate."""
+
+from __future__ import annotations
+
+import json
+from enum import StrEnum
+from typing import Annotated
+
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+
+from service.contract import WebhookEvent
+
+MAX_IMAGES = 16
+MAX_SEED = 2**53 - 1 - MAX_IMAGES
+"""So that seed + i is still exact in JavaScript."""
+
+MAX_METADATA_BYTES = 4096
+
+Controls = dict[str, str]
+
+
+def small(metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:
+    """`metadata`, if it is at most MAX_METADATA_BYTES of JSON, which has no NaN, and text, which has no half characters."""
+    try:
+        written = json.dumps(metadata, ensure_ascii=False, allow_nan=False).encode()
+    except UnicodeEncodeError:
+        raise ValueError("half of a surrogate pair is no text") from None
+    except ValueError:
+        raise ValueError("NaN and Infinity are no JSON") from None
+    if len(written) > MAX_METADATA_BYTES:
+        raise ValueError(f"at most {MAX_METADATA_BYTES} bytes of JSON")
+    return metadata
+
+
+class StartStage(StrEnum):
+    """The upscalers that may begin with the caller's own picture."""
+
+    SIZE = "size"
+    DEPTH = "depth"
+
+
+class Start(BaseModel):
+    """Skip the earlier networks."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    stage: StartStage = Field(description="size: begin with a slice-sized picture. depth: with a full-sized one.")
+    image: str = Field(description="Base64 of a PNG, WebP or JPEG.")
+
+
+class WebhookRequest(BaseModel):
+    """Whom to tell of what, by signed POSTs (Standard Webhooks)."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"url": "https://example.com/hook", "events": ["succeeded", "failed"]}]},
+    )
+
+    url: str = Field(description="https, at a public address; not followed if it redirects.")
+    events: list[WebhookEvent] = Field(min_length=1, description="Which events to tell of; each is one POST.")
+
+
+class GenerateRequest(BaseModel):
+    """What to draw. All fields have defaults: `{}` is a valid request."""
+
+    model_config = ConfigDict(
+        extra="forbid",
+        json_schema_extra={"examples": [{"label": "A", "seed": 7}, {"controls": {"hue": "blue"}, "num_images": 4}]},
+    )
+
+    model: str | None = Field(default=None, description="A name from GET /models; absent: the server's default.")
+    num_images: int = Field(default=1, ge=1, le=MAX_IMAGES, strict=True)
+    seed: int | None = Field(
+        default=None, ge=0, le=MAX_SEED, strict=True, description="Picture i has seed + i; absent: drawn and returned."
+    )
+    controls: Controls | list[Controls] = Field(
+        default_factory=dict, description="Control to value, or a list of num_images of them; absent: any."
+    )
+    label: str | None = Field(default=None, description="Shorthand for controls.label.")
+    temperature: float = Field(
+        default=1.0, ge=0.1, le=2.0, allow_inf_nan=False, description="1: the exact distribution."
+    )
+    start: Start | None = None
+    webhook: WebhookRequest | None = None
+    metadata: Annotated[dict[str, JsonValue], AfterValidator(small)] = Field(
+        default_factory=dict, description="At most 4 KiB of JSON, returned untouched."
+    )
