@@ -12,6 +12,7 @@ import numpy as np
 import torch
 
 from models.pipeline import ImageState, Pipeline, next_step
+from worker.capacity import LADDER
 from worker.main import serve
 from worker.metrics import WorkerMetrics
 from worker.settings import WorkerSettings
@@ -36,7 +37,7 @@ def main() -> None:
     """Serve one model until told to stop."""
     settings = WorkerSettings()
     torch.set_num_threads(settings.threads)
-    painter = Painter.load(settings.models / settings.model, capacity=settings.capacity)
+    painter = Painter.load(settings.models / settings.model, capacity=settings.capacity or LADDER[0])
     serve(settings, painter, WorkerMetrics(settings.model))
 
 

@@ -39,10 +39,10 @@ class WorkerSettings(BaseSettings):
         default=None,
         ge=4,
         le=4096,
-        description="Pictures that advance together in one batch; also pixels per pass. Unset: 16, on a GPU by its measure.",
+        description="Pictures that advance together in one batch. Unset: 16, on a GPU by its measure.",
     )
-    compile: bool = Field(default=True, description="Compile the passes at start, where there is a C++ compiler.")
-    artefacts: Path = Field(default=Path(".cache/passes"), description="Folder where compiled passes are kept.")
+    compile: bool = Field(default=True, description="Compile the sampler at start, where there is a C++ compiler.")
+    artefacts: Path = Field(default=Path(".cache/passes"), description="Folder where compiled code is kept.")
     lease_seconds: float = Field(
         default=8, ge=1, le=600, description="A worker that is silent for this many seconds loses its jobs."
     )
