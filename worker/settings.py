@@ -14,7 +14,7 @@ from service.logs import LogFormat
 class WorkerSettings(BaseSettings):
     """One worker process serves one model on one device."""
 
-    model_config = SettingsConfigDict(env_prefix="SPN_", frozen=True, extra="ignore")
+    model_config = SettingsConfigDict(env_prefix="SPN_", frozen=True, extra="ignore", env_ignore_empty=True)
 
     redis_url: str = Field(default="redis://127.0.0.1:6379/0", description="Redis shared by the API and all workers.")
     models: Path = Field(default=WEIGHTS, description="Folder with one folder per model.")
