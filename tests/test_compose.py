@@ -102,7 +102,7 @@ def has_check(service: dict[str, Any]) -> bool:
 def dockerfile(service: dict[str, Any]) -> str:
     """What its image is built by."""
     build = service.get("build") or SERVICES["worker"]["build"]
-    return (ROOT / build["dockerfile"]).read_text()
+    return (ROOT / str(build["dockerfile"])).read_text()
 
 
 def test_stop_periods_leave_room_for_the_drain() -> None:
