@@ -39,6 +39,9 @@ def weights(folder: Path) -> Finding:
         return wrong(
             "weights", str(error), "copy the model's folder again, or set SPN_MODELS and SPN_MODEL to one that is whole"
         )
+    if card.name != folder.name:
+        cure = f'"name": "{folder.name}" in card.json, or rename the folder: jobs wait in the queue of the card\'s name'
+        return wrong("weights", f"the folder {folder.name} has the card of {card.name}", cure)
     return fine("weights", f"{card.name}, {card.parameters / 1e6:.1f} M parameters, sha256 {card.sha256[:12]}")
 
 

@@ -146,6 +146,12 @@ def test_weights_that_are_not_what_their_card_says_are_wrong(models: Path, tmp_p
     assert "card.json is missing" in weights(tmp_path / "none").seen
 
 
+def test_a_card_of_another_name_is_wrong(models: Path, tmp_path: Path) -> None:
+    """Its worker would wait at one queue and its jobs in another."""
+    shutil.copytree(models / "toy", tmp_path / "toy-2")
+    assert "card of toy" in weights(tmp_path / "toy-2").seen
+
+
 def test_devices_that_are_not_there_are_wrong() -> None:
     """One of another kind, one with too high a number; the CPU is always there."""
     assert device("cpu").level is Level.FINE
