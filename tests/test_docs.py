@@ -95,7 +95,7 @@ def test_every_block_is_of_a_kind_that_is_run() -> None:
 
 
 def of_docker() -> list[str]:
-    """The operator's blocks for a Docker engine; tests/test_compose_stack.py runs what they say."""
+    """The operator's blocks for a Docker engine. Those without a profile are what tests/test_compose_stack.py does."""
     return [block for block in blocks("quickstart-operator") if "docker compose" in block]
 
 
