@@ -8,7 +8,7 @@ export PORT ?= 8000
 # Waiting OpenMP threads sleep instead of spinning: beside another busy process that was 0.7 s against 52 s for two slices.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: serve test lint data clean
+.PHONY: serve test lint data lock clean
 
 serve: $(VENV)/.ready
 	$(BIN)/python -m service.local
@@ -24,6 +24,12 @@ lint: $(VENV)/.ready
 
 data: $(VENV)/.ready
 	$(BIN)/python -m training.data
+
+# Versions and hashes of the images, from docker/*.in, at the versions of requirements.lock (docs/decisions/009).
+lock: $(VENV)/.ready
+	$(BIN)/pip install --quiet uv
+	for image in api worker torch-cuda; do $(BIN)/uv pip compile --quiet --python-version 3.11.9 --python-platform linux --generate-hashes \
+	  --no-header --no-annotate --constraint requirements.lock docker/$$image.in --output-file docker/$$image.lock || exit 1; done
 
 $(VENV)/.ready: pyproject.toml requirements.lock
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)

@@ -1,12 +1,13 @@
-# The HTTP service: no torch, no compiler, not root.
+# The HTTP service: no torch, no compiler, no weights, not root.
 FROM python:3.11-slim
-ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1
+ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore \
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 WORKDIR /app
-COPY requirements.lock docker/api.in ./
-RUN pip install --constraint requirements.lock -r api.in
+COPY docker/api.lock docker/
+RUN pip install --no-deps --only-binary :all: --require-hashes -r docker/api.lock && pip check
 COPY models models
 COPY service service
 USER 1000:1000
 EXPOSE 8000
-HEALTHCHECK --interval=5s --timeout=3s --start-period=20s CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/readyz', timeout=2)"]
+HEALTHCHECK --interval=10s --timeout=5s --start-period=30s CMD ["python", "-c", "import urllib.request as u; u.urlopen('http://127.0.0.1:8000/readyz', timeout=4)"]
 CMD ["python", "-m", "service.main"]

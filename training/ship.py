@@ -92,12 +92,13 @@ def main() -> None:
     parser.add_argument("--preset", choices=PRESETS, default="symbols-32")
     add_data_arguments(parser)
     parser.add_argument("--runs", type=Path, default=Path("runs"))
+    parser.add_argument("--models", type=Path, default=WEIGHTS, help="folder that the model's folder is written into")
     parser.add_argument("--training", default="", help="a sentence for the card: machine and hours")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--temperatures", action="store_true", help="also sheets at temperatures 0.7 to 1.1")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
-    folder = WEIGHTS / args.preset
+    folder = args.models / args.preset
     data = asked_for(args, size=PRESETS[args.preset](()).geometry.size)
     config, held_out = PRESETS[args.preset](data.controls), data.held_out()
     networks = averaged(config, args.runs / args.preset)

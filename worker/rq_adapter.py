@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import logging
 import os
+import socket
 import time
 from dataclasses import dataclass
 from threading import Timer
 from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from rq import Queue, SimpleWorker
 from rq.exceptions import DeserializationError, StopRequested
@@ -63,6 +65,7 @@ class TicketWorker(SimpleWorker):
         queue = Queue(queue_name(model), connection=connection, serializer=JSONSerializer)
         super().__init__(
             [queue],
+            name=f"{socket.gethostname()}-{uuid4().hex[:12]}",  # the host tells a health check which worker is its own
             connection=connection,
             serializer=JSONSerializer,
             worker_ttl=WORKER_TTL_SECONDS,

@@ -1,0 +1,107 @@
+"""Whether this machine can draw: weights, device, compiler, folder of compiled passes, threads, heartbeat."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Mapping
+from pathlib import Path
+
+import torch
+
+from models.checkpoint import load_model
+from models.errors import CheckpointError
+from models.sampling.engine import can_compile
+from worker.findings import Finding, advice, fine, wrong
+from worker.settings import WorkerSettings
+
+QUOTA = Path("/sys/fs/cgroup/cpu.max")
+BEATS_PER_LEASE = 4
+
+
+def machine_findings(settings: WorkerSettings) -> list[Finding]:
+    """All of them."""
+    return [
+        weights(settings.models / settings.model),
+        device(settings.device),
+        compiler(wanted=settings.compile),
+        *([cache(settings.artefacts)] if settings.compile else []),
+        threads(settings.threads, cores(), os.environ),
+        beats(settings.heartbeat_seconds, settings.lease_seconds),
+    ]
+
+
+def weights(folder: Path) -> Finding:
+    """Card and tensors, loaded as a worker loads them: the sha256, every name and every shape."""
+    try:
+        _, card = load_model(folder)
+    except CheckpointError as error:
+        return wrong(
+            "weights", str(error), "copy the model's folder again, or set SPN_MODELS and SPN_MODEL to one that is whole"
+        )
+    if card.name != folder.name:
+        cure = f'"name": "{folder.name}" in card.json, or rename the folder: jobs wait in the queue of the card\'s name'
+        return wrong("weights", f"the folder {folder.name} has the card of {card.name}", cure)
+    return fine("weights", f"{card.name}, {card.parameters / 1e6:.1f} M parameters, sha256 {card.sha256[:12]}")
+
+
+def device(name: str) -> Finding:
+    """Whether torch has it."""
+    kind, _, index = name.partition(":")
+    if kind == "cpu":
+        return fine("device", f"cpu, {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}")
+    if kind != "cuda":
+        return wrong("device", f"{name!r} is not served", "set SPN_DEVICE to cpu, cuda or cuda:N")
+    count = torch.cuda.device_count()
+    if int(index or 0) >= count:
+        cure = "nvidia-smi must list it, and torch be a CUDA build (docker compose --profile gpu); or SPN_DEVICE=cpu"
+        return wrong("device", f"{name}: torch {torch.__version__} sees {count} CUDA devices", cure)
+    return fine("device", f"{name}, {torch.cuda.get_device_name(name)}, torch {torch.__version__}")
+
+
+def compiler(*, wanted: bool) -> Finding:
+    """Whether passes can be compiled."""
+    if not wanted:
+        return advice("compiler", "SPN_COMPILE is off: several times slower", "leave it on")
+    if not can_compile():
+        return advice("compiler", "no C++ compiler: several times slower", "install g++, or set CXX to another")
+    return fine("compiler", os.environ.get("CXX", "g++"))
+
+
+def cache(folder: Path) -> Finding:
+    """Whether compiled passes can be kept."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+        with tempfile.TemporaryFile(dir=folder):
+            pass
+    except OSError as error:
+        cure = f"make it writable for user {os.getuid()}, or set SPN_ARTEFACTS to a folder that is"
+        return wrong("cache", f"{folder}: {error.strerror}", cure)
+    kept = len(list(folder.glob("*.pt2")))
+    return fine("cache", f"{folder}, {kept} compiled passes" if kept else f"{folder}, empty: the first start compiles")
+
+
+def threads(count: int, cores: float, environment: Mapping[str, str]) -> Finding:
+    """Threads that wait for a core, or for each other, are slower than none."""
+    seen = f"{count} on {cores:g} cores"
+    if count > cores:
+        return advice("threads", seen, "lower SPN_THREADS: 1 is fastest, and a core more is for a worker more")
+    if count > 1 and environment.get("OMP_WAIT_POLICY", "").upper() == "PASSIVE":
+        return advice("threads", f"{seen}, OMP_WAIT_POLICY=PASSIVE: several times slower", "SPN_THREADS=1, or unset it")
+    return fine("threads", seen)
+
+
+def cores() -> float:
+    """How many this process may use: its affinity, and a container's quota where there is one."""
+    allowed = float(len(os.sched_getaffinity(0)))
+    quota, period = QUOTA.read_text().split() if QUOTA.is_file() else ("max", "1")
+    return allowed if quota == "max" else min(allowed, int(quota) / int(period))
+
+
+def beats(heartbeat_seconds: float, lease_seconds: float) -> Finding:
+    """Whether a worker that misses a beat or two keeps its jobs."""
+    seen = f"every {heartbeat_seconds:g} s, a lease of {lease_seconds:g} s"
+    if heartbeat_seconds * BEATS_PER_LEASE > lease_seconds:
+        cure = f"SPN_HEARTBEAT_SECONDS={lease_seconds / BEATS_PER_LEASE:g} at most: a late one costs all jobs in hand"
+        return wrong("heartbeat", seen, cure)
+    return fine("heartbeat", seen)
