@@ -1,4 +1,4 @@
-"""Whether this machine can draw: weights, device, compiler, folder of compiled passes, threads, heartbeat."""
+"""Whether this machine can draw: weights, device, compiler, folder of compiled code, threads, heartbeat."""
 
 from __future__ import annotations
 
@@ -10,8 +10,8 @@ from pathlib import Path
 import torch
 
 from models.checkpoint import load_model
-from models.errors import CheckpointError
-from models.sampling.engine import can_compile
+from models.errors import CheckpointError, NoCompilerError
+from models.sampling import native
 from worker.findings import Finding, advice, fine, wrong
 from worker.settings import WorkerSettings
 
@@ -60,16 +60,18 @@ def device(name: str) -> Finding:
 
 
 def compiler(*, wanted: bool) -> Finding:
-    """Whether passes can be compiled."""
+    """Whether the sampler can be compiled."""
     if not wanted:
-        return advice("compiler", "SPN_COMPILE is off: several times slower", "leave it on")
-    if not can_compile():
-        return advice("compiler", "no C++ compiler: several times slower", "install g++, or set CXX to another")
-    return fine("compiler", os.environ.get("CXX", "g++"))
+        return advice("compiler", "SPN_COMPILE is off: many times slower", "leave it on")
+    try:
+        native.compile_with("--version")
+    except NoCompilerError as error:
+        return advice("compiler", f"{error}: many times slower", "install g++, or set CXX to another")
+    return fine("compiler", native.compiler())
 
 
 def cache(folder: Path) -> Finding:
-    """Whether compiled passes can be kept."""
+    """Whether compiled code can be kept."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -77,8 +79,8 @@ def cache(folder: Path) -> Finding:
     except OSError as error:
         cure = f"make it writable for user {os.getuid()}, or set SPN_ARTEFACTS to a folder that is"
         return wrong("cache", f"{folder}: {error.strerror}", cure)
-    kept = len(list(folder.glob("*.pt2")))
-    return fine("cache", f"{folder}, {kept} compiled passes" if kept else f"{folder}, empty: the first start compiles")
+    kept = any(folder.glob("*.so"))
+    return fine("cache", f"{folder}, compiled" if kept else f"{folder}, empty: the first start compiles for some seconds")
 
 
 def threads(count: int, cores: float, environment: Mapping[str, str]) -> Finding:

@@ -167,16 +167,20 @@ def identity(flags: tuple[str, ...]) -> str:
     return hashlib.sha256(SOURCE.read_bytes() + meant).hexdigest()[:16]
 
 
+def compiler() -> str:
+    """The command: CXX, else g++."""
+    return os.environ.get("CXX", "g++")
+
+
 def compile_with(*arguments: str) -> bytes:
-    """Run the C++ compiler, CXX or g++; what it had to say. Raises NoCompilerError if there is none, or it fails."""
-    compiler = os.environ.get("CXX", "g++")
+    """Run the C++ compiler; what it had to say. Raises NoCompilerError if there is none, or it fails."""
     try:
-        return subprocess.run([compiler, *arguments], capture_output=True, check=True).stderr
+        return subprocess.run([compiler(), *arguments], capture_output=True, check=True).stderr
     except FileNotFoundError as error:
-        msg = f"no C++ compiler: {compiler} (CXX) is not there"
+        msg = f"no C++ compiler {compiler()}"
         raise NoCompilerError(msg) from error
     except subprocess.CalledProcessError as error:
-        msg = f"{compiler} failed: {error.stderr.decode(errors='replace').strip()[-500:]}"
+        msg = f"{compiler()} failed: {error.stderr.decode(errors='replace').strip()[-500:]}"
         raise NoCompilerError(msg) from error
 
 
