@@ -80,7 +80,9 @@ def cache(folder: Path) -> Finding:
         cure = f"make it writable for user {os.getuid()}, or set SPN_ARTEFACTS to a folder that is"
         return wrong("cache", f"{folder}: {error.strerror}", cure)
     kept = any(folder.glob("*.so"))
-    return fine("cache", f"{folder}, compiled" if kept else f"{folder}, empty: the first start compiles for some seconds")
+    return fine(
+        "cache", f"{folder}, compiled" if kept else f"{folder}, empty: the first start compiles for some seconds"
+    )
 
 
 def threads(count: int, cores: float, environment: Mapping[str, str]) -> Finding:

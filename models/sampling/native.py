@@ -1,4 +1,4 @@
-"""A network's share of sampling in C++ (`native.cpp`), for processors: compiled in seconds at first use, kept on disk.
+"""A network's share of sampling in C++ (`cpp/`), for processors: compiled in seconds at first use, kept on disk.
 
 The same draws as by torch, up to rounding. Products are of bfloat16 with float32 sums where the processor multiplies
 bfloat16, as the networks were trained; elsewhere all is float32.
@@ -29,7 +29,7 @@ from models.sampling.board import Board, Raster
 
 logger = logging.getLogger(__name__)
 
-SOURCE = Path(__file__).with_name("native.cpp")
+SOURCES = Path(__file__).with_name("cpp")
 FLAGS = ("-std=c++20", "-O3", "-march=native", "-shared", "-fPIC")
 LANES = 16
 """Numbers that the code handles at once; widths must be whole multiples."""
@@ -38,13 +38,13 @@ Address = ctypes.c_void_p
 
 
 class EmbedderShape(ctypes.Structure):
-    """As in native.cpp."""
+    """As in C++."""
 
     _fields_ = tuple((name, ctypes.c_int64) for name in ("side", "subscale", "planes", "width", "blocks", "gates"))
 
 
 class DecoderShape(ctypes.Structure):
-    """As in native.cpp."""
+    """As in C++."""
 
     _fields_ = tuple(
         (name, ctypes.c_int64)
@@ -144,7 +144,7 @@ def library(folder: Path, *, bfloat16: bool) -> ctypes.CDLL:
         logger.info("compiling the sampler: once per machine, a few seconds")
         folder.mkdir(parents=True, exist_ok=True)
         partial = path.with_name(f"{uuid4().hex}.so")
-        compile_with(*flags, "-o", str(partial), str(SOURCE))
+        compile_with(*flags, "-o", str(partial), str(SOURCES / "library.cpp"))
         partial.replace(path)
     loaded = ctypes.CDLL(str(path))
     for name, result, takes in (
@@ -163,8 +163,9 @@ def library(folder: Path, *, bfloat16: bool) -> ctypes.CDLL:
 
 def identity(flags: tuple[str, ...]) -> str:
     """Of all that decides the machine code: source, flags, and what they mean to this compiler on this processor."""
+    code = b"".join(path.read_bytes() for path in sorted(SOURCES.iterdir()))
     meant = compile_with(*flags, "-###", "-E", "-x", "c++", os.devnull)
-    return hashlib.sha256(SOURCE.read_bytes() + meant).hexdigest()[:16]
+    return hashlib.sha256(code + meant).hexdigest()[:16]
 
 
 def compiler() -> str:
@@ -185,7 +186,7 @@ def compile_with(*arguments: str) -> bytes:
 
 
 class Weights:
-    """A module's weights by name, as native.cpp reads them."""
+    """A module's weights by name, as the C++ code reads them."""
 
     def __init__(self, module: nn.Module, *, group: int) -> None:
         self._tensors, self._group = module.state_dict(), group
@@ -203,7 +204,7 @@ class Weights:
 
 
 def embedder_weights(embedder: Embedder, decoder: Decoder, *, group: int) -> Iterator[Tensor]:
-    """In the order in which native.cpp reads them."""
+    """In the order in which the C++ code reads them."""
     weights = Weights(embedder, group=group)
     yield from weights.packed("first")
     yield from weights.packed(
@@ -215,7 +216,7 @@ def embedder_weights(embedder: Embedder, decoder: Decoder, *, group: int) -> Ite
 
 
 def decoder_weights(decoder: Decoder, *, group: int) -> Iterator[Tensor]:
-    """In the order in which native.cpp reads them."""
+    """In the order in which the C++ code reads them."""
     weights, channels = Weights(decoder, group=group), range(decoder.head.channels)
     yield from weights.plain(*(f"pixel.tables.{c}" for c in channels))
     number, bias = weights.plain("pixel.number")
@@ -246,7 +247,7 @@ def packed(weight: Tensor, bias: Tensor, group: int) -> tuple[Tensor, Tensor]:
 
 
 def memory(board: Board, raster: Raster) -> Iterator[Tensor]:
-    """The board and its raster, in the order in which native.cpp reads them. It lays out keys and contents its own way."""
+    """The board and its raster, in the order in which the C++ code reads them. It lays out keys and contents its own way."""
     yield from board.conditioning
     yield from (board.noise, board.temperature, board.values, board.pixels)
     for caches in (board.grids, board.keys, board.contents):

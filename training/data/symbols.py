@@ -15,7 +15,13 @@ from training.data.vocabulary import CONTROLS, FAMILIES, HUE, LABEL, TILE, Famil
 
 DEFAULT: Final = Path(__file__).with_name("symbols.npz")
 
-MIX: Final = {Family.TILES: 0.21, Family.MONOGRAMS: 0.67, Family.FLUENT: 0.05, Family.NOTO: 0.035, Family.TWEMOJI: 0.035}
+MIX: Final = {
+    Family.TILES: 0.21,
+    Family.MONOGRAMS: 0.67,
+    Family.FLUENT: 0.05,
+    Family.NOTO: 0.035,
+    Family.TWEMOJI: 0.035,
+}
 """Share of each family among training pictures. Letters are asked for most, and are hardest to get right."""
 
 TILE_SHARES: Final = {Tile.CIRCLE: 0.27, Tile.ROUNDED: 0.38, Tile.SQUARE: 0.17, Tile.NONE: 0.18}

@@ -1,0 +1,33 @@
+// A slice on a processor: the slice embedder, then the passes of models/sampling/passes.py until every row is drawn.
+//
+// Same arithmetic as the torch modules, own loops: products on packed weights (bfloat16 with float32 sums where the processor has it),
+// attention over the part of a cache that a token may see, nothing computed for tokens without work. Every token goes through the same
+// operations in the same order whatever shares its tile, so its result depends neither on its company nor on how many tokens a pass has.
+//
+// What models/sampling/native.py calls. Widths are multiples of LANES; pointers come in the order of that module. One thread.
+
+#include <cstdint>
+
+#include "embedder.hpp"
+#include "passes.hpp"
+
+extern "C" {
+
+// Neighbouring inputs that share a register lane in packed weights: 2 for bfloat16, 1 for float32.
+int64_t group() { return spn::GROUP; }
+
+void* embedder_create(const spn::EmbedderShape* shape, const void* const* pointers) { return new spn::Embedder(*shape, {pointers}); }
+void embedder_destroy(void* embedder) { delete static_cast<spn::Embedder*>(embedder); }
+void embedder_run(void* embedder, const float* planes, const float* asked, float* start, float* gates) {
+  static_cast<spn::Embedder*>(embedder)->run(planes, asked, start, gates);
+}
+
+void* decoder_create(const spn::DecoderShape* shape, const void* const* pointers) { return new spn::Passes(*shape, {pointers}); }
+void decoder_destroy(void* passes) { delete static_cast<spn::Passes*>(passes); }
+// Passes of about `budget` tokens until every row is finished; returns how many.
+int64_t decoder_run(void* passes, int64_t budget) {
+  int64_t count = 0;
+  while (static_cast<spn::Passes*>(passes)->run(budget)) count++;
+  return count;
+}
+}

@@ -1,0 +1,139 @@
+// Products on packed weights: of bfloat16 with float32 sums where the processor has them, else of float32.
+
+#pragma once
+
+#include <cmath>
+#include <cstdint>
+#include <cstring>
+
+#if defined(__AVX512BF16__) && !defined(FLOAT32)
+#include <immintrin.h>
+#endif
+
+#include "lanes.hpp"
+
+namespace spn {
+
+#if defined(__AVX512BF16__) && !defined(FLOAT32)
+constexpr int64_t GROUP = 2;  // neighbouring inputs that one instruction multiplies and adds
+using Element = uint16_t;
+using Weights = __m512bh;
+using Spread = __m512bh;
+
+inline void put(float* to, Lanes x) { store(to, x); }
+inline void put(Element* to, Lanes x) {
+  const __m256bh narrow = _mm512_cvtneps_pbh(std::bit_cast<__m512>(x));
+  std::memcpy(to, &narrow, sizeof narrow);
+}
+inline Spread spread(const Element* group) {
+  int32_t both;
+  std::memcpy(&both, group, sizeof both);
+  return std::bit_cast<Spread>(_mm512_set1_epi32(both));
+}
+inline Lanes multiply_add(Lanes total, Weights w, Spread x) {
+  return std::bit_cast<Lanes>(_mm512_dpbf16_ps(std::bit_cast<__m512>(total), w, x));
+}
+#else
+constexpr int64_t GROUP = 1;
+using Element = float;
+using Weights = Lanes;
+using Spread = Lanes;
+
+inline void put(Element* to, Lanes x) { store(to, x); }
+inline Spread spread(const Element* group) { return spread(*group); }
+inline Lanes multiply_add(Lanes total, Weights w, Spread x) { return total + w * x; }
+#endif
+
+inline void put(Element* to, const float* from, int64_t count) {
+  for (int64_t i = 0; i < count; i += LANES) put(to + i, load(from + i));
+}
+
+inline void add(const float* from, float* to, int64_t count) {
+  for (int64_t i = 0; i < count; i += LANES) store(to + i, load(to + i) + load(from + i));
+}
+
+// Panels of 16 outputs, each (pitch / GROUP, 16, GROUP), of which `inputs` are used; rows of inputs are `pitch` apart too.
+struct Linear {
+  int64_t inputs, pitch, outputs;
+  const Element* weight;
+  const float* bias;
+};
+
+template <int ROWS, int PANELS>
+inline void tile(const Linear& linear, int64_t panel, const Element* x, float* out) {
+  const Element* weight = linear.weight + panel * linear.pitch * LANES;
+  Lanes total[ROWS][PANELS];
+  for (auto& row : total)
+    for (int p = 0; p < PANELS; p++) row[p] = linear.bias ? load(linear.bias + (panel + p) * LANES) : Lanes{};
+  for (int64_t i = 0; i < linear.inputs; i += GROUP) {
+    Weights w[PANELS];
+    for (int p = 0; p < PANELS; p++) std::memcpy(&w[p], weight + (p * linear.pitch + i) * LANES, sizeof w[p]);
+    for (int r = 0; r < ROWS; r++) {
+      const Spread all = spread(x + r * linear.pitch + i);
+      for (int p = 0; p < PANELS; p++) total[r][p] = multiply_add(total[r][p], w[p], all);
+    }
+  }
+  for (int r = 0; r < ROWS; r++)
+    for (int p = 0; p < PANELS; p++) store(out + r * linear.outputs + (panel + p) * LANES, total[r][p]);
+}
+
+// The same panels for all rows, so that weights are fetched once.
+template <int PANELS>
+inline void stripe(const Linear& linear, int64_t panel, const Element* x, int64_t rows, float* out) {
+  const auto next = [&](int64_t done) { x += done * linear.pitch, out += done * linear.outputs, rows -= done; };
+  if constexpr (PANELS <= 3)
+    for (; rows >= 8; next(8)) tile<8, PANELS>(linear, panel, x, out);
+  for (; rows >= 4; next(4)) tile<4, PANELS>(linear, panel, x, out);
+  for (; rows >= 1; next(1)) tile<1, PANELS>(linear, panel, x, out);
+}
+
+// (rows, inputs) -> (rows, outputs). Few rows take more panels at once: sums enough to keep the multipliers busy.
+inline void product(const Linear& linear, const Element* x, int64_t rows, float* out) {
+  const int64_t panels = linear.outputs / LANES;
+  int64_t panel = 0;
+  if (rows < 8)
+    for (; panel + 6 <= panels; panel += 6) stripe<6>(linear, panel, x, rows, out);
+  for (; panel + 3 <= panels; panel += 3) stripe<3>(linear, panel, x, rows, out);
+  for (; panel < panels; panel++) stripe<1>(linear, panel, x, rows, out);
+}
+
+constexpr float EPSILON = 1e-5f;  // of torch's LayerNorm
+
+struct Norm {
+  const float *weight, *bias;
+};
+
+template <class Out>
+inline void normalise(const Norm& norm, const float* x, int64_t width, Out* out) {
+  Lanes total{}, squares{};
+  for (int64_t i = 0; i < width; i += LANES) total += load(x + i);
+  const float mean = sum(total) / width;
+  for (int64_t i = 0; i < width; i += LANES) squares += (load(x + i) - mean) * (load(x + i) - mean);
+  const float scale = 1.0f / std::sqrt(sum(squares) / width + EPSILON);
+  for (int64_t i = 0; i < width; i += LANES)
+    put(out + i, (load(x + i) - mean) * scale * load(norm.weight + i) + load(norm.bias + i));
+}
+
+// What Python hands over, one address after another.
+struct Pointers {
+  const void* const* next;
+
+  template <class T>
+  T* take() {
+    return static_cast<T*>(const_cast<void*>(*next++));
+  }
+
+  Linear linear(int64_t inputs, int64_t outputs) {
+    const Element* weight = take<const Element>();
+    return {inputs, inputs, whole(outputs), weight, take<const float>()};
+  }
+
+  Norm norm() {
+    const float* weight = take<const float>();
+    return {weight, take<const float>()};
+  }
+
+  static int64_t whole(int64_t count) { return (count + LANES - 1) / LANES * LANES; }
+};
+
+}  // namespace spn
