@@ -41,7 +41,7 @@ new MutationObserver((changes) => {
 def url(redis_url: str, models: Path) -> Iterator[str]:
     """The service, with 32 slices to see."""
     with (
-        working(redis_url, models, "slow"),
+        working(redis_url, models, "slow", module="tests.slow_worker"),
         serving(ServiceSettings(redis_url=redis_url, models=models, model="slow")) as address,
     ):
         yield address

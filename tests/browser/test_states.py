@@ -122,14 +122,14 @@ def test_a_lost_server_is_said_and_its_return_noticed(
 
 
 def test_a_store_that_is_away_is_told_from_a_server_that_is(page: Page, models: Path, tmp_path: Path) -> None:
-    """The page itself works, nothing is accepted and it says so; when the store comes, it is."""
+    """The page itself works, a submit is told so; when the store comes, it is taken."""
     port = free_port()
     settings = ServiceSettings(redis_url=f"redis://127.0.0.1:{port}/0", models=models, model="toy", reaper_seconds=60)
     with serving(settings) as url:
         page.goto(url)
         expect(page.locator("#banner")).to_contain_text("The server's job store is away.")
         page.get_by_role("button", name="Generate").click()
-        expect(page.get_by_role("alert")).to_contain_text("The job store cannot be reached. Nothing was accepted")
+        expect(page.get_by_role("alert")).to_contain_text("The job store cannot be reached")
         with a_redis(port, tmp_path):
             expect(page.locator("#banner")).to_contain_text("Connected again.")
             generate(page)
