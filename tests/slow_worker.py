@@ -11,6 +11,7 @@ from worker.metrics import WorkerMetrics
 from worker.settings import WorkerSettings
 
 ROUND_SECONDS = 0.15
+CAPACITY = 4
 
 
 class Slow(Pipeline):
@@ -24,4 +25,4 @@ class Slow(Pipeline):
 
 if __name__ == "__main__":
     settings = WorkerSettings()
-    serve(settings, Slow.load(settings.models / settings.model), WorkerMetrics(settings.model))
+    serve(settings, Slow.load(settings.models / settings.model, capacity=CAPACITY), WorkerMetrics(settings.model))
