@@ -122,6 +122,17 @@ def differing(model: tuple[nn.ModuleDict, ModelCard], count: int) -> int:
     return unequal
 
 
+def differing_from_torch(model: tuple[nn.ModuleDict, ModelCard], count: int) -> int:
+    """Of `count` pictures in float32 how many the C++ code draws differently from the torch modules."""
+    states = blank_states(model[1].config, count, np.random.default_rng(4))
+    torch_only = Pipeline(*model, capacity=32)
+    native = Pipeline(*model, capacity=32).compile(ARTEFACTS, bfloat16=False)
+    unequal = 0
+    for rows in batches(states, 32, "C++ and torch"):
+        unequal += sum(a != b for a, b in zip(finished(torch_only, rows), finished(native, rows), strict=True))
+    return unequal
+
+
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description="Whether what is drawn is what the model says.")
@@ -135,6 +146,7 @@ def main() -> None:
         "model": args.model,
         "pictures": args.pictures,
         "cached_and_parallel_differ": differing(load_model(WEIGHTS / args.model), args.pictures),
+        "native_and_torch_differ_in_float32": differing_from_torch(load_model(WEIGHTS / args.model), args.pictures),
         "fixed_points_in_float64": fixed_points(load_model(WEIGHTS / args.model), args.pictures),
         "seeds": args.seeds,
         "three_samplers_agree": agreeing_seeds(args.seeds),

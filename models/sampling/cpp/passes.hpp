@@ -16,7 +16,7 @@ constexpr int64_t ABSENT = -1;
 constexpr float PACE_STEP = 0.25f;  // as in models/sampling/passes.py
 
 struct Token {
-  int64_t row, position, place, at, own;  // at: row * positions + position; own: slot of the padded grid
+  int64_t row, position, at, own;  // at: row * positions + position; own: slot of the padded grid
 };
 
 class Passes {
@@ -47,14 +47,14 @@ class Passes {
   Board b;
   int64_t n, slots, taps, depth;
   std::vector<Token> tokens;
-  std::vector<int64_t> window, guessed, drawn, options;
+  std::vector<int64_t> window, guessed, drawn;
   std::vector<float> x, wide, scores, found, logits, hiddens;
   std::vector<Element> in, queries, shares;
 
   void reserve() {
     const size_t m = tokens.size(), w = s.width;
     x.resize(m * w);
-    wide.resize(m * std::max<size_t>({3, static_cast<size_t>(s.expansion), 2}) * w);
+    wide.resize(m * std::max<size_t>(3, s.expansion) * w);
     hiddens.resize(m * s.channels * w);
     logits.resize(m * d.out[0].outputs);
     in.resize(m * std::max<size_t>((taps + 1) * s.conv, std::max<int64_t>(s.expansion, s.channels) * w));
@@ -81,7 +81,7 @@ class Passes {
       window[r] = std::min(1 + static_cast<int64_t>(spare * b.pace[r]), n - b.front[r]);
       for (int64_t i = 0; i < window[r]; i++) {
         const int64_t position = b.front[r] + i;
-        tokens.push_back({r, position, i, r * n + position, r * slots + b.own[position]});
+        tokens.push_back({r, position, r * n + position, r * slots + b.own[position]});
       }
     }
   }
