@@ -13,7 +13,7 @@ from pathlib import Path
 
 from benchmarks.failures.orders import Order, RefusedError, order
 from benchmarks.failures.stand import NotHeldError, Stand
-from benchmarks.failures.stores import FULL_SECONDS, refused_for
+from benchmarks.failures.stores import FULL_SECONDS, check_refused, refused_for
 from benchmarks.failures.trial import Found, Trial, resumed
 
 BLOCK = bytes(4096)
@@ -25,13 +25,14 @@ STOP_SECONDS = 10
 
 def full_disk(trial: Trial) -> Found:
     """In the middle of eight jobs. With `always` Redis ends, and its supervisor starts it again and again."""
-    stand = trial.stand
+    stand, known = trial.stand, trial.stand.known()
     with trial.watch() as watch:
         trial.pause(0.3, 1)
         with stand.nursed(stand.server, *stand.workers), ballast(stand.folder / "data"):
             watch.orders += squeezed_in(stand)
             slowest = refused_for(stand, FULL_SECONDS)
         recovery_seconds = resumed(watch, stand.start_store()).recovery_seconds
+        check_refused(stand, known + len(watch.orders))
     check_files(stand)
     return Found(recovery_seconds=recovery_seconds, worst={"503 after": slowest})
 

@@ -18,7 +18,7 @@ import redis
 from benchmarks.failures.process import Process
 from benchmarks.failures.rehearsal import JOURNAL, Cue
 from benchmarks.site import MODEL, answers, healthy, redis_command, variables
-from service.contract import Keys, workers_key
+from service.contract import Keys, owned_key, workers_key
 from service.local import free_port
 
 SHORT = {"LEASE_SECONDS": "2", "HEARTBEAT_SECONDS": "0.4", "REAPER_SECONDS": "0.2", "TICKET_SECONDS": "0.5"}
@@ -172,6 +172,10 @@ class Stand:
     def token(self, job: str) -> str:
         """Of the lease under which a job is drawn, "" for none."""
         return (self.store.hget(Keys(id=job, model=MODEL).record, "token") or b"").decode()  # type: ignore[union-attr]
+
+    def known(self) -> int:
+        """How many jobs were ever recorded."""
+        return int(self.store.zcard(owned_key("", "jobs")))
 
     def busiest(self, jobs: Sequence[str]) -> Process:
         """The worker that holds most of `jobs`, as soon as one holds any. Raises NotHeldError."""

@@ -165,7 +165,7 @@ def refused_for(stand: Stand, seconds: float) -> float:
 
 def full_memory(trial: Trial) -> Found:
     """`maxmemory` reached in the middle of eight jobs."""
-    stand = trial.stand
+    stand, known = trial.stand, trial.stand.known()
     with trial.watch() as watch:
         trial.pause(0.3, 1)
         stand.store.config_set("maxmemory", "1")
@@ -173,4 +173,12 @@ def full_memory(trial: Trial) -> Found:
             slowest = refused_for(stand, FULL_SECONDS)
         finally:
             stand.store.config_set("maxmemory", "0")
-        return Found(recovery_seconds=resumed(watch, time.time()).recovery_seconds, worst={"503 after": slowest})
+        recovery_seconds = resumed(watch, time.time()).recovery_seconds
+        check_refused(stand, known + len(watch.orders))
+        return Found(recovery_seconds=recovery_seconds, worst={"503 after": slowest})
+
+
+def check_refused(stand: Stand, wanted: int) -> None:
+    """Raises NotHeldError unless so many jobs are known: a refused submit must leave nothing."""
+    if (found := stand.known()) != wanted:
+        raise NotHeldError(f"{found} jobs are known, {wanted} were accepted")

@@ -120,6 +120,8 @@ class Stream(Thread):
             if answer.status_code != HTTPStatus.OK:
                 return
             for event in EventSource(answer).iter_sse():
+                if not event.data:  # httpx-sse's reading of a keep-alive comment
+                    continue
                 self.ids.append(event.id)
                 self.heard_at = time.time()
                 if self._over or EventKind(event.event).final:
