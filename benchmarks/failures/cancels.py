@@ -6,9 +6,10 @@ import signal
 import time
 from collections import Counter
 
+from benchmarks.failures.deadlines import NotHeldError, until, within
 from benchmarks.failures.orders import SEEDS, Order, body, check_one_end, events, pixels
-from benchmarks.failures.stand import NotHeldError, Stand, until
-from benchmarks.failures.trial import RESUME_SECONDS, Found, Trial, within
+from benchmarks.failures.stand import Stand
+from benchmarks.failures.trial import RESUME_SECONDS, Found, Trial
 from benchmarks.failures.watch import Watch
 from service.contract import EventKind
 

@@ -11,8 +11,9 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 
+from benchmarks.failures.deadlines import NotHeldError
 from benchmarks.failures.orders import Order, RefusedError, order
-from benchmarks.failures.stand import NotHeldError, Stand
+from benchmarks.failures.stand import Stand
 from benchmarks.failures.stores import FULL_SECONDS, check_refused, refused_for
 from benchmarks.failures.trial import Found, Trial, resumed
 

@@ -12,8 +12,9 @@ from typing import Self
 
 import httpx
 
+from benchmarks.failures.deadlines import NotHeldError, until
 from benchmarks.failures.orders import Order, References, RefusedError, check_drawn, order
-from benchmarks.failures.stand import NotHeldError, Stand, until
+from benchmarks.failures.stand import Stand
 from benchmarks.site import MODEL
 from service.contract import Keys
 

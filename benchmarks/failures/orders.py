@@ -11,7 +11,8 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.failures.stand import NotHeldError, Stand
+from benchmarks.failures.deadlines import NotHeldError
+from benchmarks.failures.stand import Stand
 from benchmarks.site import GEOMETRY, MODEL
 from service.contract import Event, EventKind, Keys
 

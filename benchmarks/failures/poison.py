@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from collections import Counter
 
+from benchmarks.failures.deadlines import NotHeldError
 from benchmarks.failures.orders import SEEDS, Order, body, check_drawn, check_one_end, events
 from benchmarks.failures.rehearsal import Poison
-from benchmarks.failures.stand import NotHeldError, Stand
+from benchmarks.failures.stand import Stand
 from benchmarks.failures.trial import BATCH, Found, Trial
 from benchmarks.failures.watch import Watch
 from service.contract import EventKind

@@ -22,14 +22,11 @@ from unittest.mock import patch
 import torch
 from rq import Queue
 
+from benchmarks.failures.journal import JOURNAL, Line
 from models.pipeline import ImageState, Pipeline
 from models.sampling.engine import Given
 from service.transitions import Call, Reply, Transitions
 from worker import main as worker
-
-JOURNAL = "journal"
-QUIET = frozenset({"announce", "renew done"})
-"""What is not worth a line."""
 
 SLOW_SECONDS = 5.0
 LONGEST_PICTURE = 100
@@ -50,6 +47,11 @@ class Cue(StrEnum):
     """The job is finished; nobody has heard of it."""
     SLOW = "slow"
     """No death: the next round takes SLOW_SECONDS."""
+
+
+BEFORE = {"acquire": Cue.ACQUIRE, "finish": Cue.FINISH}
+AFTER = {"finish": Cue.FINISHED}
+"""Cues around the transitions of these names."""
 
 
 class Poison(IntEnum):
@@ -111,27 +113,31 @@ class Rehearsal:
 
     def _transition(self, send: Callable[..., Reply]) -> Callable[..., Reply]:
         def noted(transitions: Transitions, call: Call) -> Reply:
-            name, job, token, *_ = map(str, call.args)
-            self._strike(Cue.ACQUIRE, name == "acquire")
-            self._strike(Cue.FINISH, name == "finish")
+            words, sent = [str(word) for word in call.args[:3]], time.time()
+            self._strike(BEFORE.get(words[0]))
             reply = send(transitions, call)
-            self._strike(Cue.FINISHED, name == "finish")
-            if name not in QUIET and f"{name} {reply.outcome}" not in QUIET:
-                self._journal.write(f"{time.time()} {os.getpid()} {name} {job} {token or '-'} {reply.outcome}\n")
+            self._strike(AFTER.get(words[0]))
+            self._note(sent, words, reply)
             return reply
 
         return noted
 
+    def _note(self, sent: float, words: Sequence[str], reply: Reply) -> None:
+        name, job, token = words
+        if name != "announce":
+            line = Line(at=sent, pid=os.getpid(), transition=name, job=job, token=token or "-", outcome=reply.outcome)
+            self._journal.write(line.encode())
+
     def _popped(self, fetch: Callable[..., Result]) -> Callable[..., Result]:
         @wraps(fetch)
         def struck(*args: object, **named: object) -> Result:
-            self._strike(Cue.POPPED, there=True)
+            self._strike(Cue.POPPED)
             return fetch(*args, **named)
 
         return struck
 
-    def _strike(self, cue: Cue, there: bool) -> None:
-        if there and self._claimed(cue):
+    def _strike(self, cue: Cue | None) -> None:
+        if cue and self._claimed(cue):
             die()
 
     def _claimed(self, cue: Cue) -> bool:

@@ -11,8 +11,9 @@ from pathlib import Path
 import httpx
 import redis
 
+from benchmarks.failures.deadlines import NotHeldError
 from benchmarks.failures.orders import SEEDS, References, pixels
-from benchmarks.failures.stand import NotHeldError, Stand
+from benchmarks.failures.stand import Stand
 from benchmarks.failures.trial import Found, Row, Trial
 from benchmarks.failures.watch import Watch
 from benchmarks.site import MODEL, save_toy

@@ -5,7 +5,7 @@ from __future__ import annotations
 import subprocess
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -15,8 +15,10 @@ from typing import Self
 import httpx
 import redis
 
+from benchmarks.failures.deadlines import NotHeldError, until
+from benchmarks.failures.journal import JOURNAL, Line, lines
 from benchmarks.failures.process import Process
-from benchmarks.failures.rehearsal import JOURNAL, Cue
+from benchmarks.failures.rehearsal import Cue
 from benchmarks.site import MODEL, answers, healthy, redis_command, variables
 from service.contract import Keys, owned_key, workers_key
 from service.local import free_port
@@ -26,12 +28,7 @@ SHORT = {"LEASE_SECONDS": "2", "HEARTBEAT_SECONDS": "0.4", "REAPER_SECONDS": "0.
 
 RETENTION_SECONDS = 3600
 READY_SECONDS = 60
-LOOK_SECONDS = 0.05
 RESTART_SECONDS = 0.3
-
-
-class NotHeldError(Exception):
-    """What should hold does not."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -44,26 +41,6 @@ class Plan:
     store_options: tuple[str, ...] = ()
     disk_mib: int = 0
     """Redis gets a disk of its own, of that size: only root can do that."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Line:
-    """One line of the journal: a worker's transition and what became of it. Seconds since 1970."""
-
-    at: float
-    pid: int
-    transition: str
-    job: str
-    token: str
-    outcome: str
-
-    @classmethod
-    def decode(cls, text: str) -> Line:
-        """As `Rehearsal` writes it."""
-        at, pid, *words = text.split()
-        return cls(
-            at=float(at), pid=int(pid), **dict(zip(("transition", "job", "token", "outcome"), words, strict=True))
-        )
 
 
 class Stand:
@@ -89,7 +66,6 @@ class Stand:
         self.http = httpx.Client(base_url=self.url, timeout=90)
 
     def __enter__(self) -> Self:
-        (self.folder / JOURNAL).touch()
         if self.plan.disk_mib:
             mount: list[str | Path] = [
                 "mount",
@@ -126,7 +102,8 @@ class Stand:
         return f"http://127.0.0.1:{self.port}"
 
     def ready(self) -> None:
-        """Start whatever is down; returns once all of it is up and as many workers announced as there are."""
+        """Start whatever is down, and a new journal; returns once as many workers are announced as there are."""
+        (self.folder / JOURNAL).write_text("")
         self.server.start()
         until(lambda: answers(self.store), "Redis answers", seconds=READY_SECONDS)
         for process in (self.api, *self.workers):
@@ -157,8 +134,7 @@ class Stand:
 
     def journal(self, *, since: float = 0) -> list[Line]:
         """The transitions of all workers, from some time on."""
-        lines = (self.folder / JOURNAL).read_text().splitlines()
-        return [line for line in map(Line.decode, lines) if line.at >= since]
+        return lines(self.folder, since=since)
 
     def held(self, jobs: Sequence[str]) -> dict[int, list[str]]:
         """Which of `jobs` each live worker holds, by process id."""
@@ -219,13 +195,3 @@ class Stand:
             now = time.time() * 1000
             return self.store.zcount(workers_key(MODEL), now, "+inf") == len(self.workers)
         return False
-
-
-def until(true: Callable[[], bool], what: str, *, seconds: float) -> float:
-    """The time at which it was, looking every LOOK_SECONDS. Raises NotHeldError."""
-    deadline = time.monotonic() + seconds
-    while not true():
-        if time.monotonic() > deadline:
-            raise NotHeldError(f"not within {seconds:g} s: {what}")
-        time.sleep(LOOK_SECONDS)
-    return time.time()

@@ -5,10 +5,10 @@ from __future__ import annotations
 import signal
 import time
 
+from benchmarks.failures.deadlines import NotHeldError, until
 from benchmarks.failures.orders import body
 from benchmarks.failures.process import Process
 from benchmarks.failures.rehearsal import Cue
-from benchmarks.failures.stand import NotHeldError, until
 from benchmarks.failures.trial import Found, Trial, resumed
 
 DRAIN_SECONDS = 20

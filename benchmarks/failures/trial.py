@@ -8,8 +8,9 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
+from benchmarks.failures.deadlines import within
 from benchmarks.failures.orders import SEEDS, References
-from benchmarks.failures.stand import NotHeldError, Plan, Stand
+from benchmarks.failures.stand import Plan, Stand
 from benchmarks.failures.watch import Watch
 
 BATCH = 8
@@ -57,13 +58,6 @@ class Row:
     quick: int
     trial: Callable[[Trial], Found]
     plan: Plan = field(default_factory=Plan)
-
-
-def within(found_seconds: float, limit_seconds: float, what: str) -> float:
-    """`found_seconds`, if it is no more than the limit. Raises NotHeldError."""
-    if found_seconds > limit_seconds:
-        raise NotHeldError(f"{what} took {found_seconds:.1f} s, more than {limit_seconds:g}")
-    return found_seconds
 
 
 def resumed(watch: Watch, since: float) -> Found:

@@ -12,6 +12,7 @@ from typing import Any, Self
 import httpx
 from httpx_sse import EventSource
 
+from benchmarks.failures.deadlines import NotHeldError, until
 from benchmarks.failures.orders import (
     Order,
     References,
@@ -21,7 +22,7 @@ from benchmarks.failures.orders import (
     order,
     recovery,
 )
-from benchmarks.failures.stand import NotHeldError, Stand, until
+from benchmarks.failures.stand import Stand
 from service.contract import EventKind
 
 POLL_SECONDS = 0.1

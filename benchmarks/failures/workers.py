@@ -7,15 +7,16 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
+from benchmarks.failures.deadlines import NotHeldError, until
+from benchmarks.failures.journal import Line
 from benchmarks.failures.process import Process
 from benchmarks.failures.rehearsal import Cue
-from benchmarks.failures.stand import Stand, until
+from benchmarks.failures.stand import Stand
 from benchmarks.failures.trial import Found, Trial, resumed
 
 TAKEOVER_SECONDS = 30
 STRIKE_SECONDS = 30
 REFUSALS = frozenset({"lost", "ended", "unknown"})
-WRITES = frozenset({"renew", "append", "restart", "release", "finish", "fail", "cancel"})
 
 
 def killed(trial: Trial) -> Found:
@@ -59,10 +60,10 @@ def zombie(trial: Trial) -> Found:
             if trial.number % 2:
                 watch.wait()
         finally:
+            woken = time.time()
             victim.send(signal.SIGCONT)
-        woken = time.time()
-        refused = refusals(stand, victim, since=woken) if held else 0
         recovery_seconds = resumed(watch, at).recovery_seconds
+        refused = refusals(stand, victim, stopped=at, woken=woken) if held else 0
         return Found(recovery_seconds=recovery_seconds, counts=Counter({"writes refused": refused}))
 
 
@@ -77,12 +78,14 @@ def await_takeover(stand: Stand, victim: Process, held: list[str]) -> None:
     until(taken, "a stopped worker's jobs are taken over", seconds=TAKEOVER_SECONDS)
 
 
-def refusals(stand: Stand, victim: Process, *, since: float) -> int:
-    """How many of its writes were refused, one at least; none may have been accepted. Raises NotHeldError."""
+def refusals(stand: Stand, victim: Process, *, stopped: float, woken: float) -> int:
+    """How many writes of a zombie were refused, one at least. Raises NotHeldError, also if one was accepted."""
+    tokens = {line.token for line in stand.journal() if line.pid == victim.pid and line.at < stopped}
 
-    def lines(*, refused: bool) -> int:
-        own = (line for line in stand.journal(since=since) if line.pid == victim.pid and line.transition in WRITES)
-        return sum((line.outcome in REFUSALS) is refused for line in own)
+    def written() -> list[Line]:
+        return [line for line in stand.journal(since=woken) if line.token in tokens]
 
-    until(lambda: lines(refused=True) > 0, "the zombie's writes are refused", seconds=STRIKE_SECONDS)
-    return lines(refused=True)
+    until(lambda: bool(written()), "the zombie writes", seconds=STRIKE_SECONDS)
+    if accepted := [line for line in written() if line.outcome not in REFUSALS]:
+        raise NotHeldError(f"the zombie's writes were accepted: {accepted}")
+    return len(written())
