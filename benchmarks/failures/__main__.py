@@ -8,9 +8,10 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import signal
 import sys
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict
 from pathlib import Path
@@ -20,14 +21,27 @@ from types import FrameType
 from benchmarks.failures.matrix import ROWS
 from benchmarks.failures.repeats import Rehearsals, Result
 from benchmarks.failures.stand import Plan, Stand
+from benchmarks.failures.trial import Row
 
 JSON = Path("docs/benchmarks/failures.json")
 PAGE = Path("docs/failures.md")
 BEGIN, END = "<!-- begin: python -m benchmarks.failures -->", "<!-- end -->"
+INTERRUPTED = 130
+
 LONGEST = "redis-away"
 """Begun first: no lane shall be left alone with it."""
 
 HEAD = "| fault | must hold | repeated | held | worst recovery, s | note |\n|---|---|---|---|---|---|\n"
+
+
+def run(rehearsals: Rehearsals, rows: Sequence[Row], repeats: Mapping[str, int], *, lanes: int) -> list[Result]:
+    """What becomes of `rows`, several at a time."""
+    with Stand(rehearsals.folder / "calm", rehearsals.models, Plan(slice_seconds=0)) as stand:
+        rehearsals.learn(stand)
+    pool = ThreadPoolExecutor(lanes)
+    ordered = sorted(rows, key=lambda row: row.name != LONGEST)
+    begun = {row.name: pool.submit(rehearsals.run, row, repeats[row.name]) for row in ordered}
+    return [begun[row.name].result() for row in rows]
 
 
 def table(results: Iterable[Result]) -> str:
@@ -57,16 +71,16 @@ def main() -> int:
     args = parser.parse_args()
     signal.signal(signal.SIGTERM, stopped)
     rows = [row for row in ROWS if args.only in {None, row.name}]
-    with TemporaryDirectory(prefix="failures-") as name:
+    repeats = {row.name: row.quick if args.quick else row.repeats for row in rows}
+    with TemporaryDirectory(prefix="failures-", ignore_cleanup_errors=True) as name:
         rehearsals = Rehearsals(Path(name))
-        with Stand(Path(name) / "calm", rehearsals.models, Plan(slice_seconds=0)) as stand:
-            rehearsals.learn(stand)
-        with ThreadPoolExecutor(args.lanes) as lanes:
-            begun = {
-                row.name: lanes.submit(rehearsals.run, row, row.quick if args.quick else row.repeats)
-                for row in sorted(rows, key=lambda row: row.name != LONGEST)
-            }
-            results = [begun[row.name].result() for row in rows]
+        try:
+            results = run(rehearsals, rows, repeats, lanes=args.lanes)
+        except KeyboardInterrupt:
+            rehearsals.abandon()
+            results = []
+    if not results:
+        os._exit(INTERRUPTED)  # threads wait for what will not come any more
     print(table(results))
     if not args.only:
         write(results)

@@ -5,15 +5,18 @@ from __future__ import annotations
 import random
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
+from threading import Event
 
 import httpx
 import redis
 
 from benchmarks.failures.deadlines import NotHeldError
 from benchmarks.failures.orders import SEEDS, References, pixels
-from benchmarks.failures.stand import Stand
+from benchmarks.failures.stand import Plan, Stand
 from benchmarks.failures.trial import Found, Row, Trial
 from benchmarks.failures.watch import Watch
 from benchmarks.site import MODEL, save_toy
@@ -55,7 +58,9 @@ class Rehearsals:
     """Runs rows, each trial on the stand of its row."""
 
     def __init__(self, folder: Path) -> None:
-        self._folder, self.models = folder, folder / "models"
+        self.folder, self.models = folder, folder / "models"
+        self._over = Event()
+        self._open: set[Stand] = set()
         save_toy(self.models / MODEL)
         self.references: References = {}
 
@@ -69,22 +74,38 @@ class Rehearsals:
     def run(self, row: Row, repeats: int) -> Result:
         """All trials of a row."""
         result, begun = Result(name=row.name, fault=row.fault, must=row.must), time.monotonic()
-        while result.repeated < repeats:
+        while result.repeated < repeats and not self._over.is_set():
             self._run(row, repeats, result)
         result.seconds = round(time.monotonic() - begun)
         print(f"{row.name}: {result.held} of {repeats} in {result.seconds} s", file=sys.stderr, flush=True)
         return result
 
+    def abandon(self) -> None:
+        """End all processes; what runs in other threads then fails."""
+        self._over.set()
+        for stand in tuple(self._open):
+            stand.close()
+
+    @contextmanager
+    def _stand(self, folder: Path, plan: Plan) -> Iterator[Stand]:
+        with Stand(folder, self.models, plan) as stand:
+            self._open.add(stand)
+            try:
+                yield stand
+            finally:
+                self._open.discard(stand)
+
     def _run(self, row: Row, repeats: int, result: Result) -> None:
         """Trials until one fails, or none is left."""
-        with Stand(self._folder / f"{row.name}-{result.repeated}", self.models, row.plan) as stand:
-            while result.repeated < repeats:
+        with self._stand(self.folder / f"{row.name}-{result.repeated}", row.plan) as stand:
+            while result.repeated < repeats and not self._over.is_set():
                 number = result.repeated
                 result.repeated += 1
                 trial = Trial(stand=stand, number=number, dice=dice(row, number), references=self.references)
                 try:
-                    result.add(row.trial(trial))
+                    found = row.trial(trial)
                     stand.ready()
+                    result.add(found)
                 except (NotHeldError, httpx.HTTPError, redis.RedisError) as error:
                     result.failures.append(f"{number}: {type(error).__name__} {error}")
                     print(f"{row.name} {result.failures[-1]} ({stand.folder})", file=sys.stderr, flush=True)

@@ -27,7 +27,7 @@ SHORT = {"LEASE_SECONDS": "2", "HEARTBEAT_SECONDS": "0.4", "REAPER_SECONDS": "0.
 """Quick settings. The shipped ones are those of no setting at all: leases of 8 s."""
 
 RETENTION_SECONDS = 3600
-READY_SECONDS = 60
+READY_SECONDS = 120
 RESTART_SECONDS = 0.3
 
 
