@@ -141,9 +141,9 @@ class Rehearsal:
             die()
 
     def _claimed(self, cue: Cue) -> bool:
-        """Whether this worker is the first to get there."""
+        """Whether this worker is the first to get there. It leaves its process id."""
         try:
-            (self._folder / cue).unlink()
+            (self._folder / cue).rename(self._folder / f"{cue}-{os.getpid()}")
         except FileNotFoundError:
             return False
         return True

@@ -126,11 +126,17 @@ class Stand:
         until(up, "Redis answers", seconds=READY_SECONDS)
         return time.time()
 
-    def cue(self, cue: Cue) -> Path:
-        """Arm a fault; the file is gone once it has struck."""
-        path = self.folder / cue
-        path.touch()
-        return path
+    def cue(self, cue: Cue) -> None:
+        """Arm a fault."""
+        for old in self.folder.glob(f"{cue}-*"):
+            old.unlink()
+        (self.folder / cue).touch()
+
+    def struck(self, cue: Cue) -> Process:
+        """The worker that a fault strikes, once it does. Raises NotHeldError."""
+        until(lambda: not (self.folder / cue).exists(), f"a worker gets to {cue}", seconds=READY_SECONDS)
+        (path,) = self.folder.glob(f"{cue}-*")
+        return next(worker for worker in self.workers if path.name == f"{cue}-{worker.pid}")
 
     def journal(self, *, since: float = 0) -> list[Line]:
         """The transitions of all workers, from some time on."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import signal
 import time
 
-from benchmarks.failures.deadlines import NotHeldError, until
+from benchmarks.failures.deadlines import NotHeldError
 from benchmarks.failures.orders import body
 from benchmarks.failures.process import Process
 from benchmarks.failures.rehearsal import Cue
@@ -16,8 +16,6 @@ DRAIN_SECONDS = 20
 
 AT_ONCE_SECONDS = 2
 """From the second one; the slice in hand takes five."""
-
-STRIKE_SECONDS = 30
 
 
 def told_to_stop(trial: Trial) -> Found:
@@ -43,10 +41,9 @@ def stopped_once(trial: Trial) -> Found:
 
 def stopped_twice(trial: Trial) -> Found:
     """Exit at once, whatever is being drawn."""
-    armed = trial.stand.cue(Cue.SLOW)
+    trial.stand.cue(Cue.SLOW)
     with trial.watch() as watch:
-        until(lambda: not armed.exists(), "a slow round begins", seconds=STRIKE_SECONDS)
-        victim = trial.stand.busiest(watch.jobs)
+        victim = trial.stand.struck(Cue.SLOW)
         victim.send(signal.SIGTERM)
         trial.pause(0.2, 0.6)
         at = time.time()

@@ -32,18 +32,13 @@ def killed(trial: Trial) -> Found:
 def struck(trial: Trial, cues: Sequence[Cue]) -> Found:
     """Death at one of `cues`, in turn."""
     cue = cues[trial.number % len(cues)]
-    armed = trial.stand.cue(cue)
+    trial.stand.cue(cue)
     with trial.watch() as watch:
-        gone = until(lambda: not armed.exists(), f"a worker gets to {cue}", seconds=STRIKE_SECONDS)
-        return resumed(watch, buried(trial.stand, gone))
-
-
-def buried(stand: Stand, gone: float) -> float:
-    """Start the worker again that a cue has killed; when it was killed."""
-    until(lambda: not all(worker.alive for worker in stand.workers), "a worker dies", seconds=STRIKE_SECONDS)
-    for worker in stand.workers:
-        worker.start()
-    return gone
+        victim = trial.stand.struck(cue)
+        at = time.time()
+        until(lambda: not victim.alive, "a worker dies", seconds=STRIKE_SECONDS)
+        victim.start()
+        return resumed(watch, at)
 
 
 def zombie(trial: Trial) -> Found:
