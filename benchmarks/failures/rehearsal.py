@@ -1,0 +1,166 @@
+"""A worker that fails on cue: `python -m benchmarks.failures.rehearsal FOLDER SECONDS`.
+
+It is `worker.main`, with slices that take SECONDS more, a journal of its transitions in FOLDER/journal, and faults: a file
+in FOLDER named after a `Cue` strikes down the first worker that gets there, once. Some seeds are poison (`Poison`). All
+of it is laid around the product from here; the product knows nothing of it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import time
+from collections.abc import Callable, Sequence
+from contextlib import ExitStack
+from enum import IntEnum, StrEnum
+from functools import wraps
+from pathlib import Path
+from typing import TypeVar
+from unittest.mock import patch
+
+import torch
+from rq import Queue
+
+from benchmarks.failures.journal import JOURNAL, Line
+from models.pipeline import ImageState, Pipeline
+from models.sampling.engine import Given
+from service.transitions import Call, Reply, Transitions
+from worker import main as worker
+
+SLOW_SECONDS = 5.0
+LONGEST_PICTURE = 100
+
+Result = TypeVar("Result")
+
+
+class Cue(StrEnum):
+    """Where a worker can be struck down."""
+
+    POPPED = "popped"
+    """A ticket has left the queue; RQ has not marked it as started."""
+    ACQUIRE = "acquire"
+    """The ticket is opened; the job is not acquired."""
+    FINISH = "finish"
+    """The last slice is published; the job is not finished."""
+    FINISHED = "finished"
+    """The job is finished; nobody has heard of it."""
+    SLOW = "slow"
+    """No death: the next round takes SLOW_SECONDS."""
+
+
+BEFORE = {"acquire": Cue.ACQUIRE, "finish": Cue.FINISH}
+AFTER = {"finish": Cue.FINISHED}
+"""Cues around the transitions of these names."""
+
+
+class Poison(IntEnum):
+    """Seeds that are poison; the step at which they strike is to be added."""
+
+    KILL = 900_000
+    """The worker dies, as by the kernel's out-of-memory killer."""
+    ERROR = 901_000
+    """The sampler raises."""
+    NAN = 902_000
+    """The logits are not numbers."""
+
+    def at(self, step: int) -> int:
+        """The seed that strikes when so many slices are drawn."""
+        return self + step
+
+    def strikes(self, state: ImageState) -> bool:
+        """Whether it does now."""
+        return self <= state.seed < self + LONGEST_PICTURE and state.progress.done == state.seed - self
+
+
+class Rehearsal:
+    """What is laid around the product's functions."""
+
+    def __init__(self, folder: Path, slice_seconds: float) -> None:
+        self._folder, self._slice_seconds = folder, slice_seconds
+        self._journal = (folder / JOURNAL).open("a", buffering=1)
+
+    def begin(self, stack: ExitStack) -> None:
+        """Lay them around, until `stack` is closed."""
+        for place, name, around in (
+            (Pipeline, "advance", self._advance),
+            (Pipeline, "given", self._given),
+            (Transitions, "__call__", self._transition),
+            (Queue, "_fetch_dequeued_job", self._popped),
+        ):
+            stack.enter_context(patch.object(place, name, around(getattr(place, name))))
+
+    def _advance(self, advance: Callable[..., list[ImageState]]) -> Callable[..., list[ImageState]]:
+        def paced(pipeline: Pipeline, states: Sequence[ImageState]) -> list[ImageState]:
+            time.sleep(SLOW_SECONDS if self._claimed(Cue.SLOW) else self._slice_seconds)
+            if any(map(Poison.KILL.strikes, states)):
+                die()
+            if any(map(Poison.ERROR.strikes, states)):
+                raise RuntimeError("poisoned")
+            return advance(pipeline, states)
+
+        return paced
+
+    def _given(self, given: Callable[..., Given]) -> Callable[..., Given]:
+        def spoiled(pipeline: Pipeline, state: ImageState) -> Given:
+            found = given(pipeline, state)
+            if not Poison.NAN.strikes(state):
+                return found
+            start = torch.full_like(found.conditioning.start, torch.nan)
+            return found._replace(conditioning=found.conditioning._replace(start=start))
+
+        return spoiled
+
+    def _transition(self, send: Callable[..., Reply]) -> Callable[..., Reply]:
+        def noted(transitions: Transitions, call: Call) -> Reply:
+            words, sent = [str(word) for word in call.args[:3]], time.time()
+            self._strike(BEFORE.get(words[0]))
+            reply = send(transitions, call)
+            self._strike(AFTER.get(words[0]))
+            self._note(sent, words, reply)
+            return reply
+
+        return noted
+
+    def _note(self, sent: float, words: Sequence[str], reply: Reply) -> None:
+        name, job, token = words
+        if name != "announce":
+            line = Line(at=sent, pid=os.getpid(), transition=name, job=job, token=token or "-", outcome=reply.outcome)
+            self._journal.write(line.encode())
+
+    def _popped(self, fetch: Callable[..., Result]) -> Callable[..., Result]:
+        @wraps(fetch)
+        def struck(*args: object, **named: object) -> Result:
+            self._strike(Cue.POPPED)
+            return fetch(*args, **named)
+
+        return struck
+
+    def _strike(self, cue: Cue | None) -> None:
+        if cue and self._claimed(cue):
+            die()
+
+    def _claimed(self, cue: Cue) -> bool:
+        """Whether this worker is the first to get there. It leaves its process id."""
+        try:
+            (self._folder / cue).rename(self._folder / f"{cue}-{os.getpid()}")
+        except FileNotFoundError:
+            return False
+        return True
+
+
+def die() -> None:
+    """As `kill -9` does it."""
+    os.kill(os.getpid(), signal.SIGKILL)
+
+
+def main() -> int:
+    """Serve as `worker.main` does."""
+    folder, slice_seconds = sys.argv[1:]
+    with ExitStack() as stack:
+        Rehearsal(Path(folder), float(slice_seconds)).begin(stack)
+        return worker.main()
+
+
+if __name__ == "__main__":
+    sys.exit(main())

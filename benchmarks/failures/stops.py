@@ -1,0 +1,61 @@
+"""Workers that are told to stop, once or twice."""
+
+from __future__ import annotations
+
+import signal
+import time
+
+from benchmarks.failures.deadlines import NotHeldError
+from benchmarks.failures.orders import body
+from benchmarks.failures.process import Process
+from benchmarks.failures.rehearsal import Cue
+from benchmarks.failures.trial import Found, Trial, resumed
+
+DRAIN_SECONDS = 20
+"""From SIGTERM to exit 0."""
+
+AT_ONCE_SECONDS = 2
+"""From the second one; the slice in hand takes five."""
+
+
+def told_to_stop(trial: Trial) -> Found:
+    """SIGTERM during load: once, then a drain; every other time twice, in the middle of a slice of five seconds."""
+    return stopped_twice(trial) if trial.number % 2 else stopped_once(trial)
+
+
+def stopped_once(trial: Trial) -> Found:
+    """Exit 0 after the slice, jobs handed back, no attempt spent."""
+    with trial.watch() as watch:
+        victim = trial.stand.busiest(watch.jobs)
+        trial.pause(0, 0.8)
+        at = time.time()
+        victim.send(signal.SIGTERM)
+        check_exit(victim, within_seconds=DRAIN_SECONDS)
+        drained = time.time() - at
+        victim.start()
+        recovery_seconds = resumed(watch, at).recovery_seconds
+        if spent := [placed for placed in watch.orders if body(trial.stand, placed)["attempts"] != 1]:
+            raise NotHeldError(f"an attempt was spent on {spent}")
+        return Found(recovery_seconds=recovery_seconds, worst={"drained": drained})
+
+
+def stopped_twice(trial: Trial) -> Found:
+    """Exit at once, whatever is being drawn."""
+    trial.stand.cue(Cue.SLOW)
+    with trial.watch() as watch:
+        victim = trial.stand.struck(Cue.SLOW)
+        victim.send(signal.SIGTERM)
+        trial.pause(0.2, 0.6)
+        at = time.time()
+        victim.send(signal.SIGTERM)
+        check_exit(victim, within_seconds=AT_ONCE_SECONDS)
+        exited = time.time() - at
+        victim.start()
+        recovery_seconds = resumed(watch, at).recovery_seconds
+        return Found(recovery_seconds=recovery_seconds, worst={"second SIGTERM to exit": exited})
+
+
+def check_exit(worker: Process, *, within_seconds: float) -> None:
+    """Raises NotHeldError for another exit status than 0, or none in time."""
+    if (code := worker.exit_code(within_seconds=within_seconds)) != 0:
+        raise NotHeldError(f"exit status {code} within {within_seconds} s of SIGTERM")

@@ -1,0 +1,181 @@
+"""What callers see meanwhile: polls that must never go back, event streams that must miss nothing."""
+
+from __future__ import annotations
+
+import time
+from collections import Counter
+from collections.abc import Sequence
+from http import HTTPStatus
+from threading import Event, Thread
+from typing import Any, Self
+
+import httpx
+from httpx_sse import EventSource
+
+from benchmarks.failures.deadlines import NotHeldError, until
+from benchmarks.failures.orders import (
+    Order,
+    References,
+    RefusedError,
+    check_drawn,
+    events,
+    order,
+    recovery,
+)
+from benchmarks.failures.stand import Stand
+from service.contract import EventKind
+
+POLL_SECONDS = 0.1
+AGAIN_SECONDS = 0.2
+END_SECONDS = 90
+PAGE = 100
+RANKS = {"queued": 0, "running": 1, "succeeded": 2, "failed": 2, "canceled": 2}
+FINAL = 2
+FINE = frozenset({HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE})
+"""What a poll may be answered, whatever fails."""
+
+
+class Polls(Thread):
+    """Polls the newest jobs again and again; `faults` lists what may not be, `refused` counts 503s."""
+
+    def __init__(self, url: str) -> None:
+        super().__init__(daemon=True)
+        self._url, self._over = url, Event()
+        self._seen: dict[str, tuple[int, int, str]] = {}
+        self.faults: list[str] = []
+        self.refused: Counter[str] = Counter()
+
+    def run(self) -> None:
+        """Until stopped."""
+        with httpx.Client(base_url=self._url, timeout=90) as http:
+            while not self._over.wait(POLL_SECONDS):
+                try:
+                    self._look(http.get("/jobs", params={"limit": PAGE}))
+                except httpx.TransportError:
+                    self.refused["no answer"] += 1
+
+    def stop(self) -> None:
+        """Poll no more."""
+        self._over.set()
+        self.join()
+
+    def ended(self, job: str) -> bool:
+        """Whether it was seen in a final status."""
+        return self._seen.get(job, (0, 0, ""))[0] == FINAL
+
+    def forget(self) -> None:
+        """What was seen until now may be taken back."""
+        self._seen.clear()
+
+    def _look(self, answer: httpx.Response) -> None:
+        if answer.status_code not in FINE:
+            self.faults.append(f"a poll was answered {answer.status_code} {answer.text[:200]}")
+        elif answer.status_code != HTTPStatus.OK:
+            self.refused[str(answer.status_code)] += 1
+        else:
+            for told in answer.json()["jobs"]:
+                self._compare(told)
+
+    def _compare(self, told: dict[str, Any]) -> None:
+        job, now = told["id"], (RANKS[told["status"]], told["progress"]["slices_done"], told["status"])
+        before = self._seen.get(job, now)
+        if now[0] < before[0] or now[1] < before[1] or (before[0] == FINAL and now != before):
+            self.faults.append(f"job {job} went from {before} back to {now}")
+        self._seen[job] = now
+
+
+class Stream(Thread):
+    """Follows a job's events to their end, resuming after every cut; `ids` are those it was told."""
+
+    def __init__(self, url: str, job: str) -> None:
+        super().__init__(daemon=True)
+        self._url, self._job = f"{url}/jobs/{job}/events", job
+        self._over = False
+        self.ids: list[str] = []
+        self.cuts = 0
+        self.heard_at = 0.0
+
+    def run(self) -> None:
+        """Until the last event."""
+        with httpx.Client(timeout=httpx.Timeout(90)) as http:
+            while not self._over:
+                try:
+                    self._listen(http)
+                except httpx.TransportError:
+                    self.cuts += 1
+                time.sleep(0 if self._over else AGAIN_SECONDS)
+
+    def give_up(self) -> None:
+        """Listen no more after the next event or cut."""
+        self._over = True
+
+    def check(self, wanted: Sequence[str]) -> None:
+        """Raises NotHeldError if it was told anything else than `wanted`."""
+        self.join(timeout=END_SECONDS)
+        if self.ids != list(wanted):
+            raise NotHeldError(f"the events of {self._job}: {len(self.ids)} were told, {len(wanted)} are in its stream")
+
+    def _listen(self, http: httpx.Client) -> None:
+        headers = {"Last-Event-ID": self.ids[-1]} if self.ids else {}
+        with http.stream("GET", self._url, headers=headers) as answer:
+            if answer.status_code != HTTPStatus.OK:
+                return
+            for event in EventSource(answer).iter_sse():
+                if not event.data:  # httpx-sse's reading of a keep-alive comment
+                    continue
+                self.ids.append(event.id)
+                self.heard_at = time.time()
+                if self._over or EventKind(event.event).final:
+                    self._over = True
+                    return
+
+
+class Watch:
+    """Places one job per seed and watches all of them: by polls, and the first `streams` by their events too."""
+
+    def __init__(self, stand: Stand, references: References, seeds: Sequence[int], *, streams: int = 1) -> None:
+        self._stand, self._references, self._seeds, self._count = stand, references, seeds, streams
+        self.polls = Polls(stand.url)
+        self.orders: list[Order] = []
+        self.streams: list[Stream] = []
+
+    @property
+    def jobs(self) -> list[str]:
+        """The ids."""
+        return [placed.job for placed in self.orders]
+
+    def __enter__(self) -> Self:
+        try:
+            self.orders = [order(self._stand, seed) for seed in self._seeds]
+        except RefusedError as error:
+            raise NotHeldError(f"a submit was refused: {error}") from error
+        self.streams = [Stream(self._stand.url, job) for job in self.jobs[: self._count]]
+        for thread in (self.polls, *self.streams):
+            thread.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.polls.stop()
+        for stream in self.streams:
+            stream.give_up()
+
+    def wait(self, *, seconds: float = END_SECONDS) -> None:
+        """Until polls have seen all jobs end. Raises NotHeldError."""
+        until(lambda: all(map(self.polls.ended, self.jobs)), "all jobs end", seconds=seconds)
+
+    def ended(self, *, since: float) -> float:
+        """Waits for the end, checks that all were drawn as if nothing had been; the seconds until all went on after
+        `since`. Raises NotHeldError.
+        """
+        self.wait()
+        self.check()
+        for placed in self.orders:
+            check_drawn(self._stand, placed, self._references)
+        return recovery(self._stand, self.orders, since)
+
+    def check(self) -> None:
+        """What callers saw so far. Raises NotHeldError."""
+        if self.polls.faults:
+            raise NotHeldError("; ".join(self.polls.faults[:3]))
+        for stream, job in zip(self.streams, self.jobs, strict=False):
+            stream.check([event.id for event in events(self._stand, job)])
