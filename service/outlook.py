@@ -6,7 +6,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
-from redis.exceptions import OutOfMemoryError, RedisError
+from redis.exceptions import RedisError, ResponseError
 
 from models.config import Step
 from service.contract import JobRecord, Keys, Pace, Status, pace_key, queued_key, running_key, workers_key
@@ -83,11 +83,13 @@ class Outlooks:
 
 
 def told(answers: Sequence[Any]) -> list[Any]:
-    """The answers, None for each SORT that a full Redis refuses as if it wrote. Raises what else came back as an error."""
+    """The answers, None for each SORT that Redis refuses as if it wrote, its memory or its disk being full. Raises what else
+    came back as an error.
+    """
     for answer in answers:
-        if isinstance(answer, RedisError) and not isinstance(answer, OutOfMemoryError):
+        if isinstance(answer, RedisError) and not isinstance(answer, ResponseError):
             raise answer
-    return [None if isinstance(answer, OutOfMemoryError) else answer for answer in answers]
+    return [None if isinstance(answer, ResponseError) else answer for answer in answers]
 
 
 def situation(record: JobRecord, answers: Sequence[Any], *, ahead: int | None) -> Situation:
