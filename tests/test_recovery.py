@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from pathlib import Path
 
-import yaml
+import yaml  # type: ignore[import-untyped]
 
 from service.app import REDIS_SECONDS
 from service.contract import OVERDUE, Problem
