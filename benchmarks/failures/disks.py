@@ -6,6 +6,7 @@ import errno
 import os
 import signal
 import time
+from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
 from http import HTTPStatus
@@ -33,9 +34,10 @@ def full_disk(trial: Trial) -> Found:
             watch.orders += squeezed_in(stand)
             slowest = refused_for(stand, FULL_SECONDS)
         recovery_seconds = resumed(watch, stand.start_store()).recovery_seconds
-        check_refused(stand, known + len(watch.orders))
+        unheard = check_refused(stand, known + len(watch.orders), unheard=1)
     check_files(stand)
-    return Found(recovery_seconds=recovery_seconds, worst={"503 after": slowest})
+    counts = Counter({"accepted unheard": unheard})
+    return Found(recovery_seconds=recovery_seconds, worst={"503 after": slowest}, counts=counts)
 
 
 def squeezed_in(stand: Stand) -> list[Order]:
