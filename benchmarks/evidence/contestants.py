@@ -9,16 +9,17 @@ from typing import Final
 
 import torch
 
-from models.config import Control, Geometry, Stage
+from models.config import Geometry, ModelConfig, Stage
 from models.network import Network
 from training.baselines.baseline import Baseline
 from training.baselines.presets import Kind, whole
+from training.data.vocabulary import CONTROLS
 from training.presets import PRESETS
 from training.recipe import Recipe
 from training.trainer import Learner
 
 SIZE: Final = 32
-SPN_PRESET: Final = PRESETS["symbols-32"]
+SPN: Final[ModelConfig] = PRESETS["symbols-32"](CONTROLS)
 SHARES: Final = {Stage.BASE: 0.2, Stage.SIZE: 0.2, Stage.DEPTH: 0.6}
 """Of the budget. By bits alone it would be 0.07, 0.11, 0.82; but half a minute teaches no network anything."""
 
@@ -59,30 +60,29 @@ class Contestant:
             return sum(p.numel() for part in self.parts for p in part.make().parameters())
 
 
-def contestants(controls: tuple[Control, ...]) -> tuple[Contestant, ...]:
+def contestants() -> tuple[Contestant, ...]:
     """The Subscale Pixel Network first, the four, then the control: Gated PixelCNN with our kernels in its head."""
     return (
-        spn(controls),
-        baseline(Kind.GATED, "Gated PixelCNN", controls),
-        baseline(Kind.PIXELCNN, "PixelCNN", controls),
-        baseline(Kind.SNAIL, "PixelSNAIL", controls),
-        baseline(Kind.ROW_LSTM, "PixelRNN (Row LSTM)", controls),
-        baseline(Kind.GATED, "Gated PixelCNN, our head", controls, kernels=True),
+        spn(),
+        baseline(Kind.GATED, "Gated PixelCNN"),
+        baseline(Kind.PIXELCNN, "PixelCNN"),
+        baseline(Kind.SNAIL, "PixelSNAIL"),
+        baseline(Kind.ROW_LSTM, "PixelRNN (Row LSTM)"),
+        baseline(Kind.GATED, "Gated PixelCNN, our head", kernels=True),
     )
 
 
-def spn(controls: tuple[Control, ...]) -> Contestant:
+def spn() -> Contestant:
     """Three networks, trained one after another."""
-    config = SPN_PRESET(controls)
     parts = [
-        Part(stage=stage, share=share, geometry=config.geometry, make=partial(Network, config, stage))
+        Part(stage=stage, share=share, geometry=SPN.geometry, make=partial(Network, SPN, stage))
         for stage, share in SHARES.items()
     ]
     return Contestant(name="spn", title="SPN", parts=tuple(parts))
 
 
-def baseline(kind: Kind, title: str, controls: tuple[Control, ...], *, kernels: bool = False) -> Contestant:
+def baseline(kind: Kind, title: str, *, kernels: bool = False) -> Contestant:
     """One network over whole pictures."""
-    make = partial(whole, kind, PICTURE, controls, kernels=kernels)
+    make = partial(whole, kind, PICTURE, CONTROLS, kernels=kernels)
     part = Part(stage=Baseline.stage, share=1.0, geometry=PICTURE, make=make)
     return Contestant(name=f"{kind}-kernels" if kernels else kind, title=title, parts=(part,))

@@ -35,7 +35,17 @@ class Run:
 
     def path(self, part: Part) -> Path:
         """Where a part is kept."""
-        return self.folder / f"{self.minutes:g}-minutes" / f"{self.contestant.name}-{self.seed}" / f"{part.stage}.pt"
+        return self.place / f"{part.stage}.pt"
+
+    @property
+    def label(self) -> str:
+        """Name and seed."""
+        return f"{self.contestant.name}-{self.seed}"
+
+    @property
+    def place(self) -> Path:
+        """The folder of this run alone."""
+        return self.folder / f"{self.minutes:g}-minutes" / self.label
 
     def seconds(self, part: Part) -> float:
         """A part's budget."""
