@@ -34,17 +34,17 @@ Size = Callable[[Geometry, int], Trunk]
 """Geometry and bits -> a trunk."""
 
 _WHOLE: Final[dict[Kind, Size]] = {
-    Kind.PIXELCNN: lambda g, bits: PixelCNN(channels=g.channels, bits=bits, asked=ASKED, half=160, blocks=15),
-    Kind.ROW_LSTM: lambda g, bits: RowLSTM(channels=g.channels, bits=bits, asked=ASKED, half=112, layers=9),
-    Kind.GATED: lambda g, bits: GatedPixelCNN(channels=g.channels, bits=bits, asked=ASKED, width=128, layers=10),
+    Kind.PIXELCNN: lambda g, bits: PixelCNN(channels=g.channels, bits=bits, asked=ASKED, half=152, blocks=15),
+    Kind.ROW_LSTM: lambda g, bits: RowLSTM(channels=g.channels, bits=bits, asked=ASKED, half=108, layers=9),
+    Kind.GATED: lambda g, bits: GatedPixelCNN(channels=g.channels, bits=bits, asked=ASKED, width=124, layers=10),
     Kind.SNAIL: lambda g, bits: PixelSNAIL(
         channels=g.channels, bits=bits, asked=ASKED, width=116, blocks=4, residuals=4, heads=2, side=g.size
     ),
 }
 _SMALL: Final[dict[Kind, Size]] = {
-    Kind.PIXELCNN: lambda g, bits: PixelCNN(channels=g.channels, bits=bits, asked=ASKED, half=32, blocks=6),
-    Kind.ROW_LSTM: lambda g, bits: RowLSTM(channels=g.channels, bits=bits, asked=ASKED, half=24, layers=4),
-    Kind.GATED: lambda g, bits: GatedPixelCNN(channels=g.channels, bits=bits, asked=ASKED, width=28, layers=4),
+    Kind.PIXELCNN: lambda g, bits: PixelCNN(channels=g.channels, bits=bits, asked=ASKED, half=28, blocks=6),
+    Kind.ROW_LSTM: lambda g, bits: RowLSTM(channels=g.channels, bits=bits, asked=ASKED, half=20, layers=4),
+    Kind.GATED: lambda g, bits: GatedPixelCNN(channels=g.channels, bits=bits, asked=ASKED, width=26, layers=4),
     Kind.SNAIL: lambda g, bits: PixelSNAIL(
         channels=g.channels, bits=bits, asked=ASKED, width=28, blocks=2, residuals=2, heads=1, side=g.size
     ),
@@ -59,7 +59,7 @@ def whole(kind: Kind, geometry: Geometry, controls: tuple[Control, ...], *, kern
 def small(
     kind: Kind, geometry: Geometry, controls: tuple[Control, ...], *, bits: int, kernels: bool = False
 ) -> Baseline:
-    """A baseline of some 70,000 parameters over the `bits` most significant bits."""
+    """A baseline of some 95,000 parameters over the `bits` most significant bits."""
     return _built(_SMALL, kind, geometry, controls, bits=bits, hidden=ASKED, kernels=kernels)
 
 
