@@ -13,9 +13,13 @@ from torch.nn.parallel import DistributedDataParallel
 from torch.optim import AdamW, Muon, Optimizer
 
 from models.network import Network
+from training.baselines.baseline import Baseline
 from training.bits import split, stage_share
 from training.examples import Lot
 from training.recipe import Recipe
+
+Learner = Network | Baseline
+"""What can be trained: nats of each sub-pixel of a slice, and a head whose last layers are `out`."""
 
 
 class Trainer:
@@ -25,7 +29,7 @@ class Trainer:
     compiled by Inductor, at the price of a minute at the start.
     """
 
-    def __init__(self, network: Network, recipe: Recipe, *, parallel: bool = False, compiled: bool = False) -> None:
+    def __init__(self, network: Learner, recipe: Recipe, *, parallel: bool = False, compiled: bool = False) -> None:
         self.network, self.recipe = network, recipe
         self.device = next(network.parameters()).device
         self.replicas = DistributedDataParallel(network) if parallel else None
@@ -99,12 +103,12 @@ class Trainer:
             self.average[name].lerp_(tensor, weight)
 
 
-def optimizers_of(network: Network, recipe: Recipe) -> list[Optimizer]:
+def optimizers_of(network: Learner, recipe: Recipe) -> list[Optimizer]:
     """Muon for the hidden matrices; AdamW for embeddings, convolutions, biases, norms and the last layer.
 
     Muon: Jordan et al. 2024, scaled to AdamW's update size as in arXiv:2502.16982. Why: docs/decisions/004-muon.md.
     """
-    last = {f"decoder.head.{name}" for name, _ in network.decoder.head.named_parameters() if name.startswith("out.")}
+    last = {name for name, _ in network.named_parameters() if "head.out." in name}
     tables = {f"{name}.weight" for name, module in network.named_modules() if isinstance(module, nn.Embedding)}
     named = dict(network.named_parameters())
     hidden = {name for name, p in named.items() if p.ndim == 2} - last - tables  # noqa: PLR2004 - a matrix

@@ -1,0 +1,1 @@
+"""What the Subscale Pixel Network is worth beside earlier decoders: equal training, likelihood, samples."""

@@ -1,0 +1,127 @@
+"""Seconds per sampled picture: the parallel sampler beside the best cached sampling of every baseline, all compiled.
+
+Measured as processor time of the drawing thread, torch having no other, so that a busy machine favours nobody.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import count
+from typing import Final
+
+from torch import nn
+from tqdm import tqdm
+
+from models.cards import ModelCard
+from models.pipeline import ImageState
+from models.subscale import Progress
+from training.baselines.baseline import Baseline
+from training.baselines.gated import GatedPixelCNN
+from training.baselines.sampler import Sampler
+from training.samples import drawer, finished
+from training.scores import markdown
+
+BATCHES: Final = (1, 32)
+WINDOWS: Final = "windows of pixels"
+WINDOW: Final = 16
+"""Tokens in a pass of one picture."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One model drawing `batch` pictures together; processor seconds a picture, median and range of the repeats."""
+
+    title: str
+    stepping: str
+    batch: int
+    seconds: float
+    least: float
+    most: float
+
+
+Action = Callable[[], None]
+
+
+def rows_of(actions: dict[tuple[str, str, int], Action], repeats: int) -> list[Row]:
+    """Title, stepping and batch -> what draws a batch; all in turn, once unmeasured."""
+    seconds: dict[tuple[str, str, int], list[float]] = {key: [] for key in actions}
+    for repeat in tqdm(range(repeats + 1), desc="drawing"):
+        for key, action in actions.items():
+            begun = time.thread_time()
+            action()
+            if repeat:
+                seconds[key].append((time.thread_time() - begun) / key[2])
+    return [
+        Row(
+            title=title,
+            stepping=stepping,
+            batch=batch,
+            seconds=statistics.median(each),
+            least=min(each),
+            most=max(each),
+        )
+        for (title, stepping, batch), each in seconds.items()
+    ]
+
+
+def spn(networks: nn.ModuleDict, card: ModelCard, batch: int) -> Action:
+    """The parallel sampler, as the worker runs it; with a full batch it steps each picture by one pixel."""
+    pipeline = drawer(networks, card, capacity=max(batch, WINDOW))
+    seeds = count()
+
+    def draw() -> None:
+        blank = Progress(geometry=card.config.geometry)
+        states = [
+            ImageState(seed=seed, controls=asked(seed), temperature=1.0, progress=blank)
+            for seed in (next(seeds) for _ in range(batch))
+        ]
+        finished(pipeline, states)
+
+    return draw
+
+
+def baseline(network: Baseline, batch: int) -> Action:
+    """One pixel a step from caches."""
+    network = network.eval().requires_grad_(requires_grad=False)
+    sampler, seeds = Sampler(network, batch, compiled=True), count()
+
+    def draw() -> None:
+        chosen = [next(seeds) for _ in range(batch)]
+        sampler.draw([asked(seed) for seed in chosen], chosen)
+
+    return draw
+
+
+def stepping(network: Baseline) -> str:
+    """In words."""
+    return f"a pixel a step{', its vertical stack by row' if isinstance(network.trunk, GatedPixelCNN) else ''}"
+
+
+def asked(seed: int) -> tuple[int, int, int]:
+    """Labels in turn."""
+    return (seed % 36 + 1, 0, 0)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """One line per model and batch; how many times as long as the first of its batch."""
+    first = {batch: next(r.seconds for r in rows if r.batch == batch) for batch in {r.batch for r in rows}}
+    lines = [
+        [
+            r.title,
+            r.stepping,
+            str(r.batch),
+            f"{r.seconds:.3f}",
+            f"{r.least:.3f} to {r.most:.3f}",
+            f"{r.seconds / first[r.batch]:.1f}",
+        ]
+        for r in rows
+    ]
+    return markdown(["model", "stepping", "together", "s per picture", "range", "times the SPN's"], lines)
+
+
+def record(rows: Sequence[Row]) -> list[dict[str, object]]:
+    """For JSON."""
+    return [asdict(r) for r in rows]
