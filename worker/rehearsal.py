@@ -22,7 +22,7 @@ logger = logging.getLogger(__name__)
 
 
 def rehearse(pipeline: Pipeline, pace: PaceKeeper) -> None:
-    """Draw one row and a full round at each network, and let `pace` learn. It never raises: where that fails, jobs will find out.
+    """Draw one row and a full round at each network, and let `pace` learn. Never raises: where that fails, jobs will find out.
 
     Of symbols-32 it takes a quarter of a second.
     """

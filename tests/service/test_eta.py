@@ -132,7 +132,8 @@ class Simulation:
         self.jobs = [Job(done=[0] * number, waited=[0] * number) for number in pictures]
         self.queue = list(self.jobs)
         self.workers = [Worker() for _ in range(workers)]
-        self.dice, self.fits = random.Random(0), dict[Stage, RoundFit]()
+        self.fits: dict[Stage, RoundFit] = {}
+        self.dice = random.Random(0)  # noqa: S311 - the same each time
         for stage in Stage:
             for rows in (1, capacity):
                 self.measure(stage, rows)

@@ -17,8 +17,8 @@ QUEUES = {
 
 
 @pytest.mark.parametrize("queue", QUEUES)
-@pytest.mark.parametrize("capacity", [4, 8, 16])
-@pytest.mark.parametrize("per_row", [0.01, 0.1, 0.3, 1.0, 10.0])
+@pytest.mark.parametrize("capacity", [4, 16])
+@pytest.mark.parametrize("per_row", [0.01, 0.1, 1.0, 10.0])
 def test_the_median_estimate_of_fifty_queued_jobs_is_within_a_quarter(
     queue: str, capacity: int, per_row: float
 ) -> None:
