@@ -2,16 +2,18 @@
 
 A worker advances the pictures of one network together, as many as fit, one slice a round. So a picture needs as many
 rounds as it has slices left; with more live pictures than fit, or pictures at several networks, its turn comes less often.
-Jobs that arrive later are not foreseen. The tests hold this against a simulation of `worker.scheduler`.
+How long a round of so many
+rows lasts, publishing included, its worker has measured. Jobs that arrive later are not foreseen. The tests hold this
+against a simulation of `worker.scheduler`.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from math import ceil, sqrt
+from math import ceil
 
-from models.config import Stage, Step
+from models.config import Step
 from service.contract import Pace
 
 
@@ -53,7 +55,7 @@ def eta_seconds(situation: Situation) -> float | None:
     live = ceil(sum(work.live for work in others) / situation.workers) + situation.job.pictures
     ahead = sum(drain_seconds(work, pace, live) for work in others) / situation.workers
     rounds = rounds_seconds(situation.job, pace, live)
-    alone = rounds * max(1, situation.job.pictures / pace.capacity)
+    alone = rounds * max(1, situation.job.pictures / pace.capacity) + pace.job_seconds
     if not situation.begun:
         return alone + ahead
     return min(rounds * slowdown(situation, pace.capacity), alone + ahead)
@@ -70,18 +72,10 @@ def slowdown(situation: Situation, capacity: int) -> float:
 
 def rounds_seconds(work: Work, pace: Pace, live: int) -> float:
     """Its rounds one after the other, each as full as `live` pictures make it."""
-    return sum(round_seconds(pace, step.stage, live) for step in work.steps)
+    rows = min(live, pace.capacity)
+    return sum(pace.stages[step.stage].round_seconds(rows) for step in work.steps)
 
 
 def drain_seconds(work: Work, pace: Pace, live: int) -> float:
-    """Its share of rounds that full."""
-    return rounds_seconds(work, pace, live) * work.live / min(live, pace.capacity)
-
-
-def round_seconds(pace: Pace, stage: Stage, live: int) -> float:
-    """A round with `live` rows, at most the capacity. It costs more than the rounds measured if it is fuller, but less
-    than in proportion: rows share the fixed cost of a pass. Between the two the geometric mean.
-    """
-    measured = pace.stages[stage]
-    usual_rows = measured.round_seconds / measured.row_seconds
-    return measured.round_seconds * sqrt(min(live, pace.capacity) / usual_rows)
+    """Its share of rounds that full, and what its jobs take beside them."""
+    return rounds_seconds(work, pace, live) * work.live / min(live, pace.capacity) + work.jobs * pace.job_seconds

@@ -6,6 +6,7 @@ It knows neither Redis nor RQ: jobs come as tickets from a `Desk`, their slices 
 from __future__ import annotations
 
 import logging
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from itertools import count
@@ -19,8 +20,9 @@ from models.errors import ControlError, NotFiniteError
 from models.pipeline import ImageState
 from service.contract import OVERDUE, Problem
 from worker.lease import Heartbeat, Lease
+from worker.pace import PaceKeeper
 from worker.problems import BROKEN, CHANGED, NOT_FINITE, TOO_LARGE
-from worker.publish import Publisher, Taken
+from worker.publish import Drawn, Publisher, Taken
 from worker.scheduler import Row, Scheduler
 
 logger = logging.getLogger(__name__)
@@ -111,8 +113,11 @@ class LiveJob:
 class Batch:
     """All jobs that one worker draws at the same time."""
 
-    def __init__(self, sampler: Sampler, *, publisher: Publisher, heartbeat: Heartbeat, desk: Desk) -> None:
+    def __init__(
+        self, sampler: Sampler, *, publisher: Publisher, heartbeat: Heartbeat, desk: Desk, pace: PaceKeeper
+    ) -> None:
         self._sampler, self._publisher, self._heartbeat, self._desk = sampler, publisher, heartbeat, desk
+        self._pace, self._moves = pace, 0
         self._capacity = sampler.capacity
         self._jobs: dict[str, LiveJob] = {}
         self._scheduler, self._arrivals = Scheduler(), count()
@@ -121,37 +126,72 @@ class Batch:
         """Draw until no job is left. If drawing cannot go on, the leases run out and other workers take over."""
         self._capacity = self._sampler.capacity
         try:
+            began = time.monotonic()
             self._admit(first)
-            self._settle()
-            self._fill()
+            self._change(began)
             while self._jobs:
-                self._advance()
-                self._settle()
-                self._fill()
+                self._turn()
         finally:
             for job in self._jobs.values():
                 self._heartbeat.drop(job.lease)
             self._jobs.clear()
 
-    def _advance(self) -> None:
-        """One slice for the rows whose turn it is."""
+    def _turn(self) -> None:
+        """A round and what follows it. The pace hears of a round with all that has to be waited for until the next, but for
+        jobs that come or go; and of none that failed.
+        """
+        began = time.monotonic()
+        rows = self._scheduler.choose(self._waiting(), self._capacity)
+        whole = self._advance(rows)
+        advanced = time.monotonic()
+        until = advanced if self._change(advanced) else time.monotonic()
+        if whole:
+            self._pace.round(rows[0].stage, rows=len(rows), seconds=until - began)
+
+    def _change(self, began: float) -> int:
+        """Let jobs go and come, since `began`; how many did."""
+        self._settle()
+        self._fill()
+        moves, self._moves = self._moves, 0
+        if moves:
+            self._pace.moved(moves, seconds=time.monotonic() - began)
+        return moves
+
+    def _waiting(self) -> list[Row]:
+        """The pictures that may be drawn now, each a round longer without a slice."""
         rows = self._rows()
         for row in rows:
             self._jobs[row.job].waited[row.image] += 1
-        for row, state in self._draw(self._scheduler.choose(rows, self._capacity)):
+        return rows
+
+    def _advance(self, rows: Sequence[Row]) -> bool:
+        """One slice for `rows`, whose turn it is; whether all were drawn at once."""
+        sizes = []
+        for drawn in self._draw(rows):
+            self._publish(drawn)
+            sizes.append(len(drawn))
+        self._desk.beat()
+        return sizes == [len(rows)]
+
+    def _publish(self, drawn: Sequence[tuple[Row, ImageState]]) -> None:
+        """Enter what was drawn together, and tell it for all jobs that are still this worker's."""
+        for row, state in drawn:
             job = self._jobs[row.job]
             job.states[row.image], job.waited[row.image] = state, 0
             job.drawn[row.image] += 1
-            if not job.lease.lost:
-                self._publisher.append(job.lease, image=row.image, progress=state.progress)
-                job.suspect = False
-        self._desk.beat()
+        held = [(row, state) for row, state in drawn if not self._jobs[row.job].lease.lost]
+        self._publisher.append(
+            [Drawn(lease=self._jobs[row.job].lease, image=row.image, progress=state.progress) for row, state in held]
+        )
+        for row, _ in held:
+            self._jobs[row.job].suspect = False
 
     def _settle(self) -> None:
         """See off all jobs that are over, or all of them when the worker stops."""
         for job in list(self._jobs.values()):
             if self._conclude(job):
                 del self._jobs[job.ticket.job]
+                self._moves += 1
                 self._heartbeat.drop(job.lease)
                 self._desk.close(job.ticket)
 
@@ -190,6 +230,7 @@ class Batch:
             return
         self._heartbeat.hold(taken.lease)
         self._jobs[ticket.job] = self._enter(ticket, taken)
+        self._moves += 1
 
     def _enter(self, ticket: Ticket, taken: Taken) -> LiveJob:
         arrival, suspect = next(self._arrivals), taken.suspect
@@ -214,13 +255,15 @@ class Batch:
         """There is one at most: nobody joins while there is."""
         return next((job for job in self._jobs.values() if job.suspect), None)
 
-    def _draw(self, rows: Sequence[Row]) -> Iterator[tuple[Row, ImageState]]:
-        """The drawn rows. If a batch fails, its halves are tried, and so on; a picture that fails alone fails its job."""
+    def _draw(self, rows: Sequence[Row]) -> Iterator[list[tuple[Row, ImageState]]]:
+        """The drawn rows, each batch as soon as it is. If one fails, its halves are tried, and so on; a picture that fails
+        alone fails its job.
+        """
         if not rows:
             return
         drawn = self._drawn(rows)
         if isinstance(drawn, list):
-            yield from zip(rows, drawn, strict=True)
+            yield list(zip(rows, drawn, strict=True))
         elif len(rows) == 1:
             self._jobs[rows[0].job].problem = drawn
         else:

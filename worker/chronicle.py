@@ -10,10 +10,12 @@ from service.transitions import Outcome
 from worker.publish import Publisher, Taken, Terms
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from redis import Redis
 
-    from models.subscale import Progress
     from worker.lease import Lease
+    from worker.publish import Drawn
 
 logger = logging.getLogger(__name__)
 
@@ -43,12 +45,11 @@ class Chronicle(Publisher):
             self._untouched.add(job)
         return taken
 
-    def append(self, lease: Lease, *, image: int, progress: Progress) -> None:
+    def append(self, drawn: Sequence[Drawn]) -> None:
         """As Publisher.append."""
-        super().append(lease, image=image, progress=progress)
-        job = lease.claim.keys.id
-        if job in self._untouched:
-            self._untouched.remove(job)
+        super().append(drawn)
+        for lease in (each.lease for each in drawn if each.lease.claim.keys.id in self._untouched):
+            self._untouched.discard(lease.claim.keys.id)
             if not lease.lost:
                 self._tell_first_slice(lease)
 

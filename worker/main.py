@@ -34,6 +34,7 @@ from worker.metrics import WorkerMetrics
 from worker.pace import PaceKeeper
 from worker.patience import Patience
 from worker.publish import Terms
+from worker.rehearsal import rehearse
 from worker.rounds import MeasuredSampler
 from worker.rq_adapter import TicketWorker
 from worker.settings import WorkerSettings
@@ -86,9 +87,11 @@ def serve(settings: WorkerSettings, pipeline: Pipeline, metrics: WorkerMetrics) 
     )
     client = patient_client(settings.redis_url)
     publisher = Chronicle(client, model=settings.model, terms=terms, observer=metrics)
-    sampler = MeasuredSampler(pipeline, metrics.round, PaceKeeper(client, model=settings.model))
+    sampler = MeasuredSampler(pipeline, metrics.round)
+    pace = PaceKeeper(client, model=settings.model, capacity=pipeline.capacity)
+    rehearse(pipeline, pace)
     with heartbeat(settings, worker.name) as beating:
-        worker.batch = Batch(sampler, publisher=publisher, heartbeat=beating, desk=worker)
+        worker.batch = Batch(sampler, publisher=publisher, heartbeat=beating, desk=worker, pace=pace)
         logger.info("ready: %s on %s, %d at a time", settings.model, settings.device, pipeline.capacity)
         worker.work(logging_level="WARNING")
     return worker.stopping

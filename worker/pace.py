@@ -1,4 +1,4 @@
-"""How fast this worker draws, for the API's estimates: moving averages of its rounds, put into Redis."""
+"""How fast this worker gets on, for the API's estimates: what rounds and jobs cost, learned from each, put into Redis."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
+import numpy as np
 from redis.exceptions import RedisError
 
 from service.contract import PACE_SECONDS, Pace, StagePace, pace_key
@@ -14,50 +15,100 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from models.config import Stage
-    from worker.rounds import Round
 
 logger = logging.getLogger(__name__)
 
-WEIGHT = 0.2
-"""Of the newest round in the average: about the last ten count."""
+NOISE = 0.2
+"""How far one round is from what such rounds cost, as a share: passes differ, and the machine has other things to do."""
+
+DRIFT = 0.05
+"""How much all costs may change together from round to round, as a share. With NOISE about the last ten rounds count."""
+
+BEND = 0.02
+"""How much the fixed cost and that of the rows may change apart from each other."""
+
+LONGEST = 3
+"""A round counts as at most so many times what was expected: one during which Redis was away says nothing of the next."""
+
+WEIGHT = 0.1
+"""Of the newest move in the average of moves: about the last ten jobs count."""
 
 WRITE_SECONDS = 1
 """At least so long between two writes, but for the first round of a network: without it there is no estimate at all."""
 
 
-class PaceKeeper:
-    """Averages rounds and writes them. Workers of one model share a hash: the last to write is believed."""
+class RoundFit:
+    """What a round of one network costs: a line over its rows, by recursive least squares that forget (a Kalman filter).
 
-    def __init__(self, client: Redis, *, model: str) -> None:
-        self._client, self._key = client, pace_key(model)
-        self._stages: dict[Stage, StagePace] = {}
+    One number of rows does not tell the slope. Then all costs follow the rounds together, in the proportion last known.
+    """
+
+    def __init__(self, rows: int, seconds: float) -> None:
+        """From a first round: half of it fixed, half for the rows, and anything between all and nothing as likely."""
+        self._cost = np.array([seconds / 2, seconds / 2 / rows])
+        share = np.array([1, -1 / rows]) * seconds / np.sqrt(12)
+        self._covariance = np.outer(share, share) + np.outer(self._cost, self._cost) * NOISE**2
+
+    def learn(self, rows: int, seconds: float) -> None:
+        """One round more."""
+        factors = np.array([1, rows])
+        expected = float(factors @ self._cost)
+        bend = BEND * expected / factors
+        spread = self._covariance + np.outer(self._cost, self._cost) * DRIFT**2 + np.diag(bend**2)
+        gain = spread @ factors / (factors @ spread @ factors + (NOISE * min(expected, seconds)) ** 2)
+        surprise = min(seconds, LONGEST * expected) - expected
+        self._cost = np.maximum(self._cost + gain * surprise, 0)
+        self._covariance = spread - np.outer(gain, factors @ spread)
+
+    @property
+    def pace(self) -> StagePace:
+        """As the API reads it."""
+        fixed, row = self._cost.tolist()
+        return StagePace(fixed_seconds=fixed, row_seconds=row)
+
+
+class PaceKeeper:
+    """Learns and writes. Workers of one model share a hash: the last to write is believed.
+
+    It never raises: an estimate is not worth a picture.
+    """
+
+    def __init__(self, client: Redis, *, model: str, capacity: int) -> None:
+        self._client, self._key, self._capacity = client, pace_key(model), capacity
+        self._fits: dict[Stage, RoundFit] = {}
+        self._move_seconds: float | None = None
         self._written = -float("inf")
 
-    def __call__(self, measured: Round) -> None:
-        """One round more. It never raises: an estimate is not worth a picture."""
-        before = self._stages.get(measured.stage)
-        self._stages[measured.stage] = averaged(before, measured)
-        if before and time.monotonic() - self._written < WRITE_SECONDS:
-            return
+    def round(self, stage: Stage, *, rows: int, seconds: float) -> None:
+        """One round more, from its beginning to that of the next."""
+        if fit := self._fits.get(stage):
+            fit.learn(rows, seconds)
+        else:
+            self._fits[stage] = RoundFit(rows, seconds)
+        if not fit or time.monotonic() - self._written >= WRITE_SECONDS:
+            self.write()
+
+    def moved(self, moves: int, *, seconds: float) -> None:
+        """It took so long to take jobs and to see others off, `moves` in all; told with the next round."""
+        each = seconds / moves
+        before = each if self._move_seconds is None else self._move_seconds
+        each = min(each, LONGEST * before)
+        self._move_seconds = each + (before - each) * (1 - WEIGHT) ** moves
+
+    def write(self) -> None:
+        """Tell the API what is known."""
         self._written = time.monotonic()
         try:
-            self._write(Pace(capacity=measured.capacity, stages=self._stages))
+            self._write(self._pace())
         except RedisError as error:
             logger.warning("pace not written: %s", error)
+
+    def _pace(self) -> Pace:
+        stages = {stage: fit.pace for stage, fit in self._fits.items()}
+        return Pace(capacity=self._capacity, stages=stages, job_seconds=2 * (self._move_seconds or 0))
 
     def _write(self, pace: Pace) -> None:
         with self._client.pipeline(transaction=True) as pipeline:
             pipeline.hset(self._key, mapping=pace.encode())  # type: ignore[arg-type] # a dict is invariant
             pipeline.expire(self._key, PACE_SECONDS)
             pipeline.execute()
-
-
-def averaged(before: StagePace | None, measured: Round) -> StagePace:
-    """The average with one round more; the first one is taken as it is."""
-    per_row = measured.seconds / measured.rows
-    if before is None:
-        return StagePace(round_seconds=measured.seconds, row_seconds=per_row)
-    return StagePace(
-        round_seconds=before.round_seconds + WEIGHT * (measured.seconds - before.round_seconds),
-        row_seconds=before.row_seconds + WEIGHT * (per_row - before.row_seconds),
-    )

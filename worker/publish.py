@@ -15,6 +15,8 @@ from worker.lease import Lease
 from worker.problems import POISONED, UNREADABLE
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from redis import Redis
 
     from models.subscale import Progress
@@ -40,6 +42,15 @@ class Terms:
     numerics: str
     lease_seconds: float
     max_attempts: int
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawn:
+    """A new slice, the last of `progress`, of a job held by `lease`."""
+
+    lease: Lease
+    image: int
+    progress: Progress
 
 
 class Publisher:
@@ -76,10 +87,11 @@ class Publisher:
         """Learn whether the job is still this worker's, and hold it on. Waits for Redis."""
         lease.renew(self._transitions, lease_seconds=self._terms.lease_seconds)
 
-    def append(self, lease: Lease, *, image: int, progress: Progress) -> None:
-        """Publish the slice drawn last."""
-        entry = SliceEntry.of(progress, progress.done - 1, image=image)
-        lease.hear(self._transitions(lease.claim.append(entry)))
+    def append(self, drawn: Sequence[Drawn]) -> None:
+        """Publish the slices of one round, together; each lease learns from the answer to its own."""
+        calls = [each.lease.claim.append(entry_of(each)) for each in drawn]
+        for each, reply in zip(drawn, self._transitions.together(calls), strict=True):
+            each.lease.hear(reply)
 
     def finish(self, lease: Lease) -> Outcome:
         """All slices are published."""
@@ -106,3 +118,8 @@ class Publisher:
         entries: Any = self._client.xrange(keys.stream)
         events = (Event.decode(entry, record.request.geometry) for entry in entries)
         return Taken(request=record.request, drawing=replay(record.request, events), lease=lease, suspect=suspect)
+
+
+def entry_of(drawn: Drawn) -> SliceEntry:
+    """As it joins the stream."""
+    return SliceEntry.of(drawn.progress, drawn.progress.done - 1, image=drawn.image)

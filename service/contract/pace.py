@@ -15,24 +15,31 @@ PACE_SECONDS = 900
 
 @dataclass(frozen=True, kw_only=True)
 class StagePace:
-    """Moving averages over the rounds of one network: seconds per round, and per row of a round."""
+    """What a round of one network costs, the publishing of its slices included: so much in any case, so much for each row."""
 
-    round_seconds: float
+    fixed_seconds: float
     row_seconds: float
+
+    def round_seconds(self, rows: float) -> float:
+        """A round of so many rows."""
+        return self.fixed_seconds + self.row_seconds * rows
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """How fast a model is drawn: rows that fit a round, and the networks measured lately."""
+    """How fast a model is drawn: rows that fit a round, the networks measured lately, and what it takes beside the rounds
+    to take a job and to see it off.
+    """
 
     capacity: int
     stages: Mapping[Stage, StagePace]
+    job_seconds: float = 0.0
 
     def encode(self) -> dict[str, str | int | float]:
         """The fields of the hash at `pace_key`."""
-        fields: dict[str, str | int | float] = {"capacity": self.capacity}
+        fields: dict[str, str | int | float] = {"capacity": self.capacity, "job": self.job_seconds}
         for stage, pace in self.stages.items():
-            fields |= {f"{stage}:round": pace.round_seconds, f"{stage}:row": pace.row_seconds}
+            fields |= {f"{stage}:fixed": pace.fixed_seconds, f"{stage}:row": pace.row_seconds}
         return fields
 
     @classmethod
@@ -41,11 +48,12 @@ class Pace:
         if b"capacity" not in fields:
             return None
         number = {key.decode(): float(value) for key, value in fields.items()}
-        measured = (stage for stage in Stage if f"{stage}:round" in number)
+        measured = (stage for stage in Stage if f"{stage}:fixed" in number)
         return cls(
             capacity=int(number["capacity"]),
             stages={
-                stage: StagePace(round_seconds=number[f"{stage}:round"], row_seconds=number[f"{stage}:row"])
+                stage: StagePace(fixed_seconds=number[f"{stage}:fixed"], row_seconds=number[f"{stage}:row"])
                 for stage in measured
             },
+            job_seconds=number["job"],
         )

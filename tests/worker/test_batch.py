@@ -17,6 +17,7 @@ from tests.drawing import GEOMETRY, a_claim, a_picture, a_request, acquire, an_e
 from tests.toy import toy_card
 from worker.batch import Batch, Ticket
 from worker.lease import Heartbeat
+from worker.pace import PaceKeeper
 from worker.publish import Publisher, Terms
 
 STEPS = len(GEOMETRY.steps)
@@ -74,7 +75,8 @@ class Workplace:
         terms = Terms(weights="w", numerics="n", lease_seconds=30, max_attempts=3)
         heartbeat = Heartbeat(client, model="toy", worker="test", lease_seconds=30, seconds=60)
         publisher = Publisher(client, model="toy", terms=terms)
-        self.batch = Batch(self.sampler, publisher=publisher, heartbeat=heartbeat, desk=self.desk)
+        self.pace = PaceKeeper(client, model="toy", capacity=4)
+        self.batch = Batch(self.sampler, publisher=publisher, heartbeat=heartbeat, desk=self.desk, pace=self.pace)
 
     def submit(self, request: JobRequest) -> Ticket:
         """A created job's ticket."""

@@ -46,7 +46,7 @@ def place(store: redis.Redis, listener: Listener) -> Workplace:
     terms = Terms(weights="w", numerics="n", lease_seconds=30, max_attempts=3)
     chronicle = Chronicle(store, model="toy", terms=terms, observer=listener)
     heartbeat = Heartbeat(store, model="toy", worker="test", lease_seconds=30, seconds=60)
-    place.batch = Batch(place.sampler, publisher=chronicle, heartbeat=heartbeat, desk=place.desk)
+    place.batch = Batch(place.sampler, publisher=chronicle, heartbeat=heartbeat, desk=place.desk, pace=place.pace)
     return place
 
 

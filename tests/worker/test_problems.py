@@ -46,7 +46,7 @@ def employ(place: Workplace, sampler: Sampler) -> None:
     terms = Terms(weights="w", numerics="n", lease_seconds=30, max_attempts=3)
     heartbeat = Heartbeat(place.client, model="toy", worker="test", lease_seconds=30, seconds=60)
     publisher = Publisher(place.client, model="toy", terms=terms)
-    place.batch = Batch(sampler, publisher=publisher, heartbeat=heartbeat, desk=place.desk)
+    place.batch = Batch(sampler, publisher=publisher, heartbeat=heartbeat, desk=place.desk, pace=place.pace)
 
 
 class Tight(KnownSampler):

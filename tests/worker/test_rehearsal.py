@@ -1,0 +1,66 @@
+"""Rounds before the first job, of a real, tiny pipeline over a real Redis."""
+
+from __future__ import annotations
+
+import logging
+
+import pytest
+import redis
+import torch
+
+from models.config import Geometry
+from models.pipeline import ImageState, Pipeline
+from models.subscale import Progress
+from service.contract import Pace, pace_key
+from tests.toy import toy_card, toy_networks
+from worker.pace import PaceKeeper
+from worker.rehearsal import rehearse
+
+GEOMETRY = Geometry(size=8, slice_size=4)
+
+
+@pytest.fixture
+def pipeline() -> Pipeline:
+    """Four pictures at a time."""
+    return Pipeline(toy_networks(GEOMETRY), toy_card(GEOMETRY), capacity=4)
+
+
+def rehearsed(pipeline: Pipeline, store: redis.Redis) -> Pace | None:
+    """What the API knows afterwards."""
+    rehearse(pipeline, PaceKeeper(store, model="toy", capacity=pipeline.capacity))
+    return Pace.decode(store.hgetall(pace_key("toy")))
+
+
+def test_before_the_first_job_the_cost_of_rounds_is_known(pipeline: Pipeline, store: redis.Redis) -> None:
+    """Of every network."""
+    pace = rehearsed(pipeline, store)
+    assert pace
+    assert set(pace.stages) == set(GEOMETRY.stages)
+    assert all(0 < cost.round_seconds(1) <= cost.round_seconds(4) for cost in pace.stages.values())
+
+
+def test_a_picture_is_one_slice_deep_without_a_size_network(store: redis.Redis) -> None:
+    """Then there are two networks."""
+    geometry = Geometry(size=4, slice_size=4)
+    pace = rehearsed(Pipeline(toy_networks(geometry), toy_card(geometry), capacity=2), store)
+    assert pace
+    assert set(pace.stages) == set(geometry.stages)
+
+
+def test_pictures_are_the_same_after_a_rehearsal(pipeline: Pipeline, store: redis.Redis) -> None:
+    """It leaves nothing behind."""
+    state = ImageState(seed=3, controls=(0, 0, 0), temperature=1.0, progress=Progress(geometry=GEOMETRY))
+    before = pipeline.advance([state])[0].progress.slices[0]
+    rehearsed(pipeline, store)
+    assert pipeline.advance([state])[0].progress.slices[0].tolist() == before.tolist()
+
+
+def test_a_rehearsal_that_fails_is_logged(
+    pipeline: Pipeline, store: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A worker whose networks give no numbers still starts, and fails its jobs with the reason."""
+    for parameter in pipeline.networks.parameters():
+        parameter.data.fill_(torch.nan)
+    with caplog.at_level(logging.ERROR):
+        assert (rehearsed(pipeline, store) or Pace(capacity=0, stages={})).stages == {}
+    assert "the rehearsal broke off" in caplog.text

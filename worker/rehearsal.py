@@ -1,0 +1,56 @@
+"""A rehearsal: rounds drawn for nobody, before the first job.
+
+What a full round costs cannot be told from rounds of one row, nor the reverse, and a queue may come before either was seen.
+"""
+
+from __future__ import annotations
+
+import logging
+import time
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from typing import TYPE_CHECKING
+
+from models.config import Stage
+from models.pipeline import ImageState, Pipeline
+from models.subscale import Progress
+
+if TYPE_CHECKING:
+    from worker.pace import PaceKeeper
+
+logger = logging.getLogger(__name__)
+
+
+def rehearse(pipeline: Pipeline, pace: PaceKeeper) -> None:
+    """Draw one row and a full round at each network, and let `pace` learn. Never raises: where that fails, jobs will find out.
+
+    Of symbols-32 it takes a quarter of a second.
+    """
+    try:
+        for state in openings(pipeline):
+            rehearse_network(pipeline, pace, state)
+    except Exception:
+        logger.exception("the rehearsal broke off")
+    pace.write()
+
+
+def rehearse_network(pipeline: Pipeline, pace: PaceKeeper, state: ImageState) -> None:
+    """With pictures like `state`. The first round is for the caches of the machine, and does not count."""
+    stage = pipeline.card.config.geometry.steps[state.progress.done].stage
+    pipeline.advance([state])
+    for rows in (1, pipeline.capacity):
+        states = [replace(state, seed=seed) for seed in range(rows)]
+        began = time.perf_counter()
+        pipeline.advance(states)
+        pace.round(stage, rows=rows, seconds=time.perf_counter() - began)
+
+
+def openings(pipeline: Pipeline) -> Iterator[ImageState]:
+    """A picture in front of the first slice of each network. Its slices so far are all like its first."""
+    card = pipeline.card
+    geometry, controls = card.config.geometry, (0,) * len(card.config.controls)
+    blank = ImageState(seed=0, controls=controls, temperature=1.0, progress=Progress(geometry=geometry))
+    first = pipeline.advance([blank])[0].progress.slices
+    stages: Sequence[Stage] = [step.stage for step in geometry.steps]
+    for stage in geometry.stages:
+        yield replace(blank, progress=replace(blank.progress, slices=first * stages.index(stage)))
