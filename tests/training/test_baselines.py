@@ -117,6 +117,18 @@ def test_a_short_batch_draws_the_same_pictures() -> None:
     assert (sampler.draw([[1, 2, 0]], [3]) == both[:1]).all()
 
 
+def test_compiled_steps_draw_the_same_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a dozen samplers each is traced once, whole, and draws what eager steps draw; the code that is made is not tried."""
+    monkeypatch.setattr("training.baselines.sampler.BACKEND", "eager")
+    asked = [[1, 2, 0], [0, 0, 1]]
+    for kind in [*Kind] * 3:
+        baseline = a_baseline(kind)
+        eager, compiled = Sampler(baseline, 2), Sampler(baseline, 2, compiled=True)
+        assert (compiled.draw(asked, [3, 4]) == eager.draw(asked, [3, 4])).all()
+        with torch.compiler.set_stance("fail_on_recompile"):
+            assert (compiled.draw(asked, [5, 6]) == eager.draw(asked, [5, 6])).all()
+
+
 @pytest.mark.parametrize("kind", Kind)
 def test_the_trainer_trains_baselines(kind: Kind) -> None:
     """Thirty updates on flat pictures lower the held-out bits/dim by a third, and every parameter learns."""
