@@ -21,13 +21,13 @@ logger = logging.getLogger(__name__)
 NOISE = 0.2
 """How far one round is from what such rounds cost, as a share: passes differ, and the machine has other things to do."""
 
-DRIFT = 0.05
-"""How much all costs may change together from round to round, as a share. With NOISE about the last ten rounds count."""
+DRIFT = 0.03
+"""How much all costs may change together from round to round, as a share. With NOISE about the last fifteen rounds count."""
 
-BEND = 0.02
+BEND = 0.01
 """How much the fixed cost and that of the rows may change apart from each other."""
 
-LONGEST = 3
+LONGEST = 10
 """A round counts as at most so many times what was expected: one during which Redis was away says nothing of the next."""
 
 WEIGHT = 0.1
@@ -55,8 +55,10 @@ class RoundFit:
         expected = float(factors @ self._cost)
         bend = BEND * expected / factors
         spread = self._covariance + np.outer(self._cost, self._cost) * DRIFT**2 + np.diag(bend**2)
-        gain = spread @ factors / (factors @ spread @ factors + (NOISE * min(expected, seconds)) ** 2)
-        surprise = min(seconds, LONGEST * expected) - expected
+        surprise, known = min(seconds, LONGEST * expected) - expected, float(factors @ spread @ factors)
+        # The noise is a share of what is expected, at last: the first full round may be far from all that was.
+        learned = expected + surprise * known / (known + (NOISE * expected) ** 2)
+        gain = spread @ factors / (known + (NOISE * learned) ** 2)
         self._cost = np.maximum(self._cost + gain * surprise, 0)
         self._covariance = spread - np.outer(gain, factors @ spread)
 
