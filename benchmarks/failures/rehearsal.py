@@ -86,6 +86,7 @@ class Rehearsal:
             (Pipeline, "advance", self._advance),
             (Pipeline, "given", self._given),
             (Transitions, "__call__", self._transition),
+            (Transitions, "together", self._together),
             (Queue, "_fetch_dequeued_job", self._popped),
         ):
             stack.enter_context(patch.object(place, name, around(getattr(place, name))))
@@ -119,6 +120,15 @@ class Rehearsal:
             self._strike(AFTER.get(words[0]))
             self._note(sent, words, reply)
             return reply
+
+        return noted
+
+    def _together(self, send: Callable[..., list[Reply]]) -> Callable[..., list[Reply]]:
+        def noted(transitions: Transitions, calls: Sequence[Call]) -> list[Reply]:
+            sent, replies = time.time(), send(transitions, calls)
+            for call, reply in zip(calls, replies, strict=True):
+                self._note(sent, [str(word) for word in call.args[:3]], reply)
+            return replies
 
         return noted
 
