@@ -92,6 +92,6 @@ def test_the_worker_tells_how_long_jobs_will_take(
     assert statistics.median(errors) < 0.25
     assert {end["eta_seconds"] for end in ends} == {None}
     assert 'spn_jobs_ended_total{model="toy",status="succeeded"} 51.0' in figures
-    assert 'spn_slice_seconds_count{model="toy",stage="base"}' in figures
+    assert 'spn_round_seconds_count{model="toy",stage="base"}' in figures
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert {first["id"], *(job["id"] for job in jobs)} <= {line.get("job") for line in lines}

@@ -48,7 +48,7 @@ def test_a_sound_machine_is_told_so(tmp_path: Path, models: Path) -> None:
     subjects = ["redis", "persistence", "appendfsync", "eviction", "memory", "workers"]
     assert list(found) == [*subjects, "weights", "device", "compiler", "cache", "threads", "heartbeat"]
     assert found["workers"] == "none lives for toy: its jobs wait"
-    assert found["cache"].endswith("the first start compiles")
+    assert "the first start compiles" in found["cache"]
 
 
 def test_what_is_wrong_leads_to_exit_status_1(tmp_path: Path, models: Path) -> None:
