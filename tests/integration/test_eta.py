@@ -24,7 +24,7 @@ from service.settings import ServiceSettings
 from tests.integration.test_takeover import until
 from tests.serving import serving
 
-MODEL = "toy"
+MODEL, CAPACITY = "toy", 4
 SIZES = [1, 4, 2, 8, 1, 3, 1, 5, 2, 1] * 5
 
 
@@ -32,7 +32,13 @@ SIZES = [1, 4, 2, 8, 1, 3, 1, 5, 2, 1] * 5
 def a_worker(redis_url: str, models: Path, store: redis.Redis, log: Path) -> Iterator[int]:
     """One worker process that writes its log as JSON to `log`; the port of its metrics."""
     port = free_port()
-    settings = {"REDIS_URL": redis_url, "MODELS": str(models), "MODEL": MODEL, "THREADS": "1", "CAPACITY": "4"}
+    settings = {
+        "REDIS_URL": redis_url,
+        "MODELS": str(models),
+        "MODEL": MODEL,
+        "THREADS": "1",
+        "CAPACITY": str(CAPACITY),
+    }
     settings |= {"COMPILE": "0", "METRICS_PORT": str(port), "LOG_FORMAT": "json"}
     environment = {**os.environ, "OMP_NUM_THREADS": "1"} | {f"SPN_{name}": value for name, value in settings.items()}
     with log.open("w") as out:
@@ -71,7 +77,7 @@ def test_the_worker_tells_how_long_jobs_will_take(
     """Already the first one; and once one has been drawn, fifty are told at their submission what they take, to within a
     quarter in the median.
 
-    The worker's metrics have counted all of them, and its log names them, one JSON object a line.
+    The worker's metrics have counted all of them and nothing of its rehearsal, and its log names them, one JSON object a line.
     """
     log = tmp_path / "worker.log"
     with a_worker(redis_url, models, store, log) as port:
@@ -86,6 +92,6 @@ def test_the_worker_tells_how_long_jobs_will_take(
     assert statistics.median(errors) < 0.25
     assert {end["eta_seconds"] for end in ends} == {None}
     assert 'spn_jobs_ended_total{model="toy",status="succeeded"} 51.0' in figures
-    assert 'spn_slice_seconds_count{model="toy",stage="base"}' in figures
+    assert f'spn_batch_occupancy_sum{{model="toy",stage="base"}} {(4 + sum(SIZES)) / CAPACITY}' in figures
     lines = [json.loads(line) for line in log.read_text().splitlines()]
     assert {first["id"], *(job["id"] for job in jobs)} <= {line.get("job") for line in lines}
