@@ -83,14 +83,16 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="The estimate against the truth.")
     parser.add_argument("--jobs", type=int, default=50)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--model", default="", help="a shipped model; else a toy, whose networks take next to no time")
+    parser.add_argument(
+        "--models", nargs="+", default=[""], help="shipped ones; else a toy, whose networks take next to no time"
+    )
     args = parser.parse_args()
     found = []
-    for _ in range(args.runs):
-        with site(retention_seconds=3600, shipped=args.model) as here:
-            found.append({"model": args.model or "toy", **measured(here, args.jobs)})
+    for model in args.models * args.runs:
+        with site(retention_seconds=3600, shipped=model) as here:
+            found.append({"model": model or "toy", **measured(here, args.jobs)})
             print(json.dumps(found[-1]))
-    JSON.write_text(json.dumps(found, indent=1) + "\n")
+        JSON.write_text(json.dumps(found, indent=1) + "\n")
 
 
 if __name__ == "__main__":
