@@ -31,6 +31,10 @@ def main() -> int:
     return Supervisor([worker_on(settings, number) for number in range(len(settings.devices))]).run()
 
 
+DRAINED = {0, UNSTARTED, -signal.SIGTERM}
+"""Statuses of children that left nothing behind. SIGTERM itself ends only one that was still loading and held no job."""
+
+
 class Supervisor:
     """Keeps children running until a signal comes."""
 
@@ -48,7 +52,7 @@ class Supervisor:
         while not (self._passed and all(child.ended for child in self._children)):
             self._step()
             time.sleep(POLL_SECONDS)
-        return int(any(child.status not in {0, UNSTARTED} for child in self._draining))
+        return int(any(child.status not in DRAINED for child in self._draining))
 
     def _step(self) -> None:
         """The one place that starts and signals, so that neither can come between the other's halves."""
