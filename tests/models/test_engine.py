@@ -6,13 +6,26 @@ from pathlib import Path
 import pytest
 
 from models.config import Geometry
+from models.errors import NoCompilerError
 from models.pipeline import Pipeline
+from models.sampling import native
 from models.sampling.engine import Sampler
 from models.subscale import Progress
 from tests.models.test_sampling import finish, pictures, states
 from tests.toy import toy_card, toy_networks
 
 GEOMETRY = Geometry(size=8, slice_size=4)
+
+
+def can_compile() -> bool:
+    try:
+        native.compile_with("--version")
+    except NoCompilerError:
+        return False
+    return True
+
+
+needs_compiler = pytest.mark.skipif(not can_compile(), reason="needs a C++ compiler")
 
 
 @pytest.fixture(scope="module")
@@ -32,6 +45,7 @@ def pipeline(
     return whole.compile(artefacts, bfloat16=bfloat16) if artefacts else whole
 
 
+@needs_compiler
 @pytest.mark.parametrize("weights", range(3))
 @pytest.mark.parametrize("sampler", Sampler)
 def test_compiled_code_draws_what_torch_does(artefacts: Path, sampler: Sampler, weights: int) -> None:
@@ -43,6 +57,7 @@ def test_compiled_code_draws_what_torch_does(artefacts: Path, sampler: Sampler, 
     assert len(set(drawn)) == 8
 
 
+@needs_compiler
 def test_a_compiled_row_does_not_depend_on_its_company(artefacts: Path) -> None:
     """As it is served: rows of a batch, alone, at another capacity and pixel by pixel are bitwise the same pictures."""
     together = pictures(finish(pipeline(artefacts), states(8)))
@@ -51,6 +66,7 @@ def test_a_compiled_row_does_not_depend_on_its_company(artefacts: Path) -> None:
     assert together == pictures(finish(pipeline(artefacts, capacity=11, sampler=Sampler.CACHED), states(8)))
 
 
+@needs_compiler
 def test_an_interrupted_compiled_picture_is_the_same_picture(artefacts: Path) -> None:
     """Taken up from any of its slices by another worker, a picture ends with the same pixels."""
     whole = finish(pipeline(artefacts), states(2))[1]
@@ -59,6 +75,7 @@ def test_an_interrupted_compiled_picture_is_the_same_picture(artefacts: Path) ->
         assert pictures(finish(pipeline(artefacts), [taken_up])) == pictures([whole])
 
 
+@needs_compiler
 def test_code_is_compiled_once_and_kept(tmp_path: Path) -> None:
     """One artefact for all stages and all weights; a second start finds it."""
     pipeline(tmp_path)
