@@ -8,18 +8,17 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from dataclasses import dataclass, field
 from itertools import count
 from typing import Protocol
 
 import torch
 
 from models.cards import ModelCard
-from models.config import control_indices
 from models.errors import ControlError, NotFiniteError
 from models.pipeline import ImageState
 from service.contract import OVERDUE, Problem
-from worker.lease import Heartbeat, Lease
+from worker.lease import Heartbeat
+from worker.live_job import LiveJob, Ticket, initial_states
 from worker.pace import PaceKeeper
 from worker.problems import BROKEN, CHANGED, NOT_FINITE, TOO_LARGE
 from worker.publish import Drawn, Publisher, Taken
@@ -33,14 +32,6 @@ ROOM = 2
 
 class DeviceLostError(Exception):
     """The accelerator answers this process no more. Only another one can go on: end, and let the leases run out."""
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ticket:
-    """One delivery of a job."""
-
-    id: str
-    job: str
 
 
 class Desk(Protocol):
@@ -68,46 +59,6 @@ class Sampler(Protocol):
 
     def advance(self, states: Sequence[ImageState]) -> list[ImageState]:
         """One slice further each; all stand at one network."""
-
-
-@dataclass
-class LiveJob:
-    """A job in the batch: its pictures, how many slices each drew here, and how many rounds each has waited.
-
-    `suspect`: a worker was lost with it, and it may be why.
-    """
-
-    ticket: Ticket
-    lease: Lease
-    arrival: int
-    states: list[ImageState]
-    waited: list[int]
-    suspect: bool
-    drawn: list[int] = field(default_factory=list)
-    problem: Problem | None = None
-
-    def rows(self) -> Iterator[Row]:
-        """The pictures that are not complete."""
-        for image, state in enumerate(self.states):
-            if step := state.progress.next:
-                yield Row(
-                    job=self.ticket.job,
-                    image=image,
-                    stage=step.stage,
-                    drawn=self.drawn[image],
-                    waited=self.waited[image],
-                    arrival=self.arrival,
-                )
-
-    @property
-    def moved(self) -> bool:
-        """Whether it has got a new slice here."""
-        return any(self.drawn)
-
-    @property
-    def complete(self) -> bool:
-        """Whether every picture is."""
-        return all(state.progress.next is None for state in self.states)
 
 
 class Batch:
@@ -289,20 +240,3 @@ class Batch:
             problem = BROKEN
         torch.cuda.empty_cache()
         return problem
-
-
-def initial_states(taken: Taken, card: ModelCard) -> list[ImageState]:
-    """One state per picture, as far as it was drawn. Raises ControlError if the model has become another one."""
-    request = taken.request
-    if request.geometry != card.config.geometry:
-        msg = f"asked for {request.geometry}, the model has {card.config.geometry}"
-        raise ControlError(msg)
-    return [
-        ImageState(
-            seed=request.seed + image,
-            controls=control_indices(card.config.controls, asked),
-            temperature=request.temperature,
-            progress=taken.drawing.pictures[image],
-        )
-        for image, asked in enumerate(request.controls)
-    ]

@@ -22,7 +22,8 @@ from rq.utils import now
 from rq.worker.base import WorkerStatus
 
 from service.contract import TASK, queue_name
-from worker.batch import DeviceLostError, Ticket
+from worker.batch import DeviceLostError
+from worker.live_job import Ticket
 
 if TYPE_CHECKING:
     from types import FrameType

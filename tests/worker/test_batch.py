@@ -15,8 +15,9 @@ from service.contract import OVERDUE, EventKind, JobRecord, JobRequest, Keys, St
 from service.transitions import Transitions, cancel, create
 from tests.drawing import GEOMETRY, a_claim, a_picture, a_request, acquire, an_entry, events_of
 from tests.toy import toy_card
-from worker.batch import Batch, Ticket
+from worker.batch import Batch
 from worker.lease import Heartbeat
+from worker.live_job import Ticket
 from worker.pace import PaceKeeper
 from worker.publish import Publisher, Terms
 

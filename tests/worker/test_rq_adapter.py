@@ -8,7 +8,7 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 from service.contract import TASK, queue_name
-from worker.batch import Ticket
+from worker.live_job import Ticket
 from worker.rq_adapter import TicketWorker
 
 

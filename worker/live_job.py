@@ -1,0 +1,80 @@
+"""A job in the batch: how it was delivered, who holds it, and how far its pictures are."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+
+from models.cards import ModelCard
+from models.config import control_indices
+from models.errors import ControlError
+from models.pipeline import ImageState
+from service.contract import Problem
+from worker.lease import Lease
+from worker.publish import Taken
+from worker.scheduler import Row
+
+
+@dataclass(frozen=True, kw_only=True)
+class Ticket:
+    """One delivery of a job."""
+
+    id: str
+    job: str
+
+
+@dataclass
+class LiveJob:
+    """A job in the batch: its pictures, how many slices each drew here, and how many rounds each has waited.
+
+    `suspect`: a worker was lost with it, and it may be why.
+    """
+
+    ticket: Ticket
+    lease: Lease
+    arrival: int
+    states: list[ImageState]
+    waited: list[int]
+    suspect: bool
+    drawn: list[int] = field(default_factory=list)
+    problem: Problem | None = None
+
+    def rows(self) -> Iterator[Row]:
+        """The pictures that are not complete."""
+        for image, state in enumerate(self.states):
+            if step := state.progress.next:
+                yield Row(
+                    job=self.ticket.job,
+                    image=image,
+                    stage=step.stage,
+                    drawn=self.drawn[image],
+                    waited=self.waited[image],
+                    arrival=self.arrival,
+                )
+
+    @property
+    def moved(self) -> bool:
+        """Whether it has got a new slice here."""
+        return any(self.drawn)
+
+    @property
+    def complete(self) -> bool:
+        """Whether every picture is."""
+        return all(state.progress.next is None for state in self.states)
+
+
+def initial_states(taken: Taken, card: ModelCard) -> list[ImageState]:
+    """One state per picture, as far as it was drawn. Raises ControlError if the model has become another one."""
+    request = taken.request
+    if request.geometry != card.config.geometry:
+        msg = f"asked for {request.geometry}, the model has {card.config.geometry}"
+        raise ControlError(msg)
+    return [
+        ImageState(
+            seed=request.seed + image,
+            controls=control_indices(card.config.controls, asked),
+            temperature=request.temperature,
+            progress=taken.drawing.pictures[image],
+        )
+        for image, asked in enumerate(request.controls)
+    ]
