@@ -12,7 +12,7 @@ from training.data.collection import Collection
 from training.data.dataset import Dataset
 from training.data.errors import DataError
 from training.data.folder import Folder
-from training.data.symbols import Symbols
+from training.data.symbols import Mix, Symbols
 
 
 class Labels(StrEnum):
@@ -23,23 +23,26 @@ class Labels(StrEnum):
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
-    """`--data` and `--labels`."""
+    """`--data`, `--labels` and `--mix`."""
     parser.add_argument("--data", type=Path, help="folder of images, or .npy or .npz; by default the packed symbols")
     parser.add_argument("--labels", type=Labels, choices=list(Labels), default=Labels.NONE, help="of a folder's images")
+    parser.add_argument(
+        "--mix", type=Mix, choices=list(Mix), default=Mix.LETTERS, help="families of the packed symbols"
+    )
 
 
 def asked_for(args: argparse.Namespace, *, size: int) -> Dataset:
     """The data set of a command line; what is wrong with it ends the program in one sentence."""
     try:
-        return opened(args.data, args.labels, size=size)
+        return opened(args.data, args.labels, size=size, mix=args.mix)
     except DataError as error:
         raise SystemExit(str(error)) from None
 
 
-def opened(path: Path | None, labels: Labels, *, size: int) -> Dataset:
+def opened(path: Path | None, labels: Labels, *, size: int, mix: Mix = Mix.LETTERS) -> Dataset:
     """Pictures of `size` x `size` from `path`. Raises DataError for what is no data set."""
     if path is None:
-        return Symbols.load(size=size)
+        return Symbols.load(size=size, mix=mix)
     if path.is_dir():
         return Collection(Folder(path, labelled=labels is Labels.FOLDERS), size=size)
     if path.is_file() and path.suffix in arrays.SUFFIXES:

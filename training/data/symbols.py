@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass, fields
+from enum import StrEnum
 from pathlib import Path
 from typing import Final
 
@@ -15,14 +16,31 @@ from training.data.vocabulary import CONTROLS, FAMILIES, HUE, LABEL, TILE, Famil
 
 DEFAULT: Final = Path(__file__).with_name("symbols.npz")
 
-MIX: Final = {
-    Family.TILES: 0.21,
-    Family.MONOGRAMS: 0.67,
-    Family.FLUENT: 0.05,
-    Family.NOTO: 0.035,
-    Family.TWEMOJI: 0.035,
+
+class Mix(StrEnum):
+    """Families by what a network decides: letters are the base network's alone, detail is the upscalers'."""
+
+    LETTERS = "letters"
+    EVEN = "even"
+
+
+MIXES: Final = {
+    Mix.LETTERS: {
+        Family.TILES: 0.21,
+        Family.MONOGRAMS: 0.67,
+        Family.FLUENT: 0.05,
+        Family.NOTO: 0.035,
+        Family.TWEMOJI: 0.035,
+    },
+    Mix.EVEN: {
+        Family.TILES: 0.22,
+        Family.MONOGRAMS: 0.22,
+        Family.FLUENT: 0.22,
+        Family.NOTO: 0.16,
+        Family.TWEMOJI: 0.18,
+    },
 }
-"""Share of each family among training pictures. Letters are asked for most, and are hardest to get right."""
+"""Share of each family. Letters are asked for most, and are hardest to get right; emoji have the most bits."""
 
 TILE_SHARES: Final = {Tile.CIRCLE: 0.27, Tile.ROUNDED: 0.38, Tile.SQUARE: 0.17, Tile.NONE: 0.18}
 """Share of each ground among composed pictures; hues are drawn evenly."""
@@ -76,21 +94,22 @@ class Symbols:
     controls: tuple[Control, ...] = CONTROLS
     families: tuple[str, ...] = FAMILIES
 
-    def __init__(self, pack: Pack, *, size: int) -> None:
+    def __init__(self, pack: Pack, *, size: int, mix: Mix = Mix.LETTERS) -> None:
         self.pack = pack
         self.size = size
+        self.shares = MIXES[mix]
         self._icons = np.flatnonzero(pack.glyph_families == Family.TILES)
         self._letters = [np.flatnonzero(pack.glyph_labels == label + 1) for label in range(36)]
-        self._emoji = {family: np.flatnonzero(pack.emoji_families == family) for family in MIX}
+        self._emoji = {family: np.flatnonzero(pack.emoji_families == family) for family in self.shares}
 
     @classmethod
-    def load(cls, *, size: int, path: Path = DEFAULT) -> Symbols:
+    def load(cls, *, size: int, mix: Mix = Mix.LETTERS, path: Path = DEFAULT) -> Symbols:
         """The packed set, for pictures of size x size: 64, a whole fraction of it, or (composed only) above."""
-        return cls(Pack.read(path), size=size)
+        return cls(Pack.read(path), size=size, mix=mix)
 
     def draw(self, rng: np.random.Generator, count: int) -> Batch:
-        """`count` fresh training pictures, families by `MIX`; the same generator state gives the same pictures."""
-        families = rng.choice(list(MIX), size=count, p=list(MIX.values()))
+        """`count` fresh training pictures, families by the mix; the same generator state gives the same pictures."""
+        families = rng.choice(list(self.shares), size=count, p=list(self.shares.values()))
         rows = [self._one(rng, Family(family)) for family in families]
         return Batch(
             images=np.stack([image for image, _ in rows]),
