@@ -4,7 +4,7 @@ ARG TORCH=cpu
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore \
     OMP_WAIT_POLICY=PASSIVE OPENBLAS_NUM_THREADS=1
-# g++ compiles the passes for the processor that they run on, once; see SPN_ARTEFACTS.
+# g++ compiles the sampler for the processor that it runs on, once; see SPN_ARTEFACTS.
 # Not pinned: Debian keeps only the latest version of a release, another could not be had a month later.
 # hadolint ignore=DL3008
 RUN apt-get update && apt-get install -y --no-install-recommends g++ && rm -rf /var/lib/apt/lists/*

@@ -32,7 +32,7 @@ from service.settings import ServiceSettings
 
 DATA = Path(".data")
 START_SECONDS = 600
-"""Enough for a first start, which compiles the passes, on a busy machine."""
+"""Enough for a first start, which compiles the sampler, on a busy machine."""
 POLL_SECONDS = 0.2
 
 
@@ -87,7 +87,7 @@ def run(machine: Machine) -> None:
         api = stack.enter_context(Child(["-m", "service.main"], api_environment(machine)))
         until(lambda: is_ready(machine), "the API and a worker", store, api, *workers)
         print(f"ready: {machine.url}", flush=True)  # noqa: T201 - this is a command
-        workers += [stack.enter_context(worker_of(model, machine)) for model in others]  # they find compiled passes
+        workers += [stack.enter_context(worker_of(model, machine)) for model in others]  # they find the code compiled
         watch(workers, {"Redis": store, "The API": api})
 
 

@@ -34,8 +34,8 @@ OF_COMPOSE = {
     "MODELS_FOLDER": "Folder of this machine with one folder per model. Empty: the models of the images.",
     "REDIS_MAXMEMORY": "What Redis may hold; beyond it submits are refused with 503.",
     "REDIS_MEMORY": "Bound of Redis' container: twice the above, for rewrites of its file.",
-    "WORKER_CPUS": "Cores of a worker. It draws with one and compiles with two; no more than the machine has.",
-    "WORKER_MEMORY": "Bound of a worker's container. The first start, which compiles, needs the most: 1.3 GiB.",
+    "WORKER_CPUS": "Cores of a worker. It draws with one; no more than the machine has.",
+    "WORKER_MEMORY": "Bound of a worker's container.",
 }
 """Variables that docker-compose.yml alone reads."""
 

@@ -1,6 +1,6 @@
 """`python -m worker.doctor`: is all as a worker needs it, and what to do where it is not.
 
-Looks at Redis (persistence, eviction, memory), weights, device, compiler, compiled passes, threads and heartbeat, with the
+Looks at Redis (persistence, eviction, memory), weights, device, compiler, compiled code, threads and heartbeat, with the
 worker's own settings. Exit status 1 if something is wrong, 0 if there is at most advice.
 
 `--quick` only tells by its exit status whether a worker of this host lives, without torch: the container's health check.
