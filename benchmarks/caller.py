@@ -10,6 +10,7 @@ from typing import Any
 
 OK = 200
 ACCEPTED = 202
+LAST_CHUNK = b"0\r\n"
 
 
 class RefusedError(Exception):
@@ -72,14 +73,14 @@ async def submitted(port: int) -> str:
 
 
 async def events(port: int, job: str) -> AsyncIterator[Told]:
-    """The events of a job until the connection ends. The API sends each as one chunk, so no line is cut in two."""
+    """The events of a job until the stream ends. The API sends each as one chunk, so no line is cut in two."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(request(f"GET /jobs/{job}/events".encode(), b""))
         if (status := (await head(reader))[0]) != OK:
             raise RefusedError(f"events of {job}: {status}")
         kind = ""
-        while line := await reader.readline():
+        while (line := await reader.readline()) not in {b"", LAST_CHUNK}:
             name, _, value = line.decode().rstrip().partition(": ")
             if name == "event":
                 kind = value

@@ -36,7 +36,7 @@ class Painter(Pipeline):
 def main() -> None:
     """Serve one model until told to stop."""
     settings = WorkerSettings()
-    torch.set_num_threads(settings.threads)
+    torch.set_num_threads(1)
     painter = Painter.load(settings.models / settings.model, capacity=settings.capacity or LADDER[0])
     serve(settings, painter, WorkerMetrics(settings.model))
 

@@ -99,7 +99,6 @@ def variables(folder: Path, *, port: int, store_port: int, retention_seconds: in
         "MODELS": str(folder / "models"),
         "MODEL": MODEL,
         "PORT": str(port),
-        "THREADS": "1",
         "COMPILE": "0",
         "QUEUE_BOUND": "100000",
         "RETENTION_SECONDS": str(retention_seconds),

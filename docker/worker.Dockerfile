@@ -3,7 +3,7 @@ FROM python:3.11-slim
 ARG TORCH=cpu
 ARG TORCH_INDEX=https://download.pytorch.org/whl/cpu
 ENV PYTHONDONTWRITEBYTECODE=1 PYTHONUNBUFFERED=1 PIP_NO_CACHE_DIR=1 PIP_ROOT_USER_ACTION=ignore \
-    OMP_WAIT_POLICY=PASSIVE OPENBLAS_NUM_THREADS=1
+    OMP_NUM_THREADS=1 OPENBLAS_NUM_THREADS=1
 # g++ compiles the sampler for the processor that it runs on, once; see SPN_ARTEFACTS.
 # Not pinned: Debian keeps only the latest version of a release, another could not be had a month later.
 # hadolint ignore=DL3008

@@ -20,6 +20,7 @@ from models.network import Network
 from models.sampling.board import Board
 from models.sampling.engine import Engine, Given, Sampler
 from models.sampling.noise import NOISE_VERSION, gumbel
+from models.sampling.threads import Threads
 from models.subscale import Progress
 
 
@@ -34,7 +35,7 @@ class ImageState:
 
 
 class Pipeline:
-    """Loaded networks and how to sample from them, up to `capacity` pictures together.
+    """Loaded networks and how to sample from them, up to `capacity` pictures together, on a CPU `threads` at a time.
 
     A picture's pixels depend on its state, the weights and `numerics` alone, never on the other rows of a call.
     """
@@ -46,19 +47,24 @@ class Pipeline:
         *,
         capacity: int = 16,
         sampler: Sampler = Sampler.PARALLEL,
+        threads: int = 1,
     ) -> None:
         self.networks, self.card, self.capacity = networks, card, capacity
         parameter = next(networks.parameters())
         self.device, self.dtype = parameter.device, parameter.dtype
+        self.threads = Threads(threads if self.device.type == "cpu" else 1)
         self.engines = {
-            stage: Engine(self.network(stage), sampler, rows=capacity) for stage in card.config.geometry.stages
+            stage: Engine(self.network(stage), sampler, rows=capacity, threads=self.threads)
+            for stage in card.config.geometry.stages
         }
 
     @classmethod
-    def load(cls, folder: Path, *, device: str = "cpu", capacity: int = 16, artefacts: Path | None = None) -> Pipeline:
+    def load(
+        cls, folder: Path, *, device: str = "cpu", capacity: int = 16, threads: int = 1, artefacts: Path | None = None
+    ) -> Pipeline:
         """The model in `folder`, compiled if `artefacts` are given. Raises CheckpointError if it is not what its card says."""
         networks, card = load_model(folder)
-        pipeline = cls(networks.to(device), card, capacity=capacity)
+        pipeline = cls(networks.to(device), card, capacity=capacity, threads=threads)
         return pipeline.compile(artefacts) if artefacts else pipeline
 
     def compile(self, artefacts: Path, *, bfloat16: bool = True) -> Self:
@@ -100,7 +106,7 @@ class Pipeline:
             msg = f"expected 1 to {self.capacity} unfinished pictures at one stage, got {len(states)} at {set(steps)}"
             raise ConfigError(msg)
         engine = self.engines[stage]
-        symbols = engine.draw([self.given(state) for state in states]).cpu()
+        symbols = engine.draw(self.threads.map(self.given, states)).cpu()
         if bool((symbols >= engine.step.decoder.symbols).any()):
             clear(engine.board)
             msg = f"logits of {stage} that are not numbers"
@@ -111,6 +117,7 @@ class Pipeline:
             for state, drawn in zip(states, symbols.to(torch.uint8).numpy(), strict=True)
         ]
 
+    @torch.inference_mode()
     def given(self, state: ImageState) -> Given:
         """What determines the next slice of `state`, picture by picture: a convolution may round otherwise in a batch."""
         geometry, step = self.card.config.geometry, next_step(state)

@@ -2,8 +2,8 @@
 
 A worker advances the pictures of one network together, as many as fit, one slice a round. So a picture needs as many
 rounds as it has slices left; with more live pictures than fit, or pictures at several networks, its turn comes less often.
-How long a round of so many
-rows lasts, publishing included, its worker has measured. Jobs that arrive later are not foreseen. The tests hold this
+How long a round of so many rows lasts, publishing included, its worker
+has measured. Jobs that arrive later are not foreseen. The tests hold this
 against a simulation of `worker.scheduler`.
 """
 
@@ -73,7 +73,7 @@ def slowdown(situation: Situation, capacity: int) -> float:
 def rounds_seconds(work: Work, pace: Pace, live: int) -> float:
     """Its rounds one after the other, each as full as `live` pictures make it."""
     rows = min(live, pace.capacity)
-    return sum(pace.stages[step.stage].round_seconds(rows) for step in work.steps)
+    return sum(pace.round_seconds(step.stage, rows) for step in work.steps)
 
 
 def drain_seconds(work: Work, pace: Pace, live: int) -> float:

@@ -58,9 +58,10 @@ class Machine:
 
     @property
     def environment(self) -> dict[str, str]:
-        """The settings of worker and API. Thread counts are explicit: idle OpenMP threads spin."""
+        """The settings of worker and API. No threads of libraries: idle ones spin."""
         own = {"SPN_REDIS_URL": f"redis://127.0.0.1:{self.redis_port}/0", "SPN_PORT": str(self.port)}
-        return {**os.environ, **own, "SPN_HOST": "127.0.0.1"}
+        alone = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+        return {**os.environ, **own, **alone, "SPN_HOST": "127.0.0.1"}
 
 
 def main() -> int:
@@ -84,7 +85,7 @@ def run(machine: Machine) -> None:
         until(lambda: answers_redis(machine), "Redis", store)
         first, *others = served_models()
         workers = [stack.enter_context(worker_of(first, machine))]
-        api = stack.enter_context(Child(["-m", "service.main"], api_environment(machine)))
+        api = stack.enter_context(Child(["-m", "service.main"], machine.environment))
         until(lambda: is_ready(machine), "the API and a worker", store, api, *workers)
         print(f"ready: {machine.url}", flush=True)  # noqa: T201 - this is a command
         workers += [stack.enter_context(worker_of(model, machine)) for model in others]  # they find the code compiled
@@ -158,15 +159,8 @@ def served_models() -> list[str]:
 
 
 def worker_of(model: str, machine: Machine) -> Child:
-    """A worker process for one model. One thread: a second one does not make a pass faster, and a waiting one spins."""
-    threads = machine.environment.get("SPN_THREADS", "1")
-    own = {"SPN_MODEL": model, "SPN_THREADS": threads, "OMP_NUM_THREADS": threads}
-    return Child(["-m", "worker.main"], {**machine.environment, **own})
-
-
-def api_environment(machine: Machine) -> dict[str, str]:
-    """One thread for the API's numpy."""
-    return {**machine.environment, "OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1"}
+    """A worker process for one model."""
+    return Child(["-m", "worker.main"], {**machine.environment, "SPN_MODEL": model})
 
 
 def until(ready: Callable[[], bool], what: str, *children: Child) -> None:

@@ -1,4 +1,4 @@
-"""How many pictures a worker draws together where SPN_CAPACITY does not say.
+"""How many pictures a worker draws together where SPN_CAPACITY and SPN_THREADS do not say.
 
 On a CPU 16: more at a time are no more a second there (docs/sampling.md). On a GPU a pass of more tokens takes hardly longer
 until the device is busy, so the largest rung of a ladder that its memory holds and that is still worth it. There pixels depend
@@ -11,6 +11,7 @@ The choice is tested; what measures a GPU has been run on none, because none was
 from __future__ import annotations
 
 import logging
+import os
 import time
 from collections.abc import Callable, Iterable
 from pathlib import Path
@@ -34,6 +35,21 @@ MEMORY_SHARE = 0.5
 """Of the free memory, for boards; the rest is for weights, graphs and what a pass needs in between."""
 
 PASSES = 50
+
+
+QUOTA = Path("/sys/fs/cgroup/cpu.max")
+
+
+def cores() -> float:
+    """How many this process may use: its affinity, and a container's quota where there is one."""
+    allowed = float(len(os.sched_getaffinity(0)))
+    quota, period = QUOTA.read_text().split() if QUOTA.is_file() else ("max", "1")
+    return allowed if quota == "max" else min(allowed, int(quota) / int(period))
+
+
+def whole_cores() -> int:
+    """A thread for each."""
+    return max(1, int(cores()))
 
 
 def chosen_capacity(rows_that_fit: float, pass_seconds: Callable[[int], float]) -> int:

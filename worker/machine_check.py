@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import tempfile
-from collections.abc import Mapping
 from pathlib import Path
 
 import torch
@@ -12,10 +11,10 @@ import torch
 from models.checkpoint import load_model
 from models.errors import CheckpointError, NoCompilerError
 from models.sampling import native
+from worker.capacity import cores, whole_cores
 from worker.findings import Finding, advice, fine, wrong
 from worker.settings import WorkerSettings
 
-QUOTA = Path("/sys/fs/cgroup/cpu.max")
 BEATS_PER_LEASE = 4
 
 
@@ -26,7 +25,7 @@ def machine_findings(settings: WorkerSettings) -> list[Finding]:
         device(settings.device),
         compiler(wanted=settings.compile),
         *([cache(settings.artefacts)] if settings.compile else []),
-        threads(settings.threads, cores(), os.environ),
+        threads(settings.threads or whole_cores(), cores()),
         beats(settings.heartbeat_seconds, settings.lease_seconds),
     ]
 
@@ -85,21 +84,12 @@ def cache(folder: Path) -> Finding:
     )
 
 
-def threads(count: int, cores: float, environment: Mapping[str, str]) -> Finding:
-    """Threads that wait for a core, or for each other, are slower than none."""
+def threads(count: int, cores: float) -> Finding:
+    """Threads that wait for a core are of no use."""
     seen = f"{count} on {cores:g} cores"
-    if count > cores:
-        return advice("threads", seen, "lower SPN_THREADS: 1 is fastest, and a core more is for a worker more")
-    if count > 1 and environment.get("OMP_WAIT_POLICY", "").upper() == "PASSIVE":
-        return advice("threads", f"{seen}, OMP_WAIT_POLICY=PASSIVE: several times slower", "SPN_THREADS=1, or unset it")
+    if count > max(1, cores):
+        return advice("threads", seen, "unset SPN_THREADS: one for each core")
     return fine("threads", seen)
-
-
-def cores() -> float:
-    """How many this process may use: its affinity, and a container's quota where there is one."""
-    allowed = float(len(os.sched_getaffinity(0)))
-    quota, period = QUOTA.read_text().split() if QUOTA.is_file() else ("max", "1")
-    return allowed if quota == "max" else min(allowed, int(quota) / int(period))
 
 
 def beats(heartbeat_seconds: float, lease_seconds: float) -> Finding:

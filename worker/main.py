@@ -27,7 +27,7 @@ from models.errors import CheckpointError
 from models.pipeline import Pipeline
 from service import logs
 from worker.batch import Batch
-from worker.capacity import fitting_capacity
+from worker.capacity import fitting_capacity, whole_cores
 from worker.chronicle import Chronicle
 from worker.lease import Heartbeat
 from worker.metrics import WorkerMetrics
@@ -48,7 +48,7 @@ def main() -> int:
     if settings.devices:
         os.execv(sys.executable, [sys.executable, "-m", "worker.supervisor"])  # noqa: S606 - so torch leaves this process
     logs.configure(settings.log_format)
-    torch.set_num_threads(settings.threads)
+    torch.set_num_threads(1)  # what runs side by side are pictures; torch's own threads spin while they wait
     try:
         pipeline = load(settings)
     except CheckpointError as error:
@@ -71,6 +71,7 @@ def load(settings: WorkerSettings) -> Pipeline:
         folder,
         device=settings.device,
         capacity=settings.capacity or fitting_capacity(folder, settings.device),
+        threads=settings.threads or whole_cores(),
         artefacts=settings.artefacts if settings.compile else None,
     )
 
@@ -88,7 +89,7 @@ def serve(settings: WorkerSettings, pipeline: Pipeline, metrics: WorkerMetrics) 
     client = patient_client(settings.redis_url)
     publisher = Chronicle(client, model=settings.model, terms=terms, observer=metrics)
     sampler = MeasuredSampler(pipeline, metrics.round)
-    pace = PaceKeeper(client, model=settings.model, capacity=pipeline.capacity)
+    pace = PaceKeeper(client, model=settings.model, capacity=pipeline.capacity, threads=pipeline.threads.count)
     rehearse(pipeline, pace)
     with heartbeat(settings, worker.name) as beating:
         worker.batch = Batch(sampler, publisher=publisher, heartbeat=beating, desk=worker, pace=pace)

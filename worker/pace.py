@@ -25,7 +25,7 @@ DRIFT = 0.03
 """How much all costs may change together from round to round, as a share. With NOISE about the last fifteen rounds count."""
 
 BEND = 0.01
-"""How much the fixed cost and that of the rows may change apart from each other."""
+"""How much the fixed cost and that of the turns may change apart from each other."""
 
 LONGEST = 10
 """A round counts as at most so many times what was expected: one during which Redis was away says nothing of the next."""
@@ -38,20 +38,20 @@ WRITE_SECONDS = 1
 
 
 class RoundFit:
-    """What a round of one network costs: a line over its rows, by recursive least squares that forget (a Kalman filter).
+    """What a round of one network costs: a line over its turns, by recursive least squares that forget (a Kalman filter).
 
-    One number of rows does not tell the slope. Then all costs follow the rounds together, in the proportion last known.
+    One number of turns does not tell the slope. Then all costs follow the rounds together, in the proportion last known.
     """
 
-    def __init__(self, rows: int, seconds: float) -> None:
-        """From a first round: half of it fixed, half for the rows, and anything between all and nothing as likely."""
-        self._cost = np.array([seconds / 2, seconds / 2 / rows])
-        share = np.array([1, -1 / rows]) * seconds / np.sqrt(12)
+    def __init__(self, turns: int, seconds: float) -> None:
+        """From a first round: half of it fixed, half for the turns, and anything between all and nothing as likely."""
+        self._cost = np.array([seconds / 2, seconds / 2 / turns])
+        share = np.array([1, -1 / turns]) * seconds / np.sqrt(12)
         self._covariance = np.outer(share, share) + np.outer(self._cost, self._cost) * NOISE**2
 
-    def learn(self, rows: int, seconds: float) -> None:
+    def learn(self, turns: int, seconds: float) -> None:
         """One round more."""
-        factors = np.array([1, rows])
+        factors = np.array([1, turns])
         expected = float(factors @ self._cost)
         bend = BEND * expected / factors
         spread = self._covariance + np.outer(self._cost, self._cost) * DRIFT**2 + np.diag(bend**2)
@@ -65,8 +65,8 @@ class RoundFit:
     @property
     def pace(self) -> StagePace:
         """As the API reads it."""
-        fixed, row = self._cost.tolist()
-        return StagePace(fixed_seconds=fixed, row_seconds=row)
+        fixed, turn = self._cost.tolist()
+        return StagePace(fixed_seconds=fixed, turn_seconds=turn)
 
 
 class PaceKeeper:
@@ -75,18 +75,20 @@ class PaceKeeper:
     It never raises: an estimate is not worth a picture.
     """
 
-    def __init__(self, client: Redis, *, model: str, capacity: int) -> None:
-        self._client, self._key, self._capacity = client, pace_key(model), capacity
+    def __init__(self, client: Redis, *, model: str, capacity: int, threads: int = 1) -> None:
+        self._client, self._key = client, pace_key(model)
+        self._capacity, self._threads = capacity, threads
         self._fits: dict[Stage, RoundFit] = {}
         self._move_seconds: float | None = None
         self._written = -float("inf")
 
     def round(self, stage: Stage, *, rows: int, seconds: float) -> None:
         """One round more, from its beginning to that of the next."""
+        turns = -(-rows // self._threads)
         if fit := self._fits.get(stage):
-            fit.learn(rows, seconds)
+            fit.learn(turns, seconds)
         else:
-            self._fits[stage] = RoundFit(rows, seconds)
+            self._fits[stage] = RoundFit(turns, seconds)
         if not fit or time.monotonic() - self._written >= WRITE_SECONDS:
             self.write()
 
@@ -107,7 +109,8 @@ class PaceKeeper:
 
     def _pace(self) -> Pace:
         stages = {stage: fit.pace for stage, fit in self._fits.items()}
-        return Pace(capacity=self._capacity, stages=stages, job_seconds=2 * (self._move_seconds or 0))
+        job_seconds = 2 * (self._move_seconds or 0)
+        return Pace(capacity=self._capacity, threads=self._threads, stages=stages, job_seconds=job_seconds)
 
     def _write(self, pace: Pace) -> None:
         with self._client.pipeline(transaction=True) as pipeline:

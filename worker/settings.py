@@ -32,8 +32,11 @@ class WorkerSettings(BaseSettings):
         default=(),
         description="Devices by commas, such as cuda:0,cuda:1: a worker process on each, kept running. Unset: one, here.",
     )
-    threads: int = Field(
-        default=1, ge=1, le=256, description="CPU threads of torch. More do not help: run more workers instead."
+    threads: int | None = Field(
+        default=None,
+        ge=1,
+        le=256,
+        description="Pictures drawn at the same time on a CPU, a thread each. Unset: one for each core.",
     )
     capacity: int | None = Field(
         default=None,

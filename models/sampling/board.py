@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from functools import partial
+from typing import NamedTuple, Self
 
 import torch
 from torch import Tensor
+from torch.utils import _pytree as pytree
 
 from models.decoder import IMAGE_FORECASTS, Conditioning, Decoder
 from models.embedder import ABSENT
@@ -59,6 +61,11 @@ class Board(NamedTuple):
             pace=like.new_ones(rows),
         )
 
+    def bands(self, count: int) -> list[Self]:
+        """The same memory as boards of some of the rows each, one after the other; no more than there are rows."""
+        rows = len(self.front)
+        return [pytree.tree_map(partial(rows_of, rows=rows, band=band), self) for band in bands(rows, count)]
+
     def place(self, row: int, conditioning: Conditioning, noise: Tensor, temperature: float) -> None:
         """Put a slice to be drawn into `row`: conditioning of one picture, (1, N, ...); noise (N, C, V)."""
         for kept, new in zip(self.conditioning, conditioning, strict=True):
@@ -67,6 +74,18 @@ class Board(NamedTuple):
         self.temperature[row] = temperature
         self.front[row] = self.seen[row] = 0
         self.pace[row] = 1
+
+
+def bands(rows: int, count: int) -> list[slice]:
+    """Rows in `count` parts as even as can be, or one part for each row if they are fewer."""
+    count = min(count, rows)
+    return [slice(rows * i // count, rows * (i + 1) // count) for i in range(count)]
+
+
+def rows_of(whole: Tensor, *, rows: int, band: slice) -> Tensor:
+    """Some of the rows of a tensor whose first dimension is theirs, or theirs and more."""
+    each = len(whole) // rows
+    return whole[each * band.start : each * band.stop]
 
 
 class Raster:

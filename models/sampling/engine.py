@@ -9,6 +9,7 @@ import ctypes
 import logging
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
 
@@ -19,8 +20,9 @@ from models.decoder import Conditioning
 from models.errors import NoCompilerError
 from models.network import Network
 from models.sampling import cached, native, parallel
-from models.sampling.board import Board
+from models.sampling.board import Board, bands
 from models.sampling.passes import Pass
+from models.sampling.threads import Threads
 
 logger = logging.getLogger(__name__)
 
@@ -50,19 +52,20 @@ class Given(NamedTuple):
 
 
 class Engine:
-    """Draws up to `rows` slices of one network together.
+    """Draws up to `rows` slices of one network together, on a CPU by as many threads as are given.
 
     `condition` is the network's, `finish` runs passes until every row of the board is drawn and returns how many, `numerics`
     names how both compute.
     """
 
-    def __init__(self, network: Network, sampler: Sampler, *, rows: int) -> None:
-        self.network, self.sampler = network, sampler
+    def __init__(self, network: Network, sampler: Sampler, *, rows: int, threads: Threads | None = None) -> None:
+        self.network, self.sampler, self.threads = network, sampler, threads or Threads()
         self.step = Pass(network.decoder, DEALS[sampler], tokens=rows).eval()
         self.board = Board.empty(network.decoder, self.step.raster, rows)
         self.condition: Callable[[Tensor, Tensor, Tensor, Tensor], Conditioning] = network.condition
         self.finish: Callable[[], int] = self._by_passes
         self.numerics = f"eager/M-{rows}"
+        self.seats = seats(rows, self.threads.count)
         self.passes = 0
 
     def compile(self, folder: Path, *, bfloat16: bool) -> None:
@@ -81,24 +84,32 @@ class Engine:
 
     def _go_native(self, library: ctypes.CDLL) -> None:
         budget = NATIVE_TOKENS if self.sampler is Sampler.PARALLEL else 0
-        self.condition = native.NativeCondition(library, self.network)
-        self.finish = native.NativePasses(library, self.network.decoder, self.board, self.step.raster, budget=budget)
+        decoder, threads = self.network.decoder, self.threads
+        self.condition = native.NativeCondition(library, self.network, threads)
+        self.finish = native.NativePasses(library, decoder, self.board, threads, budget=budget)
         self.numerics = "native/bfloat16" if library.group() > 1 else "native/float32"
 
     def draw(self, slices: Sequence[Given]) -> Tensor:
         """The symbols of each slice, (len(slices), N, C); V where logits were not numbers (see `gumbel_max`)."""
-        for row, given in enumerate(slices):
+        seats = self.seats[: len(slices)]
+        for row, given in zip(seats, slices, strict=True):
             self.board.place(row, *given)
         self.passes += self.finish()
         rows, raster = len(self.board.front), self.step.raster
-        grid = self.board.values.view(rows, raster.slots, -1)[: len(slices), raster.own[:-1]]
-        return grid - self.board.conditioning.offset[: len(slices)]
+        grid = self.board.values.view(rows, raster.slots, -1)[seats][:, raster.own[:-1]]
+        return grid - self.board.conditioning.offset[seats]
 
     def _by_passes(self) -> int:
         passes = 1
         while int(self.step(self.board)):
             passes += 1
         return passes
+
+
+def seats(rows: int, threads: int) -> list[int]:
+    """Rows of a board in the order in which they are taken, so that all threads have as many (`Board.bands`)."""
+    parts = [range(rows)[band] for band in bands(rows, threads)]
+    return [row for turn in zip_longest(*parts) for row in turn if row is not None]
 
 
 def graph(step: Pass, board: Board) -> Callable[[], int]:

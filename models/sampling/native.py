@@ -15,6 +15,7 @@ import weakref
 from collections.abc import Iterable, Iterator
 from functools import cache
 from pathlib import Path
+from queue import SimpleQueue
 from uuid import uuid4
 
 import torch
@@ -26,6 +27,7 @@ from models.embedder import Embedder, visible
 from models.errors import NoCompilerError
 from models.network import Network
 from models.sampling.board import Board, Raster
+from models.sampling.threads import Threads
 
 logger = logging.getLogger(__name__)
 
@@ -66,9 +68,9 @@ class Native:
 
 
 class NativeCondition:
-    """`Network.condition` for one picture."""
+    """`Network.condition` for one picture, from as many threads as are told."""
 
-    def __init__(self, library: ctypes.CDLL, network: Network) -> None:
+    def __init__(self, library: ctypes.CDLL, network: Network, threads: Threads) -> None:
         embedder, decoder = network.embedder, network.decoder
         self._network, self._run = network, library.embedder_run
         shape = EmbedderShape(
@@ -79,7 +81,10 @@ class NativeCondition:
             blocks=len(embedder.blocks),
             gates=decoder.condition.out_features,
         )
-        self._embedder = Native(library, "embedder", shape, embedder_weights(embedder, decoder, group=library.group()))
+        weights = list(embedder_weights(embedder, decoder, group=library.group()))
+        self._idle: SimpleQueue[Native] = SimpleQueue()
+        for _ in range(threads.count):
+            self._idle.put(Native(library, "embedder", shape, weights))
 
     def __call__(self, coarse: Tensor, fine: Tensor, k: Tensor, controls: Tensor) -> Conditioning:
         """As `Network.condition`; the batch is 1."""
@@ -90,37 +95,54 @@ class NativeCondition:
         decoder, asked = self._network.decoder, embedder.asked(k, controls)
         start = torch.empty(1, decoder.slice_size**2, decoder.widths.width)
         gates = torch.empty(1, decoder.slice_size**2, decoder.condition.out_features)
-        self._run(self._embedder.address, *(tensor.data_ptr() for tensor in (planes, asked, start, gates)))
+        native = self._idle.get()
+        try:
+            self._run(native.address, *(tensor.data_ptr() for tensor in (planes, asked, start, gates)))
+        finally:
+            self._idle.put(native)
         return Conditioning(start, gates, *pictured(known, k, geometry=geometry, stage=stage))
 
 
 class NativePasses:
-    """Draws what is on `board`, in place: passes of `budget` tokens, or one token for each row if that is more."""
+    """Draws what is on `board`, in place: each thread some of the rows, in passes of `budget` tokens, or one token for each
+    row if that is more.
+    """
 
-    def __init__(self, library: ctypes.CDLL, decoder: Decoder, board: Board, raster: Raster, *, budget: int) -> None:
-        widths, head = decoder.widths, decoder.head
-        shape = DecoderShape(
-            rows=len(board.front),
-            side=raster.side,
-            reach=widths.reach,
-            width=widths.width,
-            heads=widths.heads,
-            conv=widths.conv_width,
-            blocks=widths.blocks,
-            expansion=widths.expansion,
-            channels=head.channels,
-            symbols=head.symbols,
-            value_bits=decoder.value_bits,
-            kernels=SLICE_FORECASTS + IMAGE_FORECASTS,
-        )
-        self._run, self._budget = library.decoder_run, budget
-        tensors = [*decoder_weights(decoder, group=library.group()), *memory(board, raster)]
-        self._passes = Native(library, "decoder", shape, tensors)
+    def __init__(self, library: ctypes.CDLL, decoder: Decoder, board: Board, threads: Threads, *, budget: int) -> None:
+        self._run, self._threads, self._budget = library.decoder_run, threads, budget
+        weights = list(decoder_weights(decoder, group=library.group()))
+        raster = Raster(decoder.slice_size, decoder.widths.reach, board.front.device)
+        self._passes = [
+            Native(library, "decoder", decoder_shape(decoder, len(band.front)), [*weights, *memory(band, raster)])
+            for band in board.bands(threads.count)
+        ]
 
     def __call__(self) -> int:
-        """Until every row is finished; how many passes it took. Other threads run meanwhile."""
-        passes: int = self._run(self._passes.address, self._budget)
-        return passes
+        """Until every row is finished; how many passes it took."""
+        return sum(self._threads.map(self._finish, self._passes))
+
+    def _finish(self, passes: Native) -> int:
+        count: int = self._run(passes.address, self._budget)
+        return count
+
+
+def decoder_shape(decoder: Decoder, rows: int) -> DecoderShape:
+    """Of a board of `rows`."""
+    widths, head = decoder.widths, decoder.head
+    return DecoderShape(
+        rows=rows,
+        side=decoder.slice_size,
+        reach=widths.reach,
+        width=widths.width,
+        heads=widths.heads,
+        conv=widths.conv_width,
+        blocks=widths.blocks,
+        expansion=widths.expansion,
+        channels=head.channels,
+        symbols=head.symbols,
+        value_bits=decoder.value_bits,
+        kernels=SLICE_FORECASTS + IMAGE_FORECASTS,
+    )
 
 
 def fits(network: Network) -> bool:

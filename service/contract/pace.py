@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from math import ceil
 from typing import Self
 
 from models.config import Stage
@@ -15,31 +16,40 @@ PACE_SECONDS = 900
 
 @dataclass(frozen=True, kw_only=True)
 class StagePace:
-    """What a round of one network costs, the publishing of its slices included: so much in any case, so much for each row."""
+    """What a round of one network costs, the publishing of its slices included: so much in any case, so much for each turn."""
 
     fixed_seconds: float
-    row_seconds: float
+    turn_seconds: float
 
-    def round_seconds(self, rows: float) -> float:
-        """A round of so many rows."""
-        return self.fixed_seconds + self.row_seconds * rows
+    def round_seconds(self, turns: int) -> float:
+        """A round of so many turns."""
+        return self.fixed_seconds + self.turn_seconds * turns
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """How fast a model is drawn: rows that fit a round, the networks measured lately, and what it takes beside the rounds
-    to take a job and to see it off.
+    """How fast a model is drawn: rows that fit a round, threads that take turns at them, the networks measured lately, and
+    what it takes beside the rounds to take a job and to see it off.
     """
 
     capacity: int
     stages: Mapping[Stage, StagePace]
+    threads: int = 1
     job_seconds: float = 0.0
+
+    def round_seconds(self, stage: Stage, rows: int) -> float:
+        """A round of so many rows."""
+        return self.stages[stage].round_seconds(ceil(rows / self.threads))
 
     def encode(self) -> dict[str, str | int | float]:
         """The fields of the hash at `pace_key`."""
-        fields: dict[str, str | int | float] = {"capacity": self.capacity, "job": self.job_seconds}
+        fields: dict[str, str | int | float] = {
+            "capacity": self.capacity,
+            "threads": self.threads,
+            "job": self.job_seconds,
+        }
         for stage, pace in self.stages.items():
-            fields |= {f"{stage}:fixed": pace.fixed_seconds, f"{stage}:row": pace.row_seconds}
+            fields |= {f"{stage}:fixed": pace.fixed_seconds, f"{stage}:turn": pace.turn_seconds}
         return fields
 
     @classmethod
@@ -51,8 +61,9 @@ class Pace:
         measured = (stage for stage in Stage if f"{stage}:fixed" in number)
         return cls(
             capacity=int(number["capacity"]),
+            threads=int(number["threads"]),
             stages={
-                stage: StagePace(fixed_seconds=number[f"{stage}:fixed"], row_seconds=number[f"{stage}:row"])
+                stage: StagePace(fixed_seconds=number[f"{stage}:fixed"], turn_seconds=number[f"{stage}:turn"])
                 for stage in measured
             },
             job_seconds=number["job"],

@@ -2,6 +2,7 @@
 
 from dataclasses import replace
 from pathlib import Path
+from typing import TypedDict, Unpack
 
 import pytest
 
@@ -9,7 +10,8 @@ from models.config import Geometry
 from models.errors import NoCompilerError
 from models.pipeline import Pipeline
 from models.sampling import native
-from models.sampling.engine import Sampler
+from models.sampling.board import bands
+from models.sampling.engine import Sampler, seats
 from models.subscale import Progress
 from tests.models.test_sampling import finish, pictures, states
 from tests.toy import toy_card, toy_networks
@@ -33,15 +35,19 @@ def artefacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
     return tmp_path_factory.mktemp("artefacts")
 
 
+class Options(TypedDict, total=False):
+    """Of a pipeline."""
+
+    capacity: int
+    sampler: Sampler
+    threads: int
+
+
 def pipeline(
-    artefacts: Path | None,
-    *,
-    weights: int = 0,
-    capacity: int = 8,
-    sampler: Sampler = Sampler.PARALLEL,
-    bfloat16: bool = True,
+    artefacts: Path | None, *, weights: int = 0, bfloat16: bool = True, **options: Unpack[Options]
 ) -> Pipeline:
-    whole = Pipeline(toy_networks(GEOMETRY, weights), toy_card(GEOMETRY), capacity=capacity, sampler=sampler)
+    given: Options = {"capacity": 8, **options}
+    whole = Pipeline(toy_networks(GEOMETRY, weights), toy_card(GEOMETRY), **given)
     return whole.compile(artefacts, bfloat16=bfloat16) if artefacts else whole
 
 
@@ -64,6 +70,26 @@ def test_a_compiled_row_does_not_depend_on_its_company(artefacts: Path) -> None:
     alone = pipeline(artefacts, capacity=1)
     assert together == [pictures(finish(alone, [row]))[0] for row in states(8)]
     assert together == pictures(finish(pipeline(artefacts, capacity=11, sampler=Sampler.CACHED), states(8)))
+
+
+@needs_compiler
+@pytest.mark.parametrize("threads", [2, 3, 16])
+@pytest.mark.parametrize("rows", [1, 5, 8])
+def test_threads_change_nothing_but_time(artefacts: Path, threads: int, rows: int) -> None:
+    """However many draw, also more than there are rows: the same pictures, under the same id."""
+    one, many = pipeline(artefacts), pipeline(artefacts, threads=threads)
+    assert pictures(finish(many, states(rows))) == pictures(finish(one, states(rows)))
+    assert many.numerics == one.numerics
+
+
+@pytest.mark.parametrize(("rows", "threads"), [(8, 1), (8, 3), (5, 2), (2, 4)])
+def test_threads_have_as_many_rows_each(rows: int, threads: int) -> None:
+    """However many of a board's rows are taken, no thread has two more than another; and each row is taken once."""
+    order = seats(rows, threads)
+    assert sorted(order) == list(range(rows))
+    for taken in range(rows + 1):
+        counts = [len({*order[:taken]} & {*range(rows)[band]}) for band in bands(rows, threads)]
+        assert max(counts) - min(counts) <= 1
 
 
 @needs_compiler

@@ -24,7 +24,7 @@ MOVE_SECONDS = 0.02
 
 PACE = Pace(
     capacity=4,
-    stages={stage: StagePace(fixed_seconds=seconds, row_seconds=seconds / 2) for stage, seconds in FIXED.items()},
+    stages={stage: StagePace(fixed_seconds=seconds, turn_seconds=seconds / 2) for stage, seconds in FIXED.items()},
 )
 
 

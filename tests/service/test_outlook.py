@@ -18,7 +18,7 @@ from service.transitions import Transitions, announce, create
 from tests.drawing import GEOMETRY, a_claim, a_request, a_running_job, acquire, an_entry, record_of
 
 STEPS = len(GEOMETRY.steps)
-PACE = Pace(capacity=4, stages={stage: StagePace(fixed_seconds=2.0, row_seconds=0.0) for stage in Stage})
+PACE = Pace(capacity=4, stages={stage: StagePace(fixed_seconds=2.0, turn_seconds=0.0) for stage in Stage})
 
 
 @pytest.fixture

@@ -18,8 +18,9 @@ import torch
 from models.cards import TENSORS
 from tests.stores import redis_server
 from tests.working import working
+from worker.capacity import cores, whole_cores
 from worker.findings import Finding, Level
-from worker.machine_check import beats, cache, compiler, cores, device, threads, weights
+from worker.machine_check import beats, cache, compiler, device, threads, weights
 from worker.store_check import redis_findings
 
 SAFE = ("--appendonly", "yes", "--appendfsync", "always", "--maxmemory", "100mb", "--maxmemory-policy", "noeviction")
@@ -174,11 +175,11 @@ def test_a_cache_that_cannot_be_written_is_wrong(tmp_path: Path) -> None:
 
 
 def test_threads_without_cores_are_advised_on() -> None:
-    """More threads than cores, and waiting threads that sleep; one thread is always right."""
-    assert threads(1, 0.5 + cores(), {}).level is Level.FINE
-    assert threads(4, 2, {}).level is Level.ADVICE
-    assert threads(2, 2, {"OMP_WAIT_POLICY": "passive"}).level is Level.ADVICE
-    assert threads(2, 2, {}).level is Level.FINE
+    """More threads than cores; one thread is always right, and so is what is chosen where nothing is set."""
+    assert threads(1, 0.5).level is Level.FINE
+    assert threads(4, 2).level is Level.ADVICE
+    assert threads(2, 2).level is Level.FINE
+    assert threads(whole_cores(), cores()).level is Level.FINE
 
 
 def test_a_heartbeat_slower_than_a_quarter_of_the_lease_is_wrong() -> None:

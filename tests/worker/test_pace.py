@@ -129,7 +129,19 @@ def test_rounds_of_one_size_ever_are_followed_and_nothing_is_negative(rows: int)
     for _ in range(30):
         fit.learn(rows, 0.5)
     assert fit.pace.round_seconds(rows) == pytest.approx(0.5, rel=0.1)
-    assert min(fit.pace.fixed_seconds, fit.pace.row_seconds) >= 0
+    assert min(fit.pace.fixed_seconds, fit.pace.turn_seconds) >= 0
+
+
+def test_rows_that_are_drawn_at_the_same_time_cost_one_turn(store: redis.Redis) -> None:
+    """With two threads a second row is free, a third costs as much as a fourth."""
+    pace = PaceKeeper(store, model="toy", capacity=4, threads=2)
+    for rows in (1, 2, 3, 4) * 20:
+        pace.round(Stage.BASE, rows=rows, seconds=1.0 if rows <= 2 else 2.0)
+    pace.write()
+    told = read(store)
+    assert told
+    assert [told.round_seconds(Stage.BASE, rows) for rows in (1, 2)] == [pytest.approx(1.0, rel=0.02)] * 2
+    assert [told.round_seconds(Stage.BASE, rows) for rows in (3, 4)] == [pytest.approx(2.0, rel=0.02)] * 2
 
 
 def test_drawing_goes_on_when_the_pace_cannot_be_written(caplog: pytest.LogCaptureFixture) -> None:

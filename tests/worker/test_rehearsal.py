@@ -36,7 +36,7 @@ def test_before_the_first_job_the_cost_of_rounds_is_known(pipeline: Pipeline, st
     pace = rehearsed(pipeline, store)
     assert pace
     assert set(pace.stages) == set(GEOMETRY.stages)
-    assert all(0 < cost.round_seconds(1) <= cost.round_seconds(4) for cost in pace.stages.values())
+    assert all(0 < pace.round_seconds(stage, 1) <= pace.round_seconds(stage, 4) for stage in pace.stages)
 
 
 def test_a_picture_is_one_slice_deep_without_a_size_network(store: redis.Redis) -> None:
