@@ -53,8 +53,7 @@ class Evidence:
 
     def held_out(self) -> Batch:
         """The first pictures of the fixed order, which mixes the families."""
-        whole, count = self.data.held_out(), self.args.pictures
-        return Batch(images=whole.images[:count], controls=whole.controls[:count], families=whole.families[:count])
+        return self.data.held_out().first(self.args.pictures)
 
     def samples(self, requests: Requests) -> dict[str, Bytes]:
         """What every model of `--models` draws: the shipped one, or a run by name and seed."""

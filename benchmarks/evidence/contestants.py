@@ -76,7 +76,7 @@ class Contestant:
 def contestants() -> tuple[Contestant, ...]:
     """The Subscale Pixel Network first, the four, then the control: Gated PixelCNN with our kernels in its head."""
     return (
-        spn(),
+        spn("spn", "SPN", SPN),
         baseline(Kind.GATED, "Gated PixelCNN"),
         baseline(Kind.PIXELCNN, "PixelCNN"),
         baseline(Kind.SNAIL, "PixelSNAIL"),
@@ -85,13 +85,13 @@ def contestants() -> tuple[Contestant, ...]:
     )
 
 
-def spn() -> Contestant:
+def spn(name: str, title: str, config: ModelConfig) -> Contestant:
     """Three networks, trained one after another."""
     parts = [
-        Part(stage=stage, share=share, geometry=SPN.geometry, make=partial(Network, SPN, stage))
+        Part(stage=stage, share=share, geometry=config.geometry, make=partial(Network, config, stage))
         for stage, share in SHARES.items()
     ]
-    return Contestant(name="spn", title="SPN", parts=tuple(parts))
+    return Contestant(name=name, title=title, parts=tuple(parts))
 
 
 def baseline(kind: Kind, title: str, *, kernels: bool = False) -> Contestant:

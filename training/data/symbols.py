@@ -60,6 +60,10 @@ class Batch:
     families: NDArray[np.int64]
     """(B,): ids of `FAMILIES`."""
 
+    def first(self, count: int) -> Batch:
+        """The first pictures alone."""
+        return Batch(images=self.images[:count], controls=self.controls[:count], families=self.families[:count])
+
 
 @dataclass(frozen=True, kw_only=True)
 class Pack:
