@@ -7,7 +7,6 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Self
 
-import numpy as np
 import torch
 from torch import nn
 from torch.utils import _pytree as pytree
@@ -19,7 +18,7 @@ from models.errors import ConfigError, NotFiniteError
 from models.network import Network
 from models.sampling.board import Board
 from models.sampling.engine import Engine, Given, Sampler
-from models.sampling.noise import NOISE_VERSION, gumbel
+from models.sampling.noise import NOISE_VERSION
 from models.sampling.threads import Threads
 from models.subscale import Progress
 
@@ -120,19 +119,13 @@ class Pipeline:
     @torch.inference_mode()
     def given(self, state: ImageState) -> Given:
         """What determines the next slice of `state`, picture by picture: a convolution may round otherwise in a batch."""
-        geometry, step = self.card.config.geometry, next_step(state)
-        coarse, fine, *_ = state.progress.known()
-        coarse_picture, fine_picture = (
-            torch.from_numpy(part.astype(np.int64))[None].to(self.device) for part in (coarse, fine)
-        )
+        step = next_step(state)
+        engine = self.engines[step.stage]
+        coarse, fine, *_ = (torch.from_numpy(part)[None].to(self.device) for part in state.progress.known())
         k, controls = torch.tensor([step.slice]), torch.tensor([state.controls], dtype=torch.long)
-        symbols = 1 << geometry.target_bits(step.stage)
-        noise = gumbel(state.seed, step, positions=geometry.positions, channels=geometry.channels, symbols=symbols)
         return Given(
-            conditioning=self.engines[step.stage].condition(
-                coarse_picture, fine_picture, k.to(self.device), controls.to(self.device)
-            ),
-            noise=noise.to(self.device, self.dtype),
+            conditioning=engine.condition(coarse, fine, k.to(self.device), controls.to(self.device)),
+            noise=engine.noise(state.seed, step).to(self.device, self.dtype),
             temperature=state.temperature,
         )
 

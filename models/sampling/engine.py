@@ -9,6 +9,7 @@ import ctypes
 import logging
 from collections.abc import Callable, Sequence
 from enum import StrEnum
+from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 from typing import NamedTuple
@@ -16,11 +17,13 @@ from typing import NamedTuple
 import torch
 from torch import Tensor
 
+from models.config import Step
 from models.decoder import Conditioning
 from models.errors import NoCompilerError
 from models.network import Network
 from models.sampling import cached, native, parallel
 from models.sampling.board import Board, bands
+from models.sampling.noise import gumbel
 from models.sampling.passes import Pass
 from models.sampling.threads import Threads
 
@@ -54,15 +57,17 @@ class Given(NamedTuple):
 class Engine:
     """Draws up to `rows` slices of one network together, on a CPU by as many threads as are given.
 
-    `condition` is the network's, `finish` runs passes until every row of the board is drawn and returns how many, `numerics`
-    names how both compute.
+    `condition` is the network's for uint8 pictures, `noise` that of a slice by seed and step, `finish` runs passes until every
+    row of the board is drawn and returns how many, `numerics` names how they compute.
     """
 
     def __init__(self, network: Network, sampler: Sampler, *, rows: int, threads: Threads | None = None) -> None:
         self.network, self.sampler, self.threads = network, sampler, threads or Threads()
         self.step = Pass(network.decoder, DEALS[sampler], tokens=rows).eval()
         self.board = Board.empty(network.decoder, self.step.raster, rows)
-        self.condition: Callable[[Tensor, Tensor, Tensor, Tensor], Conditioning] = network.condition
+        self.condition: Callable[[Tensor, Tensor, Tensor, Tensor], Conditioning] = self._by_torch
+        self._noise_shape = (self.step.raster.positions, network.decoder.head.channels, network.decoder.symbols)
+        self.noise: Callable[[int, Step], Tensor] = partial(gumbel, shape=self._noise_shape)
         self.finish: Callable[[], int] = self._by_passes
         self.numerics = f"eager/M-{rows}"
         self.seats = seats(rows, self.threads.count)
@@ -86,6 +91,7 @@ class Engine:
         budget = NATIVE_TOKENS if self.sampler is Sampler.PARALLEL else 0
         decoder, threads = self.network.decoder, self.threads
         self.condition = native.NativeCondition(library, self.network, threads)
+        self.noise = partial(native.gumbel, library, shape=self._noise_shape)
         self.finish = native.NativePasses(library, decoder, self.board, threads, budget=budget)
         self.numerics = "native/bfloat16" if library.group() > 1 else "native/float32"
 
@@ -98,6 +104,9 @@ class Engine:
         rows, raster = len(self.board.front), self.step.raster
         grid = self.board.values.view(rows, raster.slots, -1)[seats][:, raster.own[:-1]]
         return grid - self.board.conditioning.offset[seats]
+
+    def _by_torch(self, coarse: Tensor, fine: Tensor, k: Tensor, controls: Tensor) -> Conditioning:
+        return self.network.condition(coarse.long(), fine.long(), k, controls)
 
     def _by_passes(self) -> int:
         passes = 1

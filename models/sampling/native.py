@@ -22,11 +22,13 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from models.decoder import IMAGE_FORECASTS, SLICE_FORECASTS, Conditioning, Decoder, pictured
-from models.embedder import Embedder, visible
+from models.config import Stage, Step
+from models.decoder import IMAGE_FORECASTS, SLICE_FORECASTS, Conditioning, Decoder
+from models.embedder import Embedder
 from models.errors import NoCompilerError
 from models.network import Network
 from models.sampling.board import Board, Raster
+from models.sampling.noise import STAGES, Shape, to_gumbel
 from models.sampling.threads import Threads
 
 logger = logging.getLogger(__name__)
@@ -42,7 +44,19 @@ Address = ctypes.c_void_p
 class EmbedderShape(ctypes.Structure):
     """As in C++."""
 
-    _fields_ = tuple((name, ctypes.c_int64) for name in ("side", "subscale", "planes", "width", "blocks", "gates"))
+    _fields_ = tuple(
+        (name, ctypes.c_int64)
+        for name in (
+            *("side", "subscale", "channels", "coarse_bits", "fine_bits", "depth"),
+            *("width", "blocks", "gates"),
+        )
+    )
+
+
+class NoiseShape(ctypes.Structure):
+    """As in C++."""
+
+    _fields_ = tuple((name, ctypes.c_int64) for name in ("slice", "stage", "positions", "channels", "symbols"))
 
 
 class DecoderShape(ctypes.Structure):
@@ -71,12 +85,15 @@ class NativeCondition:
     """`Network.condition` for one picture, from as many threads as are told."""
 
     def __init__(self, library: ctypes.CDLL, network: Network, threads: Threads) -> None:
-        embedder, decoder = network.embedder, network.decoder
+        embedder, decoder, geometry = network.embedder, network.decoder, network.geometry
         self._network, self._run = network, library.embedder_run
         shape = EmbedderShape(
             side=decoder.slice_size,
-            subscale=network.geometry.subscale,
-            planes=embedder.first.in_channels,
+            subscale=geometry.subscale,
+            channels=geometry.channels,
+            coarse_bits=geometry.coarse_bits,
+            fine_bits=geometry.fine_bits,
+            depth=network.stage is Stage.DEPTH,
             width=decoder.widths.width,
             blocks=len(embedder.blocks),
             gates=decoder.condition.out_features,
@@ -87,20 +104,35 @@ class NativeCondition:
             self._idle.put(Native(library, "embedder", shape, weights))
 
     def __call__(self, coarse: Tensor, fine: Tensor, k: Tensor, controls: Tensor) -> Conditioning:
-        """As `Network.condition`; the batch is 1."""
-        stage, geometry, embedder = self._network.stage, self._network.geometry, self._network.embedder
-        known = visible(coarse, fine, k, stage=stage, geometry=geometry)
-        planes = embedder.seen(known, k).flatten()
-        planes = F.pad(planes, (0, -len(planes) % LANES))
-        decoder, asked = self._network.decoder, embedder.asked(k, controls)
-        start = torch.empty(1, decoder.slice_size**2, decoder.widths.width)
-        gates = torch.empty(1, decoder.slice_size**2, decoder.condition.out_features)
+        """As `Network.condition`, from uint8 pictures; the batch is 1."""
+        decoder, positions = self._network.decoder, self._network.geometry.positions
+        asked = self._network.embedder.asked(k, controls)
+        start = torch.empty(1, positions, decoder.widths.width)
+        gates = torch.empty(1, positions, decoder.condition.out_features)
+        forecasts = torch.empty(1, positions, IMAGE_FORECASTS, decoder.head.channels, dtype=torch.long)
+        offset = torch.empty(1, positions, decoder.head.channels, dtype=torch.long)
+        pictures = [picture.contiguous() for picture in (coarse, fine)]
+        found = Conditioning(start, gates, forecasts, offset)
         native = self._idle.get()
         try:
-            self._run(native.address, *(tensor.data_ptr() for tensor in (planes, asked, start, gates)))
+            self._run(
+                native.address,
+                *(tensor.data_ptr() for tensor in pictures),
+                int(k),
+                *(tensor.data_ptr() for tensor in (asked, *found)),
+            )
         finally:
             self._idle.put(native)
-        return Conditioning(start, gates, *pictured(known, k, geometry=geometry, stage=stage))
+        return found
+
+
+def gumbel(library: ctypes.CDLL, seed: int, step: Step, shape: Shape) -> Tensor:
+    """As `noise.gumbel`, bit for bit."""
+    positions, channels, symbols = shape
+    address = NoiseShape(step.slice, STAGES[step.stage], positions, channels, symbols)
+    numbers = torch.empty(shape, dtype=torch.double)
+    library.uniform(seed & 0xFFFFFFFFFFFFFFFF, ctypes.byref(address), numbers.data_ptr())
+    return to_gumbel(numbers)
 
 
 class NativePasses:
@@ -173,7 +205,8 @@ def library(folder: Path, *, bfloat16: bool) -> ctypes.CDLL:
         ("group", ctypes.c_int64, ()),
         ("embedder_create", Address, (Address, Address)),
         ("embedder_destroy", None, (Address,)),
-        ("embedder_run", None, (Address,) * 5),
+        ("embedder_run", None, (*(Address,) * 3, ctypes.c_int64, *(Address,) * 5)),
+        ("uniform", None, (ctypes.c_uint64, Address, Address)),
         ("decoder_create", Address, (Address, Address)),
         ("decoder_destroy", None, (Address,)),
         ("decoder_run", ctypes.c_int64, (Address, ctypes.c_int64)),

@@ -12,10 +12,13 @@ from torch import Tensor
 
 from models.config import Stage, Step
 
+Shape = tuple[int, int, int]
+"""(N, C, V): positions, channels, values."""
+
 NOISE_VERSION = 1
 """Part of the numerics id: another scheme draws other pictures from the same seed."""
 
-_STAGES = {Stage.BASE: 0, Stage.SIZE: 1, Stage.DEPTH: 2}
+STAGES = {Stage.BASE: 0, Stage.SIZE: 1, Stage.DEPTH: 2}
 _MASK = 0xFFFFFFFF
 _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
@@ -33,18 +36,25 @@ def philox(counter: tuple[Tensor, ...], key: tuple[int, int]) -> tuple[Tensor, .
     return c0, c1, c2, c3
 
 
-def gumbel(seed: int, step: Step, *, positions: int, channels: int, symbols: int) -> Tensor:
-    """Standard Gumbel noise of one slice of one picture: (N, C, V) float64.
+def gumbel(seed: int, step: Step, shape: Shape) -> Tensor:
+    """Standard Gumbel noise of one slice of one picture: float64."""
+    return to_gumbel(uniform(seed, step, shape))
 
-    Each block of four values is one Philox call; a uniform is (word + 1/2) / 2^32, never 0 or 1.
-    """
+
+def uniform(seed: int, step: Step, shape: Shape) -> Tensor:
+    """What it is made of: each block of four values is one Philox call, a number (word + 1/2) / 2^32, never 0 or 1."""
+    positions, channels, symbols = shape
     blocks = -(-symbols // 4)
     place = torch.arange(positions)[:, None, None].expand(positions, channels, blocks)
     value = (torch.arange(channels)[:, None] * (1 << 16) + torch.arange(blocks)).expand_as(place)
-    fixed = torch.full_like(place, step.slice), torch.full_like(place, _STAGES[step.stage])
+    fixed = torch.full_like(place, step.slice), torch.full_like(place, STAGES[step.stage])
     words = torch.stack(philox((value, place, *fixed), (seed & _MASK, seed >> 32 & _MASK)), -1)
-    uniform = (words.flatten(-2)[..., :symbols].double() + 0.5) / 2**32
-    return -torch.log(-torch.log(uniform))
+    return (words.flatten(-2)[..., :symbols].double() + 0.5) / 2**32
+
+
+def to_gumbel(uniform: Tensor) -> Tensor:
+    """In place: -log(-log(u))."""
+    return uniform.log_().neg_().log_().neg_()
 
 
 def gumbel_max(logits: Tensor, noise: Tensor, temperature: Tensor) -> Tensor:

@@ -5,11 +5,12 @@ from pathlib import Path
 from typing import TypedDict, Unpack
 
 import pytest
+import torch
 
-from models.config import Geometry
+from models.config import Geometry, Stage, Step
 from models.errors import NoCompilerError
 from models.pipeline import Pipeline
-from models.sampling import native
+from models.sampling import native, noise
 from models.sampling.board import bands
 from models.sampling.engine import Sampler, seats
 from models.subscale import Progress
@@ -99,6 +100,30 @@ def test_an_interrupted_compiled_picture_is_the_same_picture(artefacts: Path) ->
     for done in range(len(GEOMETRY.steps)):
         taken_up = replace(states(2)[1], progress=Progress(geometry=GEOMETRY, slices=whole.progress.slices[:done]))
         assert pictures(finish(pipeline(artefacts), [taken_up])) == pictures([whole])
+
+
+@needs_compiler
+@pytest.mark.parametrize("seed", [0, 1, 2**32 + 5, 2**64 - 1])
+@pytest.mark.parametrize("values", [2, 8, 32])
+def test_compiled_noise_is_bitwise_the_same(artefacts: Path, seed: int, values: int) -> None:
+    """At every stage, also where the last block of values or the last register of positions is not full."""
+    library = native.library(artefacts, bfloat16=True)
+    for stage in Stage:
+        step, shape = Step(stage, 3), (20, 3, values)
+        assert torch.equal(native.gumbel(library, seed, step, shape), noise.gumbel(seed, step, shape))
+
+
+@needs_compiler
+@pytest.mark.parametrize("done", range(len(GEOMETRY.steps)))
+def test_compiled_code_tells_a_slice_the_same(artefacts: Path, done: int) -> None:
+    """Forecasts and offset are exactly torch's at every step, start and gates up to rounding."""
+    whole = finish(pipeline(None), states(1))[0]
+    state = replace(whole, progress=Progress(geometry=GEOMETRY, slices=whole.progress.slices[:done]))
+    plain, compiled = pipeline(None), pipeline(artefacts, bfloat16=False)
+    told, wanted = compiled.given(state).conditioning, plain.given(state).conditioning
+    assert torch.equal(told.forecasts, wanted.forecasts)
+    assert torch.equal(told.offset, wanted.offset)
+    torch.testing.assert_close((told.start, told.gates), (wanted.start, wanted.gates), rtol=1e-4, atol=1e-5)
 
 
 @needs_compiler

@@ -179,12 +179,12 @@ def test_philox_matches_the_published_vectors() -> None:
 
 def test_noise_is_an_address_not_a_sequence() -> None:
     """Seed, stage and slice each give other noise; more positions leave the earlier ones as they were."""
-    short = gumbel(1, Step(Stage.SIZE, 1), positions=4, channels=3, symbols=8)
-    assert (gumbel(1, Step(Stage.SIZE, 1), positions=16, channels=3, symbols=8)[:4] == short).all()
+    short = gumbel(1, Step(Stage.SIZE, 1), (4, 3, 8))
+    assert (gumbel(1, Step(Stage.SIZE, 1), (16, 3, 8))[:4] == short).all()
     others = ((2, Stage.SIZE, 1), (1 + 2**32, Stage.SIZE, 1), (1, Stage.DEPTH, 1), (1, Stage.SIZE, 2))
     for seed, stage, k in others:
-        assert (gumbel(seed, Step(stage, k), positions=4, channels=3, symbols=8) != short).all()
-    assert abs(float(gumbel(3, Step(Stage.BASE, 0), positions=4096, channels=3, symbols=8).mean()) - 0.5772) < 0.02
+        assert (gumbel(seed, Step(stage, k), (4, 3, 8)) != short).all()
+    assert abs(float(gumbel(3, Step(Stage.BASE, 0), (4096, 3, 8)).mean()) - 0.5772) < 0.02
 
 
 def test_ties_fall_to_the_lowest_value() -> None:

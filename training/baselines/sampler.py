@@ -53,7 +53,7 @@ class Sampler:
         """(N, C, V) in the dtype of the weights."""
         g = self.baseline.geometry
         step = Step(Stage.BASE, 0)
-        drawn = gumbel(seed, step, positions=g.positions, channels=g.channels, symbols=self.baseline.head.symbols)
+        drawn = gumbel(seed, step, (g.positions, g.channels, self.baseline.head.symbols))
         return drawn.to(self.memory.like.dtype)
 
     def _row(self, condition: Tensor) -> None:

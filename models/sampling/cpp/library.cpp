@@ -1,14 +1,16 @@
-// A slice on a processor: the slice embedder, then the passes of models/sampling/passes.py until every row is drawn.
+// A slice on a processor: its noise, the slice embedder, then the passes of models/sampling/passes.py until every row is drawn.
 //
 // Same arithmetic as the torch modules, own loops: products on packed weights (bfloat16 with float32 sums where the processor has it),
 // attention over the part of a cache that a token may see, nothing computed for tokens without work. Every token goes through the same
 // operations in the same order whatever shares its tile, so its result depends neither on its company nor on how many tokens a pass has.
 //
-// What models/sampling/native.py calls. Widths are multiples of LANES; pointers come in the order of that module. One thread.
+// What models/sampling/native.py calls. Widths are multiples of LANES; pointers come in the order of that module. Any thread
+// may call, an object one at a time.
 
 #include <cstdint>
 
 #include "embedder.hpp"
+#include "noise.hpp"
 #include "passes.hpp"
 
 extern "C" {
@@ -18,9 +20,12 @@ int64_t group() { return spn::GROUP; }
 
 void* embedder_create(const spn::EmbedderShape* shape, const void* const* pointers) { return new spn::Embedder(*shape, {pointers}); }
 void embedder_destroy(void* embedder) { delete static_cast<spn::Embedder*>(embedder); }
-void embedder_run(void* embedder, const float* planes, const float* asked, float* start, float* gates) {
-  static_cast<spn::Embedder*>(embedder)->run(planes, asked, start, gates);
+void embedder_run(void* embedder, const uint8_t* coarse, const uint8_t* fine, int64_t k, const float* asked, float* start, float* gates,
+                  int64_t* forecasts, int64_t* offset) {
+  static_cast<spn::Embedder*>(embedder)->run(coarse, fine, k, asked, start, gates, forecasts, offset);
 }
+
+void uniform(uint64_t seed, const spn::NoiseShape* shape, double* to) { spn::uniform(seed, *shape, to); }
 
 void* decoder_create(const spn::DecoderShape* shape, const void* const* pointers) { return new spn::Passes(*shape, {pointers}); }
 void decoder_destroy(void* passes) { delete static_cast<spn::Passes*>(passes); }

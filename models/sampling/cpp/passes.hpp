@@ -9,10 +9,10 @@
 #include <vector>
 
 #include "decoder.hpp"
+#include "picture.hpp"
 
 namespace spn {
 
-constexpr int64_t ABSENT = -1;
 constexpr float PACE_STEP = 0.25f;  // as in models/sampling/passes.py
 
 struct Token {
