@@ -10,7 +10,7 @@ import torch
 
 from models.checkpoint import load_model
 from models.errors import CheckpointError, NoCompilerError
-from models.sampling import native
+from models.sampling import compiler as cxx
 from worker.capacity import cores, whole_cores
 from worker.findings import Finding, advice, fine, wrong
 from worker.settings import WorkerSettings
@@ -63,10 +63,10 @@ def compiler(*, wanted: bool) -> Finding:
     if not wanted:
         return advice("compiler", "SPN_COMPILE is off: many times slower", "leave it on")
     try:
-        native.compile_with("--version")
+        cxx.compile_with("--version")
     except NoCompilerError as error:
         return advice("compiler", f"{error}: many times slower", "install g++, or set CXX to another")
-    return fine("compiler", native.compiler())
+    return fine("compiler", cxx.command())
 
 
 def cache(folder: Path) -> Finding:

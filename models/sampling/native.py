@@ -1,4 +1,4 @@
-"""A network's share of sampling in C++ (`cpp/`), for processors: compiled in seconds at first use, kept on disk.
+"""A network's share of sampling in C++ (`cpp/`), for processors.
 
 The same draws as by torch, up to rounding. Products are of bfloat16 with float32 sums where the processor multiplies
 bfloat16, as the networks were trained; elsewhere all is float32.
@@ -7,36 +7,23 @@ bfloat16, as the networks were trained; elsewhere all is float32.
 from __future__ import annotations
 
 import ctypes
-import hashlib
-import logging
-import os
-import subprocess
 import weakref
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
-from uuid import uuid4
 
 import torch
-from torch import Tensor, nn
-from torch.nn import functional as F
+from torch import Tensor
 
 from models.config import Stage, Step
 from models.decoder import IMAGE_FORECASTS, SLICE_FORECASTS, Conditioning, Decoder
-from models.embedder import Embedder
-from models.errors import NoCompilerError
 from models.network import Network
 from models.sampling.board import Board, Raster
+from models.sampling.compiler import built
 from models.sampling.noise import STAGES, Shape, to_gumbel
+from models.sampling.packing import LANES, decoder_weights, embedder_weights, memory
 from models.sampling.threads import Threads
-
-logger = logging.getLogger(__name__)
-
-SOURCES = Path(__file__).with_name("cpp")
-FLAGS = ("-std=c++20", "-O3", "-march=native", "-shared", "-fPIC")
-LANES = 16
-"""Numbers that the code handles at once; widths must be whole multiples."""
 
 Address = ctypes.c_void_p
 
@@ -192,15 +179,7 @@ def library(folder: Path, *, bfloat16: bool) -> ctypes.CDLL:
 
     Raises NoCompilerError if it cannot be built here.
     """
-    flags = FLAGS if bfloat16 else (*FLAGS, "-DFLOAT32")
-    path = folder / f"native-{identity(flags)}.so"
-    if not path.exists():
-        logger.info("compiling the sampler: once per machine, a few seconds")
-        folder.mkdir(parents=True, exist_ok=True)
-        partial = path.with_name(f"{uuid4().hex}.so")
-        compile_with(*flags, "-o", str(partial), str(SOURCES / "library.cpp"))
-        partial.replace(path)
-    loaded = ctypes.CDLL(str(path))
+    loaded = ctypes.CDLL(str(built(folder, bfloat16=bfloat16)))
     for name, result, takes in (
         ("group", ctypes.c_int64, ()),
         ("embedder_create", Address, (Address, Address)),
@@ -214,97 +193,3 @@ def library(folder: Path, *, bfloat16: bool) -> ctypes.CDLL:
         function = getattr(loaded, name)
         function.restype, function.argtypes = result, takes
     return loaded
-
-
-def identity(flags: tuple[str, ...]) -> str:
-    """Of all that decides the machine code: source, flags, and what they mean to this compiler on this processor."""
-    code = b"".join(path.read_bytes() for path in sorted(SOURCES.iterdir()))
-    meant = compile_with(*flags, "-###", "-E", "-x", "c++", os.devnull)
-    return hashlib.sha256(code + meant).hexdigest()[:16]
-
-
-def compiler() -> str:
-    """The command: CXX, else g++."""
-    return os.environ.get("CXX", "g++")
-
-
-def compile_with(*arguments: str) -> bytes:
-    """Run the C++ compiler; what it had to say. Raises NoCompilerError if there is none, or it fails."""
-    try:
-        return subprocess.run([compiler(), *arguments], capture_output=True, check=True).stderr
-    except FileNotFoundError as error:
-        msg = f"no C++ compiler {compiler()}"
-        raise NoCompilerError(msg) from error
-    except subprocess.CalledProcessError as error:
-        msg = f"{compiler()} failed: {error.stderr.decode(errors='replace').strip()[-500:]}"
-        raise NoCompilerError(msg) from error
-
-
-class Weights:
-    """A module's weights by name, as the C++ code reads them."""
-
-    def __init__(self, module: nn.Module, *, group: int) -> None:
-        self._tensors, self._group = module.state_dict(), group
-
-    def plain(self, *names: str) -> Iterator[Tensor]:
-        """Weight and, where there is one, bias of each module."""
-        for name in names:
-            yield from (self._tensors[at] for at in (f"{name}.weight", f"{name}.bias") if at in self._tensors)
-
-    def packed(self, *names: str) -> Iterator[Tensor]:
-        """Weight and bias of each linear layer or convolution, packed."""
-        for name in names:
-            weight, bias = self.plain(name)
-            yield from packed(flat(weight) if weight.dim() > 2 else weight, bias, self._group)  # noqa: PLR2004 - a matrix
-
-
-def embedder_weights(embedder: Embedder, decoder: Decoder, *, group: int) -> Iterator[Tensor]:
-    """In the order in which the C++ code reads them."""
-    weights = Weights(embedder, group=group)
-    yield from weights.packed("first")
-    yield from weights.packed(
-        *(f"blocks.{i}.{part}" for i in range(len(embedder.blocks)) for part in ("spread", "mix"))
-    )
-    yield from weights.plain("last")
-    yield from Weights(decoder, group=group).packed("condition")
-    yield decoder.positions().detach().contiguous()
-
-
-def decoder_weights(decoder: Decoder, *, group: int) -> Iterator[Tensor]:
-    """In the order in which the C++ code reads them."""
-    weights, channels = Weights(decoder, group=group), range(decoder.head.channels)
-    yield from weights.plain(*(f"pixel.tables.{c}" for c in channels))
-    number, bias = weights.plain("pixel.number")
-    yield from (number.T.contiguous(), bias)
-    yield from weights.packed("first")
-    for i in range(len(decoder.blocks)):
-        yield from weights.plain(*(f"blocks.{i}.{norm}" for norm in ("near_norm", "far_norm", "feed_norm")))
-        layers = ("narrow", "gates", "near_out", "qkv", "far_out", "feed.0", "feed.2")
-        yield from weights.packed(*(f"blocks.{i}.{layer}" for layer in layers))
-    yield from weights.plain("head.norm")
-    yield from weights.packed("head.hidden")
-    yield from weights.plain(*(f"head.earlier.{c}" for c in channels[:-1]))
-    yield from weights.packed(*(f"head.out.{c}" for c in channels))
-
-
-def flat(weight: Tensor) -> Tensor:
-    """A convolution as a matrix over windows laid out by row, column, channel; inputs padded to whole registers."""
-    matrix = weight.permute(0, 2, 3, 1).flatten(1)
-    return F.pad(matrix, (0, -matrix.shape[1] % LANES))
-
-
-def packed(weight: Tensor, bias: Tensor, group: int) -> tuple[Tensor, Tensor]:
-    """Weights in panels of LANES outputs, (panels, inputs / group, LANES, group), and the bias, both padded with zeros."""
-    missing = -len(weight) % LANES
-    panels = F.pad(weight, (0, 0, 0, missing)).view(-1, LANES, weight.shape[1] // group, group)
-    dtype = torch.bfloat16 if group > 1 else torch.float32
-    return panels.transpose(1, 2).to(dtype).contiguous(), F.pad(bias, (0, missing))
-
-
-def memory(board: Board, raster: Raster) -> Iterator[Tensor]:
-    """The board and its raster, in the order in which the C++ code reads them. It lays out keys and contents its own way."""
-    yield from board.conditioning
-    yield from (board.noise, board.temperature, board.values, board.pixels)
-    for caches in (board.grids, board.keys, board.contents):
-        yield from caches
-    yield from (board.front, board.seen, board.pace, raster.own, raster.previous, raster.taps)

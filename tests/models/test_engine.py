@@ -10,7 +10,7 @@ import torch
 from models.config import Geometry, Stage, Step
 from models.errors import NoCompilerError
 from models.pipeline import Pipeline
-from models.sampling import native, noise
+from models.sampling import compiler, native, noise
 from models.sampling.board import bands
 from models.sampling.engine import Sampler, seats
 from models.subscale import Progress
@@ -22,7 +22,7 @@ GEOMETRY = Geometry(size=8, slice_size=4)
 
 def can_compile() -> bool:
     try:
-        native.compile_with("--version")
+        compiler.compile_with("--version")
     except NoCompilerError:
         return False
     return True

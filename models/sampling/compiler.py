@@ -1,0 +1,57 @@
+"""The C++ code (`cpp/`) made into a library by the machine's compiler, once, and kept on disk."""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import subprocess
+from pathlib import Path
+from uuid import uuid4
+
+from models.errors import NoCompilerError
+
+logger = logging.getLogger(__name__)
+
+SOURCES = Path(__file__).with_name("cpp")
+FLAGS = ("-std=c++20", "-O3", "-march=native", "-shared", "-fPIC")
+
+
+def built(folder: Path, *, bfloat16: bool) -> Path:
+    """The library, built unless `folder` already has it. Without `bfloat16` it is float32 on any processor.
+
+    Raises NoCompilerError if it cannot be built here.
+    """
+    flags = FLAGS if bfloat16 else (*FLAGS, "-DFLOAT32")
+    path = folder / f"native-{identity(flags)}.so"
+    if not path.exists():
+        logger.info("compiling the sampler: once per machine, a few seconds")
+        folder.mkdir(parents=True, exist_ok=True)
+        partial = path.with_name(f"{uuid4().hex}.so")
+        compile_with(*flags, "-o", str(partial), str(SOURCES / "library.cpp"))
+        partial.replace(path)
+    return path
+
+
+def identity(flags: tuple[str, ...]) -> str:
+    """Of all that decides the machine code: source, flags, and what they mean to this compiler on this processor."""
+    code = b"".join(path.read_bytes() for path in sorted(SOURCES.iterdir()))
+    meant = compile_with(*flags, "-###", "-E", "-x", "c++", os.devnull)
+    return hashlib.sha256(code + meant).hexdigest()[:16]
+
+
+def command() -> str:
+    """The command: CXX, else g++."""
+    return os.environ.get("CXX", "g++")
+
+
+def compile_with(*arguments: str) -> bytes:
+    """Run the C++ compiler; what it had to say. Raises NoCompilerError if there is none, or it fails."""
+    try:
+        return subprocess.run([command(), *arguments], capture_output=True, check=True).stderr
+    except FileNotFoundError as error:
+        msg = f"no C++ compiler {command()}"
+        raise NoCompilerError(msg) from error
+    except subprocess.CalledProcessError as error:
+        msg = f"{command()} failed: {error.stderr.decode(errors='replace').strip()[-500:]}"
+        raise NoCompilerError(msg) from error

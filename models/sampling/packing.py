@@ -1,0 +1,86 @@
+"""Weights and boards as the C++ code reads them: tensors in its order, linear layers in panels."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import torch
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from models.decoder import Decoder
+from models.embedder import Embedder
+from models.sampling.board import Board, Raster
+
+LANES = 16
+"""Numbers that the code handles at once; widths must be whole multiples."""
+
+
+class Weights:
+    """A module's weights by name, as the C++ code reads them."""
+
+    def __init__(self, module: nn.Module, *, group: int) -> None:
+        self._tensors, self._group = module.state_dict(), group
+
+    def plain(self, *names: str) -> Iterator[Tensor]:
+        """Weight and, where there is one, bias of each module."""
+        for name in names:
+            yield from (self._tensors[at] for at in (f"{name}.weight", f"{name}.bias") if at in self._tensors)
+
+    def packed(self, *names: str) -> Iterator[Tensor]:
+        """Weight and bias of each linear layer or convolution, packed."""
+        for name in names:
+            weight, bias = self.plain(name)
+            yield from packed(flat(weight) if weight.dim() > 2 else weight, bias, self._group)  # noqa: PLR2004 - a matrix
+
+
+def embedder_weights(embedder: Embedder, decoder: Decoder, *, group: int) -> Iterator[Tensor]:
+    """In the order in which the C++ code reads them."""
+    weights = Weights(embedder, group=group)
+    yield from weights.packed("first")
+    yield from weights.packed(
+        *(f"blocks.{i}.{part}" for i in range(len(embedder.blocks)) for part in ("spread", "mix"))
+    )
+    yield from weights.plain("last")
+    yield from Weights(decoder, group=group).packed("condition")
+    yield decoder.positions().detach().contiguous()
+
+
+def decoder_weights(decoder: Decoder, *, group: int) -> Iterator[Tensor]:
+    """In the order in which the C++ code reads them."""
+    weights, channels = Weights(decoder, group=group), range(decoder.head.channels)
+    yield from weights.plain(*(f"pixel.tables.{c}" for c in channels))
+    number, bias = weights.plain("pixel.number")
+    yield from (number.T.contiguous(), bias)
+    yield from weights.packed("first")
+    for i in range(len(decoder.blocks)):
+        yield from weights.plain(*(f"blocks.{i}.{norm}" for norm in ("near_norm", "far_norm", "feed_norm")))
+        layers = ("narrow", "gates", "near_out", "qkv", "far_out", "feed.0", "feed.2")
+        yield from weights.packed(*(f"blocks.{i}.{layer}" for layer in layers))
+    yield from weights.plain("head.norm")
+    yield from weights.packed("head.hidden")
+    yield from weights.plain(*(f"head.earlier.{c}" for c in channels[:-1]))
+    yield from weights.packed(*(f"head.out.{c}" for c in channels))
+
+
+def flat(weight: Tensor) -> Tensor:
+    """A convolution as a matrix over windows laid out by row, column, channel; inputs padded to whole registers."""
+    matrix = weight.permute(0, 2, 3, 1).flatten(1)
+    return F.pad(matrix, (0, -matrix.shape[1] % LANES))
+
+
+def packed(weight: Tensor, bias: Tensor, group: int) -> tuple[Tensor, Tensor]:
+    """Weights in panels of LANES outputs, (panels, inputs / group, LANES, group), and the bias, both padded with zeros."""
+    missing = -len(weight) % LANES
+    panels = F.pad(weight, (0, 0, 0, missing)).view(-1, LANES, weight.shape[1] // group, group)
+    dtype = torch.bfloat16 if group > 1 else torch.float32
+    return panels.transpose(1, 2).to(dtype).contiguous(), F.pad(bias, (0, missing))
+
+
+def memory(board: Board, raster: Raster) -> Iterator[Tensor]:
+    """The board and its raster, in the order in which the C++ code reads them. It lays out keys and contents its own way."""
+    yield from board.conditioning
+    yield from (board.noise, board.temperature, board.values, board.pixels)
+    for caches in (board.grids, board.keys, board.contents):
+        yield from caches
+    yield from (board.front, board.seen, board.pace, raster.own, raster.previous, raster.taps)
