@@ -22,5 +22,5 @@ RUN mkdir /cache && chown 1000:1000 /cache
 ENV SPN_ARTEFACTS=/cache/passes TORCHINDUCTOR_CACHE_DIR=/cache/inductor TRITON_CACHE_DIR=/cache/triton
 VOLUME /cache
 USER 1000:1000
-HEALTHCHECK --interval=30s --timeout=20s --start-period=10m --start-interval=10s CMD ["python", "-m", "worker.doctor", "--quick"]
+HEALTHCHECK --interval=30s --timeout=20s --start-period=10m --start-interval=2s CMD ["python", "-m", "worker.doctor", "--quick"]
 CMD ["python", "-m", "worker.main"]
