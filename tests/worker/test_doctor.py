@@ -121,7 +121,8 @@ def test_a_failed_snapshot_is_wrong(tmp_path: Path) -> None:
 
 def test_a_replica_is_refused(tmp_path: Path) -> None:
     """It would refuse every write."""
-    with redis_server(tmp_path, *SAFE, "--replicaof", "127.0.0.1 1") as port:
+    with redis_server(tmp_path, *SAFE) as port, redis.Redis(port=port) as client:
+        client.replicaof("127.0.0.1", 1)
         assert of_redis(port)["redis"].seen.startswith("a replica at 127.0.0.1:")
 
 
