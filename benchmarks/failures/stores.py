@@ -104,8 +104,8 @@ class Tail:
 
     @property
     def _file(self) -> Path:
-        (found,) = (self._folder / "appendonlydir").glob("*.incr.aof")
-        return found
+        """In a folder of its own since Redis 7."""
+        return next((self._folder / "appendonlydir").glob("*.incr.aof"), self._folder / "appendonly.aof")
 
     def _look(self) -> None:
         while not self._over.wait(LOOK_SECONDS):
