@@ -38,7 +38,8 @@ SHEET_ROWS: Final[tuple[list[Asked], ...]] = (
     [{} for _ in range(15)],
 )
 
-TEMPERATURES: Final = (0.7, 0.8, 0.9, 1.0, 1.1)
+TEMPERATURES: Final = (0.7, 0.8, 0.9, 1.1)
+"""Beside 1, at which the sheet itself is drawn."""
 
 _COLUMNS: Final = 12
 _SHEET_PIXELS: Final = 96
