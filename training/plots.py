@@ -1,8 +1,8 @@
-"""Held-out bits/dim as a picture: the model beside the codecs, family by family. Needs the benchmarks extra."""
+"""Held-out bits/dim beside the codecs, and training curves, as pictures. Needs the benchmarks extra."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -33,3 +33,15 @@ def plot(scores: Sequence[Score], name: str, path: Path) -> None:
     axes.set_ylabel("held-out bits/dim")
     axes.legend(fontsize=8, ncols=3, loc="lower center", bbox_to_anchor=(0.5, 1), frameon=False)
     figure.savefig(path, dpi=110, bbox_inches="tight")
+
+
+def plot_curves(curves: Mapping[str, Sequence[tuple[float, float]]], path: Path) -> None:
+    """A panel for each stage: smoothed training bits/dim (its share of a picture's) over minutes."""
+    from matplotlib.figure import Figure  # noqa: PLC0415 - needs the benchmarks extra
+
+    figure = Figure(figsize=(9, 2.8), layout="constrained")
+    for axes, (stage, points) in zip(figure.subplots(1, len(curves)), curves.items(), strict=True):
+        axes.plot([minutes for minutes, _ in points], [bits for _, bits in points], color="#1f4e79")
+        axes.set(title=stage, xlabel="minutes")
+    figure.supylabel("training bits/dim")
+    figure.savefig(path, dpi=120)
