@@ -27,7 +27,7 @@ from service.local import free_port, redis_binary
 MODEL = "toy"
 GEOMETRY = Geometry(size=8, slice_size=4)
 START_SECONDS = 180
-"""A worker may have to compile its passes first."""
+"""A worker may have to compile the sampler first."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -65,7 +65,7 @@ def site(
 ) -> Iterator[Site]:
     """Redis that syncs every write, one API process, one worker; the API's log goes to a file, as it would.
 
-    `shipped` names a model in models/weights, whose passes are compiled; else it is a toy, eager.
+    `shipped` names a model in models/weights, drawn by compiled code; else it is a toy, eager.
     """
     with TemporaryDirectory() as name, ExitStack() as stack:
         folder, store_port, port = Path(name), free_port(), free_port()

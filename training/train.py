@@ -23,6 +23,7 @@ from models.config import Stage
 from models.network import Network
 from training.checkpoints import save_state, take_up, warm_start
 from training.data.opening import add_data_arguments, asked_for
+from training.data.symbols import Mix
 from training.examples import Dealer, Feed
 from training.journal import Journal, Note
 from training.presets import PRESETS
@@ -102,6 +103,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--preset", choices=PRESETS, default="symbols-32")
     parser.add_argument("--stage", type=Stage, choices=list(Stage), required=True)
     add_data_arguments(parser)
+    parser.add_argument(
+        "--mix", type=Mix, choices=list(Mix), default=Mix.LETTERS, help="families of the packed symbols"
+    )
     parser.add_argument("--minutes", type=float, default=Recipe.minutes)
     parser.add_argument("--batch", type=int, default=Recipe.batch, help="slices at once, in each process")
     parser.add_argument("--accumulate", type=int, default=Recipe.accumulate, help="batches averaged in an update")
@@ -134,7 +138,7 @@ def main() -> None:
     """The command line."""
     args = arguments()
     torch.set_num_threads(args.threads)
-    data = asked_for(args, size=PRESETS[args.preset](()).geometry.size)
+    data = asked_for(args, size=PRESETS[args.preset](()).geometry.size, mix=args.mix)
     config = PRESETS[args.preset](data.controls)
     with gathered(args.device) as (ranks, device):
         torch.manual_seed(0)

@@ -259,7 +259,10 @@ def test_an_interrupted_command_cancels_its_job(url: str, client: Client, tmp_pa
         newest = httpx.get(f"{url}/jobs").json()["jobs"][0]["id"]
         time.sleep(0.5)
         process.send_signal(signal.SIGINT)
-        _, told = process.communicate(timeout=20)
+        try:
+            _, told = process.communicate(timeout=20)
+        finally:
+            process.kill()  # it would wait for ever where signals are ignored, as in a shell's background
     assert process.returncode == Exit.INTERRUPTED
     assert told.endswith("Interrupted; the job is canceled.\n")
     assert client.job(newest).status is Status.CANCELED

@@ -23,18 +23,15 @@ class Labels(StrEnum):
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
-    """`--data`, `--labels` and `--mix`."""
+    """`--data` and `--labels`."""
     parser.add_argument("--data", type=Path, help="folder of images, or .npy or .npz; by default the packed symbols")
     parser.add_argument("--labels", type=Labels, choices=list(Labels), default=Labels.NONE, help="of a folder's images")
-    parser.add_argument(
-        "--mix", type=Mix, choices=list(Mix), default=Mix.LETTERS, help="families of the packed symbols"
-    )
 
 
-def asked_for(args: argparse.Namespace, *, size: int) -> Dataset:
+def asked_for(args: argparse.Namespace, *, size: int, mix: Mix = Mix.LETTERS) -> Dataset:
     """The data set of a command line; what is wrong with it ends the program in one sentence."""
     try:
-        return opened(args.data, args.labels, size=size, mix=args.mix)
+        return opened(args.data, args.labels, size=size, mix=mix)
     except DataError as error:
         raise SystemExit(str(error)) from None
 
