@@ -10,7 +10,7 @@ from torch.nn import functional as F
 
 from models.config import Geometry, Stage, Widths
 from models.embedder import ABSENT, Known, around, scaled
-from models.layers import Block, Past, causal_offsets
+from models.layers import Block, Past, Table, causal_offsets
 
 SLICE_FORECASTS, IMAGE_FORECASTS = 3, 3
 
@@ -44,7 +44,7 @@ class Decoder(nn.Module):
         taps = len(causal_offsets(widths.reach))
         self.pixel = PixelEmbedding(g.channels, self.symbols, widths.conv_width)
         self.first = nn.Linear(taps * widths.conv_width, d)
-        self.row, self.column = nn.Embedding(g.slice_size, d), nn.Embedding(g.slice_size, d)
+        self.row, self.column = Table(g.slice_size, d), Table(g.slice_size, d)
         self.condition = nn.Linear(d, widths.blocks * 2 * d)
         self.blocks = nn.ModuleList(
             Block(
@@ -94,7 +94,7 @@ class PixelEmbedding(nn.Module):
 
     def __init__(self, channels: int, symbols: int, width: int) -> None:
         super().__init__()
-        self.tables = nn.ModuleList(nn.Embedding(symbols, width) for _ in range(channels))
+        self.tables = nn.ModuleList(Table(symbols, width) for _ in range(channels))
         self.number = nn.Linear(channels, width)
 
     def forward(self, symbols: Tensor, number: Tensor) -> Tensor:
@@ -116,7 +116,7 @@ class Head(nn.Module):
         self.kernels = SLICE_FORECASTS + IMAGE_FORECASTS
         self.norm = nn.LayerNorm(width)
         self.hidden = nn.Linear(width, channels * width)
-        self.earlier = nn.ModuleList(nn.Embedding(symbols, (channels - c - 1) * width) for c in range(channels - 1))
+        self.earlier = nn.ModuleList(Table(symbols, (channels - c - 1) * width) for c in range(channels - 1))
         self.out = nn.ModuleList(nn.Linear(width, symbols * (1 + self.kernels)) for _ in range(channels))
 
     def hiddens(self, features: Tensor) -> list[Tensor]:

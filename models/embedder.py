@@ -10,6 +10,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.config import Control, Geometry, Stage, Widths
+from models.layers import Table
 
 ABSENT = -1
 """Marks a sub-pixel of which nothing is known."""
@@ -78,8 +79,8 @@ class Embedder(nn.Module):
         self.geometry = geometry
         planes = 3 * geometry.channels + 2  # known value, coarse, fine; two flags
         self.first = nn.Conv2d(planes, widths.width, 2 * geometry.subscale + 1, stride=geometry.subscale)
-        self.meta_position = nn.Embedding(geometry.slices, widths.width)
-        self.controls = nn.ModuleList(nn.Embedding(len(c.values) + 1, widths.width) for c in controls)
+        self.meta_position = Table(geometry.slices, widths.width)
+        self.controls = nn.ModuleList(Table(len(c.values) + 1, widths.width) for c in controls)
         self.blocks = nn.Sequential(*(ResidualConvolution(widths.width) for _ in range(widths.embedder_blocks)))
         self.last = nn.LayerNorm(widths.width)
 

@@ -51,6 +51,14 @@ class WholeSlice:
         return rearrange(F.scaled_dot_product_attention(q, k, v, is_causal=True), "b a n d -> b n (a d)")
 
 
+class Table(nn.Embedding):
+    """A vector per entry that starts small: rows as long as torch's own are noise that hundreds of updates do not unlearn."""
+
+    def reset_parameters(self) -> None:
+        """Normal, of a twentieth."""
+        nn.init.normal_(self.weight, std=0.05)
+
+
 class Block(nn.Module):
     """Masked gated convolution, masked self-attention, feed-forward; each a pre-normalised residual branch.
 

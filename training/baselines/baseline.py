@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.config import Control, Geometry, Stage
+from models.layers import Table
 from training.baselines.head import FORECASTS, Softmaxes
 from training.baselines.past import Near, Past, WholePicture
 from training.baselines.trunk import Trunk
@@ -35,7 +36,7 @@ class Baseline(nn.Module):
     ) -> None:
         super().__init__()
         self.geometry, self.bits, self.asked = geometry, bits, asked
-        self.controls = nn.ModuleList(nn.Embedding(len(c.values) + 1, asked) for c in controls)
+        self.controls = nn.ModuleList(Table(len(c.values) + 1, asked) for c in controls)
         self.trunk = trunk
         self.head = Softmaxes(
             channels=geometry.channels, symbols=1 << bits, width=trunk.width, hidden=hidden, kernels=kernels

@@ -7,6 +7,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.embedder import ABSENT
+from models.layers import Table
 
 FORECASTS = ((0, -1), (-1, 0), (-1, -1))
 """Left, above and corner: what the forecasts of the kernels are made of."""
@@ -25,7 +26,7 @@ class Softmaxes(nn.Module):
         self.kernels = len(FORECASTS) if kernels else 0
         self.norm = nn.LayerNorm(width)
         self.hidden = nn.Linear(width, channels * hidden)
-        self.earlier = nn.ModuleList(nn.Embedding(symbols, (channels - c - 1) * hidden) for c in range(channels - 1))
+        self.earlier = nn.ModuleList(Table(symbols, (channels - c - 1) * hidden) for c in range(channels - 1))
         self.out = nn.ModuleList(nn.Linear(hidden, symbols * (1 + self.kernels)) for _ in range(channels))
 
     def hiddens(self, features: Tensor) -> list[Tensor]:

@@ -8,6 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.embedder import scaled
+from models.layers import Table
 from training.baselines.past import Past
 from training.baselines.pixelcnn import MASK_B
 from training.baselines.trunk import EARLIER, Pixels, Trunk
@@ -27,7 +28,7 @@ class PixelSNAIL(Trunk):
     ) -> None:
         super().__init__(width)
         self.first = Pixels(EARLIER, channels=channels, bits=bits, width=width)
-        self.row, self.column = nn.Embedding(side, KEY), nn.Embedding(side, KEY)
+        self.row, self.column = Table(side, KEY), Table(side, KEY)
         self.blocks = nn.ModuleList(
             Block(width=width, asked=asked, channels=channels, bits=bits, residuals=residuals, heads=heads)
             for _ in range(blocks)
