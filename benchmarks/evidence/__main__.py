@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import asdict
+from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
 from typing import Final
@@ -23,7 +23,7 @@ from benchmarks.evidence.pages import DOCS, publish
 from benchmarks.evidence.requests import Requests, emoji, glyphs, letters
 from benchmarks.evidence.runs import RUNS, Run, train
 from benchmarks.evidence.shapes import distances, shapes
-from models.cards import WEIGHTS
+from models.cards import WEIGHTS, load_card
 from models.checkpoint import load_model
 from models.subscale import Bytes
 from training.baselines.baseline import Baseline
@@ -64,8 +64,9 @@ class Evidence:
         return shipped if name == SHIPPED else partial(of_run, self.run(name))
 
     def place(self, name: str, requests: Requests) -> Path:
-        """Where its samples are kept."""
-        return (RUNS / name if name == SHIPPED else self.run(name).place) / requests.name
+        """Where its samples are kept; shipped weights change under their name."""
+        kept = RUNS / f"{name}-{load_card(WEIGHTS / name).sha256[:8]}" if name == SHIPPED else self.run(name).place
+        return kept / requests.name
 
     def run(self, label: str) -> Run:
         """A finished run by its label."""
@@ -105,12 +106,14 @@ def speed_table(evidence: Evidence) -> None:
     trained = evidence.run("spn-0")
     actions: dict[tuple[str, str, int], speed.Action] = {}
     for batch in speed.BATCHES:
-        actions["SPN", speed.WINDOWS, batch] = speed.spn(trained.networks(), spn_card(trained), batch)
-        actions["SPN, shipped weights", speed.WINDOWS, batch] = speed.spn(*load_model(WEIGHTS / SHIPPED), batch)
+        for passes, compiled in speed.COMPILED.items():
+            actions["SPN", passes, batch] = speed.spn(trained.networks(), spn_card(trained), batch, compiled)
+        served, compiled = next(iter(speed.COMPILED.items()))
+        actions["SPN, shipped weights", served, batch] = speed.spn(*load_model(WEIGHTS / SHIPPED), batch, compiled)
         for contestant in contestants():
             network = contestant.parts[0].make()
             if isinstance(network, Baseline):
-                actions[contestant.title, speed.stepping(network), batch] = speed.baseline(network, batch)
+                actions[contestant.title, speed.passes(network), batch] = speed.baseline(network, batch)
     rows = speed.rows_of(actions, evidence.args.repeats)
     publish("speed", speed.table(rows), speed.record(rows))
 
@@ -131,13 +134,18 @@ def copies_table(evidence: Evidence) -> None:
     """Distances to the nearest training glyph."""
     every, asked = copies.gallery(evidence.data), glyphs(evidence.data)
     others = shapes(every.real)
-    rows = [copies.nearness("training glyphs, a random split held out", copies.to_others(asked, others))]
-    rows.append(copies.nearness("held-out glyphs, twins purged", nearest_of(held_glyphs(evidence.data), others)))
+    again = nearest_of(copies.drawn_again(evidence.data, asked).real, others)
+    near = [float(distance) for distance in np.quantile(again, copies.COPIES)]
+    rows = [
+        copies.nearness("training glyphs, drawn again", again, near),
+        copies.nearness("training glyphs, a random split held out", copies.to_others(asked, others), near),
+        copies.nearness("held-out glyphs, twins purged", nearest_of(held_glyphs(evidence.data), others), near),
+    ]
     for name, pictures in evidence.samples(asked).items():
         apart = distances(shapes(pictures), others)
-        rows.append(copies.nearness(f"samples of {name}", apart.min(1)))
+        rows.append(copies.nearness(f"samples of {name}", apart.min(1), near))
         copies.sheet(pictures, apart, every.real, DOCS / f"evidence-closest-{name}.png")
-    publish("memorisation", copies.table(rows), copies.record(rows))
+    publish("memorisation", copies.table(rows, near), copies.record(rows))
 
 
 def diversity_table(evidence: Evidence) -> None:
@@ -145,8 +153,13 @@ def diversity_table(evidence: Evidence) -> None:
     alone = glyphs(evidence.data)
     on_tiles = letters(evidence.data).first(len(alone.controls))
     drawn, tiled = evidence.samples(alone), evidence.samples(on_tiles)
-    rows = [diversity.variety("real", alone.real, on_tiles.real)]
-    rows += [diversity.variety(f"samples of {name}", drawn[name], tiled[name]) for name in drawn]
+    few = replace(alone, drawings=np.resize(alone.drawings[: diversity.COLLAPSED], len(alone.drawings)))
+    collapsed = copies.drawn_again(evidence.data, few)
+    rows = [
+        diversity.variety("real", alone.real, on_tiles.real),
+        diversity.variety(f"real, of {diversity.COLLAPSED} drawings", collapsed.real, collapsed.real),
+        *(diversity.variety(f"samples of {name}", drawn[name], tiled[name]) for name in drawn),
+    ]
     publish("diversity", diversity.table(rows), diversity.record(rows))
 
 

@@ -79,11 +79,15 @@ def emoji_classes(labels: NDArray[np.int64]) -> Classes:
 
 
 def scores(exam: Exam, sources: dict[str, Bytes], classes: Classes) -> list[Score]:
-    """Each source's pictures, which show `classes`, teach classifiers of their own; the first source is real."""
+    """Each source's pictures, which show `classes`, teach classifiers of their own; the first source is real.
+
+    Last comes what needs no picture: to name the commonest class always.
+    """
     rights = {
         name: np.mean([taught(pictures, classes, exam, seed) for seed in range(TEACHERS)], axis=0)
         for name, pictures in sources.items()
     }
+    rights["nothing: the commonest class"] = (exam.classes == np.bincount(classes).argmax()).astype(float)
     real = next(iter(rights.values()))
     return [
         Score(

@@ -24,11 +24,15 @@ SHARES: Final = {Stage.BASE: 0.2, Stage.SIZE: 0.2, Stage.DEPTH: 0.6}
 """Of the budget. By bits alone it would be 0.07, 0.11, 0.82; but half a minute teaches no network anything."""
 
 WARMUP_STEPS: Final = 40
+AVERAGE_STEPS: Final = 25
+"""Half-life of averaged weights. The recipe's 200 is for hours: after six minutes it cost the SPN 2 % and PixelSNAIL 4 %."""
+
 POSITIONS: Final = 4096
 """Pixels predicted in an update: 16 slices of 16 x 16, or 4 whole pictures."""
 
-BASELINE_RATES: Final = 3.0
-"""Times the peak rates of the SPN: in 45 seconds a Gated PixelCNN came to 4.5 bits/dim instead of 5.0."""
+SPN_RATES: Final = (3.0, 3.0)
+BASELINE_RATES: Final = (1.0, 8.0)
+"""Times the recipe's peak rates, of Muon and of AdamW: the best of a few at three minutes each (docs/decisions/010)."""
 
 PICTURE: Final = Geometry(size=SIZE, slice_size=SIZE)
 """A picture as one slice."""
@@ -38,22 +42,23 @@ PICTURE: Final = Geometry(size=SIZE, slice_size=SIZE)
 class Part:
     """One network to train: a stage and its share of the budget. `make` gives it with random weights.
 
-    `rates`: times the recipe's own peak rates.
+    `rates`: times the recipe's own peak rates, of Muon and of AdamW.
     """
 
     stage: Stage
     share: float
     geometry: Geometry
     make: Callable[[], Learner]
-    rates: float = 1.0
+    rates: tuple[float, float] = (1.0, 1.0)
 
     def recipe(self, seed: int) -> Recipe:
         """The same for all but for rates and the number of examples in an update, which have the same number of pixels."""
         return Recipe(
             batch=POSITIONS // self.geometry.positions,
             warmup_steps=WARMUP_STEPS,
-            matrix_rate=Recipe.matrix_rate * self.rates,
-            learning_rate=Recipe.learning_rate * self.rates,
+            ema_halflife_steps=AVERAGE_STEPS,
+            matrix_rate=Recipe.matrix_rate * self.rates[0],
+            learning_rate=Recipe.learning_rate * self.rates[1],
             seed=seed,
         )
 
@@ -88,7 +93,7 @@ def contestants() -> tuple[Contestant, ...]:
 def spn(name: str, title: str, config: ModelConfig) -> Contestant:
     """Three networks, trained one after another."""
     parts = [
-        Part(stage=stage, share=share, geometry=config.geometry, make=partial(Network, config, stage))
+        Part(stage=stage, share=share, geometry=config.geometry, make=partial(Network, config, stage), rates=SPN_RATES)
         for stage, share in SHARES.items()
     ]
     return Contestant(name=name, title=title, parts=tuple(parts))

@@ -15,25 +15,26 @@ from benchmarks.evidence.contestants import SIZE
 from benchmarks.evidence.requests import Requests, composed
 from benchmarks.evidence.shapes import Shapes, distances, shapes
 from models.subscale import Bytes
-from training.data.split import TWIN
 from training.data.symbols import Symbols
 from training.data.vocabulary import Tile
 from training.samples import tiled
 from training.scores import markdown
 
-NEAR: Final = (4.0, TWIN, 12.0)
+COPIES: Final = (0.5, 0.9, 0.99)
+"""Shares of training glyphs, drawn again, that lie within each of the distances that count as near."""
+
 PAIRS: Final = 32
 _COLUMNS: Final = 16
 
 
 @dataclass(frozen=True, kw_only=True)
 class Nearness:
-    """Distances of `count` glyphs to the nearest training glyph: quantiles 1, 10, 50 %, and shares below each of `NEAR`."""
+    """Distances of `count` glyphs to the nearest training glyph: quantiles 1, 10, 50 %, and shares within each of `near`."""
 
     source: str
     count: int
     quantiles: tuple[float, float, float]
-    shares: tuple[float, float, float]
+    shares: tuple[float, ...]
 
 
 def gallery(data: Symbols) -> Requests:
@@ -42,13 +43,16 @@ def gallery(data: Symbols) -> Requests:
     return composed("gallery", data, np.random.default_rng(4), every, [Tile.NONE] * len(every))
 
 
-def nearness(source: str, nearest: NDArray[np.float32]) -> Nearness:
+def drawn_again(data: Symbols, some: Requests) -> Requests:
+    """The same training glyphs in other hues, places and sizes: what somebody draws who has learnt them by heart."""
+    return composed("again", data, np.random.default_rng(5), some.drawings, [Tile.NONE] * len(some.drawings))
+
+
+def nearness(source: str, nearest: NDArray[np.float32], near: Sequence[float]) -> Nearness:
     """Of distances to the nearest."""
     low, tenth, median = (float(q) for q in np.quantile(nearest, (0.01, 0.1, 0.5)))
-    below = [float((nearest < near).mean()) for near in NEAR]
-    return Nearness(
-        source=source, count=len(nearest), quantiles=(low, tenth, median), shares=(below[0], below[1], below[2])
-    )
+    below = [float((nearest <= distance).mean()) for distance in near]
+    return Nearness(source=source, count=len(nearest), quantiles=(low, tenth, median), shares=tuple(below))
 
 
 def to_others(some: Requests, others: Shapes) -> NDArray[np.float32]:
@@ -68,13 +72,13 @@ def sheet(pictures: Bytes, apart: NDArray[np.float32], real: Bytes, path: Path) 
     Image.fromarray(tiled(np.stack(rows), columns=_COLUMNS, scale=64 // SIZE)).save(path)
 
 
-def table(rows: Sequence[Nearness]) -> str:
+def table(rows: Sequence[Nearness], near: Sequence[float]) -> str:
     """One line per source."""
     lines = [
         [r.source, str(r.count), *(f"{q:.1f}" for q in r.quantiles), *(f"{share:.1%}" for share in r.shares)]
         for r in rows
     ]
-    return markdown(["glyphs", "n", "1 %", "10 %", "median", *(f"below {near:g}" for near in NEAR)], lines)
+    return markdown(["glyphs", "n", "1 %", "10 %", "median", *(f"within {distance:.1f}" for distance in near)], lines)
 
 
 def record(rows: Sequence[Nearness]) -> list[dict[str, object]]:

@@ -13,7 +13,7 @@ from typing import Final
 import numpy as np
 
 from benchmarks.evidence.bits import Row, half, rows_of
-from benchmarks.evidence.contestants import Contestant, Part
+from benchmarks.evidence.contestants import BASELINE_RATES, Contestant, Part
 from benchmarks.evidence.runs import RUNS, Run
 from models.config import Control, Geometry
 from training.baselines.baseline import Baseline
@@ -74,7 +74,7 @@ def runs(minutes: float, seeds: int, folder: Path = FOLDER) -> list[Run]:
 def contestant(kind: Kind) -> Contestant:
     """One of the four, over one bit."""
     make = partial(small, kind, GEOMETRY, (), bits=1)
-    part = Part(stage=Baseline.stage, share=1.0, geometry=GEOMETRY, make=make)
+    part = Part(stage=Baseline.stage, share=1.0, geometry=GEOMETRY, make=make, rates=BASELINE_RATES)
     return Contestant(name=kind.value, title=kind.value, parts=(part,))
 
 

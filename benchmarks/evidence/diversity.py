@@ -14,8 +14,11 @@ from models.subscale import Bytes
 from training.judge import hues, tiles
 from training.scores import markdown
 
-GAP: Final = 16.0
-"""Glyphs nearer than this count as one."""
+GAP: Final = 3.0
+"""Glyphs nearer than this count as one: fifty drawings, twenty times each, for sixty."""
+
+COLLAPSED: Final = 50
+"""Drawings of the row that shows what a collapse would look like."""
 
 _COLOUR_BITS: Final = 4
 

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -72,8 +72,12 @@ class Run:
         return sum(float(self.state(part)["spent_seconds"]) for part in self.parts)
 
     def state(self, part: Part) -> dict[str, Any]:
-        """What is on disk."""
-        state: dict[str, Any] = torch.load(self.path(part), weights_only=True)
+        """What is on disk. Raises ValueError if it was trained by another recipe, which must not mix with this one's."""
+        path = self.path(part)
+        state: dict[str, Any] = torch.load(path, weights_only=True)
+        if state["recipe"] != asdict(part.recipe(self.seed)):
+            msg = f"{path} was trained by another recipe, {state['recipe']}; remove its folder"
+            raise ValueError(msg)
         return state
 
     def networks(self) -> nn.ModuleDict:
@@ -125,5 +129,5 @@ def keep(trainer: Trainer, path: Path, spent_seconds: float) -> None:
     """Write atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    torch.save({**trainer.state(), "spent_seconds": spent_seconds}, partial)
+    torch.save({**trainer.state(), "recipe": asdict(trainer.recipe), "spent_seconds": spent_seconds}, partial)
     partial.replace(path)

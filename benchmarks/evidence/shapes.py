@@ -11,34 +11,41 @@ from PIL import Image
 from models.subscale import Bytes
 
 SIDE: Final = 16
-_INK: Final = 0.3
-_CHUNK: Final = 64
+_REACH: Final = 2.3
+"""Half the side of what is seen of a glyph, in root mean square distances of its ink from their middle."""
+
+_FULL: Final = 1.5
+"""Gradients make ink lighter by a third at most: what is as dark as that counts as covered."""
+
+_FAINT: Final = 0.1
 
 Shapes = NDArray[np.float32]
 """(n, SIDE * SIDE), coverage from 0 to 255."""
 
 
 def shapes(pictures: Bytes) -> Shapes:
-    """Of glyphs alone on white, (n, H, W, 3): cropped to their ink, the longer side stretched to 16 pixels, centred."""
+    """Of glyphs alone on white, (n, H, W, 3): black, the middle of the ink centred, its spread made the same.
+
+    By moments and not by the ink's bounds, which a stray pixel or another half a pixel's shift would move.
+    """
     return np.stack([shape(picture) for picture in pictures])
 
 
 def shape(picture: Bytes) -> NDArray[np.float32]:
     """One of `shapes`; zero for a blank picture."""
     darkness = (255.0 - picture.astype(np.float64)).sum(-1)
-    ink = np.clip(darkness / max(float(np.percentile(darkness, 95)), 1.0), 0, 1)
-    rows, columns = np.flatnonzero((ink > _INK).any(1)), np.flatnonzero((ink > _INK).any(0))
-    canvas = np.zeros((SIDE, SIDE), np.float32)
-    if not len(rows) or darkness.max() < 1:
-        return canvas.ravel()
-    box = (columns[0], rows[0], columns[-1] + 1, rows[-1] + 1)
-    width, height = box[2] - box[0], box[3] - box[1]
-    scale = SIDE / max(width, height)
-    fitted = max(1, round(width * scale)), max(1, round(height * scale))
-    small = Image.fromarray(np.rint(ink * 255).astype(np.uint8)).resize(fitted, Image.Resampling.BILINEAR, box=box)
-    top, left = (SIDE - fitted[1]) // 2, (SIDE - fitted[0]) // 2
-    canvas[top : top + fitted[1], left : left + fitted[0]] = np.asarray(small)
-    return canvas.ravel()
+    if darkness.max() < 1:
+        return np.zeros(SIDE * SIDE, np.float32)
+    ink = np.clip(_FULL * darkness / max(float(np.percentile(darkness, 95)), 1.0), 0, 1)
+    ink[ink < _FAINT] = 0
+    row, column = (np.arange(side) + 0.5 for side in ink.shape)
+    y, x = (ink.sum(1) @ row) / ink.sum(), (ink.sum(0) @ column) / ink.sum()
+    square = (ink.sum(1) @ (row - y) ** 2 + ink.sum(0) @ (column - x) ** 2) / ink.sum()
+    half = max(_REACH * float(np.sqrt(square)), 1.0)
+    margin = int(np.ceil(half))
+    padded = Image.fromarray(np.pad(np.rint(ink * 255).astype(np.uint8), margin))
+    seen = (x - half + margin, y - half + margin, x + half + margin, y + half + margin)
+    return np.asarray(padded.resize((SIDE, SIDE), Image.Resampling.BILINEAR, box=seen), np.float32).ravel()
 
 
 def distances(some: Shapes, others: Shapes) -> NDArray[np.float32]:

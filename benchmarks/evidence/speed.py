@@ -1,5 +1,7 @@
 """Seconds per sampled picture: the parallel sampler beside the best cached sampling of every baseline, all compiled.
 
+The Subscale Pixel Network as it is served, and as the baselines are run: compiled by Inductor, in float32.
+
 Measured as processor time of the drawing thread, torch having no other, so that a busy machine favours nobody.
 """
 
@@ -15,19 +17,30 @@ from typing import Final
 from torch import nn
 from tqdm import tqdm
 
+from benchmarks.inductor import compile_passes
 from models.cards import ModelCard
-from models.pipeline import ImageState
+from models.pipeline import ImageState, Pipeline
 from models.subscale import Progress
 from training.baselines.baseline import Baseline
 from training.baselines.gated import GatedPixelCNN
 from training.baselines.sampler import Sampler
-from training.samples import drawer, finished
+from training.samples import PASSES, finished
 from training.scores import markdown
 
 BATCHES: Final = (1, 32)
-WINDOWS: Final = "windows of pixels"
 WINDOW: Final = 16
 """Tokens in a pass of one picture."""
+
+INDUCTOR: Final = "Inductor, float32"
+
+Compile = Callable[[Pipeline], Pipeline]
+
+COMPILED: Final[dict[str, Compile]] = {
+    "C++, bfloat16": lambda pipeline: pipeline.compile(PASSES),
+    "C++, float32": lambda pipeline: pipeline.compile(PASSES, bfloat16=False),
+    INDUCTOR: lambda pipeline: compile_passes(pipeline, PASSES),
+}
+"""How the Subscale Pixel Network is run; the first is what is served, the last how baselines are."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -35,7 +48,7 @@ class Row:
     """One model drawing `batch` pictures together; processor seconds a picture, median and range of the repeats."""
 
     title: str
-    stepping: str
+    passes: str
     batch: int
     seconds: float
     least: float
@@ -46,7 +59,7 @@ Action = Callable[[], None]
 
 
 def rows_of(actions: dict[tuple[str, str, int], Action], repeats: int) -> list[Row]:
-    """Title, stepping and batch -> what draws a batch; all in turn, once unmeasured."""
+    """Title, kind of passes and batch -> what draws a batch; all in turn, once unmeasured."""
     seconds: dict[tuple[str, str, int], list[float]] = {key: [] for key in actions}
     for repeat in tqdm(range(repeats + 1), desc="drawing"):
         for key, action in actions.items():
@@ -57,19 +70,19 @@ def rows_of(actions: dict[tuple[str, str, int], Action], repeats: int) -> list[R
     return [
         Row(
             title=title,
-            stepping=stepping,
+            passes=passes,
             batch=batch,
             seconds=statistics.median(each),
             least=min(each),
             most=max(each),
         )
-        for (title, stepping, batch), each in seconds.items()
+        for (title, passes, batch), each in seconds.items()
     ]
 
 
-def spn(networks: nn.ModuleDict, card: ModelCard, batch: int) -> Action:
-    """The parallel sampler, as the worker runs it; with a full batch it steps each picture by one pixel."""
-    pipeline = drawer(networks, card, capacity=max(batch, WINDOW))
+def spn(networks: nn.ModuleDict, card: ModelCard, batch: int, compiled: Compile) -> Action:
+    """The parallel sampler; with a full batch it steps each picture by one pixel."""
+    pipeline = compiled(Pipeline(networks, card, capacity=max(batch, WINDOW)))
     seeds = count()
 
     def draw() -> None:
@@ -95,9 +108,9 @@ def baseline(network: Baseline, batch: int) -> Action:
     return draw
 
 
-def stepping(network: Baseline) -> str:
+def passes(network: Baseline) -> str:
     """In words."""
-    return f"a pixel a step{', its vertical stack by row' if isinstance(network.trunk, GatedPixelCNN) else ''}"
+    return f"{INDUCTOR}, a pixel a step{', vertical stack by row' if isinstance(network.trunk, GatedPixelCNN) else ''}"
 
 
 def asked(seed: int) -> tuple[int, int, int]:
@@ -106,20 +119,23 @@ def asked(seed: int) -> tuple[int, int, int]:
 
 
 def table(rows: Sequence[Row]) -> str:
-    """One line per model and batch; how many times as long as the first of its batch."""
-    first = {batch: next(r.seconds for r in rows if r.batch == batch) for batch in {r.batch for r in rows}}
-    lines = [
-        [
-            r.title,
-            r.stepping,
-            str(r.batch),
-            f"{r.seconds:.3f}",
-            f"{r.least:.3f} to {r.most:.3f}",
-            f"{r.seconds / first[r.batch]:.1f}",
-        ]
-        for r in rows
-    ]
-    return markdown(["model", "stepping", "together", "s per picture", "range", "times the SPN's"], lines)
+    """One line per model and batch; how many times as long as the first of its batch, and as the first run by Inductor."""
+    lines = []
+    for r in rows:
+        batch = [other for other in rows if other.batch == r.batch]
+        alike = next(other for other in batch if other.passes.startswith(INDUCTOR))
+        lines.append(
+            [
+                r.title,
+                r.passes,
+                str(r.batch),
+                f"{r.seconds:.3f}",
+                f"{r.least:.3f} to {r.most:.3f}",
+                f"{r.seconds / batch[0].seconds:.1f}",
+                f"{r.seconds / alike.seconds:.1f}",
+            ]
+        )
+    return markdown(["model", "passes", "together", "s per picture", "range", "of the SPN's", "run alike"], lines)
 
 
 def record(rows: Sequence[Row]) -> list[dict[str, object]]:

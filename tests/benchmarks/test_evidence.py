@@ -1,6 +1,7 @@
 """The evidence commands: budgets are kept and taken up again, glyphs compare apart from looks, scores are what they say."""
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -10,8 +11,8 @@ import pytest
 from benchmarks.evidence.accuracy import Exam, ratio_interval, scores
 from benchmarks.evidence.bits import picture_bits, rows_of
 from benchmarks.evidence.contestants import POSITIONS, SIZE, Contestant, Part, contestants
-from benchmarks.evidence.copies import nearness, to_others
-from benchmarks.evidence.diversity import effective
+from benchmarks.evidence.copies import drawn_again, nearness, to_others
+from benchmarks.evidence.diversity import GAP, effective
 from benchmarks.evidence.drawing import samples
 from benchmarks.evidence.pages import filled
 from benchmarks.evidence.requests import Requests, composed, emoji, glyphs, letters
@@ -63,6 +64,16 @@ def test_a_stopped_run_goes_on_with_what_is_left(tmp_path: Path) -> None:
     assert train(run, Flat())
     assert run.steps[Baseline.stage] > 1
     assert 2 <= run.spent_seconds < 12
+
+
+def test_weights_of_another_recipe_are_refused(tmp_path: Path) -> None:
+    """A checkpoint knows its rates: after they were changed it is neither finished nor taken up."""
+    run = a_run(tmp_path)
+    assert train(run, Flat())
+    (part,) = run.parts
+    faster = replace(run, contestant=replace(run.contestant, parts=(replace(part, rates=(2.0, 1.0)),)))
+    with pytest.raises(ValueError, match="another recipe"):
+        train(faster, Flat())
 
 
 def test_every_contestant_predicts_as_many_pixels_an_update() -> None:
@@ -126,16 +137,25 @@ def test_a_glyphs_shape_is_apart_from_its_look(symbols: Symbols) -> None:
 
 
 def test_copies_are_found(symbols: Symbols) -> None:
-    """A training glyph is far from all others but near itself: the split holds out the own drawing."""
+    """A glyph drawn again is nearest to itself and as near as few others come to their nearest: a copier would show."""
     every = np.arange(300)
     gallery = composed("gallery", symbols, np.random.default_rng(0), every, [Tile.NONE] * 300)
-    again = composed("some", symbols, np.random.default_rng(1), every[:50], [Tile.NONE] * 50)
-    others = shapes(gallery.real)
-    copied = nearness("copies", distances(shapes(again.real), others).min(1))
-    apart = nearness("split", to_others(again, others))
-    assert copied.quantiles[2] < apart.quantiles[2]
-    assert copied.shares[2] > apart.shares[2]
-    assert list(apart.shares) == sorted(apart.shares)
+    others, some = shapes(gallery.real), gallery.first(100)
+    apart = distances(shapes(drawn_again(symbols, some).real), others)
+    assert (apart.argmin(1) == every[:100]).mean() > 0.97
+    near = [float(np.quantile(apart.min(1), 0.9))]
+    assert nearness("copies", apart.min(1), near).shares == pytest.approx((0.9,), abs=0.01)
+    split = nearness("split", to_others(some, others), near)
+    assert split.shares[0] < 0.1
+    assert list(split.quantiles) == sorted(split.quantiles)
+
+
+def test_a_collapse_is_seen(symbols: Symbols) -> None:
+    """Ten drawings, twenty times each in other looks, count as hardly more than ten; two hundred as nearly all."""
+    of_ten = composed("ten", symbols, np.random.default_rng(0), np.arange(200) % 10 * 400, [Tile.NONE] * 200)
+    of_all = composed("all", symbols, np.random.default_rng(0), np.arange(200) * 40, [Tile.NONE] * 200)
+    assert 5 <= clusters(shapes(of_ten.real), GAP) <= 14
+    assert clusters(shapes(of_all.real), GAP) > 180
 
 
 def test_clusters_count_what_differs() -> None:
@@ -176,9 +196,10 @@ def test_samples_that_show_nothing_teach_nothing(monkeypatch: pytest.MonkeyPatch
     real = np.broadcast_to((classes * 200)[:, None, None, None], (200, SIZE, SIZE, 3)).astype(np.uint8)
     noise = rng.integers(0, 256, real.shape, dtype=np.uint8)
     exam = Exam(name="toy", pictures=real[:50], classes=classes[:50], count=2)
-    taught, guessed = scores(exam, {"real": real, "noise": noise}, classes)
+    taught, guessed, commonest = scores(exam, {"real": real, "noise": noise}, classes)
     assert taught.accuracy == taught.ratio == 1
     assert guessed.ratio < 0.75
+    assert commonest.accuracy == 0.5
 
 
 def test_a_ratio_of_equals_is_one() -> None:
