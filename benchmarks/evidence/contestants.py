@@ -30,7 +30,7 @@ AVERAGE_STEPS: Final = 25
 POSITIONS: Final = 4096
 """Pixels predicted in an update: 16 slices of 16 x 16, or 4 whole pictures."""
 
-SPN_RATES: Final = (3.0, 3.0)
+SPN_RATES: Final = (3.0, 8.0)
 BASELINE_RATES: Final = (1.0, 8.0)
 """Times the recipe's peak rates, of Muon and of AdamW: the best of a few at three minutes each (docs/decisions/010)."""
 
