@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 
 from benchmarks.evidence import accuracy, bits, copies, digits, diversity, speed
 from benchmarks.evidence.contestants import SIZE, contestants
-from benchmarks.evidence.drawing import Draw, of_run, samples, shipped, spn_card
+from benchmarks.evidence.drawing import SHIPPED, Draw, of_run, samples, shipped, spn_card
 from benchmarks.evidence.pages import DOCS, publish
 from benchmarks.evidence.requests import Requests, emoji, glyphs, letters
 from benchmarks.evidence.runs import RUNS, Run, train
@@ -29,9 +29,6 @@ from models.subscale import Bytes
 from training.baselines.baseline import Baseline
 from training.data.symbols import Batch, Symbols
 from training.data.tiles import box
-
-SHIPPED: Final = "symbols-32"
-"""The weights that the service ships, trained for hours."""
 
 
 class Evidence:

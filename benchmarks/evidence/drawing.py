@@ -22,6 +22,9 @@ from training.baselines.baseline import Baseline
 from training.baselines.sampler import Sampler
 from training.samples import drawer, finished
 
+SHIPPED: Final = "symbols-32"
+"""The weights that the service ships, trained for hours."""
+
 TOGETHER: Final = 32
 """Pictures at once: the batch form of every sampler."""
 
@@ -46,7 +49,7 @@ def samples(draw: Callable[[], Draw], requests: Requests, place: Path) -> Bytes:
 
 def shipped() -> Draw:
     """Of the weights that the service ships."""
-    return pipeline(*load_model(WEIGHTS / "symbols-32"))
+    return pipeline(*load_model(WEIGHTS / SHIPPED))
 
 
 def of_run(run: Run) -> Draw:
