@@ -18,8 +18,10 @@ logger = logging.getLogger(__name__)
 FIRST_SECONDS, LONGEST_SECONDS = 0.05, 1
 """Between two questions: doubling from the first to the longest. Redis is back for at most the longest unnoticed."""
 
-CANNOT_WRITE = "MISCONF"
-"""How Redis answers while its append-only file cannot be written, as on a full disk; redis-py has no class for it."""
+PASSING = ("MISCONF", "-OOM", "-READONLY")
+"""What redis-py has no class for: Redis cannot write its append-only file, as on a full disk; and, before Redis 7, whatever a
+script met inside, which is told in the middle of a sentence.
+"""
 
 
 class Patience(Retry):
@@ -60,4 +62,4 @@ def passing(error: RedisError) -> bool:
     """Whether the same question may be answered later. BusyLoadingError is a ConnectionError too."""
     if isinstance(error, AwayError | SilentError | OutOfMemoryError | ReadOnlyError):
         return True
-    return CANNOT_WRITE in str(error)
+    return any(name in str(error) for name in PASSING)

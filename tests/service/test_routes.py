@@ -8,7 +8,6 @@ import json
 import time
 from collections.abc import Iterator
 from pathlib import Path
-from threading import Timer
 from typing import Any
 
 import httpx
@@ -22,6 +21,7 @@ from service.contract import Keys
 from service.settings import ServiceSettings
 from service.transitions import Claim, Transitions
 from tests.drawing import GEOMETRY, POISONED, a_picture, acquire, an_entry
+from tests.later import later
 from tests.serving import serving
 
 STEPS = len(GEOMETRY.steps)
@@ -281,10 +281,10 @@ def test_a_poll_is_304_until_something_happens(client: httpx.Client, store: redi
 def test_a_long_poll_answers_when_something_happens(client: httpx.Client, store: redis.Redis) -> None:
     """Not before, and not at the end of its time."""
     job = submit(client)["id"]
-    Timer(0.3, lambda: Hand(store, job).draw(0, 1)).start()
-    began = time.monotonic()
-    assert client.get(f"/jobs/{job}", params={"wait": 20}).json()["status"] == "running"
-    assert 0.2 < time.monotonic() - began < 5
+    with later(0.3, lambda: Hand(store, job).draw(0, 1)):
+        began = time.monotonic()
+        assert client.get(f"/jobs/{job}", params={"wait": 20}).json()["status"] == "running"
+        assert 0.2 < time.monotonic() - began < 5
 
 
 def test_prefer_wait_answers_with_the_finished_job(client: httpx.Client, store: redis.Redis) -> None:
@@ -295,8 +295,8 @@ def test_prefer_wait_answers_with_the_finished_job(client: httpx.Client, store: 
         newest = httpx.get(f"{client.base_url}/jobs").json()["jobs"][0]
         Hand(store, newest["id"]).finish()
 
-    Timer(0.5, work).start()
-    response = client.post("/generate", json={}, headers={"Prefer": "respond-async, wait=20"})
+    with later(0.5, work):
+        response = client.post("/generate", json={}, headers={"Prefer": "respond-async, wait=20"})
     assert (response.status_code, response.json()["status"]) == (200, "succeeded")
 
 
@@ -352,8 +352,8 @@ def test_a_stream_is_live(client: httpx.Client, store: redis.Redis) -> None:
         hand.draw(0, 2)
         hand.finish()
 
-    Timer(0.3, work).start()
-    assert [event for event, _, _ in events(client.get(f"/jobs/{job}/events"))][-1] == "succeeded"
+    with later(0.3, work):
+        assert [event for event, _, _ in events(client.get(f"/jobs/{job}/events"))][-1] == "succeeded"
 
 
 def test_a_queued_job_is_canceled_with_200(client: httpx.Client) -> None:

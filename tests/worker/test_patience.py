@@ -5,11 +5,11 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator
-from threading import Timer
 
 import pytest
 import redis
 
+from tests.later import later
 from tests.outage import mortal_redis
 from worker.patience import Patience, passing
 
@@ -27,18 +27,13 @@ def client(redis_url: str, store: redis.Redis) -> Iterator[redis.Redis]:
 def test_a_full_redis_is_waited_for(client: redis.Redis, store: redis.Redis) -> None:
     """Writes go through once there is room, in scripts and transactions too."""
     store.config_set("maxmemory", 1)
-    room = Timer(AWAY_SECONDS, lambda: store.config_set("maxmemory", 0))
-    room.start()
-    try:
+    with later(AWAY_SECONDS, lambda: store.config_set("maxmemory", 0)):
         began = time.monotonic()
         client.set("a", 1)
         with client.pipeline(transaction=True) as pipeline:
             pipeline.set("b", 2)
             pipeline.execute()
         assert time.monotonic() - began >= AWAY_SECONDS / 2
-    finally:
-        room.join()
-        store.config_set("maxmemory", 0)
     assert store.mget("a", "b") == [b"1", b"2"]
 
 
@@ -53,10 +48,8 @@ def test_a_redis_that_is_away_is_waited_for(
     ):
         patient.set("a", 1)
         server.kill()
-        back = Timer(AWAY_SECONDS, server.start)
-        back.start()
-        assert patient.get("a") == b"1"
-        back.join()
+        with later(AWAY_SECONDS, server.start):
+            assert patient.get("a") == b"1"
     told = [record.message for record in caplog.records]
     assert told[0].startswith("waiting for Redis: ")
     assert told[-1].startswith("Redis answers again")
@@ -77,6 +70,8 @@ def test_a_mistake_is_not_waited_for(client: redis.Redis, store: redis.Redis) ->
         (redis.exceptions.BusyLoadingError("loading"), True),
         (redis.exceptions.ReadOnlyError("a replica"), True),
         (redis.ResponseError("MISCONF Errors writing to the AOF file: No space left on device"), True),
+        (redis.ResponseError("Error running script (call to f_0): @user_script:43: -OOM command not allowed"), True),
+        (redis.ResponseError("Error running script (call to f_0): @user_script:43: -READONLY You can't write"), True),
         (redis.ResponseError("WRONGTYPE Operation against a key"), False),
         (redis.exceptions.NoScriptError("No matching script"), False),
     ],

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from threading import Timer
 from typing import Any
 
 import pytest
@@ -14,6 +13,7 @@ from redis.client import Pipeline
 from models.subscale import Progress
 from service.transitions import Claim, Transitions, cancel
 from tests.drawing import GEOMETRY, a_picture, a_running_job, events_of
+from tests.later import later
 from tests.outage import MortalRedis, mortal_redis
 from worker.lease import Lease
 from worker.patience import Patience
@@ -117,11 +117,9 @@ def test_a_round_waits_for_a_redis_that_is_away(mortal: MortalRedis) -> None:
     with redis.Redis.from_url(mortal.url, retry=Patience()) as client:
         held = claims(client)
         mortal.kill()
-        back = Timer(1, mortal.start)
-        back.start()
         round_ = drawn(held)
-        publisher(client).append(round_)
-        back.join()
+        with later(1, mortal.start):
+            publisher(client).append(round_)
         assert [slices(client, claim) for claim in held] == [[0, 1, 2]] * 3
     assert not any(each.lease.lost for each in round_)
 
@@ -132,12 +130,9 @@ def test_a_round_that_finds_redis_full_is_published_whole_once_there_is_room(
     """Some of its slices may have had room at first."""
     held = claims(store)
     store.config_set("maxmemory", 1)
-    room = Timer(1, lambda: store.config_set("maxmemory", 0))
-    room.start()
-    try:
-        with redis.Redis.from_url(redis_url, retry=Patience()) as client:
-            publisher(client).append(drawn(held))
-    finally:
-        room.join()
-        store.config_set("maxmemory", 0)
+    with (
+        later(1, lambda: store.config_set("maxmemory", 0)),
+        redis.Redis.from_url(redis_url, retry=Patience()) as client,
+    ):
+        publisher(client).append(drawn(held))
     assert [slices(store, claim) for claim in held] == [[0, 1, 2]] * 3

@@ -69,7 +69,7 @@ def test_a_drain_in_a_pause_starts_nothing(supervisor: psutil.Popen, store: redi
     """Who was dead when the signal came stays so, and is no reason for another exit status."""
     first, _ = supervisor.children()
     first.send_signal(signal.SIGKILL)
-    until(lambda: not first.is_running() or first.status() == psutil.STATUS_ZOMBIE)
+    until(lambda: not first.is_running())  # a zombie still is: its parent has to have noticed
     supervisor.send_signal(signal.SIGINT)
     assert supervisor.wait(20) == 0
     until(lambda: live(store) == 0)
