@@ -22,7 +22,7 @@ from models.network import Network
 from models.sampling.board import Board, Raster
 from models.sampling.compiler import built
 from models.sampling.noise import STAGES, Shape, to_gumbel
-from models.sampling.packing import LANES, decoder_weights, embedder_weights, memory
+from models.sampling.packing import WIDEST, Layout, decoder_weights, embedder_weights, memory
 from models.sampling.threads import Threads
 
 Address = ctypes.c_void_p
@@ -85,7 +85,7 @@ class NativeCondition:
             blocks=len(embedder.blocks),
             gates=decoder.condition.out_features,
         )
-        weights = list(embedder_weights(embedder, decoder, group=library.group()))
+        weights = list(embedder_weights(embedder, decoder, layout(library)))
         self._idle: SimpleQueue[Native] = SimpleQueue()
         for _ in range(threads.count):
             self._idle.put(Native(library, "embedder", shape, weights))
@@ -129,7 +129,7 @@ class NativePasses:
 
     def __init__(self, library: ctypes.CDLL, decoder: Decoder, board: Board, threads: Threads, *, budget: int) -> None:
         self._run, self._threads, self._budget = library.decoder_run, threads, budget
-        weights = list(decoder_weights(decoder, group=library.group()))
+        weights = list(decoder_weights(decoder, layout(library)))
         raster = Raster(decoder.slice_size, decoder.widths.reach, board.front.device)
         self._passes = [
             Native(library, "decoder", decoder_shape(decoder, len(band.front)), [*weights, *memory(band, raster)])
@@ -165,12 +165,17 @@ def decoder_shape(decoder: Decoder, rows: int) -> DecoderShape:
 
 
 def fits(network: Network) -> bool:
-    """Whether the C++ code can run this network: float32 on a CPU, all widths whole registers."""
+    """Whether the C++ code can run this network: float32 on a CPU, all widths whole registers of any size."""
     w, weight = network.decoder.widths, network.decoder.first.weight
     whole = all(
-        width % LANES == 0 for width in (w.width, w.conv_width, w.width // w.heads, network.decoder.slice_size**2)
+        width % WIDEST == 0 for width in (w.width, w.conv_width, w.width // w.heads, network.decoder.slice_size**2)
     )
     return whole and weight.device.type == "cpu" and weight.dtype is torch.float32
+
+
+def layout(library: ctypes.CDLL) -> Layout:
+    """How the compiled code reads weights."""
+    return Layout(lanes=library.lanes(), group=library.group())
 
 
 @cache
@@ -181,6 +186,7 @@ def library(folder: Path, *, bfloat16: bool) -> ctypes.CDLL:
     """
     loaded = ctypes.CDLL(str(built(folder, bfloat16=bfloat16)))
     for name, result, takes in (
+        ("lanes", ctypes.c_int64, ()),
         ("group", ctypes.c_int64, ()),
         ("embedder_create", Address, (Address, Address)),
         ("embedder_destroy", None, (Address,)),

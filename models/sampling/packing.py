@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from typing import Final, NamedTuple
 
 import torch
 from torch import Tensor, nn
@@ -12,15 +13,22 @@ from models.decoder import Decoder
 from models.embedder import Embedder
 from models.sampling.board import Board, Raster
 
-LANES = 16
-"""Numbers that the code handles at once; widths must be whole multiples."""
+WIDEST: Final = 16
+"""Numbers in the widest register that the code knows; widths must be whole multiples."""
+
+
+class Layout(NamedTuple):
+    """How a compiled library reads packed weights: panels of `lanes` outputs, `group` neighbouring inputs side by side."""
+
+    lanes: int
+    group: int
 
 
 class Weights:
     """A module's weights by name, as the C++ code reads them."""
 
-    def __init__(self, module: nn.Module, *, group: int) -> None:
-        self._tensors, self._group = module.state_dict(), group
+    def __init__(self, module: nn.Module, layout: Layout) -> None:
+        self._tensors, self._layout = module.state_dict(), layout
 
     def plain(self, *names: str) -> Iterator[Tensor]:
         """Weight and, where there is one, bias of each module."""
@@ -31,24 +39,25 @@ class Weights:
         """Weight and bias of each linear layer or convolution, packed."""
         for name in names:
             weight, bias = self.plain(name)
-            yield from packed(flat(weight) if weight.dim() > 2 else weight, bias, self._group)  # noqa: PLR2004 - a matrix
+            matrix = flat(weight, self._layout.lanes) if weight.dim() > 2 else weight  # noqa: PLR2004 - a matrix
+            yield from packed(matrix, bias, self._layout)
 
 
-def embedder_weights(embedder: Embedder, decoder: Decoder, *, group: int) -> Iterator[Tensor]:
+def embedder_weights(embedder: Embedder, decoder: Decoder, layout: Layout) -> Iterator[Tensor]:
     """In the order in which the C++ code reads them."""
-    weights = Weights(embedder, group=group)
+    weights = Weights(embedder, layout)
     yield from weights.packed("first")
     yield from weights.packed(
         *(f"blocks.{i}.{part}" for i in range(len(embedder.blocks)) for part in ("spread", "mix"))
     )
     yield from weights.plain("last")
-    yield from Weights(decoder, group=group).packed("condition")
+    yield from Weights(decoder, layout).packed("condition")
     yield decoder.positions().detach().contiguous()
 
 
-def decoder_weights(decoder: Decoder, *, group: int) -> Iterator[Tensor]:
+def decoder_weights(decoder: Decoder, layout: Layout) -> Iterator[Tensor]:
     """In the order in which the C++ code reads them."""
-    weights, channels = Weights(decoder, group=group), range(decoder.head.channels)
+    weights, channels = Weights(decoder, layout), range(decoder.head.channels)
     yield from weights.plain(*(f"pixel.tables.{c}" for c in channels))
     number, bias = weights.plain("pixel.number")
     yield from (number.T.contiguous(), bias)
@@ -63,16 +72,17 @@ def decoder_weights(decoder: Decoder, *, group: int) -> Iterator[Tensor]:
     yield from weights.packed(*(f"head.out.{c}" for c in channels))
 
 
-def flat(weight: Tensor) -> Tensor:
+def flat(weight: Tensor, lanes: int) -> Tensor:
     """A convolution as a matrix over windows laid out by row, column, channel; inputs padded to whole registers."""
     matrix = weight.permute(0, 2, 3, 1).flatten(1)
-    return F.pad(matrix, (0, -matrix.shape[1] % LANES))
+    return F.pad(matrix, (0, -matrix.shape[1] % lanes))
 
 
-def packed(weight: Tensor, bias: Tensor, group: int) -> tuple[Tensor, Tensor]:
-    """Weights in panels of LANES outputs, (panels, inputs / group, LANES, group), and the bias, both padded with zeros."""
-    missing = -len(weight) % LANES
-    panels = F.pad(weight, (0, 0, 0, missing)).view(-1, LANES, weight.shape[1] // group, group)
+def packed(weight: Tensor, bias: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
+    """Weights in panels, (panels, inputs / group, lanes, group), and the bias, both padded with zeros."""
+    lanes, group = layout
+    missing = -len(weight) % lanes
+    panels = F.pad(weight, (0, 0, 0, missing)).view(-1, lanes, weight.shape[1] // group, group)
     dtype = torch.bfloat16 if group > 1 else torch.float32
     return panels.transpose(1, 2).to(dtype).contiguous(), F.pad(bias, (0, missing))
 

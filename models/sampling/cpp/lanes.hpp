@@ -1,4 +1,4 @@
-// Sixteen numbers at once, by the compiler's vector extension: any processor's registers.
+// A register full of numbers at once, by the compiler's vector extension.
 
 #pragma once
 
@@ -9,7 +9,17 @@
 
 namespace spn {
 
-constexpr int64_t LANES = 16;
+#if defined(__AVX512F__)
+constexpr int64_t LANES = 16, REGISTERS = 32;
+#elif defined(__AVX__)
+constexpr int64_t LANES = 8, REGISTERS = 16;
+#elif defined(__aarch64__)
+constexpr int64_t LANES = 4, REGISTERS = 32;
+#else
+constexpr int64_t LANES = 4, REGISTERS = 16;
+#endif
+
+constexpr int64_t SUMS = REGISTERS * 3 / 4;  // that a product keeps in registers; the rest are for its factors
 
 typedef float Lanes __attribute__((vector_size(4 * LANES)));
 typedef int32_t Integers __attribute__((vector_size(4 * LANES)));

@@ -15,6 +15,9 @@
 
 extern "C" {
 
+// Numbers in a register, the width of the panels of packed weights.
+int64_t lanes() { return spn::LANES; }
+
 // Neighbouring inputs that share a register lane in packed weights: 2 for bfloat16, 1 for float32.
 int64_t group() { return spn::GROUP; }
 

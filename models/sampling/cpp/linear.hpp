@@ -5,6 +5,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstring>
+#include <utility>
 
 #if defined(__AVX512BF16__) && !defined(FLOAT32)
 #include <immintrin.h>
@@ -59,31 +60,33 @@ struct Linear {
   const float* bias;
 };
 
-template <int ROWS, int PANELS>
+// f(0) to f(COUNT - 1) as straight code, so that what they index can stay in registers.
+template <int64_t COUNT, class F>
+inline void unrolled(F f) {
+  [&]<int64_t... I>(std::integer_sequence<int64_t, I...>) { (f(I), ...); }(std::make_integer_sequence<int64_t, COUNT>{});
+}
+
+template <int64_t ROWS, int64_t PANELS>
 inline void tile(const Linear& linear, int64_t panel, const Element* x, float* out) {
   const Element* weight = linear.weight + panel * linear.pitch * LANES;
+  const auto each = [](auto f) { unrolled<ROWS>([&](int64_t r) { unrolled<PANELS>([&](int64_t p) { f(r, p); }); }); };
   Lanes total[ROWS][PANELS];
-  for (auto& row : total)
-    for (int p = 0; p < PANELS; p++) row[p] = linear.bias ? load(linear.bias + (panel + p) * LANES) : Lanes{};
+  each([&](int64_t r, int64_t p) { total[r][p] = linear.bias ? load(linear.bias + (panel + p) * LANES) : Lanes{}; });
   for (int64_t i = 0; i < linear.inputs; i += GROUP) {
     Weights w[PANELS];
-    for (int p = 0; p < PANELS; p++) std::memcpy(&w[p], weight + (p * linear.pitch + i) * LANES, sizeof w[p]);
-    for (int r = 0; r < ROWS; r++) {
-      const Spread all = spread(x + r * linear.pitch + i);
-      for (int p = 0; p < PANELS; p++) total[r][p] = multiply_add(total[r][p], w[p], all);
-    }
+    unrolled<PANELS>([&](int64_t p) { std::memcpy(&w[p], weight + (p * linear.pitch + i) * LANES, sizeof w[p]); });
+    each([&](int64_t r, int64_t p) { total[r][p] = multiply_add(total[r][p], w[p], spread(x + r * linear.pitch + i)); });
   }
-  for (int r = 0; r < ROWS; r++)
-    for (int p = 0; p < PANELS; p++) store(out + r * linear.outputs + (panel + p) * LANES, total[r][p]);
+  each([&](int64_t r, int64_t p) { store(out + r * linear.outputs + (panel + p) * LANES, total[r][p]); });
 }
 
 // The same panels for all rows, so that weights are fetched once.
-template <int PANELS>
+template <int64_t PANELS>
 inline void stripe(const Linear& linear, int64_t panel, const Element* x, int64_t rows, float* out) {
+  constexpr int64_t MOST = std::min<int64_t>(8, SUMS / PANELS), FEWER = MOST / 2;
   const auto next = [&](int64_t done) { x += done * linear.pitch, out += done * linear.outputs, rows -= done; };
-  if constexpr (PANELS <= 3)
-    for (; rows >= 8; next(8)) tile<8, PANELS>(linear, panel, x, out);
-  for (; rows >= 4; next(4)) tile<4, PANELS>(linear, panel, x, out);
+  for (; rows >= MOST; next(MOST)) tile<MOST, PANELS>(linear, panel, x, out);
+  for (; rows >= FEWER; next(FEWER)) tile<FEWER, PANELS>(linear, panel, x, out);
   for (; rows >= 1; next(1)) tile<1, PANELS>(linear, panel, x, out);
 }
 
@@ -91,7 +94,7 @@ inline void stripe(const Linear& linear, int64_t panel, const Element* x, int64_
 inline void product(const Linear& linear, const Element* x, int64_t rows, float* out) {
   const int64_t panels = linear.outputs / LANES;
   int64_t panel = 0;
-  if (rows < 8)
+  if (rows < SUMS / 3)
     for (; panel + 6 <= panels; panel += 6) stripe<6>(linear, panel, x, rows, out);
   for (; panel + 3 <= panels; panel += 3) stripe<3>(linear, panel, x, rows, out);
   for (; panel < panels; panel++) stripe<1>(linear, panel, x, rows, out);
