@@ -10,12 +10,14 @@ import torch
 from torch import Tensor, nn
 from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.parallel import DistributedDataParallel
-from torch.optim import AdamW, Muon, Optimizer
+from torch.optim import AdamW, Optimizer
 
 from models.network import Network
 from training.baselines.baseline import Baseline
 from training.bits import split, stage_share
 from training.examples import Lot
+from training.muon import Muon
+from training.precision import fast
 from training.recipe import Recipe
 
 Learner = Network | Baseline
@@ -83,7 +85,8 @@ class Trainer:
         kind = self.device.type
         # On a CPU plain attention trains faster than torch's fused one: 13.2 against 21.3 ms for 16 slices, both ways.
         kernels = [SDPBackend.MATH] if kind == "cpu" else [SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]
-        with sdpa_kernel(kernels), torch.autocast(kind, torch.bfloat16):
+        narrow = fast(self.device) is torch.bfloat16
+        with sdpa_kernel(kernels), torch.autocast(kind, torch.bfloat16, enabled=narrow):
             return self.nats(coarse, fine, k, controls).mean()
 
     def _alone(self, *, last: bool) -> AbstractContextManager[None]:
@@ -106,19 +109,14 @@ class Trainer:
 def optimizers_of(network: Learner, recipe: Recipe) -> list[Optimizer]:
     """Muon for the hidden matrices; AdamW for embeddings, convolutions, biases, norms and the last layer.
 
-    Muon: Jordan et al. 2024, scaled to AdamW's update size as in arXiv:2502.16982. Why: docs/decisions/004-muon.md.
+    Why: docs/decisions/004-muon.md.
     """
     last = {name for name, _ in network.named_parameters() if "head.out." in name}
     tables = {f"{name}.weight" for name, module in network.named_modules() if isinstance(module, nn.Embedding)}
     named = dict(network.named_parameters())
     hidden = {name for name, p in named.items() if p.ndim == 2} - last - tables  # noqa: PLR2004 - a matrix
     others = [p for name, p in named.items() if name not in hidden]
-    muon = Muon(
-        [named[name] for name in sorted(hidden)],
-        lr=recipe.matrix_rate,
-        weight_decay=recipe.weight_decay,
-        adjust_lr_fn="match_rms_adamw",
-    )
+    muon = Muon([named[name] for name in sorted(hidden)], lr=recipe.matrix_rate, weight_decay=recipe.weight_decay)
     adam = AdamW(others, lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=recipe.weight_decay)
     for group in (*muon.param_groups, *adam.param_groups):
         group["peak"] = group["lr"]
