@@ -50,6 +50,7 @@ def test_products_are_of_what_the_device_multiplies_fast(monkeypatch: pytest.Mon
     """bfloat16 where there are instructions for it; elsewhere it would take ninety times as long as float32."""
     monkeypatch.setattr("training.trainer.fast", lambda _: dtype)
     t, seen = trainer(Stage.BASE), set[torch.dtype]()
+    assert isinstance(t.network, Network)
     t.network.decoder.first.register_forward_hook(lambda _module, _given, out: seen.add(out.dtype))
     t.update([lot(Stage.BASE, 0)], 1.0)
     assert seen == {dtype}
