@@ -218,6 +218,7 @@ def main() -> None:
     parser.add_argument(
         "--peers", type=int, nargs="*", default=[1, 8], help="batches of the peers; none: leave them out"
     )
+    parser.add_argument("--out", type=Path, default=DOCS, help="folder of the figures and their plot")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     model = load_model(WEIGHTS / args.model)
@@ -230,11 +231,11 @@ def main() -> None:
     print(
         f"reference: {oracle:.0f} s per picture, from {args.reference_pixels} pixels of one slice per stage; {machine}"
     )
-    DOCS.mkdir(parents=True, exist_ok=True)
+    args.out.mkdir(parents=True, exist_ok=True)
     whole = {"model": card.name, "sha256": card.sha256, "parameters": card.parameters, "machine": asdict(machine)}
     whole |= {"reference_seconds": oracle, "rows": [asdict(row) for row in rows], "peers": others}
-    (DOCS / f"sampling-{args.model}.json").write_text(json.dumps(whole, indent=1) + "\n")
-    plot(rows, others, DOCS / f"sampling-{args.model}.png")
+    (args.out / f"sampling-{args.model}.json").write_text(json.dumps(whole, indent=1) + "\n")
+    plot(rows, others, args.out / f"sampling-{args.model}.png")
 
 
 if __name__ == "__main__":

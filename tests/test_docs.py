@@ -52,9 +52,9 @@ def ran(command: list[str], folder: Path, **settings: str) -> str:
 
 
 def environment(**settings: str) -> dict[str, str]:
-    """As after `source .venv/bin/activate` in a checkout; no compiler, so that nothing waits for it."""
+    """As after `source .venv/bin/activate` in a checkout."""
     path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return {**os.environ, "PYTHONPATH": str(ROOT), "PATH": path, "OMP_NUM_THREADS": "1", "CXX": "none", **settings}
+    return {**os.environ, "PYTHONPATH": str(ROOT), "PATH": path, "OMP_NUM_THREADS": "1", **settings}
 
 
 @pytest.fixture(scope="module")
