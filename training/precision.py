@@ -10,5 +10,6 @@ import torch
 @cache
 def fast(device: torch.device) -> torch.dtype:
     """bfloat16 on a GPU, and on processors with instructions for it; on others torch takes ninety times as long as float32."""
-    supported = device.type == "cuda" or torch.ops.mkldnn._is_mkldnn_bf16_supported()  # noqa: SLF001 - no public name
+    can = torch.cpu.get_capabilities()
+    supported = device.type == "cuda" or can.get("avx512_bf16") or can.get("bf16")  # the latter as ARM names it
     return torch.bfloat16 if supported else torch.float32

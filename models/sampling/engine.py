@@ -32,7 +32,7 @@ logger = logging.getLogger(__name__)
 GRAPH_PASSES = 8
 """Passes between two looks at a GPU: asking it for the state of the board costs more than a pass too many."""
 
-NATIVE_TOKENS = {"bfloat16": 8, "float32": 2}
+NATIVE_TOKENS = {torch.bfloat16: 8, torch.float32: 2}
 """Tokens of a pass in C++ by what it multiplies. Time goes with tokens, the more the slower products are: measured best for one
 and two pictures (docs/sampling.md).
 """
@@ -90,13 +90,13 @@ class Engine:
                 logger.warning("%s networks are drawn in torch, many times slower: %s", self.network.stage, error)
 
     def _go_native(self, library: ctypes.CDLL) -> None:
-        products = "bfloat16" if native.layout(library).group > 1 else "float32"
+        products = native.layout(library).dtype
         budget = NATIVE_TOKENS[products] if self.sampler is Sampler.PARALLEL else 0
         decoder, threads = self.network.decoder, self.threads
         self.condition = native.NativeCondition(library, self.network, threads)
         self.noise = partial(native.gumbel, library, shape=self._noise_shape)
         self.finish = native.NativePasses(library, decoder, self.board, threads, budget=budget)
-        self.numerics = f"native/{products}"
+        self.numerics = f"native/{str(products).removeprefix('torch.')}"
 
     def draw(self, slices: Sequence[Given]) -> Tensor:
         """The symbols of each slice, (len(slices), N, C); V where logits were not numbers (see `gumbel_max`)."""

@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import Final, NamedTuple
 
 import torch
+from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
@@ -23,6 +24,11 @@ class Layout(NamedTuple):
     lanes: int
     group: int
 
+    @property
+    def dtype(self) -> torch.dtype:
+        """What is multiplied; sums are float32."""
+        return torch.bfloat16 if self.group > 1 else torch.float32
+
 
 class Weights:
     """A module's weights by name, as the C++ code reads them."""
@@ -39,8 +45,7 @@ class Weights:
         """Weight and bias of each linear layer or convolution, packed."""
         for name in names:
             weight, bias = self.plain(name)
-            matrix = flat(weight, self._layout.lanes) if weight.dim() > 2 else weight  # noqa: PLR2004 - a matrix
-            yield from packed(matrix, bias, self._layout)
+            yield from packed(weight, bias, self._layout)
 
 
 def embedder_weights(embedder: Embedder, decoder: Decoder, layout: Layout) -> Iterator[Tensor]:
@@ -72,19 +77,16 @@ def decoder_weights(decoder: Decoder, layout: Layout) -> Iterator[Tensor]:
     yield from weights.packed(*(f"head.out.{c}" for c in channels))
 
 
-def flat(weight: Tensor, lanes: int) -> Tensor:
-    """A convolution as a matrix over windows laid out by row, column, channel; inputs padded to whole registers."""
-    matrix = weight.permute(0, 2, 3, 1).flatten(1)
-    return F.pad(matrix, (0, -matrix.shape[1] % lanes))
-
-
 def packed(weight: Tensor, bias: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
-    """Weights in panels, (panels, inputs / group, lanes, group), and the bias, both padded with zeros."""
+    """Weights in panels, (panels, inputs / group, lanes, group), and the bias, all padded with zeros to whole registers.
+
+    A convolution's inputs are a window laid out by row, column, channel.
+    """
     lanes, group = layout
-    missing = -len(weight) % lanes
-    panels = F.pad(weight, (0, 0, 0, missing)).view(-1, lanes, weight.shape[1] // group, group)
-    dtype = torch.bfloat16 if group > 1 else torch.float32
-    return panels.transpose(1, 2).to(dtype).contiguous(), F.pad(bias, (0, missing))
+    matrix = rearrange(weight, "o i ... -> o (... i)")
+    outputs, inputs = (-length % lanes for length in matrix.shape)
+    panels = rearrange(F.pad(matrix, (0, inputs, 0, outputs)), "(p l) (i g) -> p i l g", l=lanes, g=group)
+    return panels.to(layout.dtype).contiguous(), F.pad(bias, (0, outputs))
 
 
 def memory(board: Board, raster: Raster) -> Iterator[Tensor]:
