@@ -124,7 +124,11 @@ def control_indices(controls: tuple[Control, ...], asked: Mapping[str, str]) -> 
 
 @dataclass(frozen=True, kw_only=True)
 class Widths:
-    """The size of one network. Ours: the paper's widths are not known to us."""
+    """The size of one network. Ours: the paper's widths are not known to us.
+
+    `maps`: names of the controls that enter at each position of the slice by a learned map of `map_channels`, beside the
+    vector that every control has (docs/decisions/014).
+    """
 
     width: int
     blocks: int
@@ -133,6 +137,8 @@ class Widths:
     reach: int = 2
     expansion: int = 2
     embedder_blocks: int = 3
+    maps: tuple[str, ...] = ()
+    map_channels: int = 8
 
     def __post_init__(self) -> None:
         if self.width % self.heads:
@@ -151,4 +157,8 @@ class ModelConfig:
     def __post_init__(self) -> None:
         if missing := [stage for stage in self.geometry.stages if stage not in self.widths]:
             msg = f"widths missing for stages: {', '.join(missing)}"
+            raise ConfigError(msg)
+        names = {control.name for control in self.controls}
+        if unknown := sorted({name for widths in self.widths.values() for name in widths.maps} - names):
+            msg = f"maps of controls that the model does not have: {', '.join(unknown)}"
             raise ConfigError(msg)

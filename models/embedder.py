@@ -67,6 +67,27 @@ class ResidualConvolution(nn.Module):
         return out
 
 
+class ControlMaps(nn.Module):
+    """A learned map over the slice for each value of some controls: what is where, before the decoder has seen a pixel.
+
+    A vector alone, the same at every position, leaves "which shape where" to the decoder, which learns it late.
+    """
+
+    def __init__(self, geometry: Geometry, controls: tuple[Control, ...], widths: Widths) -> None:
+        super().__init__()
+        self.channels = widths.map_channels
+        self.columns = [i for i, control in enumerate(controls) if control.name in widths.maps]
+        area = geometry.positions * self.channels
+        self.tables = nn.ModuleList(Table(len(controls[i].values) + 1, area) for i in self.columns)
+        self.join = nn.Linear(len(self.columns) * self.channels, widths.width)
+
+    def forward(self, controls: Tensor) -> Tensor:
+        """Controls (B, n_controls) int64 -> (B, N, D)."""
+        maps = [table(controls[:, i]) for i, table in zip(self.columns, self.tables, strict=True)]
+        out: Tensor = self.join(torch.cat([rearrange(each, "b (n f) -> b n f", f=self.channels) for each in maps], -1))
+        return out
+
+
 class Embedder(nn.Module):
     """Known picture, slice index and controls -> one (B, N, D) tensor of the target slice's shape.
 
@@ -81,14 +102,16 @@ class Embedder(nn.Module):
         self.first = nn.Conv2d(planes, widths.width, 2 * geometry.subscale + 1, stride=geometry.subscale)
         self.meta_position = Table(geometry.slices, widths.width)
         self.controls = nn.ModuleList(Table(len(c.values) + 1, widths.width) for c in controls)
+        self.maps = ControlMaps(geometry, controls, widths) if widths.maps else None
         self.blocks = nn.Sequential(*(ResidualConvolution(widths.width) for _ in range(widths.embedder_blocks)))
         self.last = nn.LayerNorm(widths.width)
 
     def forward(self, known: Known, k: Tensor, controls: Tensor) -> Tensor:
         """K (B,), controls (B, n_controls) int64 -> (B, N, D)."""
         planes, asked = self.seen(known, k), self.asked(k, controls)
-        x = self.first(rearrange(planes, "b h w f -> b f h w")) + asked[:, :, None, None]
-        out: Tensor = self.last(rearrange(self.blocks(x), "b d h w -> b (h w) d") + asked[:, None])
+        x = self.first(rearrange(planes, "b h w f -> b f h w"))
+        x = self.blocks(x + rearrange(asked, "b (h w) d -> b d h w", h=x.shape[-2]))
+        out: Tensor = self.last(rearrange(x, "b d h w -> b (h w) d") + asked)
         return out
 
     def seen(self, known: Known, k: Tensor) -> Tensor:
@@ -96,9 +119,10 @@ class Embedder(nn.Module):
         return around(self._planes(known), k, self.geometry.subscale, self.geometry.subscale)
 
     def asked(self, k: Tensor, controls: Tensor) -> Tensor:
-        """Where the slice lies, and what is asked for: (B, D)."""
-        asked: Tensor = self.meta_position(k) + sum(e(controls[:, i]) for i, e in enumerate(self.controls))
-        return asked
+        """Where the slice lies, and what is requested of each of its positions: (B, N, D)."""
+        vector: Tensor = self.meta_position(k) + sum(e(controls[:, i]) for i, e in enumerate(self.controls))
+        everywhere = vector[:, None].expand(-1, self.geometry.positions, -1)
+        return everywhere if self.maps is None else everywhere + self.maps(controls)
 
     def _planes(self, known: Known) -> Tensor:
         """(B, H, W, 3C + 2): numbers in [-1, 1] where known, 0 where not; flags 1 where known, -1 where not."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import torch
@@ -22,7 +23,10 @@ CONTROLS = (
 def toy_config(geometry: Geometry) -> ModelConfig:
     """Every part of a network, as narrow as compiled code takes it."""
     widths = Widths(width=32, blocks=2, heads=2, conv_width=16, embedder_blocks=1)
-    return ModelConfig(geometry=geometry, controls=CONTROLS, widths=dict.fromkeys(Stage, widths))
+    mapped = replace(widths, maps=("label", "tile"), map_channels=3)
+    return ModelConfig(
+        geometry=geometry, controls=CONTROLS, widths={**dict.fromkeys(Stage, widths), Stage.BASE: mapped}
+    )
 
 
 def toy_networks(geometry: Geometry, seed: int = 0, scale: float = 0.3) -> nn.ModuleDict:

@@ -93,7 +93,7 @@ class NativeCondition:
     def __call__(self, coarse: Tensor, fine: Tensor, k: Tensor, controls: Tensor) -> Conditioning:
         """As `Network.condition`, from uint8 pictures; the batch is 1."""
         decoder, positions = self._network.decoder, self._network.geometry.positions
-        asked = self._network.embedder.asked(k, controls)
+        asked = self._network.embedder.asked(k, controls).contiguous()
         start = torch.empty(1, positions, decoder.widths.width)
         gates = torch.empty(1, positions, decoder.condition.out_features)
         forecasts = torch.empty(1, positions, IMAGE_FORECASTS, decoder.head.channels, dtype=torch.long)

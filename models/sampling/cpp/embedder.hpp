@@ -33,17 +33,17 @@ class Embedder {
     seen.resize(picture.across() * picture.across() * picture.planes()), grid.resize((side + 2) * (side + 2) * s.width);
   }
 
-  // What a slice is conditioned on, into the four parts of models.decoder.Conditioning; asked (width).
+  // What a slice is conditioned on, into the four parts of models.decoder.Conditioning; asked (n, width).
   void run(const uint8_t* coarse, const uint8_t* fine, int64_t k, const float* asked, float* start, float* gates, int64_t* forecasts,
            int64_t* offset) {
     picture.forecast(coarse, fine, k, forecasts, offset);
     picture.see(coarse, fine, k, seen.data());
     gather(first.pitch, seen, picture.across(), picture.planes(), window, s.picture.subscale);
     product(first, in.data(), n, x.data());
-    for (int64_t m = 0; m < n; m++) add(asked, &x[m * s.width], s.width);
+    add(asked, x.data(), n * s.width);
     for (int64_t i = 0; i < s.blocks; i++) block(spreads[i], mixes[i]);
     for (int64_t m = 0; m < n; m++) {
-      add(asked, &x[m * s.width], s.width);
+      add(asked + m * s.width, &x[m * s.width], s.width);
       normalise(norm, &x[m * s.width], s.width, start + m * s.width);
     }
     put(in.data(), start, n * s.width);
