@@ -22,7 +22,7 @@ from models.pipeline import Pipeline
 from models.subscale import Bytes
 from training.data.symbols import Batch, Symbols
 from training.data.vocabulary import CONTROLS, HUE, LABEL, MONOGRAMS, TILE, Family, Tile
-from training.looks import tile_hue, tile_of
+from training.judging.looks import tile_hue, tile_of
 from training.reading import CLASSES, Reader, class_of, read, reader_of
 from training.samples import Asked, drawer, samples
 from training.scores import markdown
