@@ -21,7 +21,7 @@ from tqdm import tqdm
 from benchmarks.sampling import ARTEFACTS, DOCS
 from models.cards import WEIGHTS, ModelCard
 from models.checkpoint import load_model
-from models.config import Geometry, ModelConfig, Stage, Widths
+from models.config import Geometry, ModelConfig, Sampling, Stage, Temperatures, Widths
 from models.decoder import Conditioning
 from models.network import build
 from models.pipeline import ImageState, Pipeline, next_step
@@ -37,12 +37,12 @@ SMALL = ModelConfig(
 
 
 def blank_states(config: ModelConfig, count: int, rng: np.random.Generator) -> list[ImageState]:
-    """Pictures of all controls at random, temperatures from 0.7 to 1.2, seeds counting up."""
+    """Pictures of all controls at random, temperatures from 0.7 to 1.2 by stage, seeds counting up."""
     return [
         ImageState(
             seed=seed,
             controls=tuple(int(rng.integers(len(c.values) + 1)) for c in config.controls),
-            temperature=float(rng.uniform(0.7, 1.2)),
+            sampling=Sampling(temperature=Temperatures(**{stage: float(rng.uniform(0.7, 1.2)) for stage in Stage})),
             progress=Progress(geometry=config.geometry),
         )
         for seed in range(count)

@@ -68,7 +68,6 @@ class Side:
             ImageState(
                 seed=seed,
                 controls=(seed % len(config.controls[0].values) + 1, 0, 0),
-                temperature=1.0,
                 progress=Progress(geometry=config.geometry),
             )
             for seed in (next(self._seeds) for _ in range(self.batch))
@@ -138,7 +137,7 @@ def reference_seconds(model: tuple[nn.ModuleDict, ModelCard], pixels: int) -> fl
     card = model[1]
     pipeline, total = Pipeline(*model), 0.0
     blank = Progress(geometry=card.config.geometry)
-    state = ImageState(seed=1, controls=(0,) * len(card.config.controls), temperature=1.0, progress=blank)
+    state = ImageState(seed=1, controls=(0,) * len(card.config.controls), progress=blank)
     seconds: dict[Stage, float] = {}
     while (step := state.progress.next) is not None:
         if step.stage not in seconds:

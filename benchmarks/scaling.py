@@ -53,7 +53,7 @@ def row(size: int, repeats: int) -> Row:
     for stage in config.geometry.stages:
         steps = [i for i, step in enumerate(config.geometry.steps) if step.stage is stage]
         done = Progress.of(picture, config.geometry, steps[len(steps) // 2])
-        both, alone = seconds_of(pipeline, ImageState(seed=1, controls=(), temperature=1.0, progress=done), repeats)
+        both, alone = seconds_of(pipeline, ImageState(seed=1, controls=(), progress=done), repeats)
         embedder += alone * len(steps)
         decoder += (both - alone) * len(steps)
     return Row(

@@ -52,7 +52,7 @@ def one_picture(run: Run, side: int) -> Callable[[], object]:
     """What draws one."""
     card = ModelCard(name=run.label, config=config(side), sha256="", parameters=run.contestant.parameters)
     drawing, blank = drawer(run.networks(), card, capacity=1), Progress(geometry=card.config.geometry)
-    state = ImageState(seed=0, controls=(0,) * len(card.config.controls), temperature=1.0, progress=blank)
+    state = ImageState(seed=0, controls=(0,) * len(card.config.controls), progress=blank)
     return lambda: finished(drawing, [state])
 
 

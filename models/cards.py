@@ -9,8 +9,8 @@ from pathlib import Path
 
 from pydantic import TypeAdapter, ValidationError
 
-from models.config import ModelConfig
-from models.errors import CheckpointError
+from models.config import MODEL_SAMPLING, ModelConfig, Sampling, Stage
+from models.errors import CheckpointError, ConfigError
 
 WEIGHTS = Path(__file__).parent / "weights"
 """Where shipped models lie: one folder each, named after the model."""
@@ -24,6 +24,9 @@ class ModelCard:
 
     `sha256` is of the tensors file; `bits_per_dim` of the held-out pictures, by family and stage where measured,
     `all` among them, `stage_bits_per_dim` the additive shares of `all` by network; `training` in words: data, machine, hours.
+    `sampling` is what a request gets that names nothing. `guided`: the networks on which guidance acts;
+    `unguided_controls`: names of the controls that are `ANY` on its unconditional side. `verifier`: the sha256 of
+    `verifier.safetensors` beside the tensors, empty if there is none.
     """
 
     name: str
@@ -34,6 +37,16 @@ class ModelCard:
     training: str = ""
     bits_per_dim: Mapping[str, float] = field(default_factory=dict)
     stage_bits_per_dim: Mapping[str, float] = field(default_factory=dict)
+    sampling: Sampling = MODEL_SAMPLING
+    guided: tuple[Stage, ...] = ()
+    unguided_controls: tuple[str, ...] = ()
+    verifier: str = ""
+
+    def __post_init__(self) -> None:
+        names = {control.name for control in self.config.controls}
+        if unknown := sorted(set(self.unguided_controls) - names):
+            msg = f"unguided_controls that the model does not have: {', '.join(unknown)}"
+            raise ConfigError(msg)
 
 
 _ADAPTER = TypeAdapter(ModelCard)
@@ -49,6 +62,9 @@ def load_card(folder: Path) -> ModelCard:
         raise CheckpointError(msg) from None
     except ValidationError as error:
         msg = f"{folder.name}/{CARD} is not a model card: {error.errors()[0]['loc']} {error.errors()[0]['msg']}"
+        raise CheckpointError(msg) from error
+    except ConfigError as error:
+        msg = f"{folder.name}/{CARD} is not a model card: {error}"
         raise CheckpointError(msg) from error
 
 

@@ -5,7 +5,8 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import NamedTuple
+from functools import cache
+from typing import Final, NamedTuple, Self
 
 from models.errors import ConfigError, ControlError
 
@@ -82,9 +83,7 @@ class Geometry:
     @property
     def steps(self) -> tuple[Step, ...]:
         """All 2K slices in sampling order: base, size 1..K-1, depth 0..K-1. Without size stage where S = 1."""
-        size = (Step(Stage.SIZE, k) for k in range(1, self.slices))
-        depth = (Step(Stage.DEPTH, k) for k in range(self.slices))
-        return (Step(Stage.BASE, 0), *size, *depth)
+        return _steps(self.slices)
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -94,6 +93,14 @@ class Geometry:
     def target_bits(self, stage: Stage) -> int:
         """Bits per sub-pixel that `stage` predicts: log2 V."""
         return self.fine_bits if stage is Stage.DEPTH else self.coarse_bits
+
+
+@cache
+def _steps(slices: int) -> tuple[Step, ...]:
+    """The steps of a geometry with `slices` slices: read several times a slice, so made once."""
+    size = (Step(Stage.SIZE, k) for k in range(1, slices))
+    depth = (Step(Stage.DEPTH, k) for k in range(slices))
+    return (Step(Stage.BASE, 0), *size, *depth)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -120,6 +127,45 @@ def control_indices(controls: tuple[Control, ...], asked: Mapping[str, str]) -> 
         msg = f"no control {unknown[0]!r}; there are: {', '.join(names) or 'none'}"
         raise ControlError(msg)
     return tuple(control.index(asked.get(control.name)) for control in controls)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Temperatures:
+    """What each network's logits are divided by; 1 is the model's own distribution."""
+
+    base: float = 1.0
+    size: float = 1.0
+    depth: float = 1.0
+
+    @classmethod
+    def alike(cls, temperature: float) -> Self:
+        """Return the same temperature for all networks."""
+        return cls(base=temperature, size=temperature, depth=temperature)
+
+    def of(self, stage: Stage) -> float:
+        """Return the temperature of a network."""
+        return {Stage.BASE: self.base, Stage.SIZE: self.size, Stage.DEPTH: self.depth}[stage]
+
+
+MODEL_TEMPERATURES: Final = Temperatures()
+"""Temperature 1 everywhere."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Sampling:
+    """How one image is sampled. The defaults are the model's own distribution, exactly.
+
+    `guidance`: how far the guided networks of the card follow the controls; 1 is as trained, more is further. `candidates`:
+    base slices that are drawn, of which the verifier keeps one.
+    """
+
+    temperature: Temperatures = MODEL_TEMPERATURES
+    guidance: float = 1.0
+    candidates: int = 1
+
+
+MODEL_SAMPLING: Final = Sampling()
+"""The model's own distribution."""
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -13,7 +13,7 @@ from torch.utils import _pytree as pytree
 
 from models.cards import ModelCard
 from models.checkpoint import load_model
-from models.config import Stage, Step
+from models.config import MODEL_SAMPLING, Sampling, Stage, Step
 from models.errors import ConfigError, NotFiniteError
 from models.network import Network
 from models.sampling.board import Board
@@ -25,12 +25,16 @@ from models.subscale import Progress
 
 @dataclass(frozen=True, kw_only=True)
 class ImageState:
-    """All that determines a picture, and how far it is."""
+    """All that determines a picture, and how far it is.
+
+    `score`: the probability that the verifier gives to the label of the base slice; None without label or verifier.
+    """
 
     seed: int
     controls: tuple[int, ...]
-    temperature: float
+    sampling: Sampling = MODEL_SAMPLING
     progress: Progress
+    score: float | None = None
 
 
 class Pipeline:
@@ -126,7 +130,7 @@ class Pipeline:
         return Given(
             conditioning=engine.condition(coarse, fine, k.to(self.device), controls.to(self.device)),
             noise=engine.noise(state.seed, step).to(self.device, self.dtype),
-            temperature=state.temperature,
+            temperature=state.sampling.temperature.of(step.stage),
         )
 
     def network(self, stage: Stage) -> Network:

@@ -9,7 +9,7 @@ from __future__ import annotations
 import argparse
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 from typing import Final
 
@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from models.checkpoint import load_model
-from models.config import Control
+from models.config import Control, Temperatures
 from models.pipeline import Pipeline
 from models.subscale import Bytes
 from training.data.symbols import Batch, Symbols
@@ -51,7 +51,8 @@ def judge(pipeline: Pipeline, held_out: Batch, reader: Reader, *, each: int, tem
     letters: list[Asked] = [{LABEL.name: c} for c in MONOGRAMS for _ in range(each)]
     pairs: list[Asked] = [{HUE.name: h, TILE.name: t} for h in HUE.values for t in TILE.values for _ in range(each)]
     on_tiles = np.array([pair[TILE.name] != Tile.NONE for pair in pairs])
-    drawn = samples(pipeline, [*letters, *pairs], temperature=temperature)
+    sampling = replace(pipeline.card.sampling, temperature=Temperatures.alike(temperature))
+    drawn = samples(pipeline, [*letters, *pairs], sampling=sampling)
     monograms, looks = drawn[: len(letters)], drawn[len(letters) :]
     return [
         verdict(LABEL, reads(reader), monograms, letters, held_out),

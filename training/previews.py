@@ -73,7 +73,6 @@ class Preview:
             ImageState(
                 seed=i,
                 controls=tuple(int(index) for index in controls),
-                temperature=1.0,
                 progress=Progress.of(image, geometry, known),
             )
             for i, (image, controls) in enumerate(zip(self._images(), self.held_out.controls[:PICTURES], strict=True))

@@ -12,7 +12,7 @@ from torch import nn
 from tqdm import tqdm
 
 from models.cards import ModelCard
-from models.config import control_indices
+from models.config import Sampling, control_indices
 from models.pipeline import ImageState, Pipeline
 from models.subscale import Bytes, Progress
 
@@ -28,14 +28,17 @@ def drawer(networks: nn.ModuleDict, card: ModelCard, *, capacity: int = 16) -> P
     return Pipeline(networks, card, capacity=capacity).compile(PASSES)
 
 
-def samples(pipeline: Pipeline, asked: Sequence[Asked], *, temperature: float = 1.0, seed: int = 0) -> Bytes:
-    """One picture per entry of `asked`, seeds counting from `seed`: (n, H, W, C) uint8, full range."""
+def samples(pipeline: Pipeline, asked: Sequence[Asked], *, sampling: Sampling | None = None, seed: int = 0) -> Bytes:
+    """Return one picture per entry of `asked`, seeds counting from `seed`: (n, H, W, C) uint8, full range.
+
+    `sampling`: the card's if not given.
+    """
     config = pipeline.card.config
     states = [
         ImageState(
             seed=seed + i,
             controls=control_indices(config.controls, controls),
-            temperature=temperature,
+            sampling=sampling or pipeline.card.sampling,
             progress=Progress(geometry=config.geometry),
         )
         for i, controls in enumerate(asked)

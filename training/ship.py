@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import argparse
 from collections.abc import Mapping
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -19,7 +20,7 @@ from torch import nn
 
 from models.cards import CARD, SHEET, WEIGHTS, ModelCard
 from models.checkpoint import load_model, save_model
-from models.config import ModelConfig, Stage
+from models.config import ModelConfig, Stage, Temperatures
 from models.network import build
 from models.pipeline import Pipeline
 from training.data.opening import add_data_arguments, asked_for
@@ -82,7 +83,8 @@ def draw_sheet(pipeline: Pipeline, path: Path, temperature: float = 1.0) -> None
     config = pipeline.card.config
     offered = {(control.name, value) for control in config.controls for value in control.values}
     asked = [each for row in SHEET_ROWS for each in row if offered.issuperset(each.items())]
-    pictures = samples(pipeline, asked, temperature=temperature)
+    sampling = replace(pipeline.card.sampling, temperature=Temperatures.alike(temperature))
+    pictures = samples(pipeline, asked, sampling=sampling)
     scale = max(1, _SHEET_PIXELS // config.geometry.size)
     Image.fromarray(tiled(pictures, columns=_COLUMNS, scale=scale)).save(path, optimize=True)
 

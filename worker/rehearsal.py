@@ -49,7 +49,7 @@ def openings(pipeline: Pipeline) -> Iterator[ImageState]:
     """A picture in front of the first slice of each network. Its slices so far are all like its first."""
     card = pipeline.card
     geometry, controls = card.config.geometry, (0,) * len(card.config.controls)
-    blank = ImageState(seed=0, controls=controls, temperature=1.0, progress=Progress(geometry=geometry))
+    blank = ImageState(seed=0, controls=controls, sampling=card.sampling, progress=Progress(geometry=geometry))
     first = pipeline.advance([blank])[0].progress.slices
     stages: Sequence[Stage] = [step.stage for step in geometry.steps]
     for stage in geometry.stages:

@@ -72,7 +72,7 @@ def pipeline(networks: nn.ModuleDict, card: ModelCard) -> Draw:
     def draw(controls: Sequence[Sequence[int]], seeds: Sequence[int]) -> Bytes:
         blank = Progress(geometry=card.config.geometry)
         states = [
-            ImageState(seed=seed, controls=tuple(asked), temperature=1.0, progress=blank)
+            ImageState(seed=seed, controls=tuple(asked), progress=blank)
             for asked, seed in zip(controls, seeds, strict=True)
         ]
         return np.stack([state.progress.picture() for state in finished(drawing, states)])

@@ -88,8 +88,7 @@ def spn(networks: nn.ModuleDict, card: ModelCard, batch: int, compiled: Compile)
     def draw() -> None:
         blank = Progress(geometry=card.config.geometry)
         states = [
-            ImageState(seed=seed, controls=asked(seed), temperature=1.0, progress=blank)
-            for seed in (next(seeds) for _ in range(batch))
+            ImageState(seed=seed, controls=asked(seed), progress=blank) for seed in (next(seeds) for _ in range(batch))
         ]
         finished(pipeline, states)
 

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from models.config import Geometry, Stage, Step
+from models.config import Geometry, Sampling, Stage, Step, Temperatures
 from models.decoder import Conditioning
 from models.errors import ConfigError
 from models.network import Network
@@ -27,12 +27,12 @@ def pipeline(networks: nn.ModuleDict, sampler: Sampler, geometry: Geometry = GEO
 
 
 def states(count: int, geometry: Geometry = GEOMETRY) -> list[ImageState]:
-    """Pictures that differ in seed, controls and temperature."""
+    """Pictures that differ in seed, controls and temperatures."""
     return [
         ImageState(
             seed=s * 7919,
             controls=(s % 4, s % 3, s % 2),
-            temperature=0.7 + 0.1 * s,
+            sampling=Sampling(temperature=Temperatures(base=0.7 + 0.1 * s, size=1.4 - 0.1 * s, depth=0.6 + 0.1 * s)),
             progress=Progress(geometry=geometry),
         )
         for s in range(count)
@@ -147,8 +147,7 @@ def test_frequencies_match_probabilities() -> None:
     seen: Counter[bytes] = Counter()
     for start in range(0, 2000, 500):
         rows = [
-            ImageState(seed=start + s, controls=(0, 0, 0), temperature=1.0, progress=Progress(geometry=geometry))
-            for s in range(500)
+            ImageState(seed=start + s, controls=(0, 0, 0), progress=Progress(geometry=geometry)) for s in range(500)
         ]
         seen.update(pictures(finish(drawer, rows)))
     every = np.stack(np.meshgrid(*[np.arange(4)] * 4, indexing="ij"), -1).reshape(-1, 2, 2, 1).astype(np.uint8)

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from models.cards import ModelCard
-from models.config import Control, Geometry, ModelConfig, Stage, Widths
+from models.config import Control, Geometry, ModelConfig, Sampling, Stage, Temperatures, Widths
 from models.network import Network, build
 from models.pipeline import ImageState, Pipeline
 from models.subscale import Progress
@@ -58,7 +58,12 @@ def test_a_preset_samples(name: str) -> None:
     pipeline = Pipeline(networks, ModelCard(name=name, config=config, sha256="", parameters=0), capacity=64)
     geometry = config.geometry
     values = pictures(geometry)[0] >> np.uint8(8 - geometry.bits)
-    state = ImageState(seed=1, controls=(1,), temperature=1e-3, progress=Progress.of(values, geometry, geometry.slices))
+    state = ImageState(
+        seed=1,
+        controls=(1,),
+        sampling=Sampling(temperature=Temperatures.alike(1e-3)),
+        progress=Progress.of(values, geometry, geometry.slices),
+    )
     (drawn,) = pipeline.advance([state])
     assert drawn.progress.done == geometry.slices + 1
     assert drawn.progress.slices[-1].shape == geometry.slice_shape

@@ -49,7 +49,7 @@ def test_a_picture_is_one_slice_deep_without_a_size_network(store: redis.Redis) 
 
 def test_pictures_are_the_same_after_a_rehearsal(pipeline: Pipeline, store: redis.Redis) -> None:
     """It leaves nothing behind."""
-    state = ImageState(seed=3, controls=(0, 0, 0), temperature=1.0, progress=Progress(geometry=GEOMETRY))
+    state = ImageState(seed=3, controls=(0, 0, 0), progress=Progress(geometry=GEOMETRY))
     before = pipeline.advance([state])[0].progress.slices[0]
     rehearsed(pipeline, store)
     assert pipeline.advance([state])[0].progress.slices[0].tolist() == before.tolist()

@@ -24,10 +24,7 @@ def pipeline() -> Pipeline:
 
 def states(number: int) -> list[ImageState]:
     """So many pictures, not begun."""
-    return [
-        ImageState(seed=seed, controls=(0, 0, 0), temperature=1.0, progress=Progress(geometry=GEOMETRY))
-        for seed in range(number)
-    ]
+    return [ImageState(seed=seed, controls=(0, 0, 0), progress=Progress(geometry=GEOMETRY)) for seed in range(number)]
 
 
 def test_a_measured_round_draws_the_same(pipeline: Pipeline) -> None:
