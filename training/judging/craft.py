@@ -19,7 +19,8 @@ from training.judging.contours import area, contours, evenly, length
 from training.judging.recovery import Floats, Recovered, Where, residual
 
 _SPACING: Final = 0.5
-_REACH: Final = 8
+_REACH: Final = 4
+_SHARE: Final = 0.8
 _LEAST_LENGTH: Final = 10.0
 _SIGNIFICANT: Final = 6.0
 _TRACE: Final = 0.2
@@ -30,7 +31,7 @@ _CLEAR: Final = 2
 class Craft:
     """Three faults of one picture, 0 for none.
 
-    `wobble`: median distance of the contour from its own smoothing, in 64ths; `speckle`: area of islands and holes too
+    `wobble`: distance of the contour from its own smoothing, in 64ths, that a fifth of it is beyond; `speckle`: area of islands and holes too
     small to mean anything, in 64ths squared; `fill`: root mean square distance of ground and ink from their fitted
     paints, in levels of 255.
     """
@@ -54,9 +55,11 @@ def craft(picture: Bytes, recovered: Recovered, tile: Tile) -> Craft:
 
 
 def wobble(coverage: Floats) -> float:
-    """Return the median distance of the half-covered contour from a parabola fitted along 8 64ths of it.
+    """Return the distance of the half-covered contour from a parabola fitted along 4 64ths of it, 80th percentile.
 
-    A parabola follows lines and bows; the median does not see corners.
+    A parabola follows lines and bows; a percentile does not see the few corners. Reach and percentile are those that tell
+    36 letters of the first shipped weights from 300 real ones best: a share of 0.954 of all pairs in the right order;
+    0.865 to 0.876 with the median and twice the reach.
     """
     unit = len(coverage) / MASTER
     far = [
@@ -64,7 +67,7 @@ def wobble(coverage: Floats) -> float:
         for curve in contours(coverage)
         if length(curve) >= _LEAST_LENGTH * unit and (points := evenly(curve, _SPACING * unit)).any()
     ]
-    return float(np.median(np.concatenate(far))) / unit if far else 0.0
+    return float(np.quantile(np.concatenate(far), _SHARE)) / unit if far else 0.0
 
 
 def speckle(coverage: Floats) -> float:
