@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import replace
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -12,7 +11,7 @@ from safetensors import SafetensorError
 from safetensors.torch import load, save_file
 from torch import Tensor, nn
 
-from models.cards import ModelCard, save_card
+from models.cards import ModelCard
 from models.checkpoint import check_tensors, sha256_of
 from models.config import Geometry, ModelConfig
 from models.errors import CheckpointError
@@ -73,16 +72,14 @@ def verifier_of(config: ModelConfig) -> Verifier:
     return Verifier(config.geometry, labels)
 
 
-def save_verifier(verifier: Verifier, card: ModelCard, folder: Path) -> ModelCard:
-    """Write the verifier beside the model's card in `folder`; return the card, written too, with its sha256.
+def save_verifier(verifier: Verifier, folder: Path) -> str:
+    """Write the verifier into a model's folder; return its sha256, for `ModelCard.verifier`.
 
     Weights are stored as bfloat16, the few numbers of normalisation and biases as float32.
     """
     folder.mkdir(parents=True, exist_ok=True)
     save_file({name: _stored(tensor) for name, tensor in verifier.state_dict().items()}, folder / VERIFIER)
-    card = replace(card, verifier=sha256_of(folder / VERIFIER))
-    save_card(card, folder)
-    return card
+    return sha256_of(folder / VERIFIER)
 
 
 def load_verifier(folder: Path, card: ModelCard) -> Verifier | None:
