@@ -69,8 +69,8 @@ class Decoder(nn.Module):
         return (self.row.weight[:, None] + self.column.weight[None]).flatten(0, 1)
 
     def features(self, near: Tensor, start: Tensor, gates: Tensor, past: Past) -> Tensor:
-        """Near (..., T * P): embedded pixels before each token -> (..., D)."""
-        x: Tensor = self.first(near) + start
+        """Near (..., D): the first layer of the embedded pixels before each token -> (..., D)."""
+        x = near + start
         for layer, (block, gate) in enumerate(zip(self.blocks, gates.chunk(len(self.blocks), -1), strict=True)):
             x = block(x, gate, past, layer)
         return x

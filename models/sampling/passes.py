@@ -46,11 +46,12 @@ class CachedPast:
         every = torch.arange(board.keys[0].shape[-1], device=own.device)
         self.future = (every > tokens.positions[:, None])[:, None]  # (M, 1, N + 1)
 
-    def neighbours(self, layer: int, x: Tensor) -> Tensor:
-        """(M, D) -> (M, T * D)."""
+    def window(self, layer: int, x: Tensor, linear: nn.Linear) -> Tensor:
+        """(M, D) -> (M, outputs)."""
         grid = self.board.grids[layer]
         grid[self.own] = x
-        return grid[self.taps].flatten(1)
+        out: Tensor = linear(torch.cat([grid[self.taps].flatten(1), x], -1))
+        return out
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """(M, heads, d) each -> (M, heads * d). Sums instead of matrix products: they compile into one loop per token
@@ -123,7 +124,8 @@ class Pass(nn.Module):
         previous = base + raster.previous[tokens.positions]
         board.pixels[previous] = decoder.pixels(board.values[previous])
         past = CachedPast(board, tokens, own, taps)
-        features = decoder.features(board.pixels[taps].flatten(1), c.start[row, at], c.gates[row, at], past)
+        near = decoder.first(board.pixels[taps].flatten(1))
+        features = decoder.features(near, c.start[row, at], c.gates[row, at], past)
         around, offset = board.values[taps], c.offset[row, at]
         beside = (around[:, raster.left], around[:, raster.above], around[:, raster.corner])
         forecasts = decoder.forecasts(*beside, c.forecasts[row, at], offset)
