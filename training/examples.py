@@ -23,13 +23,9 @@ from torch.utils.data import Dataset as Data
 
 from models.config import ANY, Geometry, Stage
 from training.data.dataset import Dataset
+from training.presets import LABEL, SUBJECT
 from training.ranks import ALONE, Ranks
 from training.recipe import Recipe
-
-LABEL: Final = "label"
-
-SUBJECT: Final = (LABEL, "style")
-"""Controls that guidance sets to "any" on its other side."""
 
 OFTEN: Final = 2.5
 """How much more often a control other than the label is dropped: most requests name a label and little else."""
