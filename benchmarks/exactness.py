@@ -15,18 +15,17 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from torch import Tensor, nn
+from torch import nn
 from tqdm import tqdm
 
 from benchmarks.sampling import ARTEFACTS, DOCS
 from models.cards import WEIGHTS, ModelCard
 from models.checkpoint import load_model
 from models.config import Geometry, ModelConfig, Sampling, Stage, Temperatures, Widths
-from models.decoder import Conditioning
 from models.network import build
 from models.pipeline import ImageState, Pipeline, next_step
 from models.sampling import reference
-from models.sampling.engine import Given, Sampler
+from models.sampling.engine import Sampler
 from models.subscale import Progress
 
 SMALL = ModelConfig(
@@ -55,13 +54,6 @@ def batches(states: list[ImageState], size: int, what: str) -> Iterator[list[Ima
         yield states[start : start + size]
 
 
-def stacked(given: list[Given]) -> tuple[Conditioning, Tensor, Tensor]:
-    """Several slices as one batch of the oracle."""
-    parts = zip(*(each.conditioning for each in given), strict=True)
-    temperature = torch.tensor([each.temperature for each in given], dtype=given[0].noise.dtype)
-    return Conditioning(*(torch.cat(part) for part in parts)), torch.stack([each.noise for each in given]), temperature
-
-
 @torch.inference_mode()
 def fixed_points(model: tuple[nn.ModuleDict, ModelCard], count: int) -> int:
     """How many of `count` pictures drawn in float64 are fixed points of the model."""
@@ -73,7 +65,7 @@ def fixed_points(model: tuple[nn.ModuleDict, ModelCard], count: int) -> int:
             network, given = pipeline.network(next_step(drawn[0]).stage), [pipeline.given(row) for row in drawn]
             drawn = pipeline.advance(drawn)
             symbols = torch.tensor(np.stack([row.progress.slices[-1] for row in drawn])).long().flatten(1, 2)
-            same &= (reference.redraw(network, *stacked(given), symbols) == symbols).all((1, 2)).numpy()
+            same &= (reference.redraw(network, given, symbols) == symbols).all((1, 2)).numpy()
         fixed += int(same.sum())
     return fixed
 
@@ -105,7 +97,7 @@ def by_oracle(pipeline: Pipeline, rows: list[ImageState]) -> list[bytes]:
     """The same pictures by `reference`."""
     while (step := rows[0].progress.next) is not None:
         network = pipeline.network(step.stage)
-        symbols = reference.sample(network, *stacked([pipeline.given(row) for row in rows])).to(torch.uint8).numpy()
+        symbols = reference.sample(network, [pipeline.given(row) for row in rows]).to(torch.uint8).numpy()
         slices = symbols.reshape(len(rows), *rows[0].progress.geometry.slice_shape)
         rows = [replace(row, progress=row.progress.with_slice(s)) for row, s in zip(rows, slices, strict=True)]
     return [row.progress.picture().tobytes() for row in rows]

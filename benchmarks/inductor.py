@@ -42,7 +42,7 @@ def ahead_of_time(engine: Engine, artefact: Path) -> None:
     own = {name: weights[name] for name in wanted & weights.keys()}
     run.load_constants(own, check_full_update=False, user_managed=True)
 
-    def finish() -> int:
+    def finish(_lanes: int) -> int:
         passes = 1
         while int(run(engine.board)):
             passes += 1

@@ -143,13 +143,7 @@ def reference_seconds(model: tuple[nn.ModuleDict, ModelCard], pixels: int) -> fl
         if step.stage not in seconds:
             given = pipeline.given(state)
             begun = time.perf_counter()
-            reference.sample(
-                pipeline.network(step.stage),
-                given.conditioning,
-                given.noise[None],
-                torch.tensor([1.0]),
-                positions=pixels,
-            )
+            reference.sample(pipeline.network(step.stage), [given], positions=pixels)
             seconds[step.stage] = (time.perf_counter() - begun) / pixels * card.config.geometry.positions
         total += seconds[step.stage]
         (state,) = pipeline.advance([state])

@@ -6,7 +6,7 @@ from dataclasses import replace
 from pathlib import Path
 
 import torch
-from torch import nn
+from torch import Tensor, nn
 
 from models.cards import ModelCard
 from models.checkpoint import save_model
@@ -39,8 +39,29 @@ def toy_networks(geometry: Geometry, seed: int = 0, scale: float = 0.3) -> nn.Mo
 
 
 def toy_card(geometry: Geometry, name: str = "toy") -> ModelCard:
-    """A card without provenance."""
-    return ModelCard(name=name, config=toy_config(geometry), sha256="", parameters=0)
+    """A card without provenance, whose base network is guided by label and tile, not by hue."""
+    return ModelCard(
+        name=name,
+        config=toy_config(geometry),
+        sha256="",
+        parameters=0,
+        guided=(Stage.BASE,),
+        unguided_controls=("label", "tile"),
+    )
+
+
+class ToyVerifier:
+    """Sees a label in a base slice by weights that are drawn at random; of the slice alone, whoever shares its batch."""
+
+    def __init__(self) -> None:
+        self.asked = 0
+
+    def probabilities(self, slices: Tensor) -> Tensor:
+        """(B, h, w, C) uint8 -> (B, 3)."""
+        self.asked += 1
+        generator = torch.Generator().manual_seed(0)
+        weights = torch.randn(slices[0].numel(), len(CONTROLS[0].values), generator=generator)
+        return torch.stack([(each.flatten().float()[:, None] * weights).sum(0) for each in slices]).div(8).softmax(-1)
 
 
 def save_toy_model(folder: Path, name: str = "toy", size: int = 8) -> Path:

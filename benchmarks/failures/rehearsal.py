@@ -24,7 +24,7 @@ from rq import Queue
 
 from benchmarks.failures.journal import JOURNAL, Line
 from models.pipeline import ImageState, Pipeline
-from models.sampling.engine import Given
+from models.sampling.board import Given
 from service.transitions import Call, Reply, Transitions
 from worker import main as worker
 

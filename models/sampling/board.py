@@ -14,17 +14,35 @@ from models.embedder import ABSENT
 from models.layers import causal_offsets
 
 
+class Given(NamedTuple):
+    """One slice to be drawn: conditioning (1, N, ...), noise (N, C, V), temperature.
+
+    `free`: the conditioning on the unconditional side of guidance, if `guidance` is not 1.
+    """
+
+    conditioning: Conditioning
+    noise: Tensor
+    temperature: float
+    guidance: float = 1.0
+    free: Conditioning | None = None
+
+
 class Board(NamedTuple):
     """R rows of slices being drawn. Values at positions that are not final yet are forecasts.
 
-    Conditioning as in `models.decoder`; noise (R, N, C, V); temperature (R,); values (R * slots, C) int64; pixels and, per
-    layer, grids (R * slots, P), keys (R, heads, d, N + 1), contents (R, heads, N + 1, d); front, seen (R,) int64: positions
-    below `front` are final, below `seen` hold a forecast; pace (R,): pixels lately accepted per pass.
+    A row has one lane, or two where the network is guided: row * lanes is given all controls, the next one is the
+    unconditional side. L = R * lanes. A lane has what depends on controls, a row what both its lanes share.
+
+    Conditioning as in `models.decoder`, (L, ...); noise (R, N, C, V); temperature, guidance (R,); values (R * slots, C)
+    int64; pixels (R * slots, P) and, per layer, grids (L * slots, P), keys (L, heads, d, N + 1), contents
+    (L, heads, N + 1, d); front, seen (R,) int64: positions below `front` are final, below `seen` hold a forecast;
+    pace (R,): pixels lately accepted per pass.
     """
 
     conditioning: Conditioning
     noise: Tensor
     temperature: Tensor
+    guidance: Tensor
     values: Tensor
     pixels: Tensor
     grids: tuple[Tensor, ...]
@@ -35,27 +53,29 @@ class Board(NamedTuple):
     pace: Tensor
 
     @classmethod
-    def empty(cls, decoder: Decoder, raster: Raster, rows: int) -> Board:
+    def empty(cls, decoder: Decoder, raster: Raster, rows: int, lanes: int = 1) -> Board:
         """Without work, in the decoder's dtype and on its device."""
         widths, like = decoder.widths, decoder.first.weight
         n, channels, heads = raster.positions, decoder.head.channels, widths.heads
         slots, layers, depth = rows * raster.slots, range(widths.blocks), widths.width // widths.heads
-        symbols = like.new_zeros(rows, n, channels, dtype=torch.long)
+        every = rows * lanes
+        symbols = like.new_zeros(every, n, channels, dtype=torch.long)
         finished = torch.full((rows,), n, device=like.device)
         return cls(
             conditioning=Conditioning(
-                start=like.new_zeros(rows, n, widths.width),
-                gates=like.new_zeros(rows, n, widths.blocks * 2 * widths.width),
+                start=like.new_zeros(every, n, widths.width),
+                gates=like.new_zeros(every, n, widths.blocks * 2 * widths.width),
                 forecasts=symbols[:, :, None].repeat(1, 1, IMAGE_FORECASTS, 1),
                 offset=symbols,
             ),
             noise=like.new_zeros(rows, n, channels, decoder.symbols),
             temperature=like.new_ones(rows),
+            guidance=like.new_ones(rows),
             values=torch.full((slots, channels), ABSENT, device=like.device),
             pixels=like.new_zeros(slots, widths.conv_width),
-            grids=tuple(like.new_zeros(slots, widths.conv_width) for _ in layers),
-            keys=tuple(like.new_zeros(rows, heads, depth, n + 1) for _ in layers),
-            contents=tuple(like.new_zeros(rows, heads, n + 1, depth) for _ in layers),
+            grids=tuple(like.new_zeros(slots * lanes, widths.conv_width) for _ in layers),
+            keys=tuple(like.new_zeros(every, heads, depth, n + 1) for _ in layers),
+            contents=tuple(like.new_zeros(every, heads, n + 1, depth) for _ in layers),
             front=finished,
             seen=finished.clone(),
             pace=like.new_ones(rows),
@@ -66,12 +86,18 @@ class Board(NamedTuple):
         rows = len(self.front)
         return [pytree.tree_map(partial(rows_of, rows=rows, band=band), self) for band in bands(rows, count)]
 
-    def place(self, row: int, conditioning: Conditioning, noise: Tensor, temperature: float) -> None:
-        """Put a slice to be drawn into `row`: conditioning of one picture, (1, N, ...); noise (N, C, V)."""
-        for kept, new in zip(self.conditioning, conditioning, strict=True):
-            kept[row].copy_(new[0])
-        self.noise[row].copy_(noise)
-        self.temperature[row] = temperature
+    @property
+    def lanes(self) -> int:
+        """Lanes of a row."""
+        return len(self.conditioning.start) // len(self.front)
+
+    def place(self, row: int, given: Given) -> None:
+        """Put a slice to be drawn into `row`."""
+        for side, conditioning in enumerate(filter(None, (given.conditioning, given.free))):
+            for kept, new in zip(self.conditioning, conditioning, strict=True):
+                kept[row * self.lanes + side].copy_(new[0])
+        self.noise[row].copy_(given.noise)
+        self.temperature[row], self.guidance[row] = given.temperature, given.guidance
         self.front[row] = self.seen[row] = 0
         self.pace[row] = 1
 

@@ -12,7 +12,6 @@ from enum import StrEnum
 from functools import partial
 from itertools import zip_longest
 from pathlib import Path
-from typing import NamedTuple
 
 import torch
 from torch import Tensor
@@ -22,7 +21,7 @@ from models.decoder import Conditioning
 from models.errors import NoCompilerError
 from models.network import Network
 from models.sampling import cached, native, parallel
-from models.sampling.board import Board, bands
+from models.sampling.board import Board, Given, bands
 from models.sampling.noise import gumbel
 from models.sampling.passes import Pass
 from models.sampling.threads import Threads
@@ -48,29 +47,23 @@ class Sampler(StrEnum):
 DEALS = {Sampler.PARALLEL: parallel.deal, Sampler.CACHED: cached.deal}
 
 
-class Given(NamedTuple):
-    """One slice to be drawn: conditioning (1, N, ...), noise (N, C, V), temperature."""
-
-    conditioning: Conditioning
-    noise: Tensor
-    temperature: float
-
-
 class Engine:
-    """Draws up to `rows` slices of one network together, on a CPU by as many threads as are given.
+    """Draws up to `rows` slices of one network together, on a CPU by as many threads as are given; `guided` if some may be.
 
-    `condition` is the network's for uint8 pictures, `noise` that of a slice by seed and step, `finish` runs passes until every
-    row of the board is drawn and returns how many, `numerics` names how they compute.
+    `condition` is the network's for uint8 pictures, `noise` that of a slice by seed, step and candidate, `finish` runs passes
+    of so many lanes until every row of the board is drawn and returns how many, `numerics` names how they compute.
     """
 
-    def __init__(self, network: Network, sampler: Sampler, *, rows: int, threads: Threads | None = None) -> None:
+    def __init__(
+        self, network: Network, sampler: Sampler, *, rows: int, threads: Threads | None = None, guided: bool = False
+    ) -> None:
         self.network, self.sampler, self.threads = network, sampler, threads or Threads()
         self.step = Pass(network.decoder, DEALS[sampler], tokens=rows).eval()
-        self.board = Board.empty(network.decoder, self.step.raster, rows)
+        self.board = Board.empty(network.decoder, self.step.raster, rows, lanes=2 if guided else 1)
         self.condition: Callable[[Tensor, Tensor, Tensor, Tensor], Conditioning] = self._by_torch
         self._noise_shape = (self.step.raster.positions, network.decoder.head.channels, network.decoder.symbols)
-        self.noise: Callable[[int, Step], Tensor] = partial(gumbel, shape=self._noise_shape)
-        self.finish: Callable[[], int] = self._by_passes
+        self.noise: Callable[[int, Step, int], Tensor] = self._noise_by_torch
+        self.finish: Callable[[int], int] = self._by_passes
         self.numerics = f"eager/M-{rows}"
         self.seats = seats(rows, self.threads.count)
         self.passes = 0
@@ -94,7 +87,7 @@ class Engine:
         budget = NATIVE_TOKENS[products] if self.sampler is Sampler.PARALLEL else 0
         decoder, threads = self.network.decoder, self.threads
         self.condition = native.NativeCondition(library, self.network, threads)
-        self.noise = partial(native.gumbel, library, shape=self._noise_shape)
+        self.noise = lambda seed, step, candidate: native.gumbel(library, seed, step, self._noise_shape, candidate)
         self.finish = native.NativePasses(library, decoder, self.board, threads, budget=budget)
         self.numerics = f"native/{str(products).removeprefix('torch.')}"
 
@@ -102,18 +95,21 @@ class Engine:
         """The symbols of each slice, (len(slices), N, C); V where logits were not numbers (see `gumbel_max`)."""
         seats = self.seats[: len(slices)]
         for row, given in zip(seats, slices, strict=True):
-            self.board.place(row, *given)
-        self.passes += self.finish()
+            self.board.place(row, given)
+        self.passes += self.finish(2 if any(given.free for given in slices) else 1)
         rows, raster = len(self.board.front), self.step.raster
         grid = self.board.values.view(rows, raster.slots, -1)[seats][:, raster.own[:-1]]
-        return grid - self.board.conditioning.offset[seats]
+        return grid - self.board.conditioning.offset[:: self.board.lanes][seats]
 
     def _by_torch(self, coarse: Tensor, fine: Tensor, k: Tensor, controls: Tensor) -> Conditioning:
         return self.network.condition(coarse.long(), fine.long(), k, controls)
 
-    def _by_passes(self) -> int:
+    def _noise_by_torch(self, seed: int, step: Step, candidate: int) -> Tensor:
+        return gumbel(seed, step, self._noise_shape, candidate)
+
+    def _by_passes(self, lanes: int) -> int:
         passes = 1
-        while int(self.step(self.board)):
+        while int(self.step(self.board, lanes)):
             passes += 1
         return passes
 
@@ -124,11 +120,13 @@ def seats(rows: int, threads: int) -> list[int]:
     return [row for turn in zip_longest(*parts) for row in turn if row is not None]
 
 
-def graph(step: Pass, board: Board) -> Callable[[], int]:
-    """The pass, compiled by Inductor and recorded, replayed until every row is finished."""
-    replay, left = recorded(torch.compile(step, fullgraph=True, dynamic=False), board)
+def graph(step: Pass, board: Board) -> Callable[[int], int]:
+    """The pass, compiled by Inductor and recorded once for each number of lanes, replayed until every row is finished."""
+    compiled = torch.compile(step, fullgraph=True, dynamic=False)
+    graphs = {lanes: recorded(partial(compiled, lanes=lanes), board) for lanes in range(1, board.lanes + 1)}
 
-    def finish() -> int:
+    def finish(lanes: int) -> int:
+        replay, left = graphs[lanes]
         passes = 0
         while not passes or int(left):
             for _ in range(GRAPH_PASSES):

@@ -21,7 +21,7 @@ from models.decoder import IMAGE_FORECASTS, SLICE_FORECASTS, Conditioning, Decod
 from models.network import Network
 from models.sampling.board import Board, Raster
 from models.sampling.compiler import built
-from models.sampling.noise import STAGES, Shape, to_gumbel
+from models.sampling.noise import STAGES, Shape, slice_word, to_gumbel
 from models.sampling.packing import WIDEST, Layout, decoder_weights, embedder_weights, memory
 from models.sampling.threads import Threads
 
@@ -52,7 +52,7 @@ class DecoderShape(ctypes.Structure):
     _fields_ = tuple(
         (name, ctypes.c_int64)
         for name in (
-            *("rows", "side", "reach", "width", "heads", "conv", "blocks", "expansion"),
+            *("rows", "lanes", "side", "reach", "width", "heads", "conv", "blocks", "expansion"),
             *("channels", "symbols", "value_bits", "kernels"),
         )
     )
@@ -113,10 +113,10 @@ class NativeCondition:
         return found
 
 
-def gumbel(library: ctypes.CDLL, seed: int, step: Step, shape: Shape) -> Tensor:
+def gumbel(library: ctypes.CDLL, seed: int, step: Step, shape: Shape, candidate: int = 0) -> Tensor:
     """As `noise.gumbel`, bit for bit."""
     positions, channels, symbols = shape
-    address = NoiseShape(step.slice, STAGES[step.stage], positions, channels, symbols)
+    address = NoiseShape(slice_word(step, candidate), STAGES[step.stage], positions, channels, symbols)
     numbers = torch.empty(shape, dtype=torch.double)
     library.uniform(seed & 0xFFFFFFFFFFFFFFFF, ctypes.byref(address), numbers.data_ptr())
     return to_gumbel(numbers)
@@ -132,12 +132,12 @@ class NativePasses:
         weights = list(decoder_weights(decoder, layout(library)))
         raster = Raster(decoder.slice_size, decoder.widths.reach, board.front.device)
         self._passes = [
-            Native(library, "decoder", decoder_shape(decoder, len(band.front)), [*weights, *memory(band, raster)])
+            Native(library, "decoder", decoder_shape(decoder, band), [*weights, *memory(band, raster)])
             for band in board.bands(threads.count)
         ]
 
-    def __call__(self) -> int:
-        """Until every row is finished; how many passes it took."""
+    def __call__(self, _lanes: int) -> int:
+        """Until every row is finished; how many passes it took. Which rows have two lanes is on the board."""
         return sum(self._threads.map(self._finish, self._passes))
 
     def _finish(self, passes: Native) -> int:
@@ -145,11 +145,12 @@ class NativePasses:
         return count
 
 
-def decoder_shape(decoder: Decoder, rows: int) -> DecoderShape:
-    """Of a board of `rows`."""
+def decoder_shape(decoder: Decoder, board: Board) -> DecoderShape:
+    """Of a decoder and the board it works on."""
     widths, head = decoder.widths, decoder.head
     return DecoderShape(
-        rows=rows,
+        rows=len(board.front),
+        lanes=board.lanes,
         side=decoder.slice_size,
         reach=widths.reach,
         width=widths.width,

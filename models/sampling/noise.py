@@ -1,8 +1,8 @@
 """Counter-based Gumbel noise: a function of the picture's seed and an address, of nothing else.
 
 Philox-4x32 with ten rounds (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"), keyed by the seed and
-addressed by (stage, slice, position, channel, value). Sampling is then a deterministic function of weights and seed,
-whichever sampler computes it and whoever shares its batch.
+addressed by (stage, slice and candidate, position, channel, value). Sampling is then a deterministic function of weights
+and seed, whichever sampler computes it and whoever shares its batch.
 """
 
 from __future__ import annotations
@@ -36,18 +36,23 @@ def philox(counter: tuple[Tensor, ...], key: tuple[int, int]) -> tuple[Tensor, .
     return c0, c1, c2, c3
 
 
-def gumbel(seed: int, step: Step, shape: Shape) -> Tensor:
-    """Standard Gumbel noise of one slice of one picture: float64."""
-    return to_gumbel(uniform(seed, step, shape))
+def gumbel(seed: int, step: Step, shape: Shape, candidate: int = 0) -> Tensor:
+    """Standard Gumbel noise of one candidate for one slice of one picture: float64."""
+    return to_gumbel(uniform(seed, step, shape, candidate))
 
 
-def uniform(seed: int, step: Step, shape: Shape) -> Tensor:
+def slice_word(step: Step, candidate: int) -> int:
+    """Return the word of the address that says which slice, and in its upper half which candidate for it."""
+    return candidate << 16 | step.slice
+
+
+def uniform(seed: int, step: Step, shape: Shape, candidate: int) -> Tensor:
     """What it is made of: each block of four values is one Philox call, a number (word + 1/2) / 2^32, never 0 or 1."""
     positions, channels, symbols = shape
     blocks = -(-symbols // 4)
     place = torch.arange(positions)[:, None, None].expand(positions, channels, blocks)
     value = (torch.arange(channels)[:, None] * (1 << 16) + torch.arange(blocks)).expand_as(place)
-    fixed = torch.full_like(place, step.slice), torch.full_like(place, STAGES[step.stage])
+    fixed = torch.full_like(place, slice_word(step, candidate)), torch.full_like(place, STAGES[step.stage])
     words = torch.stack(philox((value, place, *fixed), (seed & _MASK, seed >> 32 & _MASK)), -1)
     return (words.flatten(-2)[..., :symbols].double() + 0.5) / 2**32
 

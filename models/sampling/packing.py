@@ -92,7 +92,7 @@ def packed(weight: Tensor, bias: Tensor, layout: Layout) -> tuple[Tensor, Tensor
 def memory(board: Board, raster: Raster) -> Iterator[Tensor]:
     """The board and its raster, in the order in which the C++ code reads them. It lays out keys and contents its own way."""
     yield from board.conditioning
-    yield from (board.noise, board.temperature, board.values, board.pixels)
+    yield from (board.noise, board.temperature, board.guidance, board.values, board.pixels)
     for caches in (board.grids, board.keys, board.contents):
         yield from caches
     yield from (board.front, board.seen, board.pace, raster.own, raster.previous, raster.taps)

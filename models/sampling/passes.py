@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from models.decoder import Decoder
 from models.embedder import ABSENT
 from models.sampling.board import Board, Raster
+from models.sampling.guidance import guided
 from models.sampling.noise import gumbel_max
 
 Deal = Callable[[Tensor, Tensor, int], Tensor]
@@ -39,30 +40,35 @@ class Tokens(NamedTuple):
 
 
 class CachedPast:
-    """The past of packed tokens: answers from a board's caches after writing the tokens' own share into them."""
+    """The past of packed tokens in their lanes, (M,): answers from a board's caches after writing the tokens' own share
+    into them.
+    """
 
-    def __init__(self, board: Board, tokens: Tokens, own: Tensor, taps: Tensor) -> None:
-        self.board, self.tokens, self.own, self.taps = board, tokens, own, taps
-        every = torch.arange(board.keys[0].shape[-1], device=own.device)
-        self.future = (every > tokens.positions[:, None])[:, None]  # (M, 1, N + 1)
+    def __init__(self, board: Board, raster: Raster, lanes: Tensor, positions: Tensor) -> None:
+        self.board, self.lanes, self.positions = board, lanes, positions
+        base = lanes * raster.slots
+        self.own, self.taps = base + raster.own[positions], base[:, None] + raster.taps[positions]
+        every = torch.arange(board.keys[0].shape[-1], device=lanes.device)
+        self.future = (every > positions[:, None])[:, None]  # (M, 1, N + 1)
 
-    def neighbours(self, layer: int, x: Tensor) -> Tensor:
-        """(M, D) -> (M, T * D)."""
+    def window(self, layer: int, x: Tensor, linear: nn.Linear) -> Tensor:
+        """(M, D) -> (M, outputs)."""
         grid = self.board.grids[layer]
         grid[self.own] = x
-        return grid[self.taps].flatten(1)
+        out: Tensor = linear(torch.cat([grid[self.taps].flatten(1), x], -1))
+        return out
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """(M, heads, d) each -> (M, heads * d). Sums instead of matrix products: they compile into one loop per token
         over its row's cache, nothing is gathered, and no kernel is chosen by how many tokens a row has.
         """
         keys, contents = self.board.keys[layer], self.board.contents[layer]
-        rows, positions = self.tokens.rows, self.tokens.positions
-        keys[rows, :, :, positions] = k
-        contents[rows, :, positions] = v
-        score = (q[..., None] * keys[rows]).sum(2) * q.shape[-1] ** -0.5  # (M, heads, N + 1)
+        lanes, positions = self.lanes, self.positions
+        keys[lanes, :, :, positions] = k
+        contents[lanes, :, positions] = v
+        score = (q[..., None] * keys[lanes]).sum(2) * q.shape[-1] ** -0.5  # (M, heads, N + 1)
         share = score.masked_fill(self.future, -torch.inf).softmax(-1)
-        out: Tensor = (share[..., None] * contents[rows]).sum(2).flatten(1)
+        out: Tensor = (share[..., None] * contents[lanes]).sum(2).flatten(1)
         return out
 
 
@@ -74,14 +80,17 @@ class Pass(nn.Module):
         self.decoder, self.deal, self.tokens = decoder, deal, tokens
         self.raster = Raster(decoder.slice_size, decoder.widths.reach, decoder.first.weight.device)
 
-    def forward(self, board: Board) -> Tensor:
-        """Advance `board`, in place; returns how many positions its last row still lacks, ()."""
+    def forward(self, board: Board, lanes: int = 1) -> Tensor:
+        """Advance `board`, in place; returns how many positions its last row still lacks, ().
+
+        `lanes`: 2 if a row is guided. Each takes its own M tokens through the layers, so that no product changes its shape.
+        """
         tokens = self._dealt(board)
         base = tokens.rows * self.raster.slots
         own = base + self.raster.own[tokens.positions]
         self._forecast(board, tokens, own, base)
         guessed = board.values[own]
-        drawn = self._draw(board, tokens, own, base)
+        drawn = self._draw(board, tokens, base, lanes)
         idle = tokens.positions == self.raster.positions
         board.values[own] = torch.where(idle[:, None], ABSENT, drawn)
         self._accept(board, tokens, (guessed == drawn).all(-1))
@@ -102,11 +111,11 @@ class Pass(nn.Module):
         last one that has a value. Of six forecasts this took the fewest passes (docs/sampling.md).
         """
         raster, symbols, seen = self.raster, self.decoder.symbols, board.seen[tokens.rows]
-        at = tokens.positions.clamp(max=raster.positions - 1)
-        offset = board.conditioning.offset[tokens.rows, at]
+        at, lead = tokens.positions.clamp(max=raster.positions - 1), tokens.rows * board.lanes
+        offset = board.conditioning.offset[lead, at]
         last = board.values[base + raster.own[(seen - 1).clamp(min=0)]]
         above = board.values[base + raster.own[(at - raster.side).clamp(min=0)]]
-        around = board.conditioning.forecasts[tokens.rows, at, -1]
+        around = board.conditioning.forecasts[lead, at, -1]
         has_above = (at >= raster.side) & (at - raster.side < seen)
         guess = torch.where((seen > 0)[:, None], last, offset)
         guess = torch.where(has_above[:, None], above, guess)
@@ -115,24 +124,29 @@ class Pass(nn.Module):
         fresh = (tokens.positions >= seen) & (tokens.positions < raster.positions)
         board.values[own] = torch.where(fresh[:, None], guess, board.values[own])
 
-    def _draw(self, board: Board, tokens: Tokens, own: Tensor, base: Tensor) -> Tensor:
+    def _draw(self, board: Board, tokens: Tokens, base: Tensor, lanes: int) -> Tensor:
         """The values that the model draws at the tokens, (M, C)."""
         decoder, raster, c = self.decoder, self.raster, board.conditioning
         row, at = tokens.rows, tokens.positions.clamp(max=raster.positions - 1)
+        lead = row * board.lanes
         taps = base[:, None] + raster.taps[tokens.positions]
         previous = base + raster.previous[tokens.positions]
         board.pixels[previous] = decoder.pixels(board.values[previous])
-        past = CachedPast(board, tokens, own, taps)
-        features = decoder.features(board.pixels[taps].flatten(1), c.start[row, at], c.gates[row, at], past)
-        around, offset = board.values[taps], c.offset[row, at]
+        near, sides = decoder.first(board.pixels[taps].flatten(1)), []
+        for lane in (lead + side for side in range(lanes)):
+            past = CachedPast(board, raster, lane, tokens.positions)
+            features = decoder.features(near, c.start[lane, at], c.gates[lane, at], past)
+            sides.append(decoder.head.hiddens(features))
+        around, offset = board.values[taps], c.offset[lead, at]
         beside = (around[:, raster.left], around[:, raster.above], around[:, raster.corner])
-        forecasts = decoder.forecasts(*beside, c.forecasts[row, at], offset)
+        forecasts = decoder.forecasts(*beside, c.forecasts[lead, at], offset)
         head, drawn = decoder.head, []
-        hiddens = head.hiddens(features)
         for channel in range(head.channels):
-            logits = head.logits(hiddens[channel], channel, forecasts[..., channel])
-            drawn.append(gumbel_max(logits, board.noise[row, at, channel], board.temperature[row]))
-            head.tell(hiddens, channel, drawn[-1])
+            logits = [head.logits(hiddens[channel], channel, forecasts[..., channel]) for hiddens in sides]
+            score = guided(logits, board.guidance[row])
+            drawn.append(gumbel_max(score, board.noise[row, at, channel], board.temperature[row]))
+            for hiddens in sides:
+                head.tell(hiddens, channel, drawn[-1])
         return offset + torch.stack(drawn, -1)
 
     def _accept(self, board: Board, tokens: Tokens, agree: Tensor) -> None:

@@ -1,6 +1,7 @@
 """One distribution, three samplers; noise; independence of company and of interruption."""
 
 from collections import Counter
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,30 +10,42 @@ import torch
 from torch import nn
 
 from models.config import Geometry, Sampling, Stage, Step, Temperatures
-from models.decoder import Conditioning
 from models.errors import ConfigError
-from models.network import Network
 from models.pipeline import ImageState, Pipeline, next_step
 from models.sampling import reference
-from models.sampling.engine import Given, Sampler
+from models.sampling.board import Given
+from models.sampling.engine import Sampler
 from models.sampling.noise import gumbel, gumbel_max, philox
-from models.subscale import Progress
-from tests.toy import toy_card, toy_networks
+from models.subscale import Bytes, Progress
+from tests.toy import ToyVerifier, toy_card, toy_networks
 
 GEOMETRY = Geometry(size=8, slice_size=4)
 
 
 def pipeline(networks: nn.ModuleDict, sampler: Sampler, geometry: Geometry = GEOMETRY) -> Pipeline:
-    return Pipeline(networks, toy_card(geometry), capacity=8, sampler=sampler)
+    return Pipeline(networks, toy_card(geometry), capacity=8, sampler=sampler, verifier=ToyVerifier())
+
+
+class Oracle(Pipeline):
+    """Draws by `reference`."""
+
+    def draw(self, stage: Stage, slices: Sequence[Given]) -> Bytes:
+        """As Pipeline.draw."""
+        symbols = reference.sample(self.network(stage), slices).to(torch.uint8)
+        return symbols.numpy().reshape(-1, *self.card.config.geometry.slice_shape)
 
 
 def states(count: int, geometry: Geometry = GEOMETRY) -> list[ImageState]:
-    """Pictures that differ in seed, controls and temperatures."""
+    """Pictures that differ in seed, controls, temperatures by network, guidance and candidates."""
     return [
         ImageState(
             seed=s * 7919,
             controls=(s % 4, s % 3, s % 2),
-            sampling=Sampling(temperature=Temperatures(base=0.7 + 0.1 * s, size=1.4 - 0.1 * s, depth=0.6 + 0.1 * s)),
+            sampling=Sampling(
+                temperature=Temperatures(base=0.7 + 0.1 * s, size=1.4 - 0.1 * s, depth=0.6 + 0.1 * s),
+                guidance=(2.0, 1.0, 1.5)[s % 3],
+                candidates=(3, 1)[s % 2],
+            ),
             progress=Progress(geometry=geometry),
         )
         for s in range(count)
@@ -49,48 +62,33 @@ def pictures(rows: list[ImageState]) -> list[bytes]:
     return [row.progress.picture().tobytes() for row in rows]
 
 
-def stacked(slices: list[Given]) -> tuple[Conditioning, torch.Tensor, torch.Tensor]:
-    """Conditioning, noise and temperature of several slices as one batch."""
-    parts = zip(*(each.conditioning for each in slices), strict=True)
-    temperature = torch.tensor([each.temperature for each in slices], dtype=slices[0].noise.dtype)
-    return Conditioning(*(torch.cat(part) for part in parts)), torch.stack([each.noise for each in slices]), temperature
-
-
-def by_reference(networks: nn.ModuleDict, rows: list[ImageState]) -> list[ImageState]:
-    drawer = pipeline(networks, Sampler.CACHED)
-    with torch.inference_mode():
-        while (step := rows[0].progress.next) is not None:
-            network = networks[step.stage]
-            assert isinstance(network, Network)
-            symbols = reference.sample(network, *stacked([drawer.given(row) for row in rows]))
-            drawn = symbols.to(torch.uint8).numpy().reshape(len(rows), 4, 4, 3)
-            rows = [replace(r, progress=r.progress.with_slice(d)) for r, d in zip(rows, drawn, strict=True)]
-    return rows
-
-
 @pytest.mark.parametrize("seed", range(3))
 def test_all_samplers_draw_the_same_pictures(seed: int) -> None:
-    """Reference == cached == parallel in float64, rows of all controls and temperatures mixed."""
+    """Reference == cached == parallel in float64, rows of all controls, temperatures and guidances mixed."""
     networks = toy_networks(GEOMETRY, seed).double()
     drawn = [pictures(finish(pipeline(networks, sampler), states(8))) for sampler in (Sampler.CACHED, Sampler.PARALLEL)]
-    assert drawn[0] == drawn[1] == pictures(by_reference(networks, states(8)))
+    oracle = Oracle(networks, toy_card(GEOMETRY), verifier=ToyVerifier())
+    assert drawn[0] == drawn[1] == pictures(finish(oracle, states(8)))
     assert len(set(drawn[0])) == 8
 
 
 def test_a_real_sized_sample_is_a_fixed_point() -> None:
-    """Drawn in float64 at 16 x 16 slices, every sub-pixel is what the teacher-forced model draws under the same noise."""
+    """Drawn in float64 at 16 x 16 slices, every sub-pixel is what the teacher-forced model draws under the same noise.
+
+    With guidance it is both conditionings; of several candidates it is the noise of exactly one.
+    """
     geometry = Geometry(size=32, slice_size=16)
     networks = toy_networks(geometry).double()
     drawer = pipeline(networks, Sampler.PARALLEL, geometry)
     rows = states(2, geometry)
     with torch.inference_mode():
         while rows[0].progress.next:
-            network, given = networks[next_step(rows[0]).stage], stacked([drawer.given(row) for row in rows])
-            assert isinstance(network, Network)
+            network, candidates = drawer.network(next_step(rows[0]).stage), [drawer.candidates(row) for row in rows]
             rows = drawer.advance(rows)
-            symbols = torch.tensor(np.stack([r.progress.slices[-1] for r in rows])).long().flatten(1, 2)
-            again = reference.redraw(network, *given, symbols)
-            assert (again == symbols).all()
+            for row, given in zip(rows, candidates, strict=True):
+                symbols = torch.tensor(row.progress.slices[-1]).long().flatten(0, 1)
+                again = reference.redraw(network, given, symbols.expand(len(given), -1, -1))
+                assert (again == symbols).all(-1).all(-1).sum() == 1
 
 
 @pytest.mark.parametrize(
@@ -127,6 +125,19 @@ def test_an_interrupted_picture_is_the_same_picture() -> None:
         progress = Progress(geometry=GEOMETRY, slices=whole.progress.slices[:done])
         resumed = finish(pipeline(networks, Sampler.PARALLEL), [replace(states(1)[0], progress=progress)])
         assert pictures(resumed) == pictures([whole])
+
+
+def test_each_network_has_its_own_temperature() -> None:
+    """Another temperature of one network leaves all slices before it as they were, and changes its own."""
+    drawer, (state,) = pipeline(toy_networks(GEOMETRY), Sampler.PARALLEL), states(1)
+    whole = finish(drawer, [state])[0].progress.slices
+    begins = {stage: [step.stage for step in GEOMETRY.steps].index(stage) for stage in Stage}
+    for stage, first in begins.items():
+        temperature = replace(state.sampling.temperature, **{stage: 0.05})
+        other = replace(state, sampling=replace(state.sampling, temperature=temperature))
+        slices = finish(drawer, [other])[0].progress.slices
+        same = [np.array_equal(a, b) for a, b in zip(slices, whole, strict=True)]
+        assert same[: first + 1] == [True] * first + [False]
 
 
 def test_pictures_at_different_networks_are_refused_together() -> None:
@@ -183,6 +194,8 @@ def test_noise_is_an_address_not_a_sequence() -> None:
     others = ((2, Stage.SIZE, 1), (1 + 2**32, Stage.SIZE, 1), (1, Stage.DEPTH, 1), (1, Stage.SIZE, 2))
     for seed, stage, k in others:
         assert (gumbel(seed, Step(stage, k), (4, 3, 8)) != short).all()
+    assert (gumbel(1, Step(Stage.SIZE, 1), (4, 3, 8), candidate=0) == short).all()
+    assert (gumbel(1, Step(Stage.SIZE, 1), (4, 3, 8), candidate=1) != short).all()
     assert abs(float(gumbel(3, Step(Stage.BASE, 0), (4096, 3, 8)).mean()) - 0.5772) < 0.02
 
 

@@ -10,7 +10,7 @@
 namespace spn {
 
 struct DecoderShape {
-  int64_t rows, side, reach, width, heads, conv, blocks, expansion, channels, symbols, value_bits, kernels;
+  int64_t rows, lanes, side, reach, width, heads, conv, blocks, expansion, channels, symbols, value_bits, kernels;
 
   int64_t taps() const { return 2 * reach * (reach + 1); }  // pixels within reach before the own one
 };
@@ -58,11 +58,11 @@ struct Decoder {
 struct Board {
   const float *start, *gates;
   const int64_t *forecasts, *offset;
-  const float *noise, *temperature;
+  const float *noise, *temperature, *guidance;
   int64_t* values;
   float* pixels;
   std::vector<float*> grids;
-  std::vector<Element*> keys, contents;  // a row and head: panels over positions, panels over channels
+  std::vector<Element*> keys, contents;  // a lane and head: panels over positions, panels over channels
   int64_t *front, *seen;
   float* pace;
   const int64_t *own, *previous, *taps;
@@ -70,7 +70,7 @@ struct Board {
   Board(const DecoderShape& s, Pointers& p) {
     start = p.take<const float>(), gates = p.take<const float>();
     forecasts = p.take<const int64_t>(), offset = p.take<const int64_t>();
-    noise = p.take<const float>(), temperature = p.take<const float>();
+    noise = p.take<const float>(), temperature = p.take<const float>(), guidance = p.take<const float>();
     values = p.take<int64_t>(), pixels = p.take<float>();
     for (int64_t i = 0; i < s.blocks; i++) grids.push_back(p.take<float>());
     for (auto* caches : {&keys, &contents})

@@ -15,8 +15,11 @@ namespace spn {
 
 constexpr float PACE_STEP = 0.25f;  // as in models/sampling/passes.py
 
+// A position of a row, in one of its lanes (models/sampling/board.py).
 struct Token {
-  int64_t row, position, at, own;  // at: row * positions + position; own: slot of the padded grid
+  int64_t row, lane, position;
+  int64_t at, cell;  // what its lane has: lane * positions + position, and the slot of the padded grid
+  int64_t own;       // the slot of its value, which the lanes of a row share
 };
 
 class Passes {
@@ -30,10 +33,11 @@ class Passes {
   int64_t run(int64_t budget) {
     deal(budget);
     if (tokens.empty()) return 0;
+    for (size_t i = 0; i < leads; i++) forecast(tokens[i]);
+    guessed.resize(leads * s.channels);
+    for (size_t i = 0; i < leads; i++) copy_value(&guessed[i * s.channels], tokens[i]);
+    shadow();
     reserve();
-    for (const Token& t : tokens) forecast(t);
-    guessed.resize(tokens.size() * s.channels);
-    for (size_t i = 0; i < tokens.size(); i++) copy_value(&guessed[i * s.channels], tokens[i]);
     embed();
     for (int64_t layer = 0; layer < s.blocks; layer++) block(layer);
     draw();
@@ -46,7 +50,9 @@ class Passes {
   Decoder d;
   Board b;
   int64_t n, slots, taps, depth;
-  std::vector<Token> tokens;
+  std::vector<Token> tokens;   // the windows of all rows, then the shadows: the same positions of guided rows in their second lane
+  size_t leads;                // tokens that are no shadows
+  std::vector<size_t> source;  // of each shadow the token that it shadows
   std::vector<int64_t> window, guessed, drawn;
   std::vector<float> x, wide, scores, found, logits, hiddens;
   std::vector<Element> in, queries, shares;
@@ -79,11 +85,22 @@ class Passes {
     for (int64_t r = 0; r < s.rows; r++) {
       if (b.front[r] >= n) continue;
       window[r] = std::min(1 + static_cast<int64_t>(spare * b.pace[r]), n - b.front[r]);
-      for (int64_t i = 0; i < window[r]; i++) {
-        const int64_t position = b.front[r] + i;
-        tokens.push_back({r, position, r * n + position, r * slots + b.own[position]});
-      }
+      for (int64_t i = 0; i < window[r]; i++) tokens.push_back(token(r, 0, b.front[r] + i));
     }
+    leads = tokens.size();
+  }
+
+  Token token(int64_t row, int64_t side, int64_t position) const {
+    const int64_t lane = row * s.lanes + side, slot = b.own[position];
+    return {row, lane, position, lane * n + position, lane * slots + slot, row * slots + slot};
+  }
+
+  bool guided(const Token& t) const { return b.guidance[t.row] != 1.0f; }
+
+  void shadow() {
+    source.clear();
+    for (size_t m = 0; m < leads; m++)
+      if (guided(tokens[m])) source.push_back(m), tokens.push_back(token(tokens[m].row, 1, tokens[m].position));
   }
 
   int64_t* value(int64_t slot) { return b.values + slot * s.channels; }
@@ -108,11 +125,11 @@ class Passes {
 
   const int64_t* taps_of(const Token& t) { return b.taps + t.position * taps; }
 
-  // Embeds the pixel before each token, then the first layer on the pixels near each.
+  // Embeds the pixel before each token, then the first layer on the pixels near each, which a shadow has in common.
   void embed() {
     const float unit = 2.0f / static_cast<float>((int64_t{1} << s.value_bits) - 1);
-    for (const Token& t : tokens) {
-      const int64_t slot = t.row * slots + b.previous[t.position];
+    for (size_t m = 0; m < leads; m++) {
+      const int64_t slot = tokens[m].row * slots + b.previous[tokens[m].position];
       const int64_t* v = value(slot);
       float* pixel = b.pixels + slot * s.conv;
       const bool known = std::all_of(v, v + s.channels, [](int64_t v) { return v >= 0; });
@@ -125,13 +142,15 @@ class Passes {
         store(pixel + i, known ? total : Lanes{});
       }
     }
-    for (size_t m = 0; m < tokens.size(); m++) gather(b.pixels, tokens[m], &in[m * taps * s.conv]);
-    product(d.first, in.data(), tokens.size(), x.data());
+    for (size_t m = 0; m < leads; m++) gather(b.pixels, tokens[m].row, tokens[m], &in[m * taps * s.conv]);
+    product(d.first, in.data(), leads, x.data());
+    for (size_t i = 0; i < source.size(); i++) std::copy_n(&x[source[i] * s.width], s.width, &x[(leads + i) * s.width]);
     for (size_t m = 0; m < tokens.size(); m++) add(b.start + tokens[m].at * s.width, &x[m * s.width], s.width);
   }
 
-  void gather(const float* grid, const Token& t, Element* to) {
-    for (int64_t i = 0; i < taps; i++) put(to + i * s.conv, grid + (t.row * slots + taps_of(t)[i]) * s.conv, s.conv);
+  // The neighbours of a token in the `which`th of the padded grids.
+  void gather(const float* grids, int64_t which, const Token& t, Element* to) {
+    for (int64_t i = 0; i < taps; i++) put(to + i * s.conv, grids + (which * slots + taps_of(t)[i]) * s.conv, s.conv);
   }
 
   void normalise_all(const Norm& norm) {
@@ -161,10 +180,10 @@ class Passes {
     const int64_t w = s.width, inputs = (taps + 1) * s.conv;
     float* grid = b.grids[layer];
     product(block.narrow, in.data(), tokens.size(), wide.data());
-    for (size_t m = 0; m < tokens.size(); m++) std::copy_n(&wide[m * s.conv], s.conv, grid + tokens[m].own * s.conv);
+    for (size_t m = 0; m < tokens.size(); m++) std::copy_n(&wide[m * s.conv], s.conv, grid + tokens[m].cell * s.conv);
     for (size_t m = 0; m < tokens.size(); m++) {
-      gather(grid, tokens[m], &in[m * inputs]);
-      put(&in[m * inputs + taps * s.conv], grid + tokens[m].own * s.conv, s.conv);
+      gather(grid, tokens[m].lane, tokens[m], &in[m * inputs]);
+      put(&in[m * inputs + taps * s.conv], grid + tokens[m].cell * s.conv, s.conv);
     }
     product(block.gates, in.data(), tokens.size(), wide.data());
     for (size_t m = 0; m < tokens.size(); m++) {
@@ -178,7 +197,7 @@ class Passes {
     residual(block.near_out);
   }
 
-  // Masked self-attention: the tokens of one row together, against its cache.
+  // Masked self-attention: the tokens of one lane together, against its cache.
   void far(const Block& block, int64_t layer) {
     product(block.qkv, in.data(), tokens.size(), wide.data());
     for (size_t m = 0; m < tokens.size(); m++) remember(tokens[m], &wide[m * 3 * s.width], layer);
@@ -187,7 +206,7 @@ class Passes {
     residual(block.far_out);
   }
 
-  int64_t cache_of(const Token& t, int64_t head) { return (t.row * s.heads + head) * n * depth; }
+  int64_t cache_of(const Token& t, int64_t head) { return (t.lane * s.heads + head) * n * depth; }
 
   void remember(const Token& t, const float* qkv, int64_t layer) {
     Element narrow[LANES];
@@ -242,17 +261,35 @@ class Passes {
       for (size_t m = 0; m < tokens.size(); m++)
         for (int64_t i = 0; i < w; i += LANES) put(&in[m * w + i], gelu(load(&hiddens[m * all + c * w + i])));
       product(d.out[c], in.data(), tokens.size(), logits.data());
-      for (size_t m = 0; m < tokens.size(); m++) {
+      for (size_t m = 0; m < tokens.size(); m++) add_kernels(tokens[m], c, &logits[m * d.out[c].outputs]);
+      for (size_t i = 0; i < source.size(); i++)
+        guide(tokens[leads + i], &logits[source[i] * d.out[c].outputs], &logits[(leads + i) * d.out[c].outputs]);
+      for (size_t m = 0; m < leads; m++) {
         const int64_t symbol = draw_one(tokens[m], c, &logits[m * d.out[c].outputs]);
         drawn[m * s.channels + c] = b.offset[tokens[m].at * s.channels + c] + symbol;
-        const int64_t later = (s.channels - c - 1) * w;
-        if (later) add(d.earlier[c] + (symbol & (s.symbols - 1)) * later, &hiddens[m * all + (c + 1) * w], later);
+        tell(m, c, symbol);
+      }
+      for (size_t i = 0; i < source.size(); i++) {
+        const size_t at = source[i] * s.channels + c;
+        tell(leads + i, c, drawn[at] - b.offset[tokens[source[i]].at * s.channels + c]);
       }
     }
   }
 
-  // Plain logits and a kernel around each forecast, then Gumbel-max; ties to the lowest symbol, `symbols` if one is NaN.
-  int64_t draw_one(const Token& t, int64_t c, float* logit) {
+  // Lets the channels after c know its symbol.
+  void tell(size_t m, int64_t c, int64_t symbol) {
+    const int64_t w = s.width, later = (s.channels - c - 1) * w;
+    if (later) add(d.earlier[c] + (symbol & (s.symbols - 1)) * later, &hiddens[m * s.channels * w + (c + 1) * w], later);
+  }
+
+  // models.sampling.guidance.guided: from the logits given all controls, into these.
+  void guide(const Token& t, float* given, const float* free) {
+    const float strength = b.guidance[t.row];
+    for (int64_t v = 0; v < s.symbols; v++) given[v] = free[v] + strength * (given[v] - free[v]);
+  }
+
+  // Adds a kernel around each forecast to plain logits.
+  void add_kernels(const Token& t, int64_t c, float* logit) {
     const int64_t low = s.symbols - 1, offset = b.offset[t.at * s.channels + c];
     const auto near = [&](int64_t tap) { return value(t.row * slots + taps_of(t)[tap])[c]; };
     const int64_t over = taps - 2 * s.reach - 1, left = near(taps - 1), above = near(over), corner = near(over - 1);
@@ -266,7 +303,11 @@ class Passes {
       const float* kernel = logit + (k + 1) * s.symbols;
       for (int64_t v = 0; v < s.symbols; v++) logit[v] += kernel[(v - symbol) & low];
     }
-    const float* noise = b.noise + (t.at * s.channels + c) * s.symbols;
+  }
+
+  // Gumbel-max; ties to the lowest symbol, `symbols` if one is NaN.
+  int64_t draw_one(const Token& t, int64_t c, const float* logit) {
+    const float* noise = b.noise + ((t.row * n + t.position) * s.channels + c) * s.symbols;
     int64_t best = 0;
     float top = -std::numeric_limits<float>::infinity();
     bool numbers = true;
@@ -280,7 +321,7 @@ class Passes {
 
   // Of each window the draws up to and including the first that disagrees with its forecast are final.
   void accept() {
-    for (size_t first = 0; first < tokens.size();) {
+    for (size_t first = 0; first < leads;) {
       const int64_t row = tokens[first].row, length = window[row];
       int64_t accepted = length;
       for (int64_t i = length; i-- > 0;) {
