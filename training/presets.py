@@ -6,6 +6,7 @@ All widths are ours: the paper's are not known to us. Slices are the paper's whe
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
 from models.config import Control, Geometry, ModelConfig, Stage, Widths
@@ -22,16 +23,15 @@ _HEAD: Final = 64
 
 
 def symbols(size: int) -> Preset:
-    """Images of `size` in 16 x 16 slices. The base network decides what is drawn: it is wider, and has control maps.
+    """Images of `size` in 16 x 16 slices. The base network decides what is drawn: it alone has control maps.
 
     Small slices learn faster at equal time, and the networks of one size are a start for another: docs/decisions/005.
     """
-    others = Widths(width=96, blocks=4, heads=3, conv_width=48, embedder_blocks=2)
+    widths = Widths(width=96, blocks=4, heads=3, conv_width=48, embedder_blocks=2)
 
     def make(controls: tuple[Control, ...]) -> ModelConfig:
         maps = tuple(control.name for control in controls if control.name in SUBJECT)
-        base = Widths(width=128, blocks=4, heads=4, conv_width=64, embedder_blocks=2, maps=maps)
-        return preset(Geometry(size=size, slice_size=16), base=base, others=others)(controls)
+        return preset(Geometry(size=size, slice_size=16), base=replace(widths, maps=maps), others=widths)(controls)
 
     return make
 
