@@ -7,9 +7,8 @@ ones. Where the folder holds a model, its card gets the verifier's sha256.
 from __future__ import annotations
 
 import argparse
-import os
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -21,10 +20,9 @@ from torch.optim import AdamW
 from torch.optim.lr_scheduler import OneCycleLR
 from tqdm import tqdm
 
-from models.cards import CARD, load_card, save_card
 from models.config import Geometry
 from models.subscale import Bytes
-from models.verifier import Verifier, load_verifier, save_verifier
+from models.verifier import Verifier
 from training.data.symbols import Symbols
 from training.data.vocabulary import LABEL, MONOGRAMS
 from training.judging.glyphs import Glyphs, composed

@@ -8,9 +8,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageFilter
 
-from training.data.symbols import Pack
 from training.data.tiles import MASTER, Mask
-from training.data.vocabulary import LABEL, MONOGRAMS
+from training.data.vocabulary import MONOGRAMS
 
 Indices = NDArray[np.int64]
 
