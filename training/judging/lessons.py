@@ -34,7 +34,7 @@ _FACE_WEIGHT: Final = 0.3
 class Lesson:
     """How a reader is taught: `steps` of `batch` glyphs."""
 
-    steps: int = 4000
+    steps: int = 4500
     batch: int = 64
     rate: float = 3e-3
     decay: float = 0.05
