@@ -13,10 +13,13 @@ from typing import Final
 import numpy as np
 
 from models.subscale import Bytes
-from training.data.tiles import MASTER, tile_mask
+from training.data.tiles import tile_mask
 from training.data.vocabulary import Tile
 from training.judging.contours import area, contours, evenly, length
-from training.judging.recovery import Floats, Recovered, Where, residual
+from training.judging.recovery import Floats, Recovered, grown, residual
+
+UNIT: Final = 64
+"""Lengths are in this part of the picture's side."""
 
 _SPACING: Final = 0.5
 _REACH: Final = 4
@@ -61,7 +64,7 @@ def wobble(coverage: Floats) -> float:
     36 letters of the first shipped weights from 300 real ones best: a share of 0.954 of all pairs in the right order;
     0.865 to 0.876 with the median and twice the reach.
     """
-    unit = len(coverage) / MASTER
+    unit = len(coverage) / UNIT
     far = [
         np.hypot(*(_smoothed(points) - points).T)
         for curve in contours(coverage)
@@ -72,7 +75,7 @@ def wobble(coverage: Floats) -> float:
 
 def speckle(coverage: Floats) -> float:
     """Return the area of islands of slight ink and of holes of slight ground that are too small to mean anything."""
-    unit = len(coverage) / MASTER
+    unit = len(coverage) / UNIT
     islands = [area(curve) / unit**2 for curve in contours(coverage, _TRACE)]
     holes = [area(curve) / unit**2 for curve in contours(coverage, 1 - _TRACE)]
     return sum(a for a in islands if 0 < a < _SIGNIFICANT) - sum(a for a in holes if -_SIGNIFICANT < a < 0)
@@ -82,17 +85,17 @@ def strays(picture: Bytes, tile: Tile) -> float:
     """Return how much paint lies off the tile, in 64ths squared; nothing can without a tile."""
     if tile is Tile.NONE:
         return 0.0
-    outside = ~_grown(tile_mask(tile, len(picture)) > 0, 1)
+    outside = ~grown(tile_mask(tile, len(picture)) > 0, 1)
     darkness = 1.0 - picture[outside].min(axis=-1) / 255.0
-    return float(darkness[darkness > _TRACE].sum()) * (MASTER / len(picture)) ** 2
+    return float(darkness[darkness > _TRACE].sum()) * (UNIT / len(picture)) ** 2
 
 
 def fill(picture: Bytes, recovered: Recovered) -> float:
     """Return how far flat areas are from flat: the ground away from ink, and the ink away from its edges."""
     slight = recovered.coverage < _TRACE
     inked = ~slight
-    ground = recovered.inside & slight & ~_grown(recovered.coverage > 0.5, _CLEAR)  # noqa: PLR2004 - half covered
-    core = inked & ~_grown(recovered.coverage < 0.5, _CLEAR)  # noqa: PLR2004 - as above
+    ground = recovered.inside & slight & ~grown(recovered.coverage > 0.5, _CLEAR)  # noqa: PLR2004 - half covered
+    core = inked & ~grown(recovered.coverage < 0.5, _CLEAR)  # noqa: PLR2004 - as above
     squares = [
         (residual(picture, paint, where) ** 2 * where.sum(), int(where.sum()))
         for paint, where in ((recovered.ground, ground), (recovered.ink, core))
@@ -114,11 +117,3 @@ def _parabola(reach: int) -> Floats:
     at = np.arange(-reach, reach + 1, dtype=np.float64)
     return np.asarray(np.linalg.pinv(np.vander(at, 3, increasing=True))[0], np.float64)
 
-
-def _grown(where: Where, pixels: int) -> Where:
-    """The area with a margin of `pixels`, corners included."""
-    for _ in range(pixels):
-        framed = np.pad(where, 1)
-        rows = framed[:-2] | framed[1:-1] | framed[2:]
-        where = rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
-    return where

@@ -20,7 +20,7 @@ from tqdm import tqdm
 from training.data.vocabulary import LABEL
 from training.judging.bending import bent
 from training.judging.glyphs import FACES, Glyphs
-from training.judging.reader import Reader
+from training.judging.reader import Reader, small
 
 CACHE: Final = Path(".cache")
 """Where taught readers are kept."""
@@ -34,7 +34,7 @@ _FACE_WEIGHT: Final = 0.3
 class Lesson:
     """How a reader is taught: `steps` of `batch` glyphs."""
 
-    steps: int = 4000
+    steps: int = 4500
     batch: int = 64
     rate: float = 3e-3
     decay: float = 0.05
@@ -118,13 +118,13 @@ def example(glyphs: Glyphs, lesson: Lesson, step: int) -> tuple[Tensor, Tensor, 
     rng = np.random.default_rng([lesson.seed, step])
     chosen = glyphs.balanced(rng, lesson.batch)
     masks = torch.from_numpy(glyphs.masks[chosen])[:, None].float() / 255
-    return bent(rng, masks), torch.from_numpy(glyphs.labels[chosen]), torch.from_numpy(glyphs.faces[chosen])
+    return bent(rng, small(masks)), torch.from_numpy(glyphs.labels[chosen]), torch.from_numpy(glyphs.faces[chosen])
 
 
 def digest(glyphs: Glyphs, lesson: Lesson) -> str:
     """A short name for all that a taught reader depends on."""
     named = hashlib.sha256(repr((asdict(lesson), LABEL.values, FACES)).encode())
-    for array in (glyphs.masks, glyphs.labels, glyphs.faces):
+    for array in (glyphs.masks.packed, glyphs.labels, glyphs.styles):
         named.update(np.ascontiguousarray(array).tobytes())
     return named.hexdigest()[:12]
 

@@ -15,7 +15,6 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from training.data.tiles import MASTER
 from training.data.vocabulary import LABEL, Tile
 from training.judging.recovery import Floats
 
@@ -24,6 +23,9 @@ ALIKE: Final = {"0": "O", "1": "I"}
 
 ZOOM: Final = {Tile.CIRCLE: 0.68, Tile.ROUNDED: 0.76, Tile.SQUARE: 0.76, Tile.NONE: 1.0}
 """Share of the picture's side that is read, by tile: a glyph then has the same size on every tile."""
+
+SIDE: Final = 64
+"""Pixels along what is read."""
 
 _VIEWS: Final = (0.94, 1.0, 1.06)
 _WIDTH: Final = 32
@@ -81,11 +83,16 @@ class Reading:
 
     def names(self) -> list[str]:
         """The most probable label of each picture among all labels, letters and concepts alike; `ALIKE` are one."""
-        merged = self.labels.copy()
-        for value, other in ALIKE.items():
-            merged[:, LABEL.values.index(other)] += merged[:, LABEL.values.index(value)]
-            merged[:, LABEL.values.index(value)] = 0
-        return [LABEL.values[index] for index in merged.argmax(axis=-1)]
+        return names(self.labels)
+
+
+def names(probabilities: NDArray[np.float32]) -> list[str]:
+    """Return the most probable label of each row (n, labels), the probabilities of `ALIKE` added up."""
+    merged = probabilities.copy()
+    for value, other in ALIKE.items():
+        merged[:, LABEL.values.index(other)] += merged[:, LABEL.values.index(value)]
+        merged[:, LABEL.values.index(value)] = 0
+    return [LABEL.values[index] for index in merged.argmax(axis=-1)]
 
 
 def read_as(label: str) -> str:
@@ -98,7 +105,7 @@ def read(reader: Reader, coverages: list[Floats], tiles: list[Tile]) -> Reading:
     """Return what a reader in evaluation mode sees in recovered glyphs on known tiles: the mean over three zooms."""
     seen = []
     for coverage, tile in zip(coverages, tiles, strict=True):
-        image = torch.from_numpy(coverage).float()[None, None]
+        image = small(torch.from_numpy(coverage).float()[None, None])
         glyphs = torch.cat([zoomed(image, ZOOM[tile] * view) for view in _VIEWS])
         seen.append([answer.softmax(-1).mean(0).numpy() for answer in reader(glyphs)])
     labels, faces = (np.stack(each) for each in zip(*seen, strict=True))
@@ -113,9 +120,14 @@ def zoomed(images: Tensor, share: float | Tensor) -> Tensor:
     return sampled(images, matrices)
 
 
+def small(images: Tensor) -> Tensor:
+    """Images (B, 1, H, W) averaged over whole blocks to (B, 1, 64, 64)."""
+    return F.avg_pool2d(images, images.shape[-1] // SIDE)
+
+
 def sampled(images: Tensor, matrices: Tensor) -> Tensor:
     """Images (B, 1, H, W) under affine maps (B, 2, 3) from where to where to look, zero outside: (B, 1, 64, 64)."""
-    grid = F.affine_grid(matrices, [len(images), 1, MASTER, MASTER], align_corners=False)
+    grid = F.affine_grid(matrices, [len(images), 1, SIDE, SIDE], align_corners=False)
     return F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
 
 

@@ -81,6 +81,15 @@ def linear(pixels: Floats, where: Where) -> Floats:
     return np.asarray(basis @ np.linalg.solve(gram, chosen.T @ pixels[where]), np.float64)
 
 
+def grown(where: Where, pixels: int) -> Where:
+    """Return an area with a margin of `pixels`, corners included."""
+    for _ in range(pixels):
+        framed = np.pad(where, 1)
+        rows = framed[:-2] | framed[1:-1] | framed[2:]
+        where = rows[:, :-2] | rows[:, 1:-1] | rows[:, 2:]
+    return where
+
+
 def _ground(pixels: Floats, inside: Where, start: Where) -> Floats:
     """The plane of the ground: first through the rim, then through all that lies near it."""
     where = start
