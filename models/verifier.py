@@ -13,14 +13,11 @@ from torch import Tensor, nn
 
 from models.cards import ModelCard
 from models.checkpoint import check_tensors, sha256_of
-from models.config import Geometry, ModelConfig
+from models.config import LABEL, Geometry, ModelConfig
 from models.errors import CheckpointError
 
 VERIFIER: Final = "verifier.safetensors"
 """Name of the file beside the model's tensors."""
-
-JUDGED: Final = "label"
-"""Name of the control whose values are told apart."""
 
 _WIDTHS: Final = (32, 64, 96, 128)
 _STRIDES: Final = (1, 2, 1, 2)
@@ -65,9 +62,9 @@ class Verifier(nn.Module):
 
 def verifier_of(config: ModelConfig) -> Verifier:
     """Return an untaught verifier for the slices and labels of a model. Raises CheckpointError if it has no label."""
-    labels = next((len(control.values) for control in config.controls if control.name == JUDGED), 0)
+    labels = next((len(control.values) for control in config.controls if control.name == LABEL), 0)
     if not labels:
-        msg = f"a verifier needs a model with the control {JUDGED}"
+        msg = f"a verifier needs a model with the control {LABEL}"
         raise CheckpointError(msg)
     return Verifier(config.geometry, labels)
 

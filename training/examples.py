@@ -21,9 +21,9 @@ from torch import Tensor
 from torch.utils.data import DataLoader
 from torch.utils.data import Dataset as Data
 
-from models.config import ANY, Geometry, Stage
+from models.config import ANY, LABEL, Geometry, Stage
 from training.data.dataset import Dataset
-from training.presets import LABEL, SUBJECT
+from training.presets import SUBJECT
 from training.ranks import ALONE, Ranks
 from training.recipe import Recipe
 

@@ -9,12 +9,10 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from models.config import Control, Geometry, ModelConfig, Stage, Widths
+from models.config import LABEL, Control, Geometry, ModelConfig, Stage, Widths
 
 Preset = Callable[[tuple[Control, ...]], ModelConfig]
 """A configuration for the controls that a data set has."""
-
-LABEL: Final = "label"
 
 SUBJECT: Final = (LABEL, "style")
 """Controls that say what is drawn: the base network has maps of them, and the unconditional side of guidance drops them."""

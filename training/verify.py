@@ -120,7 +120,9 @@ def main() -> None:
         save_card(replace(card, verifier=digest), args.out)
         verifier = load_verifier(args.out, load_card(args.out)) or verifier
     found = marks(verifier, Glyphs.held_out(pack), geometry)
-    print(f"{found.count} held-out drawings: {found.letters:.1%} of letters, {found.concepts:.1%} of concepts; {digest}")
+    print(
+        f"{found.count} held-out drawings: {found.letters:.1%} of letters, {found.concepts:.1%} of concepts; {digest}"
+    )
 
 
 if __name__ == "__main__":
