@@ -20,7 +20,7 @@ from torch import nn
 
 from models.cards import CARD, SHEET, WEIGHTS, ModelCard
 from models.checkpoint import load_model, save_model, sha256_of
-from models.config import ModelConfig, Stage, Temperatures
+from models.config import LABEL, ModelConfig, Sampling, Stage, Temperatures
 from models.network import build
 from models.pipeline import Pipeline
 from models.verifier import VERIFIER
