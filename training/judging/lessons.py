@@ -55,6 +55,7 @@ class Pupil:
 
     def learn(self, images: Tensor, labels: Tensor, faces: Tensor) -> float:
         """One step; returns the loss of the labels."""
+        torch.manual_seed(self.lesson.seed + self.step)  # dropout: the same after a pause
         seen, face = self.reader(images)
         loss = F.cross_entropy(seen, labels, label_smoothing=self.lesson.smoothing)
         lettered = faces >= 0

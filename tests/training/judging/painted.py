@@ -23,6 +23,13 @@ def ring(wobble: float = 0.0) -> Mask:
     return np.asarray(inside.reshape(MASTER, 4, MASTER, 4).mean(axis=(1, 3)) * 255, np.uint8)
 
 
+def disc() -> Mask:
+    """A disc as wide as the ring."""
+    at = np.arange(MASTER) + 0.5 - MASTER / 2
+    inside = np.hypot(*np.meshgrid(at, at)) < 44
+    return np.asarray(inside * np.uint8(255))
+
+
 def picture(mask: Mask, tile: Tile = Tile.ROUNDED, *, hue: str = "blue", seed: int = 0, size: int = 64) -> Bytes:
     """The glyph in a hue on a tile."""
     look = Look(family=Family.ICONS, hue=hue, tile=tile)
