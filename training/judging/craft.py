@@ -34,9 +34,9 @@ _CLEAR: Final = 2
 class Craft:
     """Three faults of one picture, 0 for none.
 
-    `wobble`: distance of the contour from its own smoothing, in 64ths, that a fifth of it is beyond; `speckle`: area of islands and holes too
-    small to mean anything, in 64ths squared; `fill`: root mean square distance of ground and ink from their fitted
-    paints, in levels of 255.
+    `wobble`: a fifth of the contour is farther than this from its own smoothing, in 64ths; `speckle`: area of islands and
+    holes too small to mean anything, in 64ths squared; `fill`: root mean square distance of ground and ink from their
+    fitted paints, in levels of 255.
     """
 
     wobble: float
@@ -116,4 +116,3 @@ def _parabola(reach: int) -> Floats:
     """Weights of the least-squares parabola's middle (Savitzky and Golay, 1964): (2 * reach + 1,)."""
     at = np.arange(-reach, reach + 1, dtype=np.float64)
     return np.asarray(np.linalg.pinv(np.vander(at, 3, increasing=True))[0], np.float64)
-

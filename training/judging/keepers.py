@@ -84,9 +84,7 @@ def within(found: Craft, bound: Craft) -> bool:
 def _bound(crafts: Sequence[Craft]) -> Craft:
     return Craft(
         **{
-            fault: max(
-                getattr(VISIBLE, fault), float(np.quantile([getattr(each, fault) for each in crafts], QUANTILE))
-            )
+            fault: max(getattr(VISIBLE, fault), float(np.quantile([getattr(each, fault) for each in crafts], QUANTILE)))
             for fault in FAULTS
         }
     )

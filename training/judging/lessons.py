@@ -61,7 +61,7 @@ class Pupil:
         lettered = faces >= 0
         also = F.cross_entropy(face[lettered], faces[lettered]) if bool(lettered.any()) else face.sum() * 0
         self.optimizer.zero_grad()
-        (loss + _FACE_WEIGHT * also).backward()
+        (loss + _FACE_WEIGHT * also).backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.schedule.step()
         self.step += 1

@@ -3,13 +3,13 @@
 import numpy as np
 import pytest
 
-from training.judging.contours import area, contours, evenly, length
+from training.judging.contours import Floats, area, contours, evenly, length
 
 
-def disc(radius: float, side: int = 40) -> np.ndarray:
+def disc(radius: float, side: int = 40) -> Floats:
     at = np.arange(side) - (side - 1) / 2
     rows, columns = np.meshgrid(at, at, indexing="ij")
-    return np.clip(radius + 0.5 - np.hypot(rows, columns), 0.0, 1.0)
+    return np.asarray(np.clip(radius + 0.5 - np.hypot(rows, columns), 0.0, 1.0), np.float64)
 
 
 def test_a_disc_has_one_contour_of_its_own_area_and_length() -> None:

@@ -18,7 +18,7 @@ def test_drawings_composed_again_are_found() -> None:
     chosen = np.flatnonzero(train.labels == LABEL.values.index("heart"))[:20]
     pictures, _ = composed(np.random.default_rng(3), train, chosen, size=64)
     found = copies(pictures, PACK, "heart")
-    assert found.images.value == found.again.value == 1
+    assert min(found.images.value, found.again.value) > 0.9
     assert found.held_out.value < 0.3
     assert found.image_distance < found.held_out_distance / 3
     assert "| images of heart | 20 | 100.0%" in table(found)
