@@ -23,6 +23,7 @@ from training.data.vocabulary import LABEL
 from training.judging import grid as grids
 from training.judging import verdicts as findings
 from training.judging.copies import copies
+from training.judging.copies import table as copies_table
 from training.judging.glyphs import Glyphs
 from training.judging.keepers import Real, real
 from training.judging.lessons import reader_of
@@ -94,8 +95,7 @@ def main() -> None:
     if args.copies:
         pictures = list(samples(pipeline, [{LABEL.name: args.copies}] * COPIED, sampling=sampling))
         found = copies(pictures, pack, args.copies)
-        print(f"near copies of training drawings, {found.label}: {found.images} of {found.images.count} images,")
-        print(f"{found.held_out} of held-out drawings; of training drawings, composed again, {found.found} are found")
+        print(copies_table(found))
         record["copies"] = asdict(found)
     else:
         reader = reader_of(Glyphs.train(pack))

@@ -28,6 +28,7 @@ from training.data.tiles import Look, Mask, compose
 from training.data.vocabulary import HUE, LABEL, Tile
 from training.judging.glyphs import Glyphs, reshaped
 from training.judging.reader import names, read_as
+from training.judging.shares import Share
 
 _NOISE: Final = 0.02
 
@@ -48,9 +49,8 @@ class Course:
 class Marks:
     """Shares of held-out base slices told right, characters drawn alike (O and 0, I and 1) counted as one."""
 
-    letters: float
-    concepts: float
-    count: int
+    letters: Share
+    concepts: Share
 
 
 def taught(glyphs: Glyphs, geometry: Geometry, course: Course) -> Verifier:
@@ -100,7 +100,7 @@ def marks(verifier: Verifier, glyphs: Glyphs, geometry: Geometry, seed: int = 1)
     seen = np.array(names(verifier.probabilities(torch.from_numpy(slices)).numpy()))
     right = seen == [read_as(LABEL.values[label]) for label in glyphs.labels]
     letters = glyphs.letters
-    return Marks(letters=float(right[letters].mean()), concepts=float(right[~letters].mean()), count=len(glyphs))
+    return Marks(letters=Share.of(list(right[letters])), concepts=Share.of(list(right[~letters])))
 
 
 def main() -> None:
@@ -120,9 +120,8 @@ def main() -> None:
         save_card(replace(card, verifier=digest), args.out)
         verifier = load_verifier(args.out, load_card(args.out)) or verifier
     found = marks(verifier, Glyphs.held_out(pack), geometry)
-    print(
-        f"{found.count} held-out drawings: {found.letters:.1%} of letters, {found.concepts:.1%} of concepts; {digest}"
-    )
+    print(f"sha256 {digest}; held-out base slices told right:")
+    print(f"{found.letters} of {found.letters.count} letters, {found.concepts} of {found.concepts.count} concepts")
 
 
 if __name__ == "__main__":

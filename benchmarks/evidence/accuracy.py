@@ -13,8 +13,9 @@ from torch import nn
 from torch.nn import functional as F
 from torch.optim import AdamW
 from tqdm import tqdm
-from training.reading import CLASSES, Reader, class_of, scaled
+from training.reading import CLASSES, class_of, scaled
 
+from benchmarks.evidence.classifier import CLASSES, Classifier, class_of, scaled
 from models.subscale import Bytes
 from training.data.symbols import Batch
 from training.data.vocabulary import MONOGRAMS, Family
@@ -95,7 +96,7 @@ def taught(pictures: Bytes, classes: Classes, exam: Exam, seed: int) -> NDArray[
     """Which of the exam's pictures a fresh classifier gets right after the lesson."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    reader = Reader()
+    reader = Classifier()
     reader.last = nn.Linear(reader.last.in_features, exam.count)
     optimizer = AdamW(reader.parameters(), weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=STEPS)

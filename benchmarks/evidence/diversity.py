@@ -11,7 +11,7 @@ import numpy as np
 
 from benchmarks.evidence.shapes import clusters, shapes
 from models.subscale import Bytes
-from training.judge import hues, tiles
+from training.judging.looks import hues, tiles
 from training.scores import markdown
 
 GAP: Final = 3.0

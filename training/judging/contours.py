@@ -103,6 +103,6 @@ def _crossings(field: Floats, level: float, axis: int) -> Floats:
     after = np.roll(field, -1, axis)
     rise = after - field
     share = np.where(rise == 0, 0.5, (level - field) / np.where(rise == 0, 1.0, rise))
-    places = np.stack(np.indices(field.shape), axis=-1).astype(np.float64)
+    places = np.moveaxis(np.indices(field.shape, np.float64), 0, -1).copy()
     places[..., axis] += np.clip(share, 0.0, 1.0)
-    return places.reshape(-1, 2)
+    return np.asarray(places.reshape(-1, 2), np.float64)

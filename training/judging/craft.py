@@ -34,9 +34,9 @@ _CLEAR: Final = 2
 class Craft:
     """Three faults of one picture, 0 for none.
 
-    `wobble`: distance of the contour from its own smoothing, in 64ths, that a fifth of it is beyond; `speckle`: area of
-    islands and holes too small to mean anything, in 64ths squared; `fill`: root mean square distance of ground and ink from
-    their fitted paints, in levels of 255.
+    `wobble`: a fifth of the contour is farther than this from its own smoothing, in 64ths; `speckle`: area of islands and
+    holes too small to mean anything, in 64ths squared; `fill`: root mean square distance of ground and ink from their
+    fitted paints, in levels of 255.
     """
 
     wobble: float

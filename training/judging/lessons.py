@@ -55,12 +55,13 @@ class Pupil:
 
     def learn(self, images: Tensor, labels: Tensor, faces: Tensor) -> float:
         """One step; returns the loss of the labels."""
+        torch.manual_seed(self.lesson.seed + self.step)  # dropout: the same after a pause
         seen, face = self.reader(images)
         loss = F.cross_entropy(seen, labels, label_smoothing=self.lesson.smoothing)
         lettered = faces >= 0
         also = F.cross_entropy(face[lettered], faces[lettered]) if bool(lettered.any()) else face.sum() * 0
         self.optimizer.zero_grad()
-        (loss + _FACE_WEIGHT * also).backward()
+        (loss + _FACE_WEIGHT * also).backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
         self.schedule.step()
         self.step += 1

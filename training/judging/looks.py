@@ -1,4 +1,4 @@
-"""What a picture shows of the controls it was asked for: the shape and the hue of its tile.
+"""What an image shows of the look that was requested: the shape and the hue of its tile.
 
 A tile is told from the picture alone. Every tile holds the circle, so there is a tile where nearly all of the circle's rim
 is painted, or all of the rounded square's: a wide letter may cross the circle's. Which tile it is, two points on each
@@ -45,6 +45,16 @@ def tile_hue(picture: Bytes, tile: Tile) -> str:
     if tile is Tile.NONE:
         return dominant_hue(picture)
     return hue_of(picture[rim(tile, len(picture))].mean(axis=0) / 255.0)
+
+
+def hues(pictures: Bytes) -> list[str]:
+    """The hue of each picture (n, H, W, 3)."""
+    return [tile_hue(picture, tile_of(picture)) for picture in pictures]
+
+
+def tiles(pictures: Bytes) -> list[str]:
+    """The tile of each picture (n, H, W, 3)."""
+    return [tile_of(picture).value for picture in pictures]
 
 
 @cache

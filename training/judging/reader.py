@@ -121,8 +121,8 @@ def zoomed(images: Tensor, share: float | Tensor) -> Tensor:
 
 
 def small(images: Tensor) -> Tensor:
-    """Images (B, 1, H, W) averaged over whole blocks to (B, 1, 64, 64)."""
-    return F.avg_pool2d(images, images.shape[-1] // SIDE)
+    """Images (B, 1, H, W) above 64 pixels averaged over whole blocks to (B, 1, 64, 64)."""
+    return F.avg_pool2d(images, max(1, images.shape[-1] // SIDE))
 
 
 def sampled(images: Tensor, matrices: Tensor) -> Tensor:

@@ -24,7 +24,10 @@ def requests(controls: Sequence[Control], each: int) -> list[Asked]:
     labels = offered.get(LABEL.name, set())
     letters = [label for label in MONOGRAMS if label in labels]
     concepts = [label for label in CONCEPTS if label in labels]
-    looks = [{HUE.name: hue, TILE.name: tile} for tile in TILE.values for hue in HUE.values]
+    hues, tiles = (
+        [value for value in control.values if value in offered.get(control.name, set())] for control in (HUE, TILE)
+    )
+    looks = [{HUE.name: hue, TILE.name: tile} for tile in tiles for hue in hues]
     asked = [*_with_looks(letters, looks, each), *_with_looks(concepts, looks, each), *(looks * each)]
     if STYLE.name in offered:
         asked += [*_styled(letters, FACES, each), *_styled(concepts, ICON_STYLES, each)]

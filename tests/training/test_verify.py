@@ -1,0 +1,72 @@
+"""A verifier learns labels from base slices, and its file and the card agree."""
+
+import sys
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.cards import load_card
+from models.checkpoint import save_model
+from models.config import Geometry, ModelConfig, Stage
+from models.network import build
+from models.subscale import Progress
+from models.verifier import load_verifier
+from tests.toy import toy_card
+from tests.training.judging.test_reader import some
+from training.data.symbols import DEFAULT, Pack
+from training.data.vocabulary import CONTROLS, LABEL
+from training.judging.glyphs import Glyphs
+from training.judging.reader import names
+from training.verify import Course, base_slices, example, main, marks, taught
+
+GEOMETRY = Geometry(size=64, slice_size=16)
+PACK = Pack.read(DEFAULT)
+
+
+def test_a_short_course_tells_letters_from_base_slices() -> None:
+    """Of four letters more than two in three, fresh ones; guessing tells one in four."""
+    few = some(Glyphs.train(PACK), "AEST")
+    verifier = taught(few, GEOMETRY, Course(steps=40, batch=32))
+    slices, labels = example(few, GEOMETRY, Course(batch=100, seed=9), 0)
+    told = names(verifier.probabilities(slices).numpy())
+    assert np.mean([name == LABEL.values[label] for name, label in zip(told, labels, strict=True)]) > 0.66
+    found = marks(verifier, few, GEOMETRY)
+    assert found.letters.value > 0.66
+    assert (found.letters.count, found.concepts.count) == (160, 0)
+
+
+@pytest.mark.parametrize("size", [32, 64])
+def test_base_slices_are_the_models_own(size: int) -> None:
+    """What the pipeline's first step draws of a picture."""
+    geometry = Geometry(size=size, slice_size=16)
+    pictures = np.random.default_rng(0).integers(0, 256, (3, size, size, 3), np.uint8)
+    first = [Progress.of(picture, geometry, 1).slices[0] for picture in pictures]
+    assert (base_slices(pictures, geometry) == np.stack(first)).all()
+
+
+def test_examples_depend_on_course_and_step_alone() -> None:
+    """Equal steps are equal, other steps are not."""
+    few = some(Glyphs.train(PACK), "AE")
+    first, again, other = (example(few, GEOMETRY, Course(batch=8), step) for step in (1, 1, 2))
+    assert torch.equal(first[0], again[0])
+    assert torch.equal(first[1], again[1])
+    assert not torch.equal(first[0], other[0])
+    assert first[0].max() < 8
+
+
+def test_the_command_writes_verifier_and_card(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The card then names the file, and it loads."""
+    card = toy_card(GEOMETRY)
+    plain = replace(card.config.widths[Stage.BASE], maps=())
+    config = ModelConfig(geometry=GEOMETRY, controls=CONTROLS, widths=dict.fromkeys(Stage, plain))
+    save_model(build(config), replace(card, config=config), tmp_path)
+    monkeypatch.setattr(sys, "argv", ["verify", "--out", str(tmp_path), "--steps", "1"])
+    monkeypatch.setattr(Glyphs, "held_out", lambda _: some(Glyphs.train(PACK), "AE"))
+    main()
+    assert load_verifier(tmp_path, load_card(tmp_path)) is not None
+    assert "of 80 letters" in capsys.readouterr().out
