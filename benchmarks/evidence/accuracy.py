@@ -13,7 +13,6 @@ from torch import nn
 from torch.nn import functional as F
 from torch.optim import AdamW
 from tqdm import tqdm
-from training.reading import CLASSES, class_of, scaled
 
 from benchmarks.evidence.classifier import CLASSES, Classifier, class_of, scaled
 from models.subscale import Bytes
