@@ -1,4 +1,4 @@
-"""Turn training runs into a shipped model: `python -m training.ship --preset symbols-32`.
+"""Turn training runs into a shipped model: `python -m training.ship --preset symbols-64`.
 
 Takes the averaged weights of every stage from the run folder, measures held-out bits/dim, draws the sample sheet, and
 writes folder, card and sheet. A stage that does not evaluate better than what is shipped keeps the shipped weights.
@@ -96,7 +96,7 @@ def draw_sheet(pipeline: Pipeline, path: Path, temperature: float = 1.0) -> None
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description="Turn training runs into a shipped model.")
-    parser.add_argument("--preset", choices=PRESETS, default="symbols-32")
+    parser.add_argument("--preset", choices=PRESETS, default="symbols-64")
     add_data_arguments(parser)
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("--models", type=Path, default=WEIGHTS, help="folder that the model's folder is written into")
