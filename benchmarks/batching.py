@@ -148,7 +148,7 @@ async def both(here: Site, args: argparse.Namespace) -> dict[str, Any]:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description="Continuous batching, measured.")
-    parser.add_argument("--model", default="symbols-32")
+    parser.add_argument("--model", default="symbols-64")
     parser.add_argument("--repeats", type=int, default=7, help="of each side of the first part")
     parser.add_argument("--jobs", type=int, default=16, help="one after the other; four times as many in flight")
     parser.add_argument("--in-flight", type=int, default=32)

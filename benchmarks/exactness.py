@@ -128,7 +128,7 @@ def differing_from_torch(model: tuple[nn.ModuleDict, ModelCard], count: int) -> 
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description="Whether what is drawn is what the model says.")
-    parser.add_argument("--model", default="symbols-32")
+    parser.add_argument("--model", default="symbols-64")
     parser.add_argument("--pictures", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=1000)
     parser.add_argument("--threads", type=int, default=2)

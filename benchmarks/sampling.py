@@ -203,7 +203,7 @@ def plot(rows: list[Row], others: list[dict[str, object]], path: Path) -> None:
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description="Seconds per picture, by every way to draw it.")
-    parser.add_argument("--model", default="symbols-32")
+    parser.add_argument("--model", default="symbols-64")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32, 128])
     parser.add_argument("--repeats", type=int, default=5)
     parser.add_argument("--threads", type=int, default=2)

@@ -38,11 +38,11 @@ Json = dict[str, Any]
 JOB = "5f0c3f6b9a1d4e27c8b05a91"
 HERE = f"/jobs/{JOB}"
 CONTROLS = {"label": "A", "hue": "blue", "tile": "circle"}
-SLICES = 8
+SLICES = 32
 FURTHER = 3
 """Base slices drawn beside the one that is kept."""
 
-PNG_START = "iVBORw0KGgoAAAANSUhEUgAAACAAAAAgCAIAAAD8GO2jAAAC"
+PNG_START = "iVBORw0KGgoAAAANSUhEUgAAAEAAAABACAIAAAAlC+aJAAAC"
 """The picture of an inline slice event, cut short."""
 
 ERRORS: tuple[ServiceError, ...] = (
@@ -85,7 +85,7 @@ def image(slices_done: int) -> Json:
     """The picture of the job after so many slices."""
     final = slices_done == SLICES
     url = f"{HERE}/images/0" if final else f"{HERE}/images/0?slices={slices_done}"
-    shape = {"index": 0, "seed": 7, "controls": CONTROLS, "width": 32, "height": 32}
+    shape = {"index": 0, "seed": 7, "controls": CONTROLS, "width": 64, "height": 64}
     score = 0.97 if slices_done else None
     return {**shape, "slices_done": slices_done, "final": final, "score": score, "url": url if slices_done else None}
 
@@ -104,7 +104,7 @@ def progress(slices_done: int, stage: str) -> Json:
 QUEUED: Json = {
     "id": JOB,
     "status": Status.QUEUED,
-    "model": "symbols-32",
+    "model": "symbols-64",
     "controls": CONTROLS,
     "seed": 7,
     "num_images": 1,
@@ -158,10 +158,10 @@ JOB_PAGE: Json = {"jobs": [JOBS[Status.SUCCEEDED]], "next_cursor": f"17724438001
 MODEL_LIST: Json = {
     "models": [
         {
-            "name": "symbols-32",
+            "name": "symbols-64",
             "default": True,
-            "width": 32,
-            "height": 32,
+            "width": 64,
+            "height": 64,
             "controls": {
                 "label": ["A", "B", "home"],
                 "style": ["solid", "outline", "sans"],
@@ -174,15 +174,15 @@ MODEL_LIST: Json = {
             "verifier": True,
             "stages": ["base", "size", "depth"],
             "slices": SLICES,
-            "parameters": 3_771_216,
-            "bits_per_dim": {"tiles": 1.1304, "all": 1.3046},
+            "parameters": 3_952_080,
+            "bits_per_dim": {"tiles": 0.5048, "all": 0.6116},
             "licence": "Apache-2.0",
-            "sheet_url": "/models/symbols-32/sheet.png",
+            "sheet_url": "/models/symbols-64/sheet.png",
         }
     ]
 }
 HEALTH: Json = {"status": "ok"}
-READINESS: Json = {"status": "ok", "workers": {"symbols-32": 1}}
+READINESS: Json = {"status": "ok", "workers": {"symbols-64": 1}}
 
 SLICE: Json = {
     "index": 0,

@@ -33,11 +33,10 @@ from tests.settings_pages import (
 from worker.settings import WorkerSettings
 
 SERVICES: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())["services"]
-OF_PROCESS = {"api": "API", "worker": "worker", "worker-symbols-32": "worker", "worker-gpu": "worker"}
+OF_PROCESS = {"api": "API", "worker": "worker", "worker-gpu": "worker"}
 LEFT_ALONE = {
     "api": {"SPN_PORT"},  # of the container; PORT is the one outside
     "worker": {"SPN_DEVICE", "SPN_DEVICES", "SPN_ARTEFACTS"},  # the CPU, one worker a container; the image's
-    "worker-symbols-32": {"SPN_DEVICE", "SPN_DEVICES", "SPN_ARTEFACTS"},
     "worker-gpu": {"SPN_DEVICES", "SPN_ARTEFACTS"},
 }
 OTHER_DEFAULTS = {"SPN_LOG_FORMAT": "json"}

@@ -1,4 +1,4 @@
-"""Held-out bits/dim per stage, joint and by family, beside codecs: `python -m training.evaluate models/weights/symbols-32`.
+"""Held-out bits/dim per stage, joint and by family, beside codecs: `python -m training.evaluate models/weights/symbols-64`.
 
 Every slice of every picture is summed, the last bit of the picture included: bits/dim is over all H * W * C sub-pixels,
 and the stages are additive shares of it. In float32 throughout: a reported figure has no rounding of convenience.
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--chunk", type=int, default=CHUNK, help="slices at once")
     parser.add_argument("--json", type=Path, help="also write the scores here")
-    parser.add_argument("--plot", type=Path, help="also draw them here, e.g. docs/bits-symbols-32.png")
+    parser.add_argument("--plot", type=Path, help="also draw them here, e.g. docs/bits-symbols-64.png")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     networks, card = load_model(args.model)

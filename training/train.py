@@ -1,4 +1,4 @@
-"""Train one network of a model: `python -m training.train --preset symbols-32 --stage depth --minutes 30`.
+"""Train one network of a model: `python -m training.train --preset symbols-64 --stage depth --minutes 30`.
 
 Each picture gives one target slice, drawn uniformly; its nats times the number of slices of the stage estimate the
 stage's share of bits/dim without bias, at constant memory (DESIGN section 2). The three networks share nothing, so each
@@ -104,7 +104,7 @@ def lead(trainer: Trainer, notes: Iterable[Note], path: Path, sheets: Sheets | N
 def arguments() -> argparse.Namespace:
     """What was asked for on the command line."""
     parser = argparse.ArgumentParser(description="Train one network of a model.")
-    parser.add_argument("--preset", choices=PRESETS, default="symbols-32")
+    parser.add_argument("--preset", choices=PRESETS, default="symbols-64")
     parser.add_argument("--stage", type=Stage, choices=list(Stage), required=True)
     add_data_arguments(parser)
     parser.add_argument(

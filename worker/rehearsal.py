@@ -24,7 +24,7 @@ logger = logging.getLogger(__name__)
 def rehearse(pipeline: Pipeline, pace: PaceKeeper) -> None:
     """Draw one row and a full round at each network, and let `pace` learn. Never raises: where that fails, jobs will find out.
 
-    Of symbols-32 it takes a quarter of a second.
+    Of symbols-64 it takes a quarter of a second.
     """
     try:
         for state in openings(pipeline):

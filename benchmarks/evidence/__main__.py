@@ -24,7 +24,6 @@ from benchmarks.evidence.requests import Requests, glyphs, letters
 from benchmarks.evidence.runs import RUNS, Run, train
 from benchmarks.evidence.shapes import distances, shapes
 from models.cards import WEIGHTS, load_card
-from models.checkpoint import load_model
 from models.subscale import Bytes
 from training.baselines.baseline import Baseline
 from training.data.symbols import Batch, Symbols
@@ -105,8 +104,6 @@ def speed_table(evidence: Evidence) -> None:
     for batch in speed.BATCHES:
         for passes, compiled in speed.COMPILED.items():
             actions["SPN", passes, batch] = speed.spn(trained.networks(), spn_card(trained), batch, compiled)
-        served, compiled = next(iter(speed.COMPILED.items()))
-        actions["SPN, shipped weights", served, batch] = speed.spn(*load_model(WEIGHTS / SHIPPED), batch, compiled)
         for contestant in contestants():
             network = contestant.parts[0].make()
             if isinstance(network, Baseline):

@@ -10,7 +10,7 @@ import numpy as np
 from torch import nn
 from tqdm import tqdm
 
-from benchmarks.evidence.contestants import SPN
+from benchmarks.evidence.contestants import SIZE, SPN
 from benchmarks.evidence.requests import Requests
 from benchmarks.evidence.runs import Run
 from models.cards import WEIGHTS, ModelCard
@@ -20,9 +20,10 @@ from models.pipeline import ImageState
 from models.subscale import Bytes, Progress
 from training.baselines.baseline import Baseline
 from training.baselines.sampler import Sampler
+from training.data.tiles import box
 from training.samples import drawer, finished
 
-SHIPPED: Final = "symbols-32"
+SHIPPED: Final = "symbols-64"
 """The weights that the service ships, trained for hours."""
 
 TOGETHER: Final = 32
@@ -48,8 +49,13 @@ def samples(draw: Callable[[], Draw], requests: Requests, place: Path) -> Bytes:
 
 
 def shipped() -> Draw:
-    """Of the weights that the service ships."""
-    return pipeline(*load_model(WEIGHTS / SHIPPED))
+    """Return images of the weights that the service ships, at the size of the contestants."""
+    return reduced(pipeline(*load_model(WEIGHTS / SHIPPED)))
+
+
+def reduced(draw: Draw) -> Draw:
+    """Return the images of `draw`, averaged over whole blocks of pixels to SIZE x SIZE, as the data set makes its images."""
+    return lambda controls, seeds: box(draw(controls, seeds), SIZE)
 
 
 def of_run(run: Run) -> Draw:

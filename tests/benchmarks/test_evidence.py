@@ -13,7 +13,7 @@ from benchmarks.evidence.bits import picture_bits, rows_of
 from benchmarks.evidence.contestants import POSITIONS, SIZE, Contestant, Part, contestants
 from benchmarks.evidence.copies import drawn_again, nearness, to_others
 from benchmarks.evidence.diversity import GAP, effective
-from benchmarks.evidence.drawing import samples
+from benchmarks.evidence.drawing import reduced, samples
 from benchmarks.evidence.pages import filled
 from benchmarks.evidence.requests import Requests, composed, glyphs, letters
 from benchmarks.evidence.runs import Run, spend, train
@@ -82,6 +82,27 @@ def test_every_contestant_predicts_as_many_pixels_an_update() -> None:
         assert sum(part.share for part in contestant.parts) == pytest.approx(1)
         assert all(part.recipe(1).batch * part.geometry.positions == POSITIONS for part in contestant.parts)
     assert len({contestant.name for contestant in contestants()}) == 6
+
+
+def test_contestants_have_as_many_parameters() -> None:
+    """Within a tenth of the Subscale Pixel Network's, whatever becomes of the presets."""
+    ours, *others = contestants()
+    for other in others:
+        assert other.parameters == pytest.approx(ours.parameters, rel=0.1), other.name
+
+
+def test_larger_images_are_compared_at_the_size_of_the_contestants() -> None:
+    """Each pixel is the mean of its block, and images stay with their requests."""
+
+    def draw(controls: Sequence[Sequence[int]], seeds: Sequence[int]) -> Bytes:
+        images = np.zeros((len(seeds), 2 * SIZE, 2 * SIZE, 3), np.uint8)
+        images[:, ::2, ::2] = 4 * np.array([label for label, *_ in controls])[:, None, None, None]
+        return images
+
+    small = reduced(draw)([(1,), (5,)], range(2))
+    assert small.shape == (2, SIZE, SIZE, 3)
+    assert (small[0] == 1).all()
+    assert (small[1] == 5).all()
 
 
 def test_bits_are_kept_and_compared_by_picture(tmp_path: Path) -> None:

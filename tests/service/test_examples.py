@@ -6,10 +6,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
 from fastapi import FastAPI
 from pydantic import BaseModel
 
+from models.config import Geometry
+from models.subscale import Progress
 from service.app import MAX_BODY_BYTES, create_app
 from service.contract import Event, EventKind, JobRequest, SliceEntry, Status
 from service.errors import ServiceError
@@ -33,7 +36,6 @@ from service.examples import (
 )
 from service.schemas import Health, JobBody, JobPage, ModelList, ProblemBody, Readiness, SliceBody, problem_of
 from service.settings import ServiceSettings
-from tests.drawing import GEOMETRY, a_picture
 from worker.problems import BROKEN
 
 BODIES: list[tuple[type[BaseModel], Json]] = [
@@ -124,15 +126,18 @@ def test_the_documented_limit_of_a_body_is_the_real_one() -> None:
 
 def test_the_data_of_every_event_is_what_is_sent() -> None:
     """The examples equal what the stream makes of such an event."""
+    (model,) = MODEL_LIST["models"]
+    geometry = Geometry(size=model["width"], slice_size=16)
     request = JobRequest(
-        id=JOB, model="toy", seed=7, temperature=1.0, controls=(CONTROLS,), geometry=GEOMETRY, retention_seconds=60
+        id=JOB, model="toy", seed=7, temperature=1.0, controls=(CONTROLS,), geometry=geometry, retention_seconds=60
     )
-    assert len(GEOMETRY.steps) == SLICES
+    assert len(geometry.steps) == SLICES
+    image = Progress.of(np.zeros((geometry.size, geometry.size, 3), np.uint8), geometry)
     for kind in EventKind:
         event = Event(
             id="1-0",
             kind=kind,
-            slice=SliceEntry.of(a_picture(), 2) if kind is EventKind.SLICE else None,
+            slice=SliceEntry.of(image, 2) if kind is EventKind.SLICE else None,
             status=Status.RUNNING if kind is EventKind.STATUS else None,
             error=BROKEN if kind is EventKind.FAILED else None,
         )

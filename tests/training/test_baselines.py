@@ -146,7 +146,7 @@ def test_the_trainer_trains_baselines(kind: Kind) -> None:
 
 
 def test_sizes_are_the_subscale_networks() -> None:
-    """Total parameters within a tenth of symbols-32, with and without kernels."""
+    """Total parameters within a tenth of the evidence's network, with and without kernels."""
     geometry = Geometry(size=32, slice_size=32)
     for kind, kernels in SIDES:
         baseline = whole(kind, geometry, SYMBOLS, kernels=kernels)

@@ -17,7 +17,7 @@ from training.journal import rows_of
 from training.presets import PRESETS, Preset
 from training.train import main
 
-FIVE_BITS, SYMBOLS = "celebahq-256-5bit", "symbols-32"
+FIVE_BITS, SYMBOLS = "celebahq-256-5bit", "symbols-64"
 
 
 @pytest.fixture

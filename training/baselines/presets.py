@@ -52,7 +52,7 @@ _SMALL: Final[dict[Kind, Size]] = {
 
 
 def whole(kind: Kind, geometry: Geometry, controls: tuple[Control, ...], *, kernels: bool = False) -> Baseline:
-    """A baseline of about as many parameters as symbols-32, over all bits of the geometry."""
+    """Return a baseline over all bits, with about as many parameters as the network of benchmarks/evidence."""
     return _built(_WHOLE, kind, geometry, controls, bits=geometry.bits, hidden=HIDDEN, kernels=kernels)
 
 
