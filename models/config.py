@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from enum import StrEnum
 from functools import cache
 from typing import Final, NamedTuple, Self
@@ -109,11 +109,21 @@ class Control:
 
     name: str
     values: tuple[str, ...]
+    aliases: Mapping[str, str] = field(default_factory=dict, hash=False)
+    """Other names of values, e.g. house: home. Raises ConfigError for one that names no value, or shadows one."""
+
+    def __post_init__(self) -> None:
+        for alias, value in self.aliases.items():
+            if value not in self.values:
+                raise ConfigError(f"{self.name}: alias {alias!r} must name a value, got {value!r}")
+            if alias in self.values:
+                raise ConfigError(f"{self.name}: alias {alias!r} must not be a value itself")
 
     def index(self, value: str | None) -> int:
-        """The embedding row of `value`; None is `ANY`. Raises ControlError for a value that is not listed."""
+        """The embedding row of `value` or of what it is an alias of; None is `ANY`. Raises ControlError for any other."""
         if value is None:
             return ANY
+        value = self.aliases.get(value, value)
         if value not in self.values:
             msg = f"{self.name} has no value {value!r}; it has: {', '.join(self.values)}"
             raise ControlError(msg)

@@ -14,8 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.subscale import Bytes
-from training.data.colours import hue_of
-from training.data.pack import dominant_hue
+from training.data.colours import dominant_hue, hue_of
 from training.data.tiles import tile_mask
 from training.data.vocabulary import Tile
 

@@ -104,7 +104,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--stage", type=Stage, choices=list(Stage), required=True)
     add_data_arguments(parser)
     parser.add_argument(
-        "--mix", type=Mix, choices=list(Mix), default=Mix.LETTERS, help="families of the packed symbols"
+        "--mix", type=Mix, choices=list(Mix), default=Mix.BALANCED, help="share of letters among the packed symbols"
     )
     parser.add_argument("--minutes", type=float, default=Recipe.minutes)
     parser.add_argument("--batch", type=int, default=Recipe.batch, help="slices at once, in each process")

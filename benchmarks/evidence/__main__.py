@@ -20,7 +20,7 @@ from benchmarks.evidence import accuracy, bits, copies, digits, diversity, speed
 from benchmarks.evidence.contestants import SIZE, contestants
 from benchmarks.evidence.drawing import SHIPPED, Draw, of_run, samples, shipped, spn_card
 from benchmarks.evidence.pages import DOCS, publish
-from benchmarks.evidence.requests import Requests, emoji, glyphs, letters
+from benchmarks.evidence.requests import Requests, glyphs, letters
 from benchmarks.evidence.runs import RUNS, Run, train
 from benchmarks.evidence.shapes import distances, shapes
 from models.cards import WEIGHTS, load_card
@@ -121,9 +121,6 @@ def accuracy_table(evidence: Evidence) -> None:
     asked = letters(evidence.data).first(evidence.args.letters)
     pictures = {"real": asked.real, **evidence.samples(asked)}
     scores = accuracy.scores(accuracy.letters_exam(whole), pictures, accuracy.letter_classes(asked.controls[:, 0]))
-    asked = emoji(evidence.data).first(evidence.args.emoji)
-    pictures = {"real": asked.real, **evidence.samples(asked)}
-    scores += accuracy.scores(accuracy.emoji_exam(whole), pictures, accuracy.emoji_classes(asked.controls[:, 0]))
     publish("cas", accuracy.table(scores), accuracy.record(scores))
 
 
@@ -167,7 +164,7 @@ def nearest_of(pictures: Bytes, others: NDArray[np.float32]) -> NDArray[np.float
 
 def held_glyphs(data: Symbols) -> Bytes:
     """All held-out glyphs alone: their masks as ink."""
-    masks = data.pack.held_glyphs
+    masks = data.pack.held_glyphs[:]
     return box(np.repeat((255 - masks)[..., None], 3, axis=-1), SIZE)
 
 
@@ -191,7 +188,6 @@ def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--pictures", type=int, default=1008, help="held-out pictures that bits are of")
     parser.add_argument("--models", nargs="+", default=[SHIPPED], help=f"{SHIPPED} or runs, e.g. spn-0 pixelcnn-0")
     parser.add_argument("--letters", type=int, default=5000, help="monograms that teach a classifier")
-    parser.add_argument("--emoji", type=int, default=5000, help="at most as many as there are real ones")
     parser.add_argument("--repeats", type=int, default=3, help="timed draws")
     return parser.parse_args(given)
 

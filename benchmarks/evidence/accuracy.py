@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from models.subscale import Bytes
 from training.data.symbols import Batch
-from training.data.vocabulary import EMOJI_GROUPS, LABEL, MONOGRAMS, Family
+from training.data.vocabulary import MONOGRAMS, Family
 from training.reading import CLASSES, Reader, class_of, scaled
 from training.scores import markdown
 
@@ -55,27 +55,15 @@ class Score:
 
 
 def letters_exam(held_out: Batch) -> Exam:
-    """Held-out monograms: seven faces that nobody was trained on; O and 0 are one class, and I and 1."""
-    chosen = held_out.families == Family.MONOGRAMS
+    """Held-out monograms: families that nobody was trained on; O and 0 are one class, and I and 1."""
+    chosen = held_out.families == Family.LETTERS
     classes = letter_classes(held_out.controls[chosen, 0])
     return Exam(name="monograms", pictures=held_out.images[chosen], classes=classes, count=len(CLASSES))
-
-
-def emoji_exam(held_out: Batch) -> Exam:
-    """Held-out emoji of all three styles, by group."""
-    chosen = held_out.families >= Family.FLUENT
-    classes = emoji_classes(held_out.controls[chosen, 0])
-    return Exam(name="emoji groups", pictures=held_out.images[chosen], classes=classes, count=len(EMOJI_GROUPS))
 
 
 def letter_classes(labels: NDArray[np.int64]) -> Classes:
     """Of control indices."""
     return np.array([class_of(MONOGRAMS[label - 1]) for label in labels])
-
-
-def emoji_classes(labels: NDArray[np.int64]) -> Classes:
-    """Of control indices."""
-    return np.asarray(labels - LABEL.index(EMOJI_GROUPS[0]), np.int64)
 
 
 def scores(exam: Exam, sources: dict[str, Bytes], classes: Classes) -> list[Score]:

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from benchmarks.evidence.contestants import SIZE
 from models.subscale import Bytes
 from training.data.symbols import TILE_SHARES, Symbols
-from training.data.tiles import Look, box, compose
+from training.data.tiles import Look, compose
 from training.data.vocabulary import HUE, MONOGRAMS, TILE, Family, Tile
 
 LETTERS: Final = 5000
@@ -20,7 +20,7 @@ GLYPHS: Final = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class Requests:
-    """`controls` (n, 3) int64, one picture each; `real` (n, 32, 32, 3) shows training drawings as they were asked for.
+    """`controls` (n, 4) int64, one picture each; `real` (n, 32, 32, 3) shows training drawings as they were asked for.
 
     `drawings`: which training drawing each real picture shows.
     """
@@ -48,7 +48,7 @@ def glyphs(data: Symbols, count: int = GLYPHS) -> Requests:
     """Glyphs alone on white, so that their masks can be told: half monograms, half icons."""
     rng = np.random.default_rng(2)
     families = np.arange(count) % 2
-    of_family = [np.flatnonzero(data.pack.glyph_families == family) for family in (Family.MONOGRAMS, Family.TILES)]
+    of_family = [np.flatnonzero(data.pack.glyph_families == family) for family in (Family.LETTERS, Family.ICONS)]
     drawings = np.array([rng.choice(of_family[family]) for family in families])
     return composed("glyphs", data, rng, drawings, [Tile.NONE] * count)
 
@@ -65,15 +65,7 @@ def composed(
     ]
     real = [compose(rng, pack.glyphs[i], look, size=SIZE) for i, look in zip(drawings, looks, strict=True)]
     asked = [
-        (int(pack.glyph_labels[i]), HUE.index(look.hue), TILE.index(look.tile))
+        (int(pack.glyph_labels[i]), int(pack.glyph_styles[i]), HUE.index(look.hue), TILE.index(look.tile))
         for i, look in zip(drawings, looks, strict=True)
     ]
     return Requests(name=name, controls=np.array(asked), real=np.stack(real), drawings=drawings)
-
-
-def emoji(data: Symbols) -> Requests:
-    """Emoji, each training emoji's label and hue once."""
-    order = np.random.default_rng(3).permutation(len(data.pack.emoji))
-    labels, hues = data.pack.emoji_labels[order], data.pack.emoji_hues[order]
-    controls = np.stack([labels, hues, np.full(len(order), TILE.index(Tile.NONE))], 1).astype(np.int64)
-    return Requests(name="emoji", controls=controls, real=box(data.pack.emoji[order], SIZE), drawings=order)

@@ -15,7 +15,7 @@ from benchmarks.evidence.copies import drawn_again, nearness, to_others
 from benchmarks.evidence.diversity import GAP, effective
 from benchmarks.evidence.drawing import samples
 from benchmarks.evidence.pages import filled
-from benchmarks.evidence.requests import Requests, composed, emoji, glyphs, letters
+from benchmarks.evidence.requests import Requests, composed, glyphs, letters
 from benchmarks.evidence.runs import Run, spend, train
 from benchmarks.evidence.shapes import clusters, distances, shapes
 from models.config import Geometry
@@ -109,12 +109,11 @@ def test_a_table_takes_its_own_place_alone() -> None:
         filled(page, "speed", "")
 
 
-@pytest.mark.parametrize("make", [partial(glyphs, count=100), partial(letters, count=100), emoji])
+@pytest.mark.parametrize("make", [partial(glyphs, count=100), partial(letters, count=100)])
 def test_real_pictures_answer_their_requests(symbols: Symbols, make: Callable[[Symbols], Requests]) -> None:
     """Each shows a training drawing of the label that is asked for, and the same call asks the same again."""
     requests = make(symbols)
-    labels = symbols.pack.emoji_labels if make is emoji else symbols.pack.glyph_labels
-    assert (labels[requests.drawings] == requests.controls[:, 0]).all()
+    assert (symbols.pack.glyph_labels[requests.drawings] == requests.controls[:, 0]).all()
     assert len(requests.real) == len(requests.controls)
     assert requests.controls.min() >= 1
     again = make(symbols)
@@ -123,7 +122,7 @@ def test_real_pictures_answer_their_requests(symbols: Symbols, make: Callable[[S
 
 
 def one(symbols: Symbols, drawing: int, hue: str, seed: int) -> Bytes:
-    look = Look(family=Family.TILES, hue=hue, tile=Tile.NONE)
+    look = Look(family=Family.ICONS, hue=hue, tile=Tile.NONE)
     return compose(np.random.default_rng(seed), symbols.pack.glyphs[drawing], look, size=SIZE)
 
 
@@ -211,8 +210,8 @@ def test_a_ratio_of_equals_is_one() -> None:
 
 
 def test_controls_are_in_the_models_order(symbols: Symbols) -> None:
-    """Label, hue, tile."""
+    """Label, style, hue, tile."""
     requests = letters(symbols, 200).first(36)
     assert [LABEL.values[label - 1] for label in requests.controls[:, 0]] == list(LABEL.values[:36])
-    assert requests.controls[:, 1].max() <= len(HUE.values)
-    assert requests.controls[:, 2].max() <= len(TILE.values)
+    assert requests.controls[:, 2].max() <= len(HUE.values)
+    assert requests.controls[:, 3].max() <= len(TILE.values)

@@ -1,1 +1,1 @@
-"""The symbols data set: openly licensed icons, letters and emoji, packed once and composed while training."""
+"""The symbols data set: openly licensed icons and letters, packed once and composed while training."""

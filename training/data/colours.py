@@ -33,6 +33,9 @@ _DARK_LINEAR: Final = 0.0031308
 _DARK_SRGB: Final = 0.04045
 _GAMUT: Final = 0.5 + 1e-4
 
+_WHITE: Final = 250
+_COLOURED: Final = 0.2
+
 NEUTRAL_CHROMA: Final = 0.055
 """A colour with less chroma than this has no hue."""
 
@@ -104,6 +107,16 @@ def hue_index(rgb: Floats) -> NDArray[np.int64]:
 def hue_of(rgb: Floats) -> str:
     """The name of one colour (3,) in 0..1."""
     return HUE.values[int(hue_index(rgb))]
+
+
+def dominant_hue(picture: NDArray[np.uint8]) -> str:
+    """The hue that covers most of a picture (H, W, 3) on white; neutral where colour covers next to nothing."""
+    painted = picture[picture.min(axis=-1) < _WHITE] / 255.0
+    named = hue_index(painted)
+    coloured = named[named != HUE.values.index(NEUTRAL)]
+    if len(coloured) < max(1, _COLOURED * len(named)):
+        return NEUTRAL
+    return HUE.values[int(np.bincount(coloured).argmax())]
 
 
 def _linear(lch: Floats) -> Floats:

@@ -1,6 +1,6 @@
 """The composer: a glyph mask becomes an app icon, on a coloured tile or alone on white.
 
-A picture is drawn at 64 x 64 (or above) and boxed down, so that every size shows the same drawing.
+A picture is drawn at 64 x 64 (or above) straight from the mask and boxed down, so that every size shows the same drawing.
 """
 
 from __future__ import annotations
@@ -18,16 +18,21 @@ from training.data.vocabulary import NEUTRAL, Family, Tile
 Picture = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
 
-MASTER: Final = 64
-"""Pixels along a mask, and the least a picture is composed at."""
+MASTER: Final = 128
+"""Pixels along a mask."""
+
+COMPOSED: Final = 64
+"""The least number of pixels along a picture that is composed; smaller ones are boxed down from it."""
 
 _INSET: Final = 2 / 64
 _CORNER: Final = 15 / 64
 _RAMP: Final = 64
+_STEPS: Final = np.linspace(0.0, 1.0, _RAMP)[:, None]
+_WHITE: Final = np.array([1.0, 0.0, 0.0])
 _SUPERSAMPLES: Final = 8
 _GLYPH: Final = {
-    Family.TILES: {Tile.CIRCLE: 0.66, Tile.ROUNDED: 0.74, Tile.SQUARE: 0.74, Tile.NONE: 1.0},
-    Family.MONOGRAMS: {Tile.CIRCLE: 0.80, Tile.ROUNDED: 0.92, Tile.SQUARE: 0.92, Tile.NONE: 1.15},
+    Family.ICONS: {Tile.CIRCLE: 0.66, Tile.ROUNDED: 0.74, Tile.SQUARE: 0.74, Tile.NONE: 1.0},
+    Family.LETTERS: {Tile.CIRCLE: 0.80, Tile.ROUNDED: 0.92, Tile.SQUARE: 0.92, Tile.NONE: 1.15},
 }
 _LIGHT_GROUND: Final = 0.77
 _MID_GROUND: Final = 0.64
@@ -37,7 +42,7 @@ _TINT_SHARE: Final = 0.15
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """How a glyph is to be shown; `family` is tiles or monograms, `hue` a name of the palette."""
+    """How a glyph is to be shown; `family` is icons or letters, `hue` a name of the palette."""
 
     family: Family
     hue: str
@@ -45,17 +50,17 @@ class Look:
 
 
 def compose(rng: np.random.Generator, mask: Mask, look: Look, *, size: int) -> Picture:
-    """One picture (size, size, 3) uint8 of the glyph `mask` (64, 64) in the asked hue, on the asked tile."""
-    pixels = max(size, MASTER)
+    """One picture (size, size, 3) uint8 of the glyph `mask` (128, 128) in the asked hue, on the asked tile."""
+    pixels = max(size, COMPOSED)
     scale = _GLYPH[look.family][look.tile] * rng.uniform(0.93, 1.05)
-    glyph = placed(mask, scale=scale, offset=rng.uniform(-1, 1, 2) / 64, pixels=pixels)
+    glyph = placed(mask, scale=scale, offset=rng.uniform(-1, 1, 2) / 64, pixels=pixels).astype(np.float32)[..., None]
     ground, ink = _colours(rng, look.hue, alone=look.tile is Tile.NONE)
     paint = ground[_gradient(pixels, int(rng.integers(3)))]
     if look.tile is Tile.NONE:
-        picture = _over(np.ones_like(paint), paint, glyph)
+        picture = 255 + (paint - 255) * glyph
     else:
-        picture = _over(np.ones_like(paint), _over(paint, ink, glyph), tile_mask(look.tile, pixels))
-    return box(np.rint(picture * 255).astype(np.uint8), size)
+        picture = 255 + (paint + (ink - paint) * glyph - 255) * _soft(look.tile, pixels)
+    return box(np.rint(picture).astype(np.uint8), size)
 
 
 def placed(mask: Mask, *, scale: float, offset: Floats, pixels: int) -> Floats:
@@ -90,25 +95,34 @@ def tile_mask(tile: Tile, pixels: int) -> Floats:
     return np.asarray(blocks.mean(axis=(1, 3)), np.float64)
 
 
-def _colours(rng: np.random.Generator, hue: str, *, alone: bool) -> tuple[Floats, Floats]:
-    """A ground as a ramp (64, 3) from light to dark, and the ink (3,) of a glyph on it; `alone` it must show on white."""
+@cache
+def _soft(tile: Tile, pixels: int) -> NDArray[np.float32]:
+    """A tile's coverage (pixels, pixels, 1)."""
+    return tile_mask(tile, pixels).astype(np.float32)[..., None]
+
+
+def _colours(rng: np.random.Generator, hue: str, *, alone: bool) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """A ground as a ramp (64, 3) from light to dark, and the ink (3,) of a glyph on it, in 0..255; `alone` it must show
+    on white.
+    """
     regions = PALETTE[hue][:1] if alone else PALETTE[hue]
     region = regions[rng.integers(len(regions))]
     middle = np.array([rng.uniform(*region.lightness), rng.uniform(*region.chroma), rng.uniform(*region.degrees)])
     swing = np.array([rng.uniform(0.015, 0.05), 0.0, rng.uniform(-5, 5)])
-    ends = fit(np.stack([middle + swing, middle - swing]))
-    steps = np.linspace(0.0, 1.0, _RAMP)[:, None]
-    return srgb(ends[0] * (1 - steps) + ends[1] * steps), _ink(rng, middle, plain=hue == NEUTRAL)
+    light, dark, ink = fit(np.stack([middle + swing, middle - swing, _ink(rng, middle, plain=hue == NEUTRAL)]))
+    colours = srgb(np.concatenate([light + (dark - light) * _STEPS, ink[None]]))
+    scaled = (colours * 255).astype(np.float32)
+    return scaled[:-1], scaled[-1]
 
 
 def _ink(rng: np.random.Generator, ground: Floats, *, plain: bool) -> Floats:
-    """White on most grounds, deep on light ones, now and then a tint of the ground's own hue."""
+    """White on most grounds, deep on light ones, now and then a tint of the ground's own hue: in OKLCH."""
     choice = rng.random()
     deep = np.array([0.27, 0.01 if plain else 0.06, ground[2]])
     tint = np.array([0.95, 0.01 if plain else 0.045, ground[2]])
     if ground[0] > _LIGHT_GROUND or (ground[0] > _MID_GROUND and choice < _DEEP_SHARE):
-        return srgb(fit(deep))
-    return srgb(fit(tint)) if ground[0] < _MID_GROUND and choice < _TINT_SHARE else np.ones(3)
+        return deep
+    return tint if ground[0] < _MID_GROUND and choice < _TINT_SHARE else _WHITE
 
 
 @cache
@@ -118,10 +132,6 @@ def _gradient(pixels: int, direction: int) -> NDArray[np.int64]:
     down, right = np.meshgrid(along, along, indexing="ij")
     steps = (down, (down + right) / 2, (down + 1 - right) / 2)[direction]
     return np.rint(steps * (_RAMP - 1)).astype(np.int64)
-
-
-def _over(below: Floats, above: Floats, coverage: Floats) -> Floats:
-    return np.asarray(below + (above - below) * coverage[..., None], np.float64)
 
 
 def _resampled(values: Floats, pixels: int, *, scale: float, shift: float) -> Floats:

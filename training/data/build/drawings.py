@@ -1,0 +1,28 @@
+"""The value object that sources hand to the pack: a glyph mask with what is known about it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from training.data.tiles import MASTER, Mask
+from training.data.vocabulary import Family, Style
+
+
+@dataclass(frozen=True, kw_only=True)
+class Drawing:
+    """One glyph mask (128, 128) uint8; `source` is the icon set or the font family it comes from."""
+
+    pixels: Mask
+    family: Family
+    label: str
+    style: Style
+    source: str
+
+    @property
+    def thumbnail(self) -> NDArray[np.float32]:
+        """16 x 16 block means as one float vector: what near copies are measured on."""
+        factor = MASTER // 16
+        return np.asarray(self.pixels.reshape(16, factor, 16, factor).mean(axis=(1, 3)), np.float32).ravel()

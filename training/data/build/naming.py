@@ -1,0 +1,66 @@
+"""The concept that an icon's name means: style words dropped, then looked up whole."""
+
+from __future__ import annotations
+
+import json
+import re
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+_STYLES: Final = frozenset(
+    {
+        "baseline", "outline", "outlined", "outlines", "filled", "fill", "solid", "bold", "rounded", "round",
+        "sharp", "regular", "line", "linear", "linealt", "stroke", "stroked", "light", "medium", "semibold", "black",
+        "mini", "micro", "remix", "flat", "glyph", "standard", "sm", "lg", "md", "xs", "xl", "px", "ios", "o", "s",
+        "f", "l", "i", "full", "empty", "hollow", "variant", "alt", "alternate", "icon", "symbol", "new", "old",
+        "v1", "v2", "v3", "w", "wght200", "wght300", "weight", "one", "two", "three", "four", "five", "a", "b", "c",
+        "big", "large", "small", "simple", "minimalistic", "basic", "classic", "modern", "expressive", "normal",
+        "default", "vertical", "horizontal", "straight", "front", "ltr", "other", "ui", "interface", "generic",
+        "flex", "plump", "curved", "freehand",
+    }
+)  # fmt: skip
+"""Words that say how a thing is drawn, or which of several drawings of it this is."""
+
+_TWO_TONED: Final = frozenset({"duotone", "twotone", "duo", "bulk", "broken", "thin", "tone"})
+_COMPOUNDS: Final = {
+    "line-chart": "linechart", "chart-line": "linechart", "line-graph": "linechart", "graph-line": "linechart",
+    "flash-light": "flashlight", "traffic-light": "trafficlight", "full-moon": "fullmoon", "moon-full": "fullmoon",
+    "new-moon": "fullmoon", "moon-new": "fullmoon", "no-sim": "nosim", "x-small": "close", "x-large": "close",
+}  # fmt: skip
+"""Names whose style word is part of the subject."""
+
+_NUMBERED: Final = re.compile(
+    r"^(filter|looks|timer|crop|counter|number|circle|box|battery|hd|calendar|brightness|speed)-\d+(-|$)"
+)
+_MEANT_OTHERWISE: Final = frozenset({"lucide:bolt"})
+"""Icons that a set calls as others call something else: here a hexagonal bolt, not lightning."""
+
+_MATERIAL: Final = ("ic", "material-symbols", "material-symbols-light")
+
+
+@cache
+def _concepts() -> dict[str, str]:
+    names = json.loads(Path(__file__).with_name("concepts.json").read_text(encoding="utf-8"))
+    return {name: concept for concept, each in names.items() for name in each}
+
+
+def concept_of(name: str, prefix: str) -> str | None:
+    """The concept of the icon called `name` in the set `prefix`, e.g. "home-2-outline": home; None for others."""
+    if prefix in _MATERIAL and _NUMBERED.match(name):
+        return None
+    if _TWO_TONED & set(name.split("-")):
+        return None
+    plain = _plain(name)
+    if f"{prefix}:{plain}" in _MEANT_OTHERWISE:
+        return None
+    return _concepts().get(f"{prefix}:{plain}") or _concepts().get(plain)
+
+
+def _plain(name: str) -> str:
+    """A name without style words and numbers; itself where nothing else is left."""
+    for compound, word in _COMPOUNDS.items():
+        name = re.sub(rf"(^|-){compound}(-|$)", rf"\1{word}\2", name)
+    words = re.split(r"[-_]", name)
+    kept = [word for word in words if word not in _STYLES and not re.fullmatch(r"\d+(px|x\d+)?", word)]
+    return "-".join(kept or words[:1])
