@@ -14,6 +14,10 @@ ANY = 0
 """The control index that means "not asked for"; value v of a control has index v + 1."""
 
 
+LABEL = "label"
+"""The control that says what is drawn, where a model has one: what a verifier reads, and what candidates are chosen by."""
+
+
 class Stage(StrEnum):
     """The three networks, in sampling order (arXiv:1812.01608, section 3)."""
 

@@ -13,6 +13,8 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.attention import causal_attention
+
 
 def causal_offsets(reach: int) -> list[tuple[int, int]]:
     """(row, column) offsets of the T pixels before the current one in raster order, within `reach`."""
@@ -23,8 +25,11 @@ def causal_offsets(reach: int) -> list[tuple[int, int]]:
 class Past(Protocol):
     """How a block reaches what came before, for tokens of any leading shape `...`."""
 
-    def neighbours(self, layer: int, x: Tensor) -> Tensor:
-        """Remember `x`, (..., D), and return its T causal neighbours in the slice, (..., T * D); zero outside."""
+    def window(self, layer: int, x: Tensor, linear: nn.Linear) -> Tensor:
+        """Remember `x`, (..., D), and apply `linear` to its T causal neighbours, zero outside the slice: (..., T * D).
+
+        A layer with weights for T + 1 pixels also gets `x` itself, as the last one.
+        """
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """Remember k and v, (..., heads, d), and attend from q to all positions up to and including its own."""
@@ -36,19 +41,21 @@ class WholeSlice:
     def __init__(self, slice_size: int, reach: int) -> None:
         self.slice_size, self.reach = slice_size, reach
 
-    def neighbours(self, layer: int, x: Tensor) -> Tensor:  # noqa: ARG002 - nothing to remember: all is here
-        """(B, N, D) -> (B, N, T * D)."""
-        side, reach = self.slice_size, self.reach
-        grid = F.pad(rearrange(x, "b (h w) d -> b h w d", h=side), (0, 0, reach, reach, reach, 0))
-        shifted = [
-            grid[:, reach + dy : reach + dy + side, reach + dx : reach + dx + side] for dy, dx in causal_offsets(reach)
-        ]
-        return rearrange(torch.cat(shifted, -1), "b h w d -> b (h w) d")
+    def window(self, layer: int, x: Tensor, linear: nn.Linear) -> Tensor:  # noqa: ARG002 - nothing to remember: all is here
+        """(B, N, D) -> (B, N, outputs), as one convolution, so that nothing is gathered. Later pixels of a row have weight
+        0.
+        """
+        reach, across = self.reach, 2 * self.reach + 1
+        taps = rearrange(linear.weight, "o (t d) -> o t d", d=x.shape[-1])
+        square = F.pad(taps, (0, 0, 0, (reach + 1) * across - taps.shape[1]))
+        kernel = rearrange(square, "o (y x) d -> o d y x", x=across)
+        grid = F.pad(rearrange(x, "b (h w) d -> b d h w", h=self.slice_size), (reach, reach, reach, 0))
+        return rearrange(F.conv2d(grid, kernel, linear.bias), "b o h w -> b (h w) o")
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:  # noqa: ARG002 - as above
         """(B, N, heads, d) each -> (B, N, heads * d)."""
         q, k, v = (rearrange(t, "b n a d -> b a n d") for t in (q, k, v))
-        return rearrange(F.scaled_dot_product_attention(q, k, v, is_causal=True), "b a n d -> b n (a d)")
+        return rearrange(causal_attention(q, k, v), "b a n d -> b n (a d)")
 
 
 class Table(nn.Embedding):
@@ -87,7 +94,7 @@ class Block(nn.Module):
 
     def _near(self, x: Tensor, condition: Tensor, past: Past, layer: int) -> Tensor:
         x = self.narrow(x)
-        value, gate = (self.gates(torch.cat([past.neighbours(layer, x), x], -1)) + condition).chunk(2, -1)
+        value, gate = (past.window(layer, x, self.gates) + condition).chunk(2, -1)
         out: Tensor = self.near_out(torch.tanh(value) * torch.sigmoid(gate))
         return out
 

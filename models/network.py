@@ -45,7 +45,7 @@ class Network(nn.Module):
         decoder = self.decoder
         past = WholeSlice(decoder.slice_size, decoder.widths.reach)
         values = conditioning.offset + symbols
-        near = past.neighbours(-1, decoder.pixels(values))
+        near = past.window(-1, decoder.pixels(values), decoder.first)
         hiddens = decoder.head.hiddens(decoder.features(near, conditioning.start, conditioning.gates, past))
         forecasts = decoder.forecasts(*before(values, decoder.slice_size), conditioning.forecasts, conditioning.offset)
         logits = []

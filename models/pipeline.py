@@ -14,7 +14,7 @@ from torch.utils import _pytree as pytree
 
 from models.cards import ModelCard
 from models.checkpoint import load_model
-from models.config import ANY, MODEL_SAMPLING, Sampling, Stage, Step
+from models.config import ANY, LABEL, MODEL_SAMPLING, Sampling, Stage, Step
 from models.decoder import Conditioning
 from models.errors import ConfigError, NotFiniteError
 from models.network import Network
@@ -23,9 +23,6 @@ from models.sampling.engine import Engine, Sampler
 from models.sampling.noise import NOISE_VERSION
 from models.sampling.threads import Threads
 from models.subscale import Bytes, Progress
-
-LABEL: Final = "label"
-"""The control whose value a verifier looks for."""
 
 _SHORT: Final = 12
 """Digits of a sha256 in the numerics id."""

@@ -39,6 +39,9 @@ JOB = "5f0c3f6b9a1d4e27c8b05a91"
 HERE = f"/jobs/{JOB}"
 CONTROLS = {"label": "A", "hue": "blue", "tile": "circle"}
 SLICES = 8
+FURTHER = 3
+"""Base slices drawn beside the one that is kept."""
+
 PNG_START = "iVBORw0KGgoAAAANSUhEUgAAACAAAAAgCAIAAAD8GO2jAAAC"
 """The picture of an inline slice event, cut short."""
 
@@ -83,16 +86,18 @@ def image(slices_done: int) -> Json:
     final = slices_done == SLICES
     url = f"{HERE}/images/0" if final else f"{HERE}/images/0?slices={slices_done}"
     shape = {"index": 0, "seed": 7, "controls": CONTROLS, "width": 32, "height": 32}
-    return {**shape, "slices_done": slices_done, "final": final, "url": url if slices_done else None}
+    score = 0.97 if slices_done else None
+    return {**shape, "slices_done": slices_done, "final": final, "score": score, "url": url if slices_done else None}
 
 
 def progress(slices_done: int, stage: str) -> Json:
-    """The job after so many slices."""
+    """The job after so many slices, three further candidates of the base slice included."""
+    done, total = slices_done + (FURTHER if slices_done else 0), SLICES + FURTHER
     return {
         "stage": stage,
-        "slices_done": slices_done,
-        "slices_total": SLICES,
-        "fraction": slices_done / SLICES,
+        "slices_done": done,
+        "slices_total": total,
+        "fraction": round(done / total, 4),
     }
 
 
@@ -103,7 +108,9 @@ QUEUED: Json = {
     "controls": CONTROLS,
     "seed": 7,
     "num_images": 1,
-    "temperature": 1.0,
+    "temperature": {"base": 1.0, "size": 0.7, "depth": 0.8},
+    "guidance": 2.0,
+    "candidates": 4,
     "metadata": {"design": "app-icon-3"},
     "created_at": "2026-03-02T09:30:00.120000Z",
     "started_at": None,
@@ -156,10 +163,15 @@ MODEL_LIST: Json = {
             "width": 32,
             "height": 32,
             "controls": {
-                "label": ["A", "B", "icon"],
+                "label": ["A", "B", "home"],
+                "style": ["solid", "outline", "sans"],
                 "hue": ["red", "blue"],
                 "tile": ["circle", "rounded", "square", "none"],
             },
+            "aliases": {"label": {"a": "A", "b": "B", "house": "home"}},
+            "sampling": {"temperature": {"base": 1.0, "size": 0.7, "depth": 0.8}, "guidance": 2.0, "candidates": 4},
+            "guided": ["base"],
+            "verifier": True,
             "stages": ["base", "size", "depth"],
             "slices": SLICES,
             "parameters": 3_771_216,

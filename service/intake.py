@@ -4,16 +4,24 @@ from __future__ import annotations
 
 import hashlib
 import secrets
-from dataclasses import dataclass
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
 
 from models.cards import ModelCard
-from models.config import Stage, control_indices
+from models.config import Control, Stage, Temperatures
 from models.errors import ControlError
 from service.contract import JobRequest, SliceEntry, Webhook, WebhookEvent
 from service.destinations import Destinations
 from service.errors import FieldError
 from service.pictures import started
 from service.requests import MAX_SEED, Controls, GenerateRequest, WebhookRequest
+
+MOST_LISTED = 20
+"""Values that an error lists in full."""
+
+NEAREST = 5
+"""Values that it suggests where there are more."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,7 +47,9 @@ def order(  # noqa: PLR0913 - the terms of a job, by keyword
         id=secrets.token_hex(12),
         model=card.name,
         seed=secrets.randbelow(MAX_SEED + 1) if asked.seed is None else asked.seed,
-        temperature=asked.temperature,
+        temperature=temperature(asked, card),
+        guidance=guidance(asked, card),
+        candidates=candidates(asked, card),
         controls=per_picture(asked, card),
         geometry=card.config.geometry,
         given=len(given),
@@ -50,6 +60,28 @@ def order(  # noqa: PLR0913 - the terms of a job, by keyword
         webhook=webhook(asked.webhook, destinations) if asked.webhook else None,
     )
     return Order(request=request, given=given)
+
+
+def temperature(asked: GenerateRequest, card: ModelCard) -> float | Temperatures:
+    """Return the temperatures to sample at: a plain number as it was sent, else with the model's defaults filled in."""
+    sent, default = asked.temperature, card.sampling.temperature
+    if isinstance(sent, float):
+        return sent
+    return replace(default, **sent.model_dump(exclude_none=True)) if sent else default
+
+
+def guidance(asked: GenerateRequest, card: ModelCard) -> float:
+    """Return the guidance to sample with. Raises FieldError if the model has no network that is guided."""
+    if asked.guidance not in {None, 1.0} and not card.guided:
+        raise FieldError("guidance", f"{card.name} has no guided network; only 1 is accepted")
+    return card.sampling.guidance if asked.guidance is None else asked.guidance
+
+
+def candidates(asked: GenerateRequest, card: ModelCard) -> int:
+    """Return how many base slices to try for each image. Raises FieldError if the model has no verifier to choose one."""
+    if asked.candidates not in {None, 1} and not card.verifier:
+        raise FieldError("candidates", f"{card.name} has no verifier to choose one; only 1 is accepted")
+    return card.sampling.candidates if asked.candidates is None else asked.candidates
 
 
 def webhook(asked: WebhookRequest, destinations: Destinations | None) -> Webhook:
@@ -83,13 +115,29 @@ def with_label(controls: Controls, label: str | None) -> Controls:
 
 
 def checked(controls: Controls, card: ModelCard) -> Controls:
-    """`controls`, if the model has them. Raises FieldError, whose message lists what there is."""
-    for name in controls:
-        try:
-            control_indices(card.config.controls, {name: controls[name]})
-        except ControlError as error:
-            raise FieldError(f"controls.{name}", str(error)) from None
-    return controls
+    """Return `controls` with each alias as the value that it names. Raises FieldError, whose message names what is near."""
+    known = {control.name: control for control in card.config.controls}
+    return {name: canonical(known, name, value) for name, value in controls.items()}
+
+
+def canonical(known: Mapping[str, Control], name: str, value: str) -> str:
+    """Return the value that `value` is, or is an alias of. Raises FieldError."""
+    if name not in known:
+        raise FieldError(f"controls.{name}", f"no control {name!r}; there are: {', '.join(known) or 'none'}")
+    control = known[name]
+    try:
+        return control.values[control.index(value) - 1]
+    except ControlError:
+        raise FieldError(f"controls.{name}", unknown(control, value)) from None
+
+
+def unknown(control: Control, value: str) -> str:
+    """Say that a control has no such value, and which it has: all of a few, else the nearest of many."""
+    if len(control.values) <= MOST_LISTED:
+        return f"{control.name} has no value {value!r}; it has: {', '.join(control.values)}"
+    near = get_close_matches(value, [*control.values, *control.aliases], n=NEAREST, cutoff=0.5)
+    advice = f"near it: {', '.join(near)}" if near else "GET /models lists all"
+    return f"{control.name} has no value {value!r}; {advice}"
 
 
 def given_slices(asked: GenerateRequest, card: ModelCard) -> tuple[SliceEntry, ...]:

@@ -16,6 +16,12 @@ MAX_SEED = 2**53 - 1 - MAX_IMAGES
 
 MAX_METADATA_BYTES = 4096
 
+MAX_GUIDANCE = 5.0
+MAX_CANDIDATES = 8
+
+Temperature = Annotated[float, Field(ge=0.1, le=2.0, allow_inf_nan=False)]
+"""What a network's logits are divided by."""
+
 Controls = dict[str, str]
 
 
@@ -60,6 +66,16 @@ class WebhookRequest(BaseModel):
     events: list[WebhookEvent] = Field(min_length=1, description="Which events to tell of; each is one POST.")
 
 
+class StageTemperatures(BaseModel):
+    """A temperature for each network; absent: the model's own default."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    base: Temperature | None = Field(default=None, description="Of the first coarse slice: what is drawn.")
+    size: Temperature | None = Field(default=None, description="Of the other coarse slices: edges.")
+    depth: Temperature | None = Field(default=None, description="Of the fine bits: gradients and smooth fills.")
+
+
 class GenerateRequest(BaseModel):
     """What to draw. All fields have defaults: `{}` is a valid request."""
 
@@ -77,8 +93,23 @@ class GenerateRequest(BaseModel):
         default_factory=dict, description="Control to value, or a list of num_images of them; absent: any."
     )
     label: str | None = Field(default=None, description="Shorthand for controls.label.")
-    temperature: float = Field(
-        default=1.0, ge=0.1, le=2.0, allow_inf_nan=False, description="1: the exact distribution."
+    temperature: Temperature | StageTemperatures | None = Field(
+        default=None,
+        description="One for all networks, or {base, size, depth}. 1: the model's own distribution. Absent: the default.",
+    )
+    guidance: float | None = Field(
+        default=None,
+        ge=1.0,
+        le=MAX_GUIDANCE,
+        allow_inf_nan=False,
+        description="How closely the base network follows label and style. 1: as trained. Absent: the model's default.",
+    )
+    candidates: int | None = Field(
+        default=None,
+        ge=1,
+        le=MAX_CANDIDATES,
+        strict=True,
+        description="Base slices drawn for each image; the one that reads best as its label goes on. Absent: the default.",
     )
     start: Start | None = None
     webhook: WebhookRequest | None = None

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from typing import Self
 
-from pydantic import BaseModel, JsonValue
+from pydantic import BaseModel, Field, JsonValue
 
 from models.cards import ModelCard
-from models.config import Stage
+from models.config import Stage, Temperatures
 from service.contract import JobRecord, Problem, Status
 from service.requests import Controls
 from service.urls import image_url, job_url, query_of
@@ -45,6 +46,7 @@ class ImageBody(BaseModel):
     height: int
     slices_done: int
     final: bool
+    score: float | None = Field(description="The verifier's probability of the label; null without label or verifier.")
     url: str | None
 
 
@@ -56,6 +58,22 @@ class JobUrls(BaseModel):
     cancel: str
 
 
+class TemperaturesBody(BaseModel):
+    """A temperature for each network."""
+
+    base: float
+    size: float
+    depth: float
+
+
+class SamplingBody(BaseModel):
+    """What a request gets that names none of these."""
+
+    temperature: TemperaturesBody
+    guidance: float
+    candidates: int
+
+
 class JobBody(BaseModel):
     """A job."""
 
@@ -65,7 +83,9 @@ class JobBody(BaseModel):
     controls: Controls | list[Controls]
     seed: int
     num_images: int
-    temperature: float
+    temperature: float | TemperaturesBody = Field(description="As used: one for all networks, or one for each.")
+    guidance: float
+    candidates: int
     metadata: dict[str, JsonValue]
     created_at: datetime
     started_at: datetime | None
@@ -92,7 +112,9 @@ class JobBody(BaseModel):
             controls=shared(request.controls),
             seed=request.seed,
             num_images=request.num_images,
-            temperature=request.temperature,
+            temperature=temperature_of(request.temperature),
+            guidance=request.guidance,
+            candidates=request.candidates,
             metadata=dict(request.metadata),
             created_at=moment(record.created_at) or datetime.now(UTC),
             started_at=moment(record.started_at),
@@ -123,6 +145,12 @@ class ModelBody(BaseModel):
     width: int
     height: int
     controls: dict[str, list[str]]
+    aliases: dict[str, dict[str, str]] = Field(description="Other names of values, by control: alias to value.")
+    sampling: SamplingBody
+    guided: list[Stage] = Field(
+        description="The networks on which guidance acts; without any only guidance 1 is accepted."
+    )
+    verifier: bool = Field(description="Whether a verifier chooses among candidates; without it only 1 is accepted.")
     stages: list[Stage]
     slices: int
     parameters: int
@@ -140,6 +168,10 @@ class ModelBody(BaseModel):
             width=geometry.size,
             height=geometry.size,
             controls={control.name: list(control.values) for control in card.config.controls},
+            aliases={control.name: dict(control.aliases) for control in card.config.controls if control.aliases},
+            sampling=SamplingBody.model_validate(asdict(card.sampling)),
+            guided=list(card.guided),
+            verifier=bool(card.verifier),
             stages=list(geometry.stages),
             slices=len(geometry.steps),
             parameters=card.parameters,
@@ -191,16 +223,24 @@ def image_of(record: JobRecord, index: int, *, sig: str) -> ImageBody:
         height=request.geometry.size,
         slices_done=done,
         final=final,
+        score=record.scores[index],
         url=image_url(request.id, index, None if final else done, sig=sig) if done else None,
     )
 
 
 def progress_of(record: JobRecord) -> JobProgress:
-    """All pictures together; the stage is that of the one furthest behind."""
-    steps = record.request.geometry.steps
-    done, total = sum(record.done), len(steps) * record.request.num_images
+    """All pictures together, further candidates included; the stage is that of the one furthest behind."""
+    request, steps = record.request, record.request.geometry.steps
+    extra = [request.extra_slices(image) for image in range(request.num_images)]
+    total = len(steps) * request.num_images + sum(extra)
+    done = sum(record.done) + sum(more for more, drawn in zip(extra, record.done, strict=True) if drawn)
     stage = steps[min(*record.done, len(steps) - 1)].stage
     return JobProgress(stage=stage, slices_done=done, slices_total=total, fraction=round(done / total, 4))
+
+
+def temperature_of(temperature: float | Temperatures) -> float | TemperaturesBody:
+    """As it was used."""
+    return TemperaturesBody(**asdict(temperature)) if isinstance(temperature, Temperatures) else temperature
 
 
 def shared(controls: Sequence[Mapping[str, str]]) -> Controls | list[Controls]:

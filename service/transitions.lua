@@ -55,9 +55,11 @@ local function tell(event, entry, ...)
   redis.call('ZADD', outbox, now, delivery)
 end
 
-local function emit_slice(image, step, stage, k, bits, dtype, version, data)
+-- `score`: the verifier's probability of the label, of a base slice that has one, else ''
+local function emit_slice(image, step, stage, k, bits, dtype, version, data, score)
   local entry = emit('slice', 'image', image, 'step', step, 'stage', stage, 'k', k, 'bits', bits, 'dtype', dtype,
-                     'version', version, 'data', data)
+                     'version', version, 'data', data, 'score', score)
+  if score ~= '' then set('score:' .. image, score) end
   tell('slice', entry, 'image', image, 'step', step, 'stage', stage)
 end
 
@@ -142,7 +144,7 @@ end
 
 local transition = {}
 
--- then one slice per seven arguments: those that every picture starts with
+-- then one slice per eight arguments: those that every picture starts with
 function transition.create(bound, owner, per_minute, concurrent, deadline_seconds, key_seconds, fingerprint, request,
                            webhook_events, num_images, given, retention_ms, ...)
   if get('status') ~= '' then return {'done', id} end
@@ -161,7 +163,7 @@ function transition.create(bound, owner, per_minute, concurrent, deadline_second
   emit('status', 'status', 'queued')
   local slices = {...}
   for image = 0, num_images - 1 do
-    for i = 1, #slices, 7 do emit_slice(image, unpack(slices, i, i + 6)) end
+    for i = 1, #slices, 8 do emit_slice(image, unpack(slices, i, i + 7)) end
     set('done:' .. image, given)
   end
   if KEYS[8] then
@@ -218,7 +220,7 @@ end
 
 function transition.restart(weights, numerics)
   set('weights', weights, 'numerics', numerics)
-  for image = 0, number('num_images') - 1 do set('done:' .. image, number('given')) end
+  for image = 0, number('num_images') - 1 do set('done:' .. image, number('given'), 'score:' .. image, '') end
   return {'done', emit('restarted')}
 end
 

@@ -10,8 +10,9 @@ from torch import Tensor, nn
 
 from models.cards import ModelCard
 from models.checkpoint import save_model
-from models.config import Control, Geometry, ModelConfig, Stage, Widths
+from models.config import Control, Geometry, ModelConfig, Sampling, Stage, Temperatures, Widths
 from models.network import build
+from models.verifier import save_verifier, verifier_of
 
 CONTROLS = (
     Control(name="label", values=("A", "B", "icon")),
@@ -68,4 +69,20 @@ def save_toy_model(folder: Path, name: str = "toy", size: int = 8) -> Path:
     """Write a toy model of `size` x `size` pictures in 4 x 4 slices to `folder / name`; returns that folder."""
     geometry = Geometry(size=size, slice_size=4)
     save_model(toy_networks(geometry), toy_card(geometry, name), folder / name)
+    return folder / name
+
+
+def save_choosing_model(folder: Path, name: str = "choosing", size: int = 8) -> Path:
+    """Write a toy model with a verifier, aliases and defaults of its own; returns `folder / name`."""
+    geometry = Geometry(size=size, slice_size=4)
+    label, *others = CONTROLS
+    config = replace(toy_config(geometry), controls=(replace(label, aliases={"a": "A", "symbol": "icon"}), *others))
+    torch.manual_seed(0)
+    card = replace(
+        toy_card(geometry, name),
+        config=config,
+        sampling=Sampling(temperature=Temperatures(size=0.8, depth=0.7), guidance=2.0, candidates=3),
+        verifier=save_verifier(verifier_of(config).eval(), folder / name),
+    )
+    save_model(toy_networks(geometry), card, folder / name)
     return folder / name

@@ -1,4 +1,4 @@
-"""Lots of training examples, drawn and decoded ahead in threads, and how long the trainer had to wait for them.
+"""Lots of training examples, prepared ahead by processes, and how long the trainer had to wait for them.
 
 Every example of every step has a generator of its own, from (seed, step, place in the step's whole batch). So a run's
 examples do not depend on how they are dealt: one process with 16, two with 8 each, or four lots of 4 see the same ones.
@@ -6,23 +6,29 @@ examples do not depend on how they are dealt: one process with 16, two with 8 ea
 
 from __future__ import annotations
 
+import signal
 import time
-from collections import deque
-from collections.abc import Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
+from itertools import count
 from types import TracebackType
-from typing import NamedTuple, Self
+from typing import Final, NamedTuple, Self, cast
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
+from torch.utils.data import DataLoader
+from torch.utils.data import Dataset as Data
 
-from models.config import ANY, Geometry, Stage
+from models.config import ANY, LABEL, Geometry, Stage
 from training.data.dataset import Dataset
-from training.data.symbols import Batch
+from training.presets import SUBJECT
 from training.ranks import ALONE, Ranks
 from training.recipe import Recipe
+
+OFTEN: Final = 2.5
+"""How much more often a control other than the label is dropped: most requests name a label and little else."""
 
 
 class Lot(NamedTuple):
@@ -54,19 +60,31 @@ class Dealer:
         rng = np.random.default_rng([self.recipe.seed, step, place])
         batch = self.data.draw(rng, 1)
         k = draw_slices(rng, self.stage, self.geometry, 1)
-        return Lot(torch.from_numpy(batch.images), drop_controls(rng, batch, self.recipe.drop_control), k)
+        names = [control.name for control in self.data.controls]
+        controls = drop_controls(rng, batch.controls, names, self.recipe.drop_control)
+        return Lot(torch.from_numpy(batch.images), torch.from_numpy(controls), k)
 
 
 class Feed:
-    """Endless lists of a step's lots from step `start` on, at least one step ahead; `waited_seconds` for them in all."""
+    """Endless lists of a step's lots from step `start` on; `waited_seconds` for them in all.
+
+    `workers` processes prepare them ahead, two steps each; with none the caller does. They are processes because examples are
+    made by small pieces of Python, which threads run one at a time.
+    """
 
     def __init__(self, dealer: Dealer, start: int, *, workers: int = 1) -> None:
-        self.dealer, self.step = dealer, start
         self.waited_seconds = 0.0
-        self._pool = ThreadPoolExecutor(workers, "examples")
-        self._ahead: deque[list[Future[Lot]]] = deque()
-        for _ in range(1 + workers):
-            self._order()
+        # Forked, they share the data set's memory. What they inherit of torch they use for the tensors of their examples alone.
+        context = "fork" if workers else None
+        loader = DataLoader(
+            Deals(dealer),
+            batch_size=None,
+            sampler=cast("Iterable[int]", count(start)),
+            num_workers=workers,
+            multiprocessing_context=context,
+            worker_init_fn=ignore_signals,
+        )
+        self._lots: Iterator[list[Lot]] = iter(loader)
 
     def __enter__(self) -> Self:
         return self
@@ -74,20 +92,31 @@ class Feed:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        self._pool.shutdown(cancel_futures=True)
+        del self._lots  # ends the processes
 
     def __iter__(self) -> Iterator[list[Lot]]:
         while True:
             begun = time.monotonic()
-            lots = [future.result() for future in self._ahead.popleft()]
+            lots = next(self._lots)
             self.waited_seconds += time.monotonic() - begun
-            self._order()
             yield lots
 
-    def _order(self) -> None:
-        lots = range(self.dealer.recipe.accumulate)
-        self._ahead.append([self._pool.submit(self.dealer.lot, self.step, which) for which in lots])
-        self.step += 1
+
+class Deals(Data[list[Lot]]):
+    """A dealer as torch's loader asks it: lots by step."""
+
+    def __init__(self, dealer: Dealer) -> None:
+        self.dealer = dealer
+
+    def __getitem__(self, step: int) -> list[Lot]:
+        return [self.dealer.lot(step, which) for which in range(self.dealer.recipe.accumulate)]
+
+
+def ignore_signals(_worker: int) -> None:
+    """Ctrl-C reaches every process of a terminal, and a kill those of a group; the trainer ends its own when it has saved."""
+    torch.set_num_threads(1)
+    for number in (signal.SIGINT, signal.SIGTERM):
+        signal.signal(number, signal.SIG_IGN)
 
 
 def joined(lots: list[Lot]) -> Lot:
@@ -101,7 +130,16 @@ def draw_slices(rng: np.random.Generator, stage: Stage, geometry: Geometry, coun
     return torch.from_numpy(rng.choice(ks, count))
 
 
-def drop_controls(rng: np.random.Generator, batch: Batch, chance: float) -> Tensor:
-    """Controls (B, n) with each one set to "any" by chance, and all of them together by the same chance."""
-    keep = (rng.random(batch.controls.shape) >= chance) & (rng.random((len(batch.controls), 1)) >= chance)
-    return torch.from_numpy(np.where(keep, batch.controls, ANY))
+def drop_controls(
+    rng: np.random.Generator, controls: NDArray[np.int64], names: Sequence[str], chance: float
+) -> NDArray[np.int64]:
+    """Set controls (B, n) to "any", as requests leave them out.
+
+    By `chance` all are dropped, and by `chance` those of `SUBJECT`, so that the unconditional side of guidance is learnt. Each
+    is also dropped alone: the label by half the chance, others by `OFTEN` times the chance.
+    """
+    subject = np.array([name in SUBJECT for name in names], bool)
+    each = chance * np.array([0.5 if name == LABEL else OFTEN for name in names])
+    roll = rng.random((len(controls), 1))
+    dropped = (roll < chance) | ((roll < 2 * chance) & subject) | (rng.random(controls.shape) < each)
+    return np.where(dropped, ANY, controls)

@@ -1,143 +1,136 @@
-"""Whether samples show what was asked for: `python -m training.judge models/weights/symbols-32`.
+"""Whether a model's images show what was asked for, and are drawn well: `python -m training.judge models/weights/symbols-64`.
 
-Letters are asked for by label alone and read by a classifier; hues and tiles are asked for together, every pair, and told
-by rule. What reader and rules make of real held-out pictures is printed beside: a model can hardly look better than those.
+Labels are read by a classifier among all labels; hue, tile, and solid or outline are told by rule (training/judging/). What the
+same eyes make of real held-out pictures is printed beside: a model can hardly look better than those.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
 
-import numpy as np
 import torch
 
 from models.checkpoint import load_model
-from models.config import Control, Temperatures
+from models.config import Sampling, Stage, Temperatures
 from models.pipeline import Pipeline
-from models.subscale import Bytes
-from training.data.symbols import Batch, Symbols
-from training.data.vocabulary import CONTROLS, HUE, LABEL, MONOGRAMS, TILE, Family, Tile
-from training.looks import tile_hue, tile_of
-from training.reading import CLASSES, Reader, class_of, read, reader_of
-from training.samples import Asked, drawer, samples
-from training.scores import markdown
+from models.verifier import load_verifier
+from training.data.symbols import DEFAULT, Pack
+from training.data.vocabulary import LABEL
+from training.judging import grid as grids
+from training.judging import verdicts as findings
+from training.judging.copies import copies
+from training.judging.glyphs import Glyphs
+from training.judging.keepers import Real, real
+from training.judging.lessons import reader_of
+from training.judging.reader import Reader
+from training.judging.requests import requests
+from training.judging.shares import Share
+from training.judging.sight import see
+from training.judging.verdicts import Verdict, faults, verdicts
+from training.samples import PASSES, samples
 
-_WEAKEST: Final = 3
+REAL: Final = 600
+"""Real held-out letters, and as many icons, that are looked at beside."""
 
-Eye = Callable[[Bytes], list[str]]
-"""What each picture (n, H, W, 3) shows of one control."""
+COPIED: Final = 64
+"""Images of one label that are compared with training drawings."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
-    """Of `count` samples asked for one control the share that shows it; the eye's share of right answers on real pictures;
-    the values shown least, with their shares.
-    """
+class Judgement:
+    """What is found in a model's images, and how many of them lie within the bound of each craft fault."""
 
-    control: str
-    count: int
-    share: float
-    real: float
-    weakest: dict[str, float]
+    verdicts: list[Verdict]
+    faults: dict[str, Share]
 
 
-def judge(pipeline: Pipeline, held_out: Batch, reader: Reader, *, each: int, temperature: float = 1.0) -> list[Verdict]:
-    """Verdicts on label, hue and tile, from `each` samples per character and per pair of hue and tile."""
-    letters: list[Asked] = [{LABEL.name: c} for c in MONOGRAMS for _ in range(each)]
-    pairs: list[Asked] = [{HUE.name: h, TILE.name: t} for h in HUE.values for t in TILE.values for _ in range(each)]
-    on_tiles = np.array([pair[TILE.name] != Tile.NONE for pair in pairs])
-    sampling = replace(pipeline.card.sampling, temperature=Temperatures.alike(temperature))
-    drawn = samples(pipeline, [*letters, *pairs], sampling=sampling)
-    monograms, looks = drawn[: len(letters)], drawn[len(letters) :]
-    return [
-        verdict(LABEL, reads(reader), monograms, letters, held_out),
-        verdict(HUE, hues, looks[on_tiles], [pair for pair in pairs if pair[TILE.name] != Tile.NONE], held_out),
-        verdict(TILE, tiles, looks, pairs, held_out),
-    ]
+def judge(
+    pipeline: Pipeline, reader: Reader, held_out: Real, *, each: int, sampling: Sampling | None = None
+) -> Judgement:
+    """Draw `each` images per label, and half of them again by style, and as many per look; say what they show."""
+    asked = requests(pipeline.card.config.controls, each)
+    seen = see(reader, list(samples(pipeline, asked, sampling=sampling)))
+    return Judgement(verdicts=verdicts(asked, seen, held_out), faults=faults(asked, seen, held_out.bounds()))
 
 
-def verdict(control: Control, eye: Eye, pictures: Bytes, asked: Sequence[Asked], held_out: Batch) -> Verdict:
-    """What an eye sees on samples beside what was asked for, and on real pictures beside what they are."""
-    wanted = np.array([told(control, each[control.name]) for each in asked])
-    right = np.array(eye(pictures)) == wanted
-    shares = {value: float(right[wanted == value].mean()) for value in dict.fromkeys(wanted.tolist())}
-    return Verdict(
-        control=control.name,
-        count=len(wanted),
-        share=float(right.mean()),
-        real=real(control, eye, held_out),
-        weakest=dict(sorted(shares.items(), key=lambda pair: pair[1])[:_WEAKEST]),
-    )
+def table(judgement: Judgement) -> str:
+    """The judgement as Markdown: the verdicts, then a line on craft."""
+    craft = ", ".join(f"{fault} {share.value:.1%}" for fault, share in judgement.faults.items())
+    return f"{findings.table(judgement.verdicts)}\n\nWithin the bound of real pictures: {craft}."
 
 
-def real(control: Control, eye: Eye, held_out: Batch) -> float:
-    """How often an eye is right about held-out pictures: monograms for labels, tiles and monograms for the rest."""
-    composed = [Family.MONOGRAMS] if control is LABEL else [Family.MONOGRAMS, Family.TILES]
-    chosen = np.isin(held_out.families, composed)
-    if control is HUE:
-        chosen &= held_out.controls[:, CONTROLS.index(TILE)] != TILE.index(Tile.NONE)
-    values = held_out.controls[chosen, CONTROLS.index(control)] - 1
-    wanted = np.array([told(control, control.values[value]) for value in values])
-    return float((np.array(eye(held_out.images[chosen])) == wanted).mean())
+def loaded(folder: Path, *, capacity: int = 16) -> Pipeline:
+    """The model in a folder with its verifier, on compiled engines where that can be."""
+    networks, card = load_model(folder)
+    return Pipeline(networks, card, capacity=capacity, verifier=load_verifier(folder, card)).compile(PASSES)
 
 
-def told(control: Control, value: str) -> str:
-    """A value as far as it can be told from a picture: 0 is O, and 1 is I."""
-    return CLASSES[class_of(value)] if control is LABEL else value
+def sampling_of(default: Sampling, args: argparse.Namespace) -> Sampling:
+    """The sampling of a command line; what is not named is the default's."""
+    named = {name: getattr(args, name) for name in ("guidance", "candidates", "temperature")}
+    return replace(default, **{name: value for name, value in named.items() if value is not None})
 
 
-def reads(reader: Reader) -> Eye:
-    """The character that a reader sees."""
-    return lambda pictures: [CLASSES[index] for index in read(reader, pictures)]
-
-
-def hues(pictures: Bytes) -> list[str]:
-    """The hue of each picture's tile."""
-    return [tile_hue(picture, tile_of(picture)) for picture in pictures]
-
-
-def tiles(pictures: Bytes) -> list[str]:
-    """The tile of each picture."""
-    return [tile_of(picture).value for picture in pictures]
-
-
-def table(verdicts: list[Verdict]) -> str:
-    """The verdicts as a Markdown table."""
-    rows = [
-        [
-            v.control,
-            str(v.count),
-            f"{v.share:.1%}",
-            f"{v.real:.1%}",
-            ", ".join(f"{value} {share:.0%}" for value, share in v.weakest.items()),
-        ]
-        for v in verdicts
-    ]
-    return markdown(["asked", "n", "shown by samples", "found on real pictures", "least"], rows)
+def temperatures(text: str) -> Temperatures:
+    """`0.9`, or by network: `base=1,size=0.7,depth=0.8`. Raises ValueError for anything else."""
+    if "=" not in text:
+        return Temperatures.alike(float(text))
+    parts = dict(part.split("=", maxsplit=1) for part in text.split(","))
+    return Temperatures(**{Stage(name).value: float(value) for name, value in parts.items()})
 
 
 def main() -> None:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Whether a shipped model's samples show what was asked for.")
-    parser.add_argument("model", type=Path, help="folder of the model")
-    parser.add_argument("--each", type=int, default=4, help="samples per character, and per pair of hue and tile")
-    parser.add_argument("--temperature", type=float, default=1.0)
-    parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--json", type=Path, help="also write the verdicts here")
-    args = parser.parse_args()
+    args = _arguments()
     torch.set_num_threads(args.threads)
-    pipeline = drawer(*load_model(args.model))
-    data = Symbols.load(size=pipeline.card.config.geometry.size)
-    reader = reader_of(data.pack)
-    verdicts = judge(pipeline, data.held_out(), reader, each=args.each, temperature=args.temperature)
-    print(table(verdicts))
+    pipeline, pack = loaded(args.model), Pack.read(DEFAULT)
+    sampling = sampling_of(pipeline.card.sampling, args)
+    size = pipeline.card.config.geometry.size
+    record: dict[str, Any] = {"model": pipeline.card.name, "sampling": asdict(sampling)}
+    if args.copies:
+        pictures = list(samples(pipeline, [{LABEL.name: args.copies}] * COPIED, sampling=sampling))
+        found = copies(pictures, pack, args.copies)
+        print(f"near copies of training drawings, {found.label}: {found.images} of {found.images.count} images,")
+        print(f"{found.held_out} of held-out drawings; of training drawings, composed again, {found.found} are found")
+        record["copies"] = asdict(found)
+    else:
+        reader = reader_of(Glyphs.train(pack))
+        held_out = real(reader, Glyphs.held_out(pack), count=REAL, size=size)
+        if args.grid:
+            points = grids.grid(pipeline, reader, held_out, each=args.each)
+            print(grids.table(points))
+            record["grid"] = [asdict(point) for point in points]
+        else:
+            judgement = judge(pipeline, reader, held_out, each=args.each, sampling=sampling)
+            print(table(judgement))
+            record["judgement"] = asdict(judgement)
     if args.json:
-        args.json.write_text(json.dumps([asdict(v) for v in verdicts], indent=1) + "\n")
+        args.json.write_text(json.dumps(record, indent=1) + "\n")
+
+
+def _arguments() -> argparse.Namespace:
+    parser = argparse.ArgumentParser(
+        description="Whether a model's images show what was asked for, and are drawn well."
+    )
+    parser.add_argument("model", type=Path, help="folder of the model")
+    parser.add_argument("--each", type=int, default=4, help="images per label, and per pair of hue and tile")
+    parser.add_argument("--guidance", type=float, help="default: the card's")
+    parser.add_argument("--candidates", type=int, help="base slices per image; default: the card's")
+    parser.add_argument(
+        "--temperature", type=temperatures, help="0.9, or base=1,size=0.7,depth=0.8; default: the card's"
+    )
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--grid", action="store_true", help="compare settings of the sampler instead")
+    what.add_argument(
+        "--copies", metavar="LABEL", choices=LABEL.values, help="count near copies of training drawings instead"
+    )
+    parser.add_argument("--threads", type=int, default=1)
+    parser.add_argument("--json", type=Path, help="also write what is found here")
+    return parser.parse_args()
 
 
 if __name__ == "__main__":

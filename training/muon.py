@@ -7,6 +7,7 @@ more than half of a step of training, 0.81 of 1.5 s. Here it is done in what the
 from __future__ import annotations
 
 import math
+from collections import defaultdict
 from collections.abc import Iterable
 
 import torch
@@ -29,29 +30,41 @@ class Muon(Optimizer):
 
     @torch.no_grad()
     def step(self) -> None:  # type: ignore[override]
-        """One update of every matrix that has a gradient."""
+        """One update of every matrix that has a gradient; matrices of one shape are made orthogonal together."""
         for group in self.param_groups:
+            shapes: dict[torch.Size, list[Tensor]] = defaultdict(list)
             for matrix in group["params"]:
-                if matrix.grad is None:
-                    continue
-                state = self.state[matrix]
-                if not state:
-                    state["momentum_buffer"] = torch.zeros_like(matrix)
-                momentum: Tensor = state["momentum_buffer"]
-                momentum.lerp_(matrix.grad, 1 - MOMENTUM)
-                update = orthogonal(matrix.grad.lerp(momentum, MOMENTUM))
-                matrix.mul_(1 - group["lr"] * group["weight_decay"])
-                matrix.add_(update, alpha=-group["lr"] * 0.2 * math.sqrt(max(matrix.shape)))
+                if matrix.grad is not None:
+                    shapes[matrix.shape].append(matrix)
+            for matrices in shapes.values():
+                self._step(matrices, rate=group["lr"], decay=group["weight_decay"])
+
+    def _step(self, matrices: list[Tensor], *, rate: float, decay: float) -> None:
+        updates = orthogonal(torch.stack([self._follow(matrix) for matrix in matrices]))
+        for matrix, update in zip(matrices, updates, strict=True):
+            matrix.mul_(1 - rate * decay)
+            matrix.add_(update, alpha=-rate * 0.2 * math.sqrt(max(matrix.shape)))
+
+    def _follow(self, matrix: Tensor) -> Tensor:
+        """Nesterov's look ahead, after the momentum has taken in the gradient."""
+        state = self.state[matrix]
+        if not state:
+            state["momentum_buffer"] = torch.zeros_like(matrix)
+        momentum: Tensor = state["momentum_buffer"]
+        gradient = matrix.grad
+        assert gradient is not None  # noqa: S101 - as `step` chose
+        momentum.lerp_(gradient, 1 - MOMENTUM)
+        return gradient.lerp(momentum, MOMENTUM)
 
 
-def orthogonal(matrix: Tensor) -> Tensor:
-    """The nearest orthogonal matrix, roughly: same singular vectors, singular values near 1. (m, n) -> (m, n)."""
-    if matrix.shape[0] > matrix.shape[1]:
-        return orthogonal(matrix.T).T
+def orthogonal(matrices: Tensor) -> Tensor:
+    """The nearest orthogonal matrices, roughly: same singular vectors, singular values near 1. (n, a, b) -> (n, a, b)."""
+    if matrices.shape[-2] > matrices.shape[-1]:
+        return orthogonal(matrices.mT).mT
     a, b, c = QUINTIC
-    x = matrix.to(fast(matrix.device))
-    x = x / x.norm().clamp(min=1e-7)
+    x = matrices.to(fast(matrices.device))
+    x = x / torch.linalg.matrix_norm(x, keepdim=True).clamp(min=1e-7)
     for _ in range(ITERATIONS):
-        gram = x @ x.T
-        x = torch.addmm(x, torch.addmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
+        gram = torch.bmm(x, x.mT)
+        x = torch.baddbmm(x, torch.baddbmm(gram, gram, gram, beta=b, alpha=c), x, beta=a)
     return x

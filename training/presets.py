@@ -6,23 +6,32 @@ All widths are ours: the paper's are not known to us. Slices are the paper's whe
 from __future__ import annotations
 
 from collections.abc import Callable
+from dataclasses import replace
 from typing import Final
 
-from models.config import Control, Geometry, ModelConfig, Stage, Widths
+from models.config import LABEL, Control, Geometry, ModelConfig, Stage, Widths
 
 Preset = Callable[[tuple[Control, ...]], ModelConfig]
 """A configuration for the controls that a data set has."""
+
+SUBJECT: Final = (LABEL, "style")
+"""Controls that say what is drawn: the base network has maps of them, and the unconditional side of guidance drops them."""
 
 _HEAD: Final = 64
 
 
 def symbols(size: int) -> Preset:
-    """Pictures of `size` in 16 x 16 slices, three networks of about 1.2 M parameters.
+    """Images of `size` in 16 x 16 slices. The base network decides what is drawn: it alone has control maps.
 
     Small slices learn faster at equal time, and the networks of one size are a start for another: docs/decisions/005.
     """
     widths = Widths(width=96, blocks=4, heads=3, conv_width=48, embedder_blocks=2)
-    return preset(Geometry(size=size, slice_size=16), base=widths, others=widths)
+
+    def make(controls: tuple[Control, ...]) -> ModelConfig:
+        maps = tuple(control.name for control in controls if control.name in SUBJECT)
+        return preset(Geometry(size=size, slice_size=16), base=replace(widths, maps=maps), others=widths)(controls)
+
+    return make
 
 
 def photographs(size: int, *, width: int, blocks: int, fine_bits: int = 5) -> Preset:

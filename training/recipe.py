@@ -2,15 +2,16 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass
 
 
 @dataclass(frozen=True, kw_only=True)
 class Recipe:
-    """Rates per step, decays as fractions, `minutes` of wall time for this call.
+    """Rates per step, shares as fractions, `minutes` of wall time for this call.
 
-    An update averages `accumulate` lots of `batch` slices from each process, as one big batch.
+    An update averages `accumulate` lots of `batch` slices from each process, as one big batch. A network has one schedule for
+    its whole life: warm-up, then the peak rate for any number of calls. The last call ends it: in its last `decay_share` the
+    rate falls along a straight line to `final_rate`.
     """
 
     batch: int = 16
@@ -19,14 +20,19 @@ class Recipe:
     learning_rate: float = 3e-3
     final_rate: float = 0.02
     warmup_steps: int = 200
+    decay_share: float = 0.0
     weight_decay: float = 0.01
     clip_norm: float = 1.0
-    ema_halflife_steps: int = 200
+    ema_halflife_steps: int = 400
     drop_control: float = 0.1
     minutes: float = 10.0
     save_every_minutes: float = 2.0
+    part_bytes: int | None = None
     seed: int = 0
 
     def rate(self, done: float) -> float:
-        """The fraction of the peak rates after the share `done` of the time: a cosine that falls to `final_rate`."""
-        return self.final_rate + (1 - self.final_rate) * (1 + math.cos(math.pi * min(done, 1.0))) / 2
+        """Return the fraction of the peak rates after the share `done` of this call's time. The trainer adds the warm-up."""
+        left = 1 - min(done, 1.0)
+        if left >= self.decay_share:
+            return 1.0
+        return self.final_rate + (1 - self.final_rate) * left / self.decay_share

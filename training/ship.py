@@ -23,6 +23,7 @@ from models.checkpoint import load_model, save_model
 from models.config import ModelConfig, Stage, Temperatures
 from models.network import build
 from models.pipeline import Pipeline
+from training.checkpoints import state_of
 from training.data.opening import add_data_arguments, asked_for
 from training.data.symbols import Batch
 from training.evaluate import shares
@@ -51,7 +52,10 @@ def averaged(config: ModelConfig, runs: Path) -> nn.ModuleDict:
     """The networks of `config` with the averaged weights of their runs."""
     networks = build(config)
     for stage, network in networks.items():
-        network.load_state_dict(torch.load(runs / f"{stage}.pt", weights_only=True, map_location="cpu")["average"])
+        if (state := state_of(runs / f"{stage}.pt")) is None:
+            msg = f"no run of {stage} in {runs}"
+            raise SystemExit(msg)
+        network.load_state_dict(state["average"])
     return networks.eval().requires_grad_(requires_grad=False)
 
 

@@ -15,17 +15,19 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from typing import cast
 
 import torch
 
 from models.checkpoint import load_model
 from models.config import Stage
 from models.network import Network
-from training.checkpoints import save_state, take_up, warm_start
+from training.checkpoints import renamed, save_state, take_up, warm_start
 from training.data.opening import add_data_arguments, asked_for
 from training.data.symbols import Mix
 from training.examples import Dealer, Feed
 from training.journal import Journal, Note
+from training.memory import keep_memory
 from training.presets import PRESETS
 from training.previews import Preview
 from training.ranks import Ranks, gathered
@@ -67,15 +69,17 @@ def train(trainer: Trainer, dealer: Dealer, path: Path, *, workers: int = 1, she
 
 
 def steps(trainer: Trainer, feed: Feed, ranks: Ranks, stopped: Callable[[], bool]) -> Iterator[Note]:
-    """One update after another, all processes in step, the rate falling along a cosine of this call's time."""
-    recipe, begun = trainer.recipe, time.monotonic()
+    """Update until the time is over, all processes in step. The clock starts after the first update, which may compile."""
+    recipe, begun = trainer.recipe, None
     for lots in feed:
-        done = ranks.leader_says((time.monotonic() - begun) / (recipe.minutes * 60))
+        done = 0.0 if begun is None else ranks.leader_says((time.monotonic() - begun) / (recipe.minutes * 60))
         if ranks.any(value=stopped()) or done >= 1:
             return
         rate = recipe.rate(done)
+        bits = ranks.mean(trainer.update(lots, rate))
+        begun = begun or time.monotonic()
         yield Note(
-            bits_per_dim=ranks.mean(trainer.update(lots, rate)),
+            bits_per_dim=bits,
             step=trainer.step,
             rate=rate,
             slices=recipe.batch * recipe.accumulate * ranks.count,
@@ -91,10 +95,10 @@ def lead(trainer: Trainer, notes: Iterable[Note], path: Path, sheets: Sheets | N
         for note in notes:
             journal.note(note)
             if saving.due():
-                save_state(trainer, path)
+                save_state(trainer, path, part_bytes=recipe.part_bytes)
             if sheets and drawing.due():
                 sheets.preview.write(trainer.average, path.with_suffix(".png"))
-    save_state(trainer, path)
+    save_state(trainer, path, part_bytes=recipe.part_bytes)
 
 
 def arguments() -> argparse.Namespace:
@@ -114,8 +118,15 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
     parser.add_argument("--compile", action="store_true", help="compile the step by Inductor")
     parser.add_argument("--threads", type=int, default=1)
-    parser.add_argument("--workers", type=int, default=1, help="threads that prepare examples")
+    parser.add_argument("--workers", type=int, default=1, help="processes that prepare examples")
+    parser.add_argument(
+        "--decay-share",
+        type=float,
+        default=0.0,
+        help="share of this call, at its end, in which the rates fall: its life ends",
+    )
     parser.add_argument("--save-minutes", type=float, default=Recipe.save_every_minutes)
+    parser.add_argument("--part-mib", type=float, help="checkpoints as files of at most so many MiB")
     parser.add_argument("--sheet-minutes", type=float, help="minutes between sheets of what the stage can do")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of checkpoints")
     parser.add_argument("--warm-start", type=Path, help="folder of a shipped model to begin from")
@@ -129,8 +140,10 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
         accumulate=args.accumulate,
         matrix_rate=args.matrix_rate,
         learning_rate=args.learning_rate,
+        decay_share=args.decay_share,
         minutes=args.minutes,
         save_every_minutes=args.save_minutes,
+        part_bytes=int(args.part_mib * 2**20) if args.part_mib else None,
     )
 
 
@@ -138,13 +151,16 @@ def main() -> None:
     """The command line."""
     args = arguments()
     torch.set_num_threads(args.threads)
+    keep_memory()
     data = asked_for(args, size=PRESETS[args.preset](()).geometry.size, mix=args.mix)
     config = PRESETS[args.preset](data.controls)
     with gathered(args.device) as (ranks, device):
         torch.manual_seed(0)
         network = Network(config, args.stage)
         if args.warm_start:
-            fitted, left = warm_start(network, load_model(args.warm_start)[0][args.stage].state_dict())
+            shipped, card = load_model(args.warm_start)
+            weights = renamed(cast("Network", shipped[args.stage]), card.config.controls, network, config.controls)
+            fitted, left = warm_start(network, weights)
             print(f"warm start: {fitted} tensors from {args.warm_start.name}; begun anew: {', '.join(left) or 'none'}")
         trainer = Trainer(network.to(device), recipe_of(args), parallel=ranks.count > 1, compiled=args.compile)
         path = args.runs / args.preset / f"{args.stage}.pt"

@@ -8,7 +8,6 @@ from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
-from torch.nn.attention import SDPBackend, sdpa_kernel
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import AdamW, Optimizer
 
@@ -82,11 +81,8 @@ class Trainer:
         """Mean nats per sub-pixel of a lot."""
         images, controls, k = (tensor.to(self.device, non_blocking=True) for tensor in lot)
         coarse, fine = split(images, self.network.geometry)
-        kind = self.device.type
-        # On a CPU plain attention trains faster than torch's fused one: 13.2 against 21.3 ms for 16 slices, both ways.
-        kernels = [SDPBackend.MATH] if kind == "cpu" else [SDPBackend.FLASH_ATTENTION, SDPBackend.MATH]
         narrow = fast(self.device) is torch.bfloat16
-        with sdpa_kernel(kernels), torch.autocast(kind, torch.bfloat16, enabled=narrow):
+        with torch.autocast(self.device.type, torch.bfloat16, enabled=narrow):
             return self.nats(coarse, fine, k, controls).mean()
 
     def _alone(self, *, last: bool) -> AbstractContextManager[None]:
@@ -102,8 +98,7 @@ class Trainer:
     def _follow(self) -> None:
         halflife = min(self.recipe.ema_halflife_steps, 1 + self.step / 4)  # a young average forgets its start
         weight = 1 - 0.5 ** (1 / halflife)
-        for name, tensor in self.network.state_dict().items():
-            self.average[name].lerp_(tensor, weight)
+        torch._foreach_lerp_(list(self.average.values()), list(self.network.state_dict().values()), weight)
 
 
 def optimizers_of(network: Learner, recipe: Recipe) -> list[Optimizer]:
@@ -117,7 +112,7 @@ def optimizers_of(network: Learner, recipe: Recipe) -> list[Optimizer]:
     hidden = {name for name, p in named.items() if p.ndim == 2} - last - tables  # noqa: PLR2004 - a matrix
     others = [p for name, p in named.items() if name not in hidden]
     muon = Muon([named[name] for name in sorted(hidden)], lr=recipe.matrix_rate, weight_decay=recipe.weight_decay)
-    adam = AdamW(others, lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=recipe.weight_decay)
+    adam = AdamW(others, lr=recipe.learning_rate, betas=(0.9, 0.98), weight_decay=recipe.weight_decay, fused=True)
     for group in (*muon.param_groups, *adam.param_groups):
         group["peak"] = group["lr"]
     return [muon, adam]

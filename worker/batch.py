@@ -132,7 +132,10 @@ class Batch:
             job.drawn[row.image] += 1
         held = [(row, state) for row, state in drawn if not self._jobs[row.job].lease.lost]
         self._publisher.append(
-            [Drawn(lease=self._jobs[row.job].lease, image=row.image, progress=state.progress) for row, state in held]
+            [
+                Drawn(lease=self._jobs[row.job].lease, image=row.image, progress=state.progress, score=state.score)
+                for row, state in held
+            ]
         )
         for row, _ in held:
             self._jobs[row.job].suspect = False

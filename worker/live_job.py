@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from models.cards import ModelCard
-from models.config import Sampling, Temperatures, control_indices
+from models.config import control_indices
 from models.errors import ControlError
 from models.pipeline import ImageState
 from service.contract import Problem
@@ -73,7 +73,7 @@ def initial_states(taken: Taken, card: ModelCard) -> list[ImageState]:
         ImageState(
             seed=request.seed + image,
             controls=control_indices(card.config.controls, asked),
-            sampling=Sampling(temperature=Temperatures.alike(request.temperature)),
+            sampling=request.sampling,
             progress=taken.drawing.pictures[image],
         )
         for image, asked in enumerate(request.controls)

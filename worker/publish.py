@@ -46,11 +46,12 @@ class Terms:
 
 @dataclass(frozen=True, kw_only=True)
 class Drawn:
-    """A new slice, the last of `progress`, of a job held by `lease`."""
+    """A new slice, the last of `progress`, of a job held by `lease`; `score` as in `models.pipeline.ImageState`."""
 
     lease: Lease
     image: int
     progress: Progress
+    score: float | None = None
 
 
 class Publisher:
@@ -122,4 +123,4 @@ class Publisher:
 
 def entry_of(drawn: Drawn) -> SliceEntry:
     """As it joins the stream."""
-    return SliceEntry.of(drawn.progress, drawn.progress.done - 1, image=drawn.image)
+    return SliceEntry.of(drawn.progress, drawn.progress.done - 1, image=drawn.image, score=drawn.score)

@@ -11,7 +11,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from typing import TYPE_CHECKING
 
-from models.config import Stage
+from models.config import LABEL, Stage
 from models.pipeline import ImageState, Pipeline
 from models.subscale import Progress
 
@@ -46,9 +46,12 @@ def rehearse_network(pipeline: Pipeline, pace: PaceKeeper, state: ImageState) ->
 
 
 def openings(pipeline: Pipeline) -> Iterator[ImageState]:
-    """A picture in front of the first slice of each network. Its slices so far are all like its first."""
+    """A picture in front of the first slice of each network, with a label, so that it has the candidates of a default request.
+
+    Its slices so far are all like its first.
+    """
     card = pipeline.card
-    geometry, controls = card.config.geometry, (0,) * len(card.config.controls)
+    geometry, controls = card.config.geometry, tuple(int(c.name == LABEL) for c in card.config.controls)
     blank = ImageState(seed=0, controls=controls, sampling=card.sampling, progress=Progress(geometry=geometry))
     first = pipeline.advance([blank])[0].progress.slices
     stages: Sequence[Stage] = [step.stage for step in geometry.steps]

@@ -13,11 +13,11 @@ from torch import nn
 from torch.nn import functional as F
 from torch.optim import AdamW
 from tqdm import tqdm
+from training.reading import CLASSES, Reader, class_of, scaled
 
 from models.subscale import Bytes
 from training.data.symbols import Batch
 from training.data.vocabulary import MONOGRAMS, Family
-from training.reading import CLASSES, Reader, class_of, scaled
 from training.scores import markdown
 
 STEPS: Final = 800

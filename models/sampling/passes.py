@@ -51,11 +51,12 @@ class CachedPast:
         every = torch.arange(board.keys[0].shape[-1], device=lanes.device)
         self.future = (every > positions[:, None])[:, None]  # (M, 1, N + 1)
 
-    def neighbours(self, layer: int, x: Tensor) -> Tensor:
-        """(M, D) -> (M, T * D)."""
+    def window(self, layer: int, x: Tensor, linear: nn.Linear) -> Tensor:
+        """(M, D) -> (M, outputs)."""
         grid = self.board.grids[layer]
         grid[self.own] = x
-        return grid[self.taps].flatten(1)
+        out: Tensor = linear(torch.cat([grid[self.taps].flatten(1), x], -1))
+        return out
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
         """(M, heads, d) each -> (M, heads * d). Sums instead of matrix products: they compile into one loop per token
@@ -131,7 +132,7 @@ class Pass(nn.Module):
         taps = base[:, None] + raster.taps[tokens.positions]
         previous = base + raster.previous[tokens.positions]
         board.pixels[previous] = decoder.pixels(board.values[previous])
-        near, sides = board.pixels[taps].flatten(1), []
+        near, sides = decoder.first(board.pixels[taps].flatten(1)), []
         for lane in (lead + side for side in range(lanes)):
             past = CachedPast(board, raster, lane, tokens.positions)
             features = decoder.features(near, c.start[lane, at], c.gates[lane, at], past)

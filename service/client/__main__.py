@@ -10,6 +10,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
 from pathlib import Path
+from typing import cast
 
 import httpx
 from tqdm import tqdm
@@ -20,7 +21,8 @@ from service.contract import Status
 from service.schemas import ImageBody, JobBody, SliceBody
 
 URL = "http://127.0.0.1:8000"
-CONTROLS = ("label", "hue", "tile")
+CONTROLS = ("label", "style", "hue", "tile")
+SAID = ("model", "seed", "temperature", "guidance", "candidates")
 
 
 class Exit(IntEnum):
@@ -86,7 +88,13 @@ def parse(arguments: Sequence[str] | None) -> Options:
         parser.add_argument(f"--{control}", help="absent: any; a wrong one prints what there is")
     parser.add_argument("--count", type=int, default=1, help="pictures, at most 16")
     parser.add_argument("--seed", type=int, help="picture i has seed + i; absent: drawn by the server")
-    parser.add_argument("--temperature", type=float, default=1.0, help="1 is the exact distribution")
+    parser.add_argument(
+        "--temperature", type=temperature, help="0.8, or base=1,size=0.7,depth=0.8; absent: the model's default"
+    )
+    parser.add_argument(
+        "--guidance", type=float, help="how closely label and style are followed, 1 to 5; absent: the default"
+    )
+    parser.add_argument("--candidates", type=int, help="beginnings to choose from, 1 to 8; absent: the default")
     parser.add_argument("--scale", type=int, default=1, choices=range(1, 9), help="pixels per pixel")
     parser.add_argument("--out", type=Path, default=Path(), help="folder for the pictures")
     parser.add_argument("--url", type=server, default=URL, help=f"the server; else {URL}")
@@ -100,11 +108,9 @@ def parse(arguments: Sequence[str] | None) -> Options:
 def options_of(parsed: argparse.Namespace) -> Options:
     """Only what was said goes into the request."""
     controls = {name: value for name in CONTROLS if (value := getattr(parsed, name)) is not None}
-    request = Request(num_images=parsed.count, controls=controls, temperature=parsed.temperature)
-    if parsed.model is not None:
-        request["model"] = parsed.model
-    if parsed.seed is not None:
-        request["seed"] = parsed.seed
+    request = Request(num_images=parsed.count, controls=controls)
+    said = {name: value for name in SAID if (value := getattr(parsed, name)) is not None}
+    request.update(cast("Request", said))
     return Options(
         request=request,
         scale=parsed.scale,
@@ -113,6 +119,17 @@ def options_of(parsed: argparse.Namespace) -> Options:
         key=parsed.key,
         patience_seconds=parsed.patience,
     )
+
+
+def temperature(text: str) -> float | dict[str, float]:
+    """`text` as a temperature: one number, or NAME=NUMBER for some networks."""
+    try:
+        return float(text)
+    except ValueError:
+        pairs = [part.split("=") for part in text.split(",")]
+        with suppress(ValueError):
+            return {name: float(value) for name, value in pairs}
+    raise argparse.ArgumentTypeError(f"expected a number or base=1,size=0.7,depth=0.8, got {text!r}")
 
 
 def server(text: str) -> str:

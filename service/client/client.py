@@ -25,7 +25,9 @@ class Request(TypedDict, total=False):
     seed: int
     controls: Controls | list[Controls]
     label: str
-    temperature: float
+    temperature: float | Mapping[str, float]
+    guidance: float
+    candidates: int
     start: Mapping[str, str]
     webhook: Mapping[str, JsonValue]
     metadata: Mapping[str, JsonValue]

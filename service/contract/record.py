@@ -44,7 +44,10 @@ OVERDUE = Problem(
 
 @dataclass(frozen=True, kw_only=True)
 class JobRecord:
-    """How a job stands. Times are milliseconds since 1970 by Redis' clock, 0 for not yet; `done` is per picture."""
+    """How a job stands. Times are milliseconds since 1970 by Redis' clock, 0 for not yet. `done` and `scores` are per image.
+
+    A score is the verifier's probability of the requested label; None without a verifier, a label or a base slice.
+    """
 
     request: JobRequest
     status: Status
@@ -60,6 +63,7 @@ class JobRecord:
     numerics: str
     last_id: str
     done: tuple[int, ...]
+    scores: tuple[float | None, ...]
     error: Problem | None
 
     @classmethod
@@ -73,8 +77,14 @@ class JobRecord:
             **{name: int(text.get(name) or 0) for name in _COUNTS},  # type: ignore[arg-type]
             **{name: text.get(name, "") for name in ("weights", "numerics", "last_id")},
             done=tuple(int(text[f"done:{image}"]) for image in range(request.num_images)),
+            scores=tuple(score_of(text.get(f"score:{image}", "")) for image in range(request.num_images)),
             error=Problem.from_json(text["error"]) if text.get("error") else None,
         )
+
+
+def score_of(text: str) -> float | None:
+    """A score as the record and the stream write it: empty for none."""
+    return float(text) if text else None
 
 
 _PROBLEM = TypeAdapter(Problem)

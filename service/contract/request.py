@@ -7,7 +7,7 @@ from dataclasses import dataclass, field
 
 from pydantic import JsonValue, TypeAdapter
 
-from models.config import Geometry
+from models.config import LABEL, Geometry, Sampling, Temperatures
 from service.contract.keys import Keys
 from service.contract.statuses import WebhookEvent
 
@@ -31,7 +31,7 @@ class JobRequest:
     id: str
     model: str
     seed: int
-    temperature: float
+    temperature: float | Temperatures
     controls: tuple[Mapping[str, str], ...]
     geometry: Geometry
     given: int = 0
@@ -40,6 +40,22 @@ class JobRequest:
     owner: str = ""
     deadline_seconds: int = 0
     webhook: Webhook | None = None
+    guidance: float = 1.0
+    candidates: int = 1
+
+    @property
+    def sampling(self) -> Sampling:
+        """How each image is sampled. Records of releases without guidance and candidates have one temperature."""
+        each = self.temperature
+        temperature = each if isinstance(each, Temperatures) else Temperatures.alike(each)
+        return Sampling(temperature=temperature, guidance=self.guidance, candidates=self.candidates)
+
+    def extra_slices(self, image: int) -> int:
+        """Return how many base slices are drawn for an image beside the one that is kept.
+
+        One for each further candidate, where there is a label to choose by and the base slice is not the caller's own.
+        """
+        return 0 if self.given or LABEL not in self.controls[image] else self.candidates - 1
 
     @property
     def num_images(self) -> int:

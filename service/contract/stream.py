@@ -11,7 +11,7 @@ import numpy as np
 
 from models.config import Geometry, Stage
 from models.subscale import Bytes, Progress
-from service.contract.record import Fields, Problem
+from service.contract.record import Fields, Problem, score_of
 from service.contract.request import JobRequest
 from service.contract.statuses import EventKind, Status
 
@@ -21,7 +21,10 @@ ENTRY_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class SliceEntry:
-    """One finished slice: step number `step` of picture `image`, (h, w, C) uint8 values of `bits` bits."""
+    """One finished slice: step number `step` of picture `image`, (h, w, C) uint8 values of `bits` bits.
+
+    `score`: of a base slice that a verifier chose or read, its probability of the requested label.
+    """
 
     image: int
     step: int
@@ -29,18 +32,21 @@ class SliceEntry:
     k: int
     bits: int
     values: Bytes
+    score: float | None = None
 
     @classmethod
-    def of(cls, progress: Progress, step: int, *, image: int = 0) -> Self:
+    def of(cls, progress: Progress, step: int, *, image: int = 0, score: float | None = None) -> Self:
         """The entry of one slice that is drawn."""
         stage, k = progress.geometry.steps[step]
         bits = progress.geometry.target_bits(stage)
-        return cls(image=image, step=step, stage=stage, k=k, bits=bits, values=progress.slices[step])
+        kept = score if stage is Stage.BASE else None
+        return cls(image=image, step=step, stage=stage, k=k, bits=bits, values=progress.slices[step], score=kept)
 
     def encode(self) -> list[str | int | bytes]:
         """The arguments of the script's `append`, from the image on."""
         data = zlib.compress(self.values.tobytes())
-        return [self.image, self.step, self.stage, self.k, self.bits, "uint8", ENTRY_VERSION, data]
+        score = "" if self.score is None else repr(self.score)
+        return [self.image, self.step, self.stage, self.k, self.bits, "uint8", ENTRY_VERSION, data, score]
 
     @classmethod
     def decode(cls, fields: Fields, geometry: Geometry) -> Self:
@@ -55,6 +61,7 @@ class SliceEntry:
             k=int(fields[b"k"]),
             bits=int(fields[b"bits"]),
             values=np.frombuffer(zlib.decompress(fields[b"data"]), np.uint8).reshape(geometry.slice_shape),
+            score=score_of(fields.get(b"score", b"").decode()),
         )
 
 

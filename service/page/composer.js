@@ -12,6 +12,9 @@ export const LARGEST_SEED = 2 ** 53 - 17;
 const WORDS = { draw: "Generate", compare: "Compare", upscale: "Upscale" };
 
 export class Composer {
+  /** @type {?number} null: the model's default */
+  temperature = null;
+
   /**
    * @param {{submit: (requests: Object[]) => void, choose: (model: string) => void,
    *   complain: (problem: ?Object) => void}} page
@@ -25,7 +28,8 @@ export class Composer {
       if (!byId("generate").disabled && this.#isGood()) page.submit(this.requests());
     };
     this.form.onchange = () => this.#describe();
-    for (const id of ["count", "columns", "temperature"]) byId(id).oninput = () => this.#outputs();
+    for (const id of ["count", "columns"]) byId(id).oninput = () => this.#outputs();
+    byId("temperature").oninput = () => this.#setTemperature(Number(byId("temperature").value));
     byId("seed").oninput = () => void this.#seedIsGood();
     byId("dice").onclick = () => this.#setSeed(randomSeed());
     byId("model").onchange = (event) => this.#choose(event.target.value);
@@ -61,7 +65,8 @@ export class Composer {
       num_images: Number(byId(this.mode === "compare" ? "columns" : "count").value),
       ...(seed === "" ? {} : { seed: Number(seed) }),
       controls: readControls(this.form, Object.keys(this.model.controls)),
-      temperature: Number(byId("temperature").value),
+      ...(this.temperature === null ? {} : { temperature: this.temperature }),
+      ...this.#numbers(["guidance", "candidates"]),
     };
     if (this.mode === "compare") return compared(request, this.#temperatures());
     const start = this.mode === "upscale" ? this.start.value() : null;
@@ -72,8 +77,7 @@ export class Composer {
   async reuse(job, start) {
     this.#reuse(job, startStage(job) ? "upscale" : "draw");
     byId("count").value = job.num_images;
-    byId("temperature").value = job.temperature;
-    this.#outputs();
+    this.#setTemperature(isNumber(job.temperature) ? job.temperature : null);
     if (start) await this.start.take(start);
   }
 
@@ -106,6 +110,22 @@ export class Composer {
     if (this.models.some(({ name }) => name === model)) this.#choose(model);
     setControls(this.form, Object.keys(this.model.controls), controls);
     this.#setSeed(seed);
+    for (const id of ["guidance", "candidates"]) {
+      byId(id).value = job[id] === this.model.sampling?.[id] ? "" : job[id];
+    }
+  }
+
+  /** What is set of these; an empty field is the model's default. */
+  #numbers(ids) {
+    const filled = ids.filter((id) => byId(id).value !== "" && !byId(id).disabled);
+    return Object.fromEntries(filled.map((id) => [id, Number(byId(id).value)]));
+  }
+
+  /** @param {?number} temperature null: the model's default */
+  #setTemperature(temperature) {
+    this.temperature = temperature;
+    byId("temperature").value = temperature ?? 1;
+    this.#outputs();
   }
 
   #choose(name) {
@@ -116,6 +136,10 @@ export class Composer {
     byId("about-model").textContent = `${this.model.width} × ${this.model.height} px, ${this.model.slices} slices`;
     byId("facts").replaceChildren(...facts(this.model));
     byId("mode-upscale").disabled = !this.start.offer(this.model);
+    const { sampling, guided, verifier } = this.model;
+    byId("guidance").disabled = !guided?.length;
+    byId("candidates").disabled = !verifier;
+    for (const id of ["guidance", "candidates"]) byId(id).placeholder = sampling ? `${sampling[id]} (default)` : "default";
     this.page.choose(name);
     this.#describe();
   }
@@ -141,11 +165,12 @@ export class Composer {
   }
 
   #outputs() {
-    const temperature = Number(byId("temperature").value);
+    const { temperature } = this;
     for (const id of ["count", "columns"]) byId(`${id}-value`).textContent = byId(id).value;
-    byId("temperature-value").textContent = temperature.toFixed(2);
-    byId("temperature-hint").textContent = temperature === 1 ? "The model's own distribution, exactly."
-      : temperature < 1 ? "Calmer than the model's own distribution." : "Wilder than the model's own distribution.";
+    byId("temperature-value").textContent = temperature === null ? "default" : temperature.toFixed(2);
+    const reset = () => element("button", { type: "button", className: "link", onclick: () => this.#setTemperature(null) }, "use the default");
+    byId("temperature-hint").replaceChildren(...(temperature === null ? ["The model's own choice for each of its networks."]
+      : [temperature < 1 ? "Calmer than as trained, " : temperature > 1 ? "Wilder than as trained, " : "As trained, ", reset()]));
     for (const range of this.form.querySelectorAll("input[type=range]")) {
       range.style.setProperty("--at", (range.value - range.min) / (range.max - range.min));
     }
@@ -194,6 +219,8 @@ export function compared(request, temperatures) {
   const metadata = { comparison: `${Date.now().toString(36)}-${randomSeed().toString(36)}` };
   return temperatures.map((temperature) => ({ ...request, seed, temperature, metadata }));
 }
+
+const isNumber = (/** @type {unknown} */ value) => typeof value === "number";
 
 const randomSeed = () => crypto.getRandomValues(new Uint32Array(1))[0];
 

@@ -59,23 +59,16 @@ const colour = (/** @type {string} */ value) => SWATCHES[value] ?? (CSS.supports
 
 function labelField(name, values) {
   const keys = values.filter((value) => value.length === 1);
-  const groups = Object.groupBy
-    ? Object.groupBy(values.filter((value) => value.length > 1), prefix)
-    : { Subjects: values.filter((value) => value.length > 1) };
+  const subjects = values.filter((value) => value.length > 1);
   const keyGrid = element("div", { className: "keys" }, ...keys.map((value) => option(name, value, value)));
-  const folds = Object.entries(groups).map(([group, members]) => fold(name, group, members));
-  if (folds.length && !keys.length) folds[0].open = true;
-  return fieldset(name, "chooser-label", ...(keys.length ? [keyGrid] : []), ...folds);
+  return fieldset(name, "chooser-label", ...(keys.length ? [keyGrid] : []),
+    ...(subjects.length ? [fold(name, subjects, !keys.length)] : []));
 }
 
-const prefix = (/** @type {string} */ value) => (value.includes("-") ? title(value.split("-")[0]) : "Subjects");
-
-function fold(name, group, members) {
-  const start = `${group.toLowerCase()}-`;
-  const words = (value) => plain(value.startsWith(start) ? value.slice(start.length) : value);
-  const chips = members.map((value) => option(name, value, words(value)));
-  const count = element("span", { className: "count" }, String(members.length));
-  return element("details", { className: "fold" }, element("summary", {}, group, count),
+function fold(name, subjects, open) {
+  const chips = subjects.map((value) => option(name, value, plain(value)));
+  const count = element("span", { className: "count" }, String(subjects.length));
+  return element("details", { className: "fold", open }, element("summary", {}, "Subjects", count),
     element("div", { className: "chips" }, ...chips));
 }
 

@@ -5,6 +5,7 @@ import { describeControls } from "./controls.js";
 import { button, element } from "./element.js";
 import { givenSlices, startStage } from "./start-picture.js";
 import { Tile } from "./tile.js";
+import { temperatureWords } from "./snippets.js";
 
 /**
  * What a card asks of the page.
@@ -46,7 +47,7 @@ export class JobCard {
 
   #head(job) {
     const kind = startStage(job) ? "upscaled from your picture" : null;
-    const about = [plural(job.num_images, "picture"), kind, `seed ${job.seed}`, `temperature ${job.temperature}`];
+    const about = [plural(job.num_images, "picture"), kind, `seed ${job.seed}`, `temperature ${temperatureWords(job.temperature)}`];
     return element("header", {}, element("div", {}, element("h2", {}, describeControls(job.controls)),
       element("p", { className: "hint numbers" }, about.filter(Boolean).join(" · "))), this.state);
   }

@@ -6,11 +6,15 @@ const QUOTE = /'/g;
  * The body of POST /generate that reproduces a job, its seed included.
  * @param {import("./client.js").Job} job @param {?import("./start-picture.js").Start} [start] what it began with
  */
-export function requestOf({ model, num_images, seed, controls, temperature }, start = null) {
+export function requestOf({ model, num_images, seed, controls, temperature, guidance, candidates }, start = null) {
   const chosen = Array.isArray(controls) ? controls.map(given) : given(controls);
   const begun = start ? { start, metadata: { start: start.stage } } : {};
-  return { model, num_images, seed, controls: chosen, temperature, ...begun };
+  return { model, num_images, seed, controls: chosen, temperature, guidance, candidates, ...begun };
 }
+
+/** A job's temperature as a person reads it: one number, or those of base, size and depth. */
+export const temperatureWords = (/** @type {number | Object<string, number>} */ temperature) =>
+  typeof temperature === "number" ? String(temperature) : Object.values(temperature).join(" / ");
 
 const given = (/** @type {?Object<string, ?string>} */ controls) =>
   Object.fromEntries(Object.entries(controls ?? {}).filter(([, value]) => value !== null));

@@ -4,6 +4,7 @@ import { describeControls } from "./controls.js";
 import { button, byId, element } from "./element.js";
 import { plural } from "./job-card.js";
 import { scaleFor } from "./tile.js";
+import { temperatureWords } from "./snippets.js";
 
 const LARGE_PIXELS = 512;
 const FRAME_MILLISECONDS = 260;
@@ -98,7 +99,8 @@ export class Viewer {
     byId("viewer-about").textContent = `Picture ${this.index + 1} of ${job.images.length}`;
     const size = `${picture.width} × ${picture.height}`;
     const facts = {
-      Seed: picture.seed, Temperature: job.temperature, Model: `${job.model}, ${size}`,
+      Seed: picture.seed, Temperature: temperatureWords(job.temperature), Guidance: job.guidance,
+      ...(picture.score === null ? {} : { "Reads as its label": `${Math.round(picture.score * 100)} %` }), Model: `${job.model}, ${size}`,
       ...(job.expires_at ? { "Kept until": moment(job.expires_at) } : {}),
     };
     byId("viewer-stages").replaceChildren(...this.#bands());

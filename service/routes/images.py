@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Response
@@ -73,7 +74,7 @@ def caching(record: JobRecord, variant: str, progress: Progress) -> dict[str, st
 
 def provenance(record: JobRecord, index: int) -> dict[str, str]:
     """What determined a picture, for its text chunks."""
-    request = record.request
+    request, score = record.request, record.scores[index]
     controls = ", ".join(f"{name}={value}" for name, value in sorted(request.controls[index].items()))
     return {
         "Software": "Subscale Pixel Network",
@@ -81,5 +82,8 @@ def provenance(record: JobRecord, index: int) -> dict[str, str]:
         "Weights": record.weights,
         "Seed": str(request.seed + index),
         "Controls": controls,
-        "Temperature": str(request.temperature),
+        "Temperature": ", ".join(f"{stage}={value:g}" for stage, value in asdict(request.sampling.temperature).items()),
+        "Guidance": f"{request.guidance:g}",
+        "Candidates": str(request.candidates),
+        **({} if score is None else {"Score": f"{score:.4f}"}),
     }

@@ -7,6 +7,7 @@ from dataclasses import dataclass, replace
 from itertools import islice
 
 import numpy as np
+import pytest
 import torch
 
 from models.config import ANY, Stage
@@ -44,8 +45,8 @@ def test_two_processes_and_two_lots_share_out_one_batch() -> None:
 
 
 def test_a_feed_goes_on_from_any_step() -> None:
-    """With four workers as with one, a feed begun at step 2 gives what one begun at 0 gives third."""
-    with Feed(dealer(batch=4), 0) as first, Feed(dealer(batch=4), 2, workers=4) as later:
+    """With two workers as with one, a feed begun at step 2 gives what one begun at 0 gives third."""
+    with Feed(dealer(batch=4), 0) as first, Feed(dealer(batch=4), 2, workers=2) as later:
         sought = list(islice(first, 5))[2:]
         for lots, others in zip(sought, islice(later, 3), strict=True):
             assert all(torch.equal(a, b) for a, b in zip(lots[0], others[0], strict=True))
@@ -70,11 +71,21 @@ def test_every_slice_of_a_stage_is_drawn() -> None:
         assert set(lot.k.tolist()) == ks
 
 
-def test_controls_are_dropped_alone_and_together() -> None:
-    """Some rows keep all, some lose one, some lose all; nothing else changes."""
-    pictures = Flat().draw(np.random.default_rng(1), 2000)
-    dropped = drop_controls(np.random.default_rng(0), pictures, 0.15).numpy()
-    gone = (dropped == ANY).sum(1)
-    assert ((dropped == pictures.controls) | (dropped == ANY)).all()
-    assert set(np.unique(gone)) == {0, 1, 2, 3}
-    assert (gone == 3).mean() > 0.1
+def test_controls_are_dropped_as_requests_leave_them_out() -> None:
+    """All together, label and style together with the rest kept, and each alone; nothing else changes."""
+    names = ("label", "style", "hue", "tile")
+    controls = np.full((20000, 4), 3)
+    dropped = drop_controls(np.random.default_rng(0), controls, names, 0.1)
+    gone = dropped == ANY
+    assert ((dropped == controls) | gone).all()
+    patterns = {tuple(row) for row in gone.tolist()}
+    assert (False, True, True, True) in patterns, "a label alone is what is requested most"
+    assert gone.all(1).mean() == pytest.approx(0.1 + 0.1 * 0.25**2, abs=0.02)
+    unconditional = gone[:, 0] & gone[:, 1] & ~gone[:, 2] & ~gone[:, 3]
+    assert unconditional.mean() == pytest.approx(0.1 * 0.75**2, abs=0.02)
+    assert gone[:, 0].mean() < gone[:, 1].mean()
+
+
+def test_an_unconditional_model_drops_nothing() -> None:
+    """A data set without controls has none to drop."""
+    assert drop_controls(np.random.default_rng(0), np.zeros((4, 0), np.int64), (), 0.1).shape == (4, 0)

@@ -2,6 +2,7 @@
 
 import numpy as np
 import torch
+from training.reading import Reader
 
 from models.cards import ModelCard
 from models.config import Geometry, ModelConfig, Stage, Widths
@@ -11,7 +12,6 @@ from models.subscale import Bytes
 from training.data.symbols import Symbols
 from training.data.vocabulary import CONTROLS, HUE, LABEL, MONOGRAMS, TILE
 from training.judge import judge, real, table, tiles, verdict
-from training.reading import Reader
 
 
 def test_a_verdict_is_the_share_of_right_answers() -> None:

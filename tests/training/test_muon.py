@@ -12,7 +12,7 @@ def test_an_orthogonal_matrix_keeps_singular_vectors_alone(shape: tuple[int, int
     torch.manual_seed(0)
     u, _, v = torch.linalg.svd(torch.randn(shape), full_matrices=False)
     values = torch.logspace(-2, 0, min(shape))
-    found = orthogonal(u @ torch.diag(values) @ v).float()
+    found = orthogonal((u @ torch.diag(values) @ v)[None])[0].float()
     within = u.T @ found @ v.T
     assert torch.diag(within).min() > 0.3
     assert torch.diag(within).max() < 1.3

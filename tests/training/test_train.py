@@ -11,7 +11,7 @@ import pytest
 import torch
 from PIL import Image
 
-from models.config import Control, ModelConfig
+from models.config import Control, ModelConfig, Stage
 from tests.toy import toy_config
 from training.journal import rows_of
 from training.presets import PRESETS, Preset
@@ -38,8 +38,10 @@ def narrow(name: str) -> Preset:
     geometry = PRESETS[name](()).geometry
     geometry = replace(geometry, size=32, slice_size=8)
 
+    plain = toy_config(geometry).widths[Stage.SIZE]
+
     def make(controls: tuple[Control, ...]) -> ModelConfig:
-        return replace(toy_config(geometry), controls=controls)
+        return ModelConfig(geometry=geometry, controls=controls, widths=dict.fromkeys(Stage, plain))
 
     return make
 

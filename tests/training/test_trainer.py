@@ -2,18 +2,19 @@
 
 import math
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
 
-from models.config import Stage
+from models.config import Control, Stage
 from models.network import Network
 from tests.toy import toy_config, toy_networks
 from tests.training.flat import GEOMETRY, Flat
 from training.bits import stage_share
-from training.checkpoints import save_state, take_up, warm_start
+from training.checkpoints import parts, renamed, save_state, take_up, warm_start
 from training.codecs import CODECS, bits_per_dim
 from training.evaluate import shares
 from training.examples import Dealer, Lot
@@ -51,7 +52,7 @@ def test_products_are_of_what_the_device_multiplies_fast(monkeypatch: pytest.Mon
     monkeypatch.setattr("training.trainer.fast", lambda _: dtype)
     t, seen = trainer(Stage.BASE), set[torch.dtype]()
     assert isinstance(t.network, Network)
-    t.network.decoder.first.register_forward_hook(lambda _module, _given, out: seen.add(out.dtype))
+    t.network.decoder.condition.register_forward_hook(lambda _module, _given, out: seen.add(out.dtype))
     t.update([lot(Stage.BASE, 0)], 1.0)
     assert seen == {dtype}
 
@@ -101,12 +102,46 @@ def test_every_parameter_learns() -> None:
         assert [name for name, p in t.network.named_parameters() if p.grad is None] == []
 
 
-def test_the_rate_falls_to_its_end() -> None:
-    """From the peak along a cosine to the final fraction, and no further."""
-    recipe = Recipe(final_rate=0.1)
-    rates = [recipe.rate(done) for done in (0, 0.25, 0.5, 0.75, 1, 1.5)]
-    assert rates == sorted(rates, reverse=True)
-    assert [rates[0], rates[2], rates[-1]] == pytest.approx([1, 0.55, 0.1])
+def test_the_rate_stays_until_the_end_of_a_life() -> None:
+    """At the peak in every call but the one that ends it, there in a straight line to the final fraction, and no further."""
+    stable, ending = Recipe(), Recipe(final_rate=0.1, decay_share=0.5)
+    assert [stable.rate(done) for done in (0, 0.5, 0.99, 1, 1.5)] == [1] * 5
+    assert [ending.rate(done) for done in (0, 0.5, 0.75, 1, 1.5)] == pytest.approx([1, 1, 0.55, 0.1, 0.1])
+
+
+def test_a_checkpoint_in_parts_is_the_checkpoint(tmp_path: Path) -> None:
+    """Files no larger than asked; of an interrupted save the one before counts, and a finished one removes what is older."""
+    t, path = trainer(Stage.DEPTH), tmp_path / "depth.pt"
+    t.update([lot(Stage.DEPTH, 0)], 1.0)
+    save_state(t, path, part_bytes=100_000)
+    assert len(parts(path)) > 2
+    assert all(part.stat().st_size <= 100_000 for part in parts(path))
+    t.update([lot(Stage.DEPTH, 1)], 1.0)
+    save_state(t, path, part_bytes=100_000)
+    assert {part.name.split(".")[1] for part in parts(path)} == {"2"}
+    (tmp_path / "depth.3.1-of-2.pt").write_bytes(b"half of a checkpoint")
+    resumed = trainer(Stage.DEPTH)
+    take_up(resumed, path)
+    assert resumed.step == 2
+    assert all(torch.equal(tensor, resumed.average[name]) for name, tensor in t.average.items())
+
+
+def test_a_start_from_another_vocabulary_goes_by_name() -> None:
+    """Vectors and maps of values that both know are taken over, wherever they stand; new values begin as any new network's."""
+    old_config = toy_config(GEOMETRY)
+    label, hue, tile = old_config.controls
+    controls = (replace(label, values=("B", "heart", "A")), Control(name="style", values=("solid",)), tile, hue)
+    torch.manual_seed(0)
+    old, new = Network(old_config, Stage.BASE), Network(replace(old_config, controls=controls), Stage.BASE)
+    weights = renamed(old, old_config.controls, new, controls)
+    fitted, left = warm_start(new, weights)
+    assert (fitted, left) == (len(new.state_dict()), [])
+    before, after = old.state_dict(), weights
+    for kind in ("embedder.controls", "embedder.maps.tables"):
+        assert torch.equal(after[f"{kind}.0.weight"][[0, 1, 3]], before[f"{kind}.0.weight"][[0, 2, 1]])
+    assert torch.equal(after["embedder.controls.3.weight"], before["embedder.controls.1.weight"])
+    assert torch.equal(after["embedder.maps.tables.1.weight"], before["embedder.maps.tables.1.weight"])
+    assert torch.equal(after["embedder.controls.1.weight"], new.state_dict()["embedder.controls.1.weight"])
 
 
 def test_a_warm_start_takes_what_fits() -> None:

@@ -5,7 +5,7 @@ import pytest
 
 from training.data.symbols import Batch, Symbols
 from training.data.vocabulary import CONTROLS, HUE, TILE, Family, Tile
-from training.looks import rim, tile_hue, tile_of
+from training.judging.looks import rim, tile_hue, tile_of
 
 
 def composed(size: int) -> Batch:

@@ -1,0 +1,136 @@
+"""How the judge's reader is taught: on training masks alone, bent anew at every step."""
+
+from __future__ import annotations
+
+import hashlib
+import time
+from copy import deepcopy
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import numpy as np
+import torch
+from torch import Tensor
+from torch.nn import functional as F
+from torch.optim import AdamW
+from torch.optim.lr_scheduler import OneCycleLR
+from tqdm import tqdm
+
+from training.data.vocabulary import LABEL
+from training.judging.bending import bent
+from training.judging.glyphs import FACES, Glyphs
+from training.judging.reader import Reader, small
+
+CACHE: Final = Path(".cache")
+"""Where taught readers are kept."""
+
+_SAVE_SECONDS: Final = 60.0
+_MEMORY: Final = 0.998
+_FACE_WEIGHT: Final = 0.3
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lesson:
+    """How a reader is taught: `steps` of `batch` glyphs."""
+
+    steps: int = 4500
+    batch: int = 64
+    rate: float = 3e-3
+    decay: float = 0.05
+    smoothing: float = 0.1
+    seed: int = 1812
+
+
+class Pupil:
+    """A reader being taught: its weights, their running mean, which reads in the end, and where the lesson stands."""
+
+    def __init__(self, lesson: Lesson) -> None:
+        torch.manual_seed(lesson.seed)
+        self.lesson, self.step = lesson, 0
+        self.reader = Reader(len(LABEL.values), len(FACES)).train()
+        self.mean = deepcopy(self.reader)
+        self.optimizer = AdamW(self.reader.parameters(), lr=lesson.rate, weight_decay=lesson.decay)
+        self.schedule = OneCycleLR(self.optimizer, lesson.rate, total_steps=lesson.steps, pct_start=0.15)
+
+    def learn(self, images: Tensor, labels: Tensor, faces: Tensor) -> float:
+        """One step; returns the loss of the labels."""
+        seen, face = self.reader(images)
+        loss = F.cross_entropy(seen, labels, label_smoothing=self.lesson.smoothing)
+        lettered = faces >= 0
+        also = F.cross_entropy(face[lettered], faces[lettered]) if bool(lettered.any()) else face.sum() * 0
+        self.optimizer.zero_grad()
+        (loss + _FACE_WEIGHT * also).backward()
+        self.optimizer.step()
+        self.schedule.step()
+        self.step += 1
+        self._average()
+        return float(loss.detach())
+
+    @torch.no_grad()
+    def _average(self) -> None:
+        """Move the mean towards the reader, the faster the earlier."""
+        share = max(1 - _MEMORY, 9 / (9 + self.step))
+        for kept, now in zip(self.mean.state_dict().values(), self.reader.state_dict().values(), strict=True):
+            kept.lerp_(now, share) if kept.is_floating_point() else kept.copy_(now)
+
+    def state(self) -> dict[str, Any]:
+        """All that a lesson goes on from."""
+        parts = {name: getattr(self, name).state_dict() for name in ("reader", "mean", "optimizer", "schedule")}
+        return {"step": self.step, **parts}
+
+    def take_up(self, state: dict[str, Any]) -> None:
+        """Go on from `state`."""
+        self.step = state["step"]
+        for name in ("reader", "mean", "optimizer", "schedule"):
+            getattr(self, name).load_state_dict(state[name])
+
+
+def reader_of(glyphs: Glyphs, lesson: Lesson | None = None, folder: Path = CACHE) -> Reader:
+    """Return the reader of these glyphs and this lesson that is kept in `folder`; if there is none, teach and keep it."""
+    lesson = lesson or Lesson()
+    path = folder / f"reader-{digest(glyphs, lesson)}.pt"
+    if not path.exists():
+        _keep(taught(glyphs, lesson, path.with_suffix(".unfinished")).state_dict(), path)
+        path.with_suffix(".unfinished").unlink(missing_ok=True)
+    reader = Reader(len(LABEL.values), len(FACES))
+    reader.load_state_dict(torch.load(path, weights_only=True))
+    return reader.eval()
+
+
+def taught(glyphs: Glyphs, lesson: Lesson, unfinished: Path | None = None) -> Reader:
+    """Return a reader taught by `lesson`. It is saved to `unfinished` every minute, and goes on from there if that exists."""
+    pupil = Pupil(lesson)
+    if unfinished and unfinished.exists():
+        pupil.take_up(torch.load(unfinished, weights_only=True))
+    saved = time.monotonic()
+    bar = tqdm(range(pupil.step, lesson.steps), initial=pupil.step, total=lesson.steps, desc="learning to read")
+    for step in bar:
+        bar.set_postfix(loss=f"{pupil.learn(*example(glyphs, lesson, step)):.2f}", refresh=False)
+        if unfinished and time.monotonic() - saved > _SAVE_SECONDS:
+            _keep(pupil.state(), unfinished)
+            saved = time.monotonic()
+    return pupil.mean.eval()
+
+
+def example(glyphs: Glyphs, lesson: Lesson, step: int) -> tuple[Tensor, Tensor, Tensor]:
+    """The glyphs of a step, bent, (B, 1, 64, 64), with their labels and faces (B,); equal for equal lesson and step."""
+    rng = np.random.default_rng([lesson.seed, step])
+    chosen = glyphs.balanced(rng, lesson.batch)
+    masks = torch.from_numpy(glyphs.masks[chosen])[:, None].float() / 255
+    return bent(rng, small(masks)), torch.from_numpy(glyphs.labels[chosen]), torch.from_numpy(glyphs.faces[chosen])
+
+
+def digest(glyphs: Glyphs, lesson: Lesson) -> str:
+    """A short name for all that a taught reader depends on."""
+    named = hashlib.sha256(repr((asdict(lesson), LABEL.values, FACES)).encode())
+    for array in (glyphs.masks.packed, glyphs.labels, glyphs.styles):
+        named.update(np.ascontiguousarray(array).tobytes())
+    return named.hexdigest()[:12]
+
+
+def _keep(state: dict[str, Any], path: Path) -> None:
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    torch.save(state, partial)
+    partial.replace(path)

@@ -1,0 +1,45 @@
+"""What a model is asked for when it is judged."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Sequence
+from itertools import cycle, islice
+from typing import Final
+
+from models.config import Control
+from training.data.vocabulary import CONCEPTS, HUE, LABEL, MONOGRAMS, STYLE, TILE, Style
+from training.judging.glyphs import FACES, ICON_STYLES
+from training.samples import Asked
+
+_STRIDE: Final = 17
+"""Coprime to the number of looks: neighbours differ in hue, and often in tile."""
+
+
+def requests(controls: Sequence[Control], each: int) -> list[Asked]:
+    """Return `each` requests per label with a hue and a tile, half of them again with a style, and `each` per look alone.
+
+    A model without a control, or without a value, is not asked for it.
+    """
+    offered = {control.name: set(control.values) for control in controls}
+    labels = offered.get(LABEL.name, set())
+    letters = [label for label in MONOGRAMS if label in labels]
+    concepts = [label for label in CONCEPTS if label in labels]
+    looks = [{HUE.name: hue, TILE.name: tile} for tile in TILE.values for hue in HUE.values]
+    asked = [*_with_looks(letters, looks, each), *_with_looks(concepts, looks, each), *(looks * each)]
+    if STYLE.name in offered:
+        asked += [*_styled(letters, FACES, each), *_styled(concepts, ICON_STYLES, each)]
+    return asked
+
+
+def _with_looks(labels: Sequence[str], looks: Sequence[Asked], each: int) -> list[Asked]:
+    """Every label `each` times, hues and tiles in turn: neighbours in the list differ in both."""
+    mixed = [looks[place * _STRIDE % len(looks)] for place in range(len(looks))]
+    wanted = [label for _ in range(each) for label in labels]
+    return [{LABEL.name: label, **look} for label, look in zip(wanted, cycle(mixed), strict=False)]
+
+
+def _styled(labels: Sequence[str], styles: Iterable[Style], each: int) -> list[Asked]:
+    """Half as many as `each` per label, at least one, styles in turn."""
+    wanted = [label for _ in range(max(1, each // 2)) for label in labels]
+    turns = islice(cycle(styles), len(wanted))
+    return [{LABEL.name: label, STYLE.name: style.value} for label, style in zip(wanted, turns, strict=True)]

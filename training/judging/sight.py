@@ -1,0 +1,88 @@
+"""All that the judge sees in a picture: what it shows of each control, and how well it is drawn."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Final
+
+import numpy as np
+import torch
+
+from models.subscale import Bytes
+from training.data.colours import hue_of
+from training.data.vocabulary import HUE, LABEL, NEUTRAL, STYLE, TILE, Style, Tile
+from training.judging.craft import Craft, craft
+from training.judging.glyphs import FACES
+from training.judging.looks import tile_hue, tile_of
+from training.judging.reader import SIDE, ZOOM, Reader, read, read_as, small, zoomed
+from training.judging.recovery import Floats, Recovered, grown, recover
+
+_SOLID: Final = 0.10
+_STROKE: Final = 4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Seen:
+    """What one picture shows. `style` is solid or outline, `face` the class of a letter's face: which of them matters is
+    for the request to say.
+    """
+
+    label: str
+    face: str
+    style: str
+    hue: str
+    tile: str
+    blank: bool
+    craft: Craft
+
+    def shows(self, control: str, value: str) -> bool:
+        """Whether this is what was asked for, as far as a picture can tell."""
+        if control == LABEL.name:
+            return not self.blank and self.label == read_as(value)
+        if control == STYLE.name:
+            return value == (self.face if value in FACES else self.style)
+        return value == {HUE.name: self.hue, TILE.name: self.tile}[control]
+
+    def agrees(self, asked: Mapping[str, str]) -> bool:
+        """Whether all that was asked for is shown."""
+        return not self.blank and all(self.shows(control, value) for control, value in asked.items())
+
+
+def see(reader: Reader, pictures: Sequence[Bytes]) -> list[Seen]:
+    """Return what is seen in each picture (H, W, 3)."""
+    tiles = [tile_of(picture) for picture in pictures]
+    glyphs = [recover(picture, tile) for picture, tile in zip(pictures, tiles, strict=True)]
+    reading = read(reader, [glyph.coverage for glyph in glyphs], tiles)
+    faces = reading.faces.argmax(axis=-1)
+    return [
+        Seen(
+            label=label,
+            face=FACES[face],
+            style=style_of(glyph.coverage, tile),
+            hue=hue(picture, glyph, tile),
+            tile=tile,
+            blank=glyph.blank,
+            craft=craft(picture, glyph, tile),
+        )
+        for picture, tile, glyph, label, face in zip(pictures, tiles, glyphs, reading.names(), faces, strict=True)
+    ]
+
+
+def style_of(coverage: Floats, tile: Tile) -> Style:
+    """Return solid where more than a tenth of a glyph's ink has ink all around within 9 64ths, else outline.
+
+    The data set's rule (training/data/build/icons.py), on a glyph brought to the size of its masks.
+    """
+    image = zoomed(small(torch.from_numpy(coverage).float()[None, None]), ZOOM[tile])[0, 0].numpy()
+    ink = image >= 0.5  # noqa: PLR2004 - half covered
+    deep = ~grown(~np.pad(ink, _STROKE, mode="edge"), _STROKE)[_STROKE : _STROKE + SIDE, _STROKE : _STROKE + SIDE]
+    return Style.SOLID if deep.sum() > _SOLID * max(1, ink.sum()) else Style.OUTLINE
+
+
+def hue(picture: Bytes, glyph: Recovered, tile: Tile) -> str:
+    """Return the name of the ground's colour; without a tile, of the ink's."""
+    if tile is not Tile.NONE:
+        return tile_hue(picture, tile)
+    inked = glyph.coverage > 0.5  # noqa: PLR2004 - half covered
+    return hue_of(np.clip(glyph.ink[inked].mean(axis=0), 0, 1)) if inked.any() else NEUTRAL
