@@ -1,4 +1,4 @@
-"""Turn training runs into a shipped model: `python -m training.ship --preset symbols-32`.
+"""Turn training runs into a shipped model: `python -m training.ship --preset symbols-64`.
 
 Takes the averaged weights of every stage from the run folder, measures held-out bits/dim, draws the sample sheet, and
 writes folder, card and sheet. A stage that does not evaluate better than what is shipped keeps the shipped weights.
@@ -7,8 +7,8 @@ writes folder, card and sheet. A stage that does not evaluate better than what i
 from __future__ import annotations
 
 import argparse
+import shutil
 from collections.abc import Mapping
-from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -19,31 +19,30 @@ from PIL import Image
 from torch import nn
 
 from models.cards import CARD, SHEET, WEIGHTS, ModelCard
-from models.checkpoint import load_model, save_model
-from models.config import ModelConfig, Stage, Temperatures
+from models.checkpoint import load_model, save_model, sha256_of
+from models.config import LABEL, ModelConfig, Sampling, Stage, Temperatures
 from models.network import build
 from models.pipeline import Pipeline
+from models.verifier import VERIFIER
 from training.checkpoints import state_of
 from training.data.opening import add_data_arguments, asked_for
 from training.data.symbols import Batch
 from training.evaluate import shares
-from training.presets import PRESETS
-from training.samples import Asked, drawer, samples, tiled
+from training.presets import PRESETS, SUBJECT
+from training.samples import PASSES, Asked, samples, tiled
 from training.scores import scores_of, table
 
 Shares = dict[Stage, NDArray[np.float64]]
 
-SHEET_ROWS: Final[tuple[list[Asked], ...]] = (
-    [{"label": c} for c in "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789"],
-    [{"hue": h} for h in ("red", "orange", "yellow", "green", "teal", "blue", "violet", "pink", "neutral")],
-    [{"tile": t} for t in ("circle", "rounded", "square", "none") for _ in range(3)],
-    [{} for _ in range(15)],
-)
+COLUMNS: Final = 12
+"""Of the sample sheet."""
 
-TEMPERATURES: Final = (0.7, 0.8, 0.9, 1.1)
-"""Beside 1, at which the sheet itself is drawn."""
+CONCEPT_ROWS: Final = 5
+"""Rows of the sheet for labels of more than one character; all others are on it."""
 
-_COLUMNS: Final = 12
+STORED: Final = torch.bfloat16
+"""What weights are stored as. They are rounded before they are evaluated, so that the card's figures are of what is stored."""
+
 _SHEET_PIXELS: Final = 96
 _DIGITS: Final = 5
 
@@ -82,36 +81,66 @@ def means(parts: Mapping[Stage, NDArray[np.float64]]) -> dict[str, float]:
     return {stage.value: round(float(share.mean()), _DIGITS) for stage, share in parts.items()}
 
 
-def draw_sheet(pipeline: Pipeline, path: Path, temperature: float = 1.0) -> None:
-    """The sample sheet at a temperature, as PNG."""
+def round_weights(networks: nn.ModuleDict) -> None:
+    """Round every weight to what it is stored as, in place."""
+    for tensor in networks.state_dict().values():
+        tensor.copy_(tensor.to(STORED))
+
+
+def sheet_labels(config: ModelConfig) -> list[Asked]:
+    """Return the requests of the sample sheet: every character, then labels evenly spaced among the others."""
+    values = next((control.values for control in config.controls if control.name == LABEL), ())
+    characters = [value for value in values if len(value) == 1]
+    others = [value for value in values if len(value) > 1]
+    room = min(len(others), CONCEPT_ROWS * COLUMNS)
+    spread = [others[i * len(others) // room] for i in range(room)]
+    return [{LABEL: value} for value in (*characters, *spread)] or [{}] * (CONCEPT_ROWS * COLUMNS)
+
+
+def draw_sheet(pipeline: Pipeline, path: Path) -> None:
+    """Write the sample sheet at the card's defaults as PNG: seeds from 0, nothing is selected."""
     config = pipeline.card.config
-    offered = {(control.name, value) for control in config.controls for value in control.values}
-    asked = [each for row in SHEET_ROWS for each in row if offered.issuperset(each.items())]
-    sampling = replace(pipeline.card.sampling, temperature=Temperatures.alike(temperature))
-    pictures = samples(pipeline, asked, sampling=sampling)
+    images = samples(pipeline, sheet_labels(config))
     scale = max(1, _SHEET_PIXELS // config.geometry.size)
-    Image.fromarray(tiled(pictures, columns=_COLUMNS, scale=scale)).save(path, optimize=True)
+    Image.fromarray(tiled(images, columns=COLUMNS, scale=scale)).save(path, optimize=True)
 
 
-def main() -> None:
-    """The command line."""
+def temperatures(text: str) -> Temperatures:
+    """Read one number for all networks, or base=1,size=0.7,depth=0.8."""
+    if "=" not in text:
+        return Temperatures.alike(float(text))
+    return Temperatures(**{name: float(value) for name, value in (part.split("=") for part in text.split(","))})
+
+
+def arguments() -> argparse.Namespace:
+    """What was asked for on the command line."""
     parser = argparse.ArgumentParser(description="Turn training runs into a shipped model.")
-    parser.add_argument("--preset", choices=PRESETS, default="symbols-32")
+    parser.add_argument("--preset", choices=PRESETS, default="symbols-64")
     add_data_arguments(parser)
     parser.add_argument("--runs", type=Path, default=Path("runs"))
     parser.add_argument("--models", type=Path, default=WEIGHTS, help="folder that the model's folder is written into")
     parser.add_argument("--training", default="", help="a sentence for the card: machine and hours")
+    parser.add_argument("--verifier", type=Path, help="folder of a verifier made by training.verify")
+    parser.add_argument("--temperature", type=temperatures, default=Temperatures(), help="default of requests")
+    parser.add_argument("--guidance", type=float, default=1.0, help="default of requests")
+    parser.add_argument("--candidates", type=int, default=1, help="default of requests; more than 1 need a verifier")
     parser.add_argument("--threads", type=int, default=2)
-    parser.add_argument("--temperatures", action="store_true", help="also sheets at temperatures 0.7 to 1.1")
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def main() -> None:
+    """The command line."""
+    args = arguments()
     torch.set_num_threads(args.threads)
     folder = args.models / args.preset
     data = asked_for(args, size=PRESETS[args.preset](()).geometry.size)
     config, held_out = PRESETS[args.preset](data.controls), data.held_out()
     networks = averaged(config, args.runs / args.preset)
+    round_weights(networks)
     parts = keep_better(networks, folder, config, held_out)
     scores = scores_of(parts, held_out, data.families, config.geometry, codecs=False)
     print(table(scores))
+    subject = tuple(control.name for control in config.controls if control.name in SUBJECT)
     card = ModelCard(
         name=args.preset,
         config=config,
@@ -120,11 +149,21 @@ def main() -> None:
         training=args.training,
         bits_per_dim={s.family: round(s.joint, 4) for s in scores},
         stage_bits_per_dim=means(parts),
+        sampling=Sampling(temperature=args.temperature, guidance=args.guidance, candidates=args.candidates),
+        guided=(Stage.BASE,) if subject else (),
+        unguided_controls=subject,
+        verifier=taken(args.verifier, folder) if args.verifier else "",
     )
-    pipeline = drawer(networks, save_model(networks, card, folder))
-    draw_sheet(pipeline, folder / SHEET)
-    for temperature in TEMPERATURES if args.temperatures else ():
-        draw_sheet(pipeline, folder / f"sheet-{temperature}.png", temperature)
+    save_model(networks, card, folder, dtype=STORED)
+    draw_sheet(Pipeline.load(folder, artefacts=PASSES), folder / SHEET)
+
+
+def taken(verifier: Path, folder: Path) -> str:
+    """Copy a verifier into the model's folder; return its sha256."""
+    folder.mkdir(parents=True, exist_ok=True)
+    if verifier.resolve() != folder.resolve():
+        shutil.copyfile(verifier / VERIFIER, folder / VERIFIER)
+    return sha256_of(folder / VERIFIER)
 
 
 if __name__ == "__main__":

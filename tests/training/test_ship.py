@@ -10,13 +10,13 @@ from PIL import Image
 from torch import nn
 
 from models.cards import ModelCard, load_card
-from models.checkpoint import save_model
-from models.config import Geometry, Stage
+from models.checkpoint import load_model, save_model
+from models.config import Geometry, Sampling, Stage, Temperatures
 from models.pipeline import Pipeline
 from tests.toy import toy_card, toy_config, toy_networks
 from training.data.symbols import Batch
 from training.evaluate import shares
-from training.ship import draw_sheet, keep_better, means
+from training.ship import STORED, draw_sheet, keep_better, means, round_weights, sheet_labels, temperatures
 
 GEOMETRY = Geometry(size=8, slice_size=4)
 
@@ -61,11 +61,29 @@ def test_a_first_model_has_nothing_to_keep(tmp_path: Path) -> None:
     assert all(torch.equal(tensor, same.state_dict()[name]) for name, tensor in new.state_dict().items())
 
 
-def test_the_sheet_differs_with_temperature(tmp_path: Path) -> None:
-    """Two sheets of one size, not the same pictures."""
-    pipeline = Pipeline(toy_networks(GEOMETRY), toy_card(GEOMETRY))
-    for name, temperature in (("cool", 0.5), ("warm", 1.0)):
-        draw_sheet(pipeline, tmp_path / f"{name}.png", temperature)
-    with Image.open(tmp_path / "cool.png") as cool, Image.open(tmp_path / "warm.png") as warm:
-        assert cool.size == warm.size
-        assert cool.tobytes() != warm.tobytes()
+def test_the_sheet_shows_every_character_and_other_labels_at_the_cards_defaults(tmp_path: Path) -> None:
+    """The toy has two characters and one other label; another default gives other images."""
+    assert sheet_labels(toy_config(GEOMETRY)) == [{"label": "A"}, {"label": "B"}, {"label": "icon"}]
+    plain = toy_card(GEOMETRY)
+    for name, sampling in (("plain", Sampling()), ("calm", Sampling(temperature=Temperatures.alike(0.3)))):
+        draw_sheet(Pipeline(toy_networks(GEOMETRY), replace(plain, sampling=sampling)), tmp_path / f"{name}.png")
+    with Image.open(tmp_path / "calm.png") as calm, Image.open(tmp_path / "plain.png") as warm:
+        assert calm.size == warm.size
+        assert calm.tobytes() != warm.tobytes()
+
+
+def test_weights_are_stored_as_they_were_evaluated(tmp_path: Path) -> None:
+    """Rounded first, then saved in half the bytes, and read back to the last bit."""
+    networks = toy_networks(GEOMETRY)
+    round_weights(networks)
+    save_model(networks, toy_card(GEOMETRY), tmp_path, dtype=STORED)
+    read, _ = load_model(tmp_path)
+    assert all(torch.equal(tensor, read.state_dict()[name]) for name, tensor in networks.state_dict().items())
+
+
+@pytest.mark.parametrize(
+    ("text", "expected"),
+    [("0.8", Temperatures.alike(0.8)), ("size=0.7,depth=0.8", Temperatures(size=0.7, depth=0.8))],
+)
+def test_temperatures_are_one_number_or_some(text: str, expected: Temperatures) -> None:
+    assert temperatures(text) == expected
