@@ -56,6 +56,26 @@ def test_pictures_that_do_not_fit_take_turns() -> None:
     assert eta_seconds(shared) == pytest.approx(2 * (eta_seconds(alone) or 0))
 
 
+def test_a_base_slice_counts_its_lanes() -> None:
+    """Eight lanes each, two pictures: four rounds as full as four lanes, as one picture alone is dearer than the capacity."""
+    base, *others = STEPS
+    dear = Work(pictures=2, steps=STEPS, base_lanes=8)
+    round_ = FIXED[base.stage] * (1 + 8 / 2)
+    expected = 4 * round_ + 2 * sum(FIXED[step.stage] for step in others)
+    assert eta_seconds(Situation(pace=PACE, workers=1, job=dear, running=(), begun=False)) == pytest.approx(expected)
+
+
+def test_lanes_count_until_the_base_is_drawn() -> None:
+    """Later slices are as cheap as any; jobs ahead count theirs too."""
+    plain, dear = Work(pictures=4, steps=STEPS), Work(pictures=4, steps=STEPS, base_lanes=4)
+    begun = [replace(work, steps=STEPS[1:]) for work in (plain, dear)]
+    first, second = (eta_seconds(Situation(pace=PACE, workers=1, job=work, running=())) for work in begun)
+    assert first == second
+    behind = Situation(pace=PACE, workers=1, job=plain, running=(), queued=(plain,), begun=False)
+    wait = 3 * FIXED[Stage.BASE] * (1 + 4 / 2)
+    assert (eta_seconds(replace(behind, queued=(dear,))) or 0) - (eta_seconds(behind) or 0) == pytest.approx(wait)
+
+
 def test_more_workers_shorten_the_queue() -> None:
     """What is ahead is shared among them."""
     job = Work(pictures=4, steps=STEPS)
