@@ -27,7 +27,9 @@ from worker.scheduler import Row, Scheduler
 logger = logging.getLogger(__name__)
 
 ROOM = 2
-"""Jobs are admitted while fewer than this many batches of pictures are live: a newcomer need not wait for a leaver."""
+"""Jobs are admitted while the live pictures make fewer than this many batches, counted in lanes: a newcomer need not wait for
+a leaver, and a worker leaves to others what it could not begin soon.
+"""
 
 
 class DeviceLostError(Exception):
@@ -151,7 +153,7 @@ class Batch:
 
     def _fill(self) -> None:
         """Let waiting jobs join while there is room."""
-        while len(self._rows()) < ROOM * self._capacity and not self._desk.stopping and not self._suspect():
+        while sum(row.lanes for row in self._rows()) < ROOM * self._capacity and not self._desk.stopping and not self._suspect():
             if (ticket := self._desk.take()) is None:
                 break
             self._admit(ticket)

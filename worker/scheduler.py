@@ -13,7 +13,7 @@ Whose network it is:
 Seats go to who waited longest, then to who came first; whoever does not fit any more closes the batch, so nobody cheap
 slips past somebody dear.
 
-What follows, with c the capacity, L the pictures live at a time, k the networks they stand at (three at most), and
+What follows, with c the capacity, L the lanes live at a time, k the networks they stand at (three at most), and
 turns(n) = (n + k (c - 1)) // c, the batches that n pictures of one lane need however they are spread over the networks
 (pictures of up to d lanes, n in all: (n + k (c - d)) // (c - d + 1), as a batch may close d - 1 lanes short):
 
@@ -23,8 +23,7 @@ turns(n) = (n + k (c - 1)) // c, the batches that n pictures of one lane need ho
   at one network at most once, and not at all unless the batch before was for newcomers too;
 - so a picture of K slices ends within K (PATIENCE + 2 turns(L)) rounds of its admission, whatever else arrives.
 
-`worker.batch` admits jobs in the order of the queue while fewer than ROOM c pictures are live, so L < ROOM c + 16; in lanes that is d times as much at most, all of them at the
-base.
+`worker.batch` admits jobs in the order of the queue while fewer than ROOM c lanes are live, so L < ROOM c + 16 d lanes.
 """
 
 from __future__ import annotations

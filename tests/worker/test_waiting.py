@@ -79,7 +79,7 @@ class Simulation:
     def admit(self) -> None:
         """In the order of the queue, while there is room."""
         fresh: list[Picture] = []
-        while self.queue and len(self.live) < ROOM * self.capacity:
+        while self.queue and sum(map(self.row_lanes, self.live)) < ROOM * self.capacity:
             joining = [Picture(self.arrivals, i, given, self.clock) for i, given in enumerate(self.queue.popleft())]
             self.live, fresh, self.arrivals = self.live + joining, fresh + joining, self.arrivals + 1
         for picture in fresh:
@@ -149,7 +149,7 @@ def test_nobody_waits_longer_than_is_stated(size: int, capacity: int, per_round:
 def test_candidates_starve_nobody(per_round: float, dearest: int) -> None:
     """The stated bounds with lanes: between two slices and to the end; and no round has more lanes than fit."""
     simulation = Simulation(Geometry(size=8, slice_size=4).steps, 16, lanes=dearest)
-    live = dearest * (ROOM * 16 + LARGEST - 1)
+    live = ROOM * 16 + LARGEST * dearest - 1
     lateness, ended = PATIENCE + 2 * turns(live, 16, dearest=dearest), 0
     for turn in crowd(simulation, jobs=300, per_round=per_round, given=True, seed=dearest):
         assert sum(row.lanes for row in turn.batch) <= simulation.capacity
