@@ -32,6 +32,7 @@ from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 
 from service.head import is_stream
+from service.requests import TEMPERATURE_FORMS
 
 if TYPE_CHECKING:
     from fastapi import FastAPI, Request
@@ -269,8 +270,9 @@ def message_of(item: Mapping[str, Any], request: Request) -> str:
 
 
 def field_of(location: tuple[int | str, ...]) -> str:
-    """`("body", "controls", 0)` as `controls.0`; the body as a whole as `body`."""
+    """`("body", "controls", 0)` as `controls.0`; the body as a whole as `body`. The form of a temperature is left out."""
     inner = location[1:] if location[0] in {"body", "query", "path", "header"} else location
+    inner = tuple(part for part in inner if part not in TEMPERATURE_FORMS)
     names = [str(part) for part in inner if not (location[0] == "body" and isinstance(part, int) and len(inner) == 1)]
     return ".".join(names) or str(location[0])
 

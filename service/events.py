@@ -78,5 +78,6 @@ def slice_body(request: JobRequest, event: Event, drawing: Drawing | None, *, si
         slices_done=entry.step + 1,
         slices_total=len(request.geometry.steps),
         url=image_url(request.id, entry.image, entry.step + 1, sig=sig),
+        score=entry.score,
         image_b64=base64.b64encode(picture).decode() if picture else None,
     )

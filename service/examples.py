@@ -87,7 +87,8 @@ def image(slices_done: int) -> Json:
     url = f"{HERE}/images/0" if final else f"{HERE}/images/0?slices={slices_done}"
     shape = {"index": 0, "seed": 7, "controls": CONTROLS, "width": 64, "height": 64}
     score = 0.97 if slices_done else None
-    return {**shape, "slices_done": slices_done, "final": final, "score": score, "url": url if slices_done else None}
+    counts = {"slices_done": slices_done, "slices_total": SLICES, "candidates": 1 + FURTHER}
+    return {**shape, **counts, "final": final, "score": score, "url": url if slices_done else None}
 
 
 def progress(slices_done: int, stage: str) -> Json:

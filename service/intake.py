@@ -9,9 +9,8 @@ from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
 from models.cards import ModelCard
-from models.config import Control, Stage, Temperatures
-from models.errors import ControlError
-from service.contract import JobRequest, SliceEntry, Webhook, WebhookEvent
+from models.config import LABEL, Control, Stage, Temperatures
+from service.contract import JobRequest, SliceEntry, Webhook, WebhookEvent, slice_lanes
 from service.destinations import Destinations
 from service.errors import FieldError
 from service.pictures import started
@@ -21,7 +20,10 @@ MOST_LISTED = 20
 """Values that an error lists in full."""
 
 NEAREST = 5
-"""Values that it suggests where there are more."""
+"""Values and aliases that it suggests at most where there are more."""
+
+NEAR = 0.5
+"""How similar those are at least: the ratio of difflib."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -42,7 +44,7 @@ def order(  # noqa: PLR0913 - the terms of a job, by keyword
     destinations: Destinations | None = None,
 ) -> Order:
     """What to draw with the model of `card`, for `owner`. Without `destinations` nobody can be told. Raises FieldError."""
-    given = given_slices(asked, card)
+    given, controls = given_slices(asked, card), per_picture(asked, card)
     request = JobRequest(
         id=secrets.token_hex(12),
         model=card.name,
@@ -50,7 +52,7 @@ def order(  # noqa: PLR0913 - the terms of a job, by keyword
         temperature=temperature(asked, card),
         guidance=guidance(asked, card),
         candidates=candidates(asked, card),
-        controls=per_picture(asked, card),
+        controls=controls,
         geometry=card.config.geometry,
         given=len(given),
         retention_seconds=retention_seconds,
@@ -59,7 +61,8 @@ def order(  # noqa: PLR0913 - the terms of a job, by keyword
         deadline_seconds=deadline_seconds,
         webhook=webhook(asked.webhook, destinations) if asked.webhook else None,
     )
-    return Order(request=request, given=given)
+    lanes = [slice_lanes(card, Stage.BASE, request.sampling, requested) for requested in controls]
+    return Order(request=replace(request, base_lanes=sum(lanes) / len(lanes)), given=given)
 
 
 def temperature(asked: GenerateRequest, card: ModelCard) -> float | Temperatures:
@@ -71,17 +74,19 @@ def temperature(asked: GenerateRequest, card: ModelCard) -> float | Temperatures
 
 
 def guidance(asked: GenerateRequest, card: ModelCard) -> float:
-    """Return the guidance to sample with. Raises FieldError if the model has no network that is guided."""
+    """Return the guidance to sample with: 1 for a model without a guided network. Raises FieldError for more there."""
     if asked.guidance not in {None, 1.0} and not card.guided:
-        raise FieldError("guidance", f"{card.name} has no guided network; only 1 is accepted")
-    return card.sampling.guidance if asked.guidance is None else asked.guidance
+        raise FieldError("guidance", f"{card.name} has no guided network: send 1, or leave guidance out")
+    default = card.sampling.guidance if card.guided else 1.0
+    return default if asked.guidance is None else asked.guidance
 
 
 def candidates(asked: GenerateRequest, card: ModelCard) -> int:
-    """Return how many base slices to try for each image. Raises FieldError if the model has no verifier to choose one."""
+    """Return how many base slices to try for each image: 1 for a model without a verifier. Raises FieldError for more there."""
     if asked.candidates not in {None, 1} and not card.verifier:
-        raise FieldError("candidates", f"{card.name} has no verifier to choose one; only 1 is accepted")
-    return card.sampling.candidates if asked.candidates is None else asked.candidates
+        raise FieldError("candidates", f"{card.name} has no verifier to choose one: send 1, or leave candidates out")
+    default = card.sampling.candidates if card.verifier else 1
+    return default if asked.candidates is None else asked.candidates
 
 
 def webhook(asked: WebhookRequest, destinations: Destinations | None) -> Webhook:
@@ -102,16 +107,15 @@ def per_picture(asked: GenerateRequest, card: ModelCard) -> tuple[Controls, ...]
     each = asked.controls if isinstance(asked.controls, list) else [asked.controls] * asked.num_images
     if len(each) != asked.num_images:
         raise FieldError("controls", f"expected {asked.num_images} items, one per picture, got {len(each)}")
-    return tuple(checked(with_label(controls, asked.label), card) for controls in each)
+    shorthand = {} if asked.label is None else checked({LABEL: asked.label}, card)
+    return tuple(with_label(checked(controls, card), shorthand) for controls in each)
 
 
-def with_label(controls: Controls, label: str | None) -> Controls:
-    """The shorthand written out. Raises FieldError if both say something else."""
-    if label is None:
-        return controls
-    if controls.get("label", label) != label:
-        raise FieldError("label", "contradicts controls.label")
-    return {**controls, "label": label}
+def with_label(controls: Controls, shorthand: Controls) -> Controls:
+    """Return both together. Raises FieldError if they name different labels."""
+    if shorthand and controls.get(LABEL, shorthand[LABEL]) != shorthand[LABEL]:
+        raise FieldError(LABEL, "contradicts controls.label: leave one of them out")
+    return {**controls, **shorthand}
 
 
 def checked(controls: Controls, card: ModelCard) -> Controls:
@@ -121,22 +125,26 @@ def checked(controls: Controls, card: ModelCard) -> Controls:
 
 
 def canonical(known: Mapping[str, Control], name: str, value: str) -> str:
-    """Return the value that `value` is, or is an alias of. Raises FieldError."""
+    """Return the value that `value` is, or is an alias of, in any letter case. Raises FieldError."""
     if name not in known:
         raise FieldError(f"controls.{name}", f"no control {name!r}; there are: {', '.join(known) or 'none'}")
     control = known[name]
-    try:
-        return control.values[control.index(value) - 1]
-    except ControlError:
-        raise FieldError(f"controls.{name}", unknown(control, value)) from None
+    values = {each: each for each in control.values} | dict(control.aliases)
+    if value in values:
+        return values[value]
+    if len(alike := {values[each] for each in values if each.casefold() == value.casefold()}) == 1:
+        return alike.pop()
+    raise FieldError(f"controls.{name}", unknown(control, value))
 
 
 def unknown(control: Control, value: str) -> str:
     """Say that a control has no such value, and which it has: all of a few, else the nearest of many."""
     if len(control.values) <= MOST_LISTED:
         return f"{control.name} has no value {value!r}; it has: {', '.join(control.values)}"
-    near = get_close_matches(value, [*control.values, *control.aliases], n=NEAREST, cutoff=0.5)
-    advice = f"near it: {', '.join(near)}" if near else "GET /models lists all"
+    names = [*control.values, *control.aliases]
+    near = get_close_matches(value.casefold(), names, n=NEAREST, cutoff=NEAR)
+    meant = [f"{name} ({control.aliases[name]})" if name in control.aliases else name for name in near]
+    advice = f"similar: {', '.join(meant)}" if near else f"GET /models lists its {len(control.values)} values"
     return f"{control.name} has no value {value!r}; {advice}"
 
 

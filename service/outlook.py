@@ -18,8 +18,8 @@ if TYPE_CHECKING:
 SAMPLE = 32
 """Competing jobs that are looked at; more are taken to be like these, so that a poll costs the same in a long queue."""
 
-COMPETITOR = ["#", *(f"{Keys(id='*', model='').record}->{field}" for field in ("num_images", "done:0"))]
-"""What SORT fetches of each: id, pictures, slices of its first picture."""
+COMPETITOR = ["#", *(f"{Keys(id='*', model='').record}->{field}" for field in ("num_images", "done:0", "lanes"))]
+"""What SORT fetches of each: id, pictures, slices of its first picture, lanes of a base slice."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -99,7 +99,9 @@ def situation(record: JobRecord, answers: Sequence[Any], *, ahead: int | None) -
     return Situation(
         pace=Pace.decode(pace),
         workers=live(workers, clock),
-        job=Work(pictures=record.request.num_images, steps=steps[min(record.done) :]),
+        job=Work(
+            pictures=record.request.num_images, steps=steps[min(record.done) :], base_lanes=record.request.base_lanes
+        ),
         running=others(running, steps, total=begun, job=job),
         queued=others(queued[:ahead], steps, total=waiting if ahead is None else ahead, job=job),
         begun=ahead is None,
@@ -117,7 +119,12 @@ def others(rows: Sequence[Any], steps: Sequence[Step], *, total: int, job: str) 
     """What the jobs of `rows`, a sample of `total`, have left. One that has not ended has a step left at least."""
     jobs = total / len(rows) if rows else 1
     return tuple(
-        Work(pictures=int(pictures), steps=steps[min(int(done), len(steps) - 1) :], jobs=jobs)
-        for name, pictures, done in rows
+        Work(
+            pictures=int(pictures),
+            steps=steps[min(int(done), len(steps) - 1) :],
+            jobs=jobs,
+            base_lanes=float(lanes or 1),
+        )
+        for name, pictures, done, lanes in rows
         if name.decode() != job and pictures is not None and done is not None
     )

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Mapping
 from enum import StrEnum
 from typing import Annotated
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Field, JsonValue
+from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag
 
 from service.contract import WebhookEvent
 
@@ -21,6 +22,9 @@ MAX_CANDIDATES = 8
 
 Temperature = Annotated[float, Field(ge=0.1, le=2.0, allow_inf_nan=False)]
 """What a network's logits are divided by."""
+
+TEMPERATURE_FORMS = FOR_ALL, BY_NETWORK = "<number>", "<object>"
+"""Forms of temperature. Pydantic puts them into the place of an error; `service.errors.field_of` takes them out."""
 
 Controls = dict[str, str]
 
@@ -76,6 +80,18 @@ class StageTemperatures(BaseModel):
     depth: Temperature | None = Field(default=None, description="Of the fine bits: gradients and smooth fills.")
 
 
+def temperature_form(sent: object) -> str:
+    """Return which form of temperature this is, so that only its own errors are reported."""
+    return BY_NETWORK if isinstance(sent, Mapping | StageTemperatures) else FOR_ALL
+
+
+AnyTemperature = Annotated[
+    Annotated[Temperature, Tag(FOR_ALL)] | Annotated[StageTemperatures, Tag(BY_NETWORK)],
+    Discriminator(temperature_form),
+]
+"""One temperature for all networks, or an object."""
+
+
 class GenerateRequest(BaseModel):
     """What to draw. All fields have defaults: `{}` is a valid request."""
 
@@ -93,7 +109,7 @@ class GenerateRequest(BaseModel):
         default_factory=dict, description="Control to value, or a list of num_images of them; absent: any."
     )
     label: str | None = Field(default=None, description="Shorthand for controls.label.")
-    temperature: Temperature | StageTemperatures | None = Field(
+    temperature: AnyTemperature | None = Field(
         default=None,
         description="One for all networks, or {base, size, depth}. 1: the model's own distribution. Absent: the default.",
     )

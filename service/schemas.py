@@ -37,7 +37,7 @@ class JobProgress(BaseModel):
 
 
 class ImageBody(BaseModel):
-    """One picture of a job; `url` from its first slice on."""
+    """One picture of a job; `url` from its first slice on. `candidates`: base slices drawn for it, one of which it keeps."""
 
     index: int
     seed: int
@@ -45,6 +45,8 @@ class ImageBody(BaseModel):
     width: int
     height: int
     slices_done: int
+    slices_total: int
+    candidates: int
     final: bool
     score: float | None = Field(description="The verifier's probability of the label; null without label or verifier.")
     url: str | None
@@ -208,6 +210,7 @@ class SliceBody(BaseModel):
     slices_done: int
     slices_total: int
     url: str
+    score: float | None = Field(default=None, description="Of a base slice, as in the job's `images`.")
     image_b64: str | None = None
 
 
@@ -222,6 +225,8 @@ def image_of(record: JobRecord, index: int, *, sig: str) -> ImageBody:
         width=request.geometry.size,
         height=request.geometry.size,
         slices_done=done,
+        slices_total=len(request.geometry.steps),
+        candidates=1 + request.extra_slices(index),
         final=final,
         score=record.scores[index],
         url=image_url(request.id, index, None if final else done, sig=sig) if done else None,

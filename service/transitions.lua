@@ -146,7 +146,7 @@ local transition = {}
 
 -- then one slice per eight arguments: those that every picture starts with
 function transition.create(bound, owner, per_minute, concurrent, deadline_seconds, key_seconds, fingerprint, request,
-                           webhook_events, num_images, given, retention_ms, ...)
+                           webhook_events, num_images, given, base_lanes, retention_ms, ...)
   if get('status') ~= '' then return {'done', id} end
   local replay = KEYS[8] and redis.call('HMGET', KEYS[8], 'id', 'fingerprint', 'record') or {}
   if replay[1] and redis.call('EXISTS', replay[3]) == 1 then
@@ -156,7 +156,7 @@ function transition.create(bound, owner, per_minute, concurrent, deadline_second
   local refused = refusal(bound, owner, per_minute, concurrent, retention_ms)
   if refused then return refused end
   local deadline = tonumber(deadline_seconds) > 0 and now + deadline_seconds * 1000 or 0
-  set('request', request, 'num_images', num_images, 'given', given, 'retention_ms', retention_ms,
+  set('request', request, 'num_images', num_images, 'given', given, 'lanes', base_lanes, 'retention_ms', retention_ms,
       'status', 'queued', 'created_at', now, 'ticket', 1, 'ticketed_at', now, 'owner', owner, 'deadline', deadline)
   for event in string.gmatch(webhook_events, '%a+') do set('webhook:' .. event, 1) end
   place(owner, deadline, per_minute)

@@ -160,7 +160,7 @@ def create(
     `given`: what every picture starts with.
     """
     keys, once = request.keys.all, idempotency or Idempotency(key="", fingerprint="")
-    sizes = (request.num_images, request.given, request.retention_seconds * 1000)
+    sizes = (request.num_images, request.given, request.base_lanes, request.retention_seconds * 1000)
     slices = (value for entry in given for value in entry.encode()[1:])
     terms = (bound, request.owner, limits.per_minute, limits.concurrent, request.deadline_seconds)
     told = " ".join(request.webhook.events) if request.webhook else ""

@@ -27,7 +27,9 @@ from worker.scheduler import Row, Scheduler
 logger = logging.getLogger(__name__)
 
 ROOM = 2
-"""Jobs are admitted while fewer than this many batches of pictures are live: a newcomer need not wait for a leaver."""
+"""Jobs are admitted while the live pictures make fewer than this many batches, counted in lanes: a newcomer need not wait for
+a leaver, and a worker leaves to others what it could not begin soon.
+"""
 
 
 class DeviceLostError(Exception):
@@ -97,7 +99,7 @@ class Batch:
         advanced = time.monotonic()
         until = advanced if self._change(advanced) else time.monotonic()
         if whole:
-            self._pace.round(rows[0].stage, rows=len(rows), seconds=until - began)
+            self._pace.round(rows[0].stage, lanes=sum(row.lanes for row in rows), seconds=until - began)
 
     def _change(self, began: float) -> int:
         """Let jobs go and come, since `began`; how many did."""
@@ -151,7 +153,7 @@ class Batch:
 
     def _fill(self) -> None:
         """Let waiting jobs join while there is room."""
-        while len(self._rows()) < ROOM * self._capacity and not self._desk.stopping and not self._suspect():
+        while sum(row.lanes for row in self._rows()) < ROOM * self._capacity and not self._desk.stopping and not self._suspect():
             if (ticket := self._desk.take()) is None:
                 break
             self._admit(ticket)
@@ -188,7 +190,15 @@ class Batch:
 
     def _enter(self, ticket: Ticket, taken: Taken) -> LiveJob:
         arrival, suspect = next(self._arrivals), taken.suspect
-        job = LiveJob(ticket=ticket, lease=taken.lease, arrival=arrival, states=[], waited=[], suspect=suspect)
+        job = LiveJob(
+            ticket=ticket,
+            lease=taken.lease,
+            card=self._sampler.card,
+            arrival=arrival,
+            states=[],
+            waited=[],
+            suspect=suspect,
+        )
         try:
             job.states = initial_states(taken, self._sampler.card)
         except ControlError:
@@ -232,8 +242,9 @@ class Batch:
         except torch.AcceleratorError as error:
             raise DeviceLostError from error
         except (torch.OutOfMemoryError, MemoryError) as error:
-            self._capacity = max(1, len(rows) // 2)
-            logger.warning("%d rows do not fit the memory, going on with %d: %s", len(rows), self._capacity, error)
+            lanes = sum(row.lanes for row in rows)
+            self._capacity = max(1, lanes // 2)
+            logger.warning("%d lanes do not fit the memory, going on with %d: %s", lanes, self._capacity, error)
             problem = TOO_LARGE
         except NotFiniteError as error:
             logger.error("%d rows at %s: %s", len(rows), rows[0].stage, error)  # noqa: TRY400 - the message says it all

@@ -6,10 +6,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass, field
 
 from models.cards import ModelCard
-from models.config import control_indices
+from models.config import ANY, control_indices
 from models.errors import ControlError
-from models.pipeline import ImageState
-from service.contract import Problem
+from models.pipeline import ImageState, next_step
+from service.contract import Problem, slice_candidates, slice_lanes
 from worker.lease import Lease
 from worker.publish import Taken
 from worker.scheduler import Row
@@ -27,11 +27,12 @@ class Ticket:
 class LiveJob:
     """A job in the batch: its pictures, how many slices each drew here, and how many rounds each has waited.
 
-    `suspect`: a worker was lost with it, and it may be why.
+    `suspect`: a worker was lost with it, and it may be why. `card` is that of the worker's model.
     """
 
     ticket: Ticket
     lease: Lease
+    card: ModelCard
     arrival: int
     states: list[ImageState]
     waited: list[int]
@@ -50,6 +51,7 @@ class LiveJob:
                     drawn=self.drawn[image],
                     waited=self.waited[image],
                     arrival=self.arrival,
+                    lanes=state_lanes(state, self.card),
                 )
 
     @property
@@ -61,6 +63,22 @@ class LiveJob:
     def complete(self) -> bool:
         """Whether every picture is."""
         return all(state.progress.next is None for state in self.states)
+
+
+def state_lanes(state: ImageState, card: ModelCard) -> int:
+    """Return the lanes that the next slice of an unfinished image takes in a round."""
+    return slice_lanes(card, next_step(state).stage, state.sampling, requested_controls(state, card))
+
+
+def state_candidates(state: ImageState, card: ModelCard) -> int:
+    """Return how many candidates the next slice of an unfinished image has."""
+    return slice_candidates(card, next_step(state).stage, state.sampling, requested_controls(state, card))
+
+
+def requested_controls(state: ImageState, card: ModelCard) -> list[str]:
+    """Return the names of the controls that have a value."""
+    pairs = zip(card.config.controls, state.controls, strict=True)
+    return [control.name for control, index in pairs if index != ANY]
 
 
 def initial_states(taken: Taken, card: ModelCard) -> list[ImageState]:
@@ -75,6 +93,7 @@ def initial_states(taken: Taken, card: ModelCard) -> list[ImageState]:
             controls=control_indices(card.config.controls, asked),
             sampling=request.sampling,
             progress=taken.drawing.pictures[image],
+            score=taken.drawing.scores[image],
         )
         for image, asked in enumerate(request.controls)
     ]

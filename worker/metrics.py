@@ -35,7 +35,7 @@ class WorkerMetrics:
         )
         self._occupancy = Histogram(
             "spn_batch_occupancy",
-            "Pictures of a round, as a share of the capacity.",
+            "Lanes of a round, as a share of the capacity; a picture has several with candidates or guidance.",
             staged,
             buckets=SHARES,
             registry=registry,
@@ -68,7 +68,7 @@ class WorkerMetrics:
     def round(self, measured: Round) -> None:
         """One round."""
         self._round.labels(self._model, measured.stage).observe(measured.seconds)
-        self._occupancy.labels(self._model, measured.stage).observe(measured.rows / measured.capacity)
+        self._occupancy.labels(self._model, measured.stage).observe(measured.lanes / measured.capacity)
         self._accepted.labels(self._model, measured.stage).observe(measured.pixels / measured.passes)
 
     def first_slice(self, seconds: float) -> None:

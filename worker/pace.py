@@ -82,9 +82,9 @@ class PaceKeeper:
         self._move_seconds: float | None = None
         self._written = -float("inf")
 
-    def round(self, stage: Stage, *, rows: int, seconds: float) -> None:
-        """One round more, from its beginning to that of the next."""
-        turns = -(-rows // self._threads)
+    def round(self, stage: Stage, *, lanes: int, seconds: float) -> None:
+        """One round of so many lanes more, from its beginning to that of the next."""
+        turns = -(-lanes // self._threads)
         if fit := self._fits.get(stage):
             fit.learn(turns, seconds)
         else:

@@ -12,8 +12,9 @@ from dataclasses import replace
 from typing import TYPE_CHECKING
 
 from models.config import LABEL, Stage
-from models.pipeline import ImageState, Pipeline
+from models.pipeline import ImageState, Pipeline, next_step
 from models.subscale import Progress
+from worker.live_job import state_lanes
 
 if TYPE_CHECKING:
     from worker.pace import PaceKeeper
@@ -23,6 +24,8 @@ logger = logging.getLogger(__name__)
 
 def rehearse(pipeline: Pipeline, pace: PaceKeeper) -> None:
     """Draw one row and a full round at each network, and let `pace` learn. Never raises: where that fails, jobs will find out.
+
+    With the model's default guidance and candidates: a base round is as dear as those of most jobs are going to be.
 
     Of symbols-64 it takes a quarter of a second.
     """
@@ -36,13 +39,13 @@ def rehearse(pipeline: Pipeline, pace: PaceKeeper) -> None:
 
 def rehearse_network(pipeline: Pipeline, pace: PaceKeeper, state: ImageState) -> None:
     """With pictures like `state`. The first round is for the caches of the machine, and does not count."""
-    stage = pipeline.card.config.geometry.steps[state.progress.done].stage
+    stage, lanes = next_step(state).stage, state_lanes(state, pipeline.card)
     pipeline.advance([state])
-    for rows in (1, pipeline.capacity):
+    for rows in (1, max(1, pipeline.capacity // lanes)):
         states = [replace(state, seed=seed) for seed in range(rows)]
         began = time.perf_counter()
         pipeline.advance(states)
-        pace.round(stage, rows=rows, seconds=time.perf_counter() - began)
+        pace.round(stage, lanes=rows * lanes, seconds=time.perf_counter() - began)
 
 
 def openings(pipeline: Pipeline) -> Iterator[ImageState]:

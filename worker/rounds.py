@@ -9,14 +9,19 @@ from dataclasses import dataclass
 from models.cards import ModelCard
 from models.config import Stage
 from models.pipeline import ImageState, Pipeline, next_step
+from worker.live_job import state_candidates, state_lanes
 
 
 @dataclass(frozen=True, kw_only=True)
 class Round:
-    """One slice for each of `rows` pictures: `pixels` accepted in `passes` through the network of `stage`."""
+    """One slice for each of `rows` pictures, in `lanes`: `pixels` accepted in `passes` through the network of `stage`.
+
+    Pixels are those of all candidates; a slice that is guided has two lanes, but its pixels count once.
+    """
 
     stage: Stage
     rows: int
+    lanes: int
     capacity: int
     seconds: float
     pixels: int
@@ -40,12 +45,14 @@ class MeasuredSampler:
         engine = self._pipeline.engines[stage]
         began, passed = time.perf_counter(), engine.passes
         drawn = self._pipeline.advance(states)
+        candidates = sum(state_candidates(state, self.card) for state in states)
         measured = Round(
             stage=stage,
             rows=len(states),
+            lanes=sum(state_lanes(state, self.card) for state in states),
             capacity=self.capacity,
             seconds=time.perf_counter() - began,
-            pixels=len(states) * self.card.config.geometry.positions,
+            pixels=candidates * self.card.config.geometry.positions,
             passes=engine.passes - passed,
         )
         for tell in self._told:

@@ -160,12 +160,13 @@ def run(client: Client, options: Options) -> Exit:
 
 
 def followed(client: Client, job: JobBody) -> JobBody:
-    """The ended job; until then a bar of slices."""
-    done = {image.index: image.slices_done for image in job.images}
+    """The ended job; until then a bar of slices, as `progress` counts them: all candidates of a base slice."""
+    further = {image.index: image.candidates - 1 for image in job.images}
+    done = {image.index: image.slices_done + further[image.index] * bool(image.slices_done) for image in job.images}
     with tqdm(total=job.progress.slices_total, unit="slice", disable=None) as bar:
 
         def advance(drawn: SliceBody) -> None:
-            done[drawn.index] = drawn.slices_done
+            done[drawn.index] = drawn.slices_done + further[drawn.index]
             bar.set_description(drawn.stage, refresh=False)
             bar.update(sum(done.values()) - bar.n)
 

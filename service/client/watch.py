@@ -91,14 +91,14 @@ class Watch:
 
 def slices_of(job: JobBody) -> list[SliceBody]:
     """The latest slice of each picture, as far as a job's body tells."""
-    total = job.progress.slices_total // job.num_images
     return [
         SliceBody(
             index=image.index,
             stage=job.progress.stage,
             slices_done=image.slices_done,
-            slices_total=total,
+            slices_total=image.slices_total,
             url=image.url,
+            score=image.score,
         )
         for image in job.images
         if image.url

@@ -20,6 +20,7 @@ from service.contract.keys import (
     ticket_id,
     workers_key,
 )
+from service.contract.lanes import slice_candidates, slice_lanes
 from service.contract.pace import PACE_SECONDS, Pace, StagePace
 from service.contract.record import OVERDUE, Fields, JobRecord, Problem
 from service.contract.request import JobRequest, Webhook
@@ -55,6 +56,8 @@ __all__ = [
     "queued_key",
     "replay",
     "running_key",
+    "slice_candidates",
+    "slice_lanes",
     "ticket_id",
     "workers_key",
 ]

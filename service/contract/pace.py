@@ -28,7 +28,7 @@ class StagePace:
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """How fast a model is drawn: rows that fit a round, threads that take turns at them, the networks measured lately, and
+    """How fast a model is drawn: lanes that fit a round, threads that take turns at them, the networks measured lately, and
     what it takes beside the rounds to take a job and to see it off.
     """
 
@@ -37,9 +37,9 @@ class Pace:
     threads: int = 1
     job_seconds: float = 0.0
 
-    def round_seconds(self, stage: Stage, rows: int) -> float:
-        """A round of so many rows."""
-        return self.stages[stage].round_seconds(ceil(rows / self.threads))
+    def round_seconds(self, stage: Stage, lanes: int) -> float:
+        """A round of so many lanes (`service.contract.lanes`)."""
+        return self.stages[stage].round_seconds(ceil(lanes / self.threads))
 
     def encode(self) -> dict[str, str | int | float]:
         """The fields of the hash at `pace_key`."""

@@ -26,6 +26,7 @@ class JobRequest:
 
     `controls` holds one mapping per picture; `given` counts the slices each picture starts with. `owner` is the name
     of the key that made it, "" where none are configured. `deadline_seconds` after its creation it fails, 0: never.
+    `base_lanes`: the lanes of a base slice in a round, on average over the images (`service.contract.lanes`).
     """
 
     id: str
@@ -42,6 +43,7 @@ class JobRequest:
     webhook: Webhook | None = None
     guidance: float = 1.0
     candidates: int = 1
+    base_lanes: float = 1.0
 
     @property
     def sampling(self) -> Sampling:

@@ -91,26 +91,30 @@ class Event:
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """The pictures of one job, as far as its events tell."""
+    """The pictures of one job and the scores of their base slices, as far as its events tell."""
 
     given: int
     pictures: tuple[Progress, ...]
+    scores: tuple[float | None, ...]
 
     @classmethod
     def blank(cls, request: JobRequest) -> Self:
         """Before the first event."""
-        return cls(given=request.given, pictures=(Progress(geometry=request.geometry),) * request.num_images)
+        number = request.num_images
+        pictures = (Progress(geometry=request.geometry),) * number
+        return cls(given=request.given, pictures=pictures, scores=(None,) * number)
 
     def after(self, event: Event) -> Drawing:
         """One event later. Other events than slices and restarts change nothing."""
         if event.kind is EventKind.RESTARTED:
             kept = (Progress(geometry=p.geometry, slices=p.slices[: self.given]) for p in self.pictures)
-            return Drawing(given=self.given, pictures=tuple(kept))
+            return Drawing(given=self.given, pictures=tuple(kept), scores=(None,) * len(self.pictures))
         if event.slice is None:
             return self
-        image = event.slice.image
-        drawn = self.pictures[image].with_slice(event.slice.values)
-        return Drawing(given=self.given, pictures=(*self.pictures[:image], drawn, *self.pictures[image + 1 :]))
+        pictures, scores, image = list(self.pictures), list(self.scores), event.slice.image
+        pictures[image] = pictures[image].with_slice(event.slice.values)
+        scores[image] = event.slice.score if scores[image] is None else scores[image]
+        return Drawing(given=self.given, pictures=tuple(pictures), scores=tuple(scores))
 
 
 def replay(request: JobRequest, events: Iterable[Event]) -> Drawing:

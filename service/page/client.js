@@ -17,13 +17,13 @@
  *
  * @typedef {"queued" | "running" | "succeeded" | "failed" | "canceled"} Status
  * @typedef {{index: number, seed: number, controls: Object<string, ?string>, width: number, height: number,
- *   slices_done: number, final: boolean, score: ?number, url: ?string}} Picture
+ *   slices_done: number, slices_total: number, candidates: number, final: boolean, score: ?number, url: ?string}} Picture
  * @typedef {{id: string, status: Status, model: string, controls: Object, seed: number, num_images: number,
  *   temperature: number | {base: number, size: number, depth: number}, guidance: number, candidates: number, metadata: Object, created_at: string, started_at: ?string, finished_at: ?string,
  *   expires_at: ?string, queue_position: ?number, eta_seconds: ?number, progress: ?{stage: string, slices_done: number, slices_total: number, fraction: number},
  *   images: Picture[], error: ?{title: string, detail: string},
  *   urls: {self: string, events: string, cancel: string}}} Job
- * @typedef {{index: number, stage: string, slices_done: number, slices_total: number, url: string}} SliceEvent
+ * @typedef {{index: number, stage: string, slices_done: number, slices_total: number, url: string, score?: number}} SliceEvent
  * @typedef {{change: (job: Job) => void, slice?: (event: SliceEvent, job: Job) => void,
  *   connection?: (state: "live" | "polling" | "away") => void, gone?: (problem: Problem) => void}} Listener
  */
@@ -244,9 +244,9 @@ class Watch {
 
   /** A stream begins with what is long known, so only what is further on counts. @param {SliceEvent} event */
   #slice(event) {
-    const { index, slices_done, slices_total, url } = event;
+    const { index, slices_done, slices_total, url, score = this.job.images[index].score } = event;
     if (slices_done <= this.job.images[index].slices_done) return;
-    const further = { slices_done, url, final: slices_done === slices_total };
+    const further = { slices_done, url, score, final: slices_done === slices_total };
     const images = this.job.images.map((image) => (image.index === index ? { ...image, ...further } : image));
     this.job = { ...this.job, status: "running", progress: progressOf(images, event), images };
     this.listener.slice?.(event, this.job);
@@ -271,10 +271,10 @@ class Watch {
   }
 }
 
-/** How far all pictures are together, at the stage of the latest event. */
+/** How far all pictures are together, at the stage of the latest event; each further candidate of a base slice counts. */
 function progressOf(/** @type {Picture[]} */ images, /** @type {SliceEvent} */ { stage, slices_total: each }) {
-  const slices_done = images.reduce((sum, image) => sum + image.slices_done, 0);
-  const slices_total = each * images.length;
+  const slices_done = images.reduce((sum, { slices_done, candidates }) => sum + slices_done + (slices_done && candidates - 1), 0);
+  const slices_total = images.reduce((sum, { candidates }) => sum + each + candidates - 1, 0);
   return { stage, slices_done, slices_total, fraction: slices_done / slices_total };
 }
 
@@ -282,7 +282,8 @@ function progressOf(/** @type {Picture[]} */ images, /** @type {SliceEvent} */ {
 function newest(/** @type {Job} */ known, /** @type {Job} */ polled) {
   const images = polled.images.map((image, i) =>
     known.images[i]?.slices_done > image.slices_done ? known.images[i] : image);
-  return { ...polled, images };
+  const further = known.progress.fraction > polled.progress.fraction ? known.progress : polled.progress;
+  return { ...polled, progress: further, images };
 }
 
 const pause = (/** @type {number} */ seconds) => new Promise((resume) => setTimeout(resume, seconds * 1000));

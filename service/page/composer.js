@@ -66,7 +66,7 @@ export class Composer {
       ...(seed === "" ? {} : { seed: Number(seed) }),
       controls: readControls(this.form, Object.keys(this.model.controls)),
       ...(this.temperature === null ? {} : { temperature: this.temperature }),
-      ...this.#numbers(["guidance", "candidates"]),
+      ...(this.mode === "upscale" ? {} : this.#numbers(["guidance", "candidates"])),
     };
     if (this.mode === "compare") return compared(request, this.#temperatures());
     const start = this.mode === "upscale" ? this.start.value() : null;

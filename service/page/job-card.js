@@ -92,17 +92,15 @@ export class JobCard {
     return this.actions.client.pictureUrl(this.job.images[0].url, { slices: this.givenEach(), scale: 8 });
   }
 
-  /** How far the whole job is, 0 to 1: the further of the server's word and the slices seen. */
+  /** How far the whole job is, 0 to 1. */
   fraction() {
-    const { progress, images, num_images } = this.job;
-    const slices = images.reduce((sum, image) => sum + image.slices_done, 0);
-    return Math.max(progress?.fraction ?? 0, slices / (this.slicesEach() * num_images));
+    return this.job.progress?.fraction ?? 0;
   }
 
   /** Slices of one finished picture. */
   slicesEach() {
-    const { progress, num_images, images } = this.job;
-    const told = this.total ?? (progress?.slices_total ?? 0) / num_images;
+    const { images } = this.job;
+    const told = this.total ?? images[0].slices_total;
     const final = images.find((image) => image.final)?.slices_done;
     return final ?? Math.max(told, ...images.map((image) => image.slices_done), 1);
   }

@@ -14,6 +14,9 @@ const RETRY_SECONDS = 1.5;
 export const scaleFor = (image, pixels) =>
   Math.min(LARGEST_SCALE, Math.max(1, Math.ceil((pixels * devicePixelRatio) / image.width)));
 
+/** How surely a picture reads as its label, empty where nobody can tell. @param {{score: ?number}} image */
+export const scoreWords = ({ score }) => (Number.isFinite(score) ? `Reads as its label: ${Math.round(score * 100)} %` : "");
+
 export class Tile {
   #shown = -1;
   #wanted = null;
@@ -48,6 +51,7 @@ export class Tile {
     this.bar.style.setProperty("--done", portion.toFixed(4));
     this.node.classList.toggle("live", live && !image.final);
     this.seed.textContent = String(image.seed);
+    this.button.title = scoreWords(image);
     this.stage.textContent = image.final ? "" : words;
     if (image.slices_done > 0 && image.url) this.#show(image);
     else this.#clear();

@@ -99,8 +99,9 @@ export class Viewer {
     byId("viewer-about").textContent = `Picture ${this.index + 1} of ${job.images.length}`;
     const size = `${picture.width} × ${picture.height}`;
     const facts = {
-      Seed: picture.seed, Temperature: temperatureWords(job.temperature), Guidance: job.guidance,
-      ...(picture.score === null ? {} : { "Reads as its label": `${Math.round(picture.score * 100)} %` }), Model: `${job.model}, ${size}`,
+      Seed: picture.seed, Temperature: temperatureWords(job.temperature), Guidance: job.guidance, Candidates: picture.candidates,
+      ...(Number.isFinite(picture.score) ? { "Reads as its label": `${Math.round(picture.score * 100)} %` } : {}),
+      Model: `${job.model}, ${size}`,
       ...(job.expires_at ? { "Kept until": moment(job.expires_at) } : {}),
     };
     byId("viewer-stages").replaceChildren(...this.#bands());

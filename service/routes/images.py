@@ -84,6 +84,6 @@ def provenance(record: JobRecord, index: int) -> dict[str, str]:
         "Controls": controls,
         "Temperature": ", ".join(f"{stage}={value:g}" for stage, value in asdict(request.sampling.temperature).items()),
         "Guidance": f"{request.guidance:g}",
-        "Candidates": str(request.candidates),
+        "Candidates": str(1 + request.extra_slices(index)),
         **({} if score is None else {"Score": f"{score:.4f}"}),
     }

@@ -56,6 +56,26 @@ def test_pictures_that_do_not_fit_take_turns() -> None:
     assert eta_seconds(shared) == pytest.approx(2 * (eta_seconds(alone) or 0))
 
 
+def test_a_base_slice_counts_its_lanes() -> None:
+    """Eight lanes each, two pictures: four rounds as full as four lanes, as one picture alone is dearer than the capacity."""
+    base, *others = STEPS
+    dear = Work(pictures=2, steps=STEPS, base_lanes=8)
+    round_ = FIXED[base.stage] * (1 + 8 / 2)
+    expected = 4 * round_ + 2 * sum(FIXED[step.stage] for step in others)
+    assert eta_seconds(Situation(pace=PACE, workers=1, job=dear, running=(), begun=False)) == pytest.approx(expected)
+
+
+def test_lanes_count_until_the_base_is_drawn() -> None:
+    """Later slices are as cheap as any; jobs ahead count theirs too."""
+    plain, dear = Work(pictures=4, steps=STEPS), Work(pictures=4, steps=STEPS, base_lanes=4)
+    begun = [replace(work, steps=STEPS[1:]) for work in (plain, dear)]
+    first, second = (eta_seconds(Situation(pace=PACE, workers=1, job=work, running=())) for work in begun)
+    assert first == second
+    behind = Situation(pace=PACE, workers=1, job=plain, running=(), queued=(plain,), begun=False)
+    wait = 3 * FIXED[Stage.BASE] * (1 + 4 / 2)
+    assert (eta_seconds(replace(behind, queued=(dear,))) or 0) - (eta_seconds(behind) or 0) == pytest.approx(wait)
+
+
 def test_more_workers_shorten_the_queue() -> None:
     """What is ahead is shared among them."""
     job = Work(pictures=4, steps=STEPS)
@@ -90,12 +110,13 @@ class Job:
 
     done: list[int]
     waited: list[int]
+    base_lanes: int = 1
     ended: float = 0.0
 
     @property
     def work(self) -> Work:
         """What is left."""
-        return Work(pictures=len(self.done), steps=STEPS[min(self.done) :])
+        return Work(pictures=len(self.done), steps=STEPS[min(self.done) :], base_lanes=self.base_lanes)
 
     @property
     def complete(self) -> bool:
@@ -114,7 +135,15 @@ class Worker:
     def rows(self) -> list[Row]:
         """The live pictures."""
         return [
-            Row(job=str(j), image=i, stage=STEPS[done].stage, drawn=done, waited=job.waited[i], arrival=j)
+            Row(
+                job=str(j),
+                image=i,
+                stage=STEPS[done].stage,
+                drawn=done,
+                waited=job.waited[i],
+                arrival=j,
+                lanes=1 if done else job.base_lanes,
+            )
             for j, job in enumerate(self.jobs)
             for i, done in enumerate(job.done)
             if done < len(STEPS)
@@ -124,12 +153,14 @@ class Worker:
 class Simulation:
     """Workers on one queue, which form batches as worker.batch does, after a rehearsal as in worker.rehearsal.
 
-    A row makes a round longer by the share `per_row` of what is FIXED, and each is up to a fifth shorter or longer by chance.
+    A lane makes a round longer by the share `per_row` of what is FIXED, and each is up to a fifth shorter or longer by chance.
     """
 
-    def __init__(self, pictures: Sequence[int], *, capacity: int, workers: int, per_row: float) -> None:
+    def __init__(
+        self, pictures: Sequence[int], *, capacity: int, workers: int, per_row: float, base_lanes: int = 1
+    ) -> None:
         self.capacity, self.per_row = capacity, per_row
-        self.jobs = [Job(done=[0] * number, waited=[0] * number) for number in pictures]
+        self.jobs = [Job(done=[0] * number, waited=[0] * number, base_lanes=base_lanes) for number in pictures]
         self.queue = list(self.jobs)
         self.workers = [Worker() for _ in range(workers)]
         self.fits: dict[Stage, RoundFit] = {}
@@ -151,14 +182,14 @@ class Simulation:
         """One round of the worker that is next; its time before."""
         worker = min(self.workers, key=lambda each: each.now)
         began = worker.now
-        while self.queue and len(worker.rows()) < ROOM * self.capacity:
+        while self.queue and sum(row.lanes for row in worker.rows()) < ROOM * self.capacity:
             worker.jobs.append(self.queue.pop(0))
             worker.now += MOVE_SECONDS
         rows = worker.rows()
         for row in rows:
             worker.jobs[int(row.job)].waited[row.image] += 1
         chosen = worker.scheduler.choose(rows, self.capacity)
-        worker.now += self.measure(chosen[0].stage, len(chosen)) if chosen else 1.0
+        worker.now += self.measure(chosen[0].stage, sum(row.lanes for row in chosen)) if chosen else 1.0
         for row in chosen:
             job = worker.jobs[int(row.job)]
             job.done[row.image], job.waited[row.image] = row.drawn + 1, 0
@@ -187,9 +218,8 @@ class Simulation:
         return told
 
 
-def ratios(pictures: Sequence[int], *, capacity: int, workers: int, per_row: float) -> list[list[float]]:
+def ratios(simulation: Simulation) -> list[list[float]]:
     """Estimate over truth: a list for each round, with every job whom it leaves more than one."""
-    simulation = Simulation(pictures, capacity=capacity, workers=workers, per_row=per_row)
     told: list[list[tuple[Job, float, float]]] = []
     while not all(job.complete for job in simulation.jobs):
         estimates = simulation.estimates()
@@ -210,17 +240,20 @@ CROWDS = {
 }
 
 
+@pytest.mark.parametrize("base_lanes", [1, 4, 8])
 @pytest.mark.parametrize("per_row", [0.1, 1.0])
 @pytest.mark.parametrize("crowd", CROWDS)
-def test_an_estimate_is_near_the_truth(crowd: str, per_row: float) -> None:
-    """Within a factor of three at 19 of 20 moments and within two at most, whatever a further row costs.
+def test_an_estimate_is_near_the_truth(crowd: str, per_row: float, base_lanes: int) -> None:
+    """Within a factor of three at 19 of 20 moments and within two at most, whatever a lane costs.
 
-    What cannot be known makes the rest: which of several workers holds a job, and how batches will mix.
+    Of bases that nearly fill a round or do not fit in one, at 9 of 10: their jobs are spread unevenly. What cannot be known makes the rest: which of several workers holds a job, and how batches will mix.
     """
     pictures, capacity, workers = CROWDS[crowd]
-    moments = ratios(pictures, capacity=capacity, workers=workers, per_row=per_row)
-    found = [ratio for moment in moments for ratio in moment]
-    assert share(found, 3) > 0.95
+    simulation = Simulation(
+        pictures, capacity=capacity, workers=workers, per_row=per_row, base_lanes=base_lanes
+    )
+    found = [ratio for moment in ratios(simulation) for ratio in moment]
+    assert share(found, 3) > (0.95 if base_lanes == 1 else 0.9)
     assert share(found, 2) > 0.65
 
 

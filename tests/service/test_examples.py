@@ -100,7 +100,9 @@ def test_there_is_a_job_in_each_status() -> None:
         assert job.status is status
         assert (job.finished_at is not None) == status.final
         assert (job.error is not None) == (status is Status.FAILED)
-        assert job.progress.slices_done == sum(image.slices_done for image in job.images)
+        drawn = [image for image in job.images if image.slices_done]
+        assert job.progress.slices_done == sum(image.slices_done + image.candidates - 1 for image in drawn)
+        assert job.progress.slices_total == sum(image.slices_total + image.candidates - 1 for image in job.images)
 
 
 def test_the_failure_is_one_that_workers_report() -> None:

@@ -19,7 +19,7 @@ from worker.rounds import Round
 def metrics() -> WorkerMetrics:
     """Of the model `toy`, after one round and one job."""
     metrics = WorkerMetrics("toy")
-    metrics.round(Round(stage=Stage.SIZE, rows=2, capacity=4, seconds=0.3, pixels=32, passes=8))
+    metrics.round(Round(stage=Stage.SIZE, rows=2, lanes=2, capacity=4, seconds=0.3, pixels=32, passes=8))
     metrics.first_slice(0.4)
     metrics.ended(Status.SUCCEEDED, 2.0)
     return metrics

@@ -40,7 +40,7 @@ def two_rows(store: redis.Redis) -> float:
 def test_a_round_is_told_to_the_api(store: redis.Redis) -> None:
     """What such a round costs, beside the capacity; nothing before the first one."""
     assert read(store) is None
-    keeper(store).round(Stage.BASE, rows=2, seconds=3.0)
+    keeper(store).round(Stage.BASE, lanes=2, seconds=3.0)
     pace = read(store)
     assert pace
     assert (pace.capacity, pace.job_seconds, set(pace.stages)) == (4, 0.0, {Stage.BASE})
@@ -58,7 +58,7 @@ def test_what_jobs_take_beside_the_rounds_is_told_too(store: redis.Redis) -> Non
 
 def test_it_is_forgotten_some_time_after_the_last_round(store: redis.Redis) -> None:
     """A dead worker's figures vanish."""
-    keeper(store).round(Stage.BASE, rows=2, seconds=3.0)
+    keeper(store).round(Stage.BASE, lanes=2, seconds=3.0)
     assert PACE_SECONDS - 5 < store.ttl(pace_key("toy")) <= PACE_SECONDS
 
 
@@ -67,10 +67,10 @@ def test_rounds_in_quick_succession_are_written_once(store: redis.Redis, monkeyp
     pace, clock = keeper(store), [100.0]
     monkeypatch.setattr("worker.pace.time.monotonic", lambda: clock[0])
     for seconds in (3.0, 1.0, 1.0):
-        pace.round(Stage.BASE, rows=2, seconds=seconds)
+        pace.round(Stage.BASE, lanes=2, seconds=seconds)
         clock[0] += 0.4
     assert two_rows(store) == pytest.approx(3.0)
-    pace.round(Stage.BASE, rows=2, seconds=1.0)
+    pace.round(Stage.BASE, lanes=2, seconds=1.0)
     assert 1.0 < two_rows(store) < 2.0
 
 
@@ -78,7 +78,7 @@ def test_the_first_round_of_a_network_is_written_at_once(store: redis.Redis) -> 
     """A short job measures all three within a second, and the next one is to have an estimate."""
     pace = keeper(store)
     for stage in Stage:
-        pace.round(stage, rows=1, seconds=3.0)
+        pace.round(stage, lanes=1, seconds=3.0)
     assert set((read(store) or Pace(capacity=0, stages={})).stages) == set(Stage)
 
 
@@ -136,7 +136,7 @@ def test_rows_that_are_drawn_at_the_same_time_cost_one_turn(store: redis.Redis) 
     """With two threads a second row is free, a third costs as much as a fourth."""
     pace = PaceKeeper(store, model="toy", capacity=4, threads=2)
     for rows in (1, 2, 3, 4) * 20:
-        pace.round(Stage.BASE, rows=rows, seconds=1.0 if rows <= 2 else 2.0)
+        pace.round(Stage.BASE, lanes=rows, seconds=1.0 if rows <= 2 else 2.0)
     pace.write()
     told = read(store)
     assert told
@@ -147,5 +147,5 @@ def test_rows_that_are_drawn_at_the_same_time_cost_one_turn(store: redis.Redis) 
 def test_drawing_goes_on_when_the_pace_cannot_be_written(caplog: pytest.LogCaptureFixture) -> None:
     """The log says so."""
     with redis.Redis(port=free_port(), retry=Retry(NoBackoff(), 0)) as away, caplog.at_level(logging.WARNING):
-        keeper(away).round(Stage.BASE, rows=1, seconds=1.0)
+        keeper(away).round(Stage.BASE, lanes=1, seconds=1.0)
     assert "pace not written" in caplog.text

@@ -3,20 +3,37 @@
 from __future__ import annotations
 
 import logging
+from dataclasses import replace
 
 import pytest
 import redis
 import torch
 
-from models.config import Geometry
+from models.config import Geometry, Sampling, Stage
 from models.pipeline import ImageState, Pipeline
 from models.subscale import Progress
 from service.contract import Pace, pace_key
-from tests.toy import toy_card, toy_networks
+from tests.toy import ToyVerifier, toy_card, toy_networks
 from worker.pace import PaceKeeper
 from worker.rehearsal import rehearse
 
 GEOMETRY = Geometry(size=8, slice_size=4)
+
+
+UPSCALERS = (Stage.SIZE, Stage.DEPTH)
+
+
+class Rounds(PaceKeeper):
+    """Remembers the lanes of each round."""
+
+    def __init__(self, client: redis.Redis, *, model: str, capacity: int) -> None:
+        super().__init__(client, model=model, capacity=capacity)
+        self.seen: list[tuple[Stage, int]] = []
+
+    def round(self, stage: Stage, *, lanes: int, seconds: float) -> None:
+        """As PaceKeeper.round."""
+        self.seen.append((stage, lanes))
+        super().round(stage, lanes=lanes, seconds=seconds)
 
 
 @pytest.fixture
@@ -37,6 +54,15 @@ def test_before_the_first_job_the_cost_of_rounds_is_known(pipeline: Pipeline, st
     assert pace
     assert set(pace.stages) == set(GEOMETRY.stages)
     assert all(0 < pace.round_seconds(stage, 1) <= pace.round_seconds(stage, 4) for stage in pace.stages)
+
+
+def test_the_base_is_rehearsed_with_the_models_guidance_and_candidates(store: redis.Redis) -> None:
+    """One image of four lanes, then as many as the capacity has lanes for; the other networks as ever."""
+    card = replace(toy_card(GEOMETRY), verifier="1" * 64, sampling=Sampling(guidance=2.0, candidates=2))
+    pipeline = Pipeline(toy_networks(GEOMETRY), card, capacity=8, verifier=ToyVerifier())
+    keeper = Rounds(store, model="toy", capacity=8)
+    rehearse(pipeline, keeper)
+    assert keeper.seen == [(Stage.BASE, 4), (Stage.BASE, 8), *((stage, n) for stage in UPSCALERS for n in (1, 8))]
 
 
 def test_a_picture_is_one_slice_deep_without_a_size_network(store: redis.Redis) -> None:

@@ -13,6 +13,11 @@ def row(arrival: int, *, drawn: int = 0, waited: int = 0) -> Row:
     return Row(job=f"job-{arrival}", image=0, stage=STAGES[drawn], drawn=drawn, waited=waited, arrival=arrival)
 
 
+def dear(arrival: int, lanes: int) -> Row:
+    """A newcomer whose base slice has candidates."""
+    return Row(job=f"job-{arrival}", image=0, stage=Stage.BASE, drawn=0, waited=0, arrival=arrival, lanes=lanes)
+
+
 def arrivals(*chosen: Row) -> list[int]:
     """Whose turn it is."""
     return [row.arrival for row in chosen]
@@ -65,3 +70,21 @@ def test_of_two_full_batches_the_one_that_waited_goes_first() -> None:
     """Pictures beyond the capacity make a batch no fuller."""
     rows = [*(row(i, drawn=5) for i in range(6)), row(7, drawn=2, waited=1), row(8, drawn=2, waited=1)]
     assert arrivals(*Scheduler().choose(rows, 2)) == [7, 8]
+
+
+def test_a_batch_has_as_many_lanes_as_the_capacity() -> None:
+    """Candidates are paid for by who wants them; whoever comes after and would fit waits his turn."""
+    assert arrivals(*Scheduler().choose([dear(0, 8), dear(1, 4), dear(2, 8), dear(3, 1)], 16)) == [0, 1]
+
+
+def test_a_picture_dearer_than_the_capacity_is_drawn_alone() -> None:
+    """It would never be drawn otherwise."""
+    assert arrivals(*Scheduler().choose([dear(0, 16), dear(1, 1)], 4)) == [0]
+
+
+def test_lanes_make_a_batch_full() -> None:
+    """One picture of four lanes at the base against two of one lane at another network."""
+    scheduler = Scheduler()
+    scheduler.choose([dear(9, 1)], 4)
+    rows = [row(0, drawn=5), row(1, drawn=6), dear(2, 4)]
+    assert arrivals(*scheduler.choose(rows, 4)) == [2]

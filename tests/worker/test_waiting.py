@@ -9,7 +9,7 @@ from dataclasses import dataclass, field
 
 import pytest
 
-from models.config import Geometry, Step
+from models.config import Geometry, Stage, Step
 from worker.batch import ROOM
 from worker.scheduler import PATIENCE, Row, Scheduler
 
@@ -49,6 +49,7 @@ class Simulation:
 
     steps: tuple[Step, ...]
     capacity: int
+    lanes: int = 1
     queue: deque[Job] = field(default_factory=deque)
     live: list[Picture] = field(default_factory=list)
     scheduler: Scheduler = field(default_factory=Scheduler)
@@ -78,7 +79,7 @@ class Simulation:
     def admit(self) -> None:
         """In the order of the queue, while there is room."""
         fresh: list[Picture] = []
-        while self.queue and len(self.live) < ROOM * self.capacity:
+        while self.queue and sum(map(self.row_lanes, self.live)) < ROOM * self.capacity:
             joining = [Picture(self.arrivals, i, given, self.clock) for i, given in enumerate(self.queue.popleft())]
             self.live, fresh, self.arrivals = self.live + joining, fresh + joining, self.arrivals + 1
         for picture in fresh:
@@ -93,12 +94,18 @@ class Simulation:
             drawn=picture.drawn,
             waited=picture.waited,
             arrival=picture.arrival,
+            lanes=self.row_lanes(picture),
         )
 
+    def row_lanes(self, picture: Picture) -> int:
+        """1 to `lanes` at the base, by the job; 1 elsewhere."""
+        base = self.steps[picture.given + picture.drawn].stage is Stage.BASE
+        return picture.arrival % self.lanes + 1 if base else 1
 
-def turns(pictures: int, capacity: int, networks: int = 3) -> int:
-    """Batches that so many need, however they are spread."""
-    return (pictures + networks * (capacity - 1)) // capacity
+
+def turns(lanes: int, capacity: int, networks: int = 3, dearest: int = 1) -> int:
+    """Batches that pictures of at most `dearest` lanes, so many in all, need, however they are spread."""
+    return (lanes + networks * (capacity - dearest)) // (capacity - dearest + 1)
 
 
 def a_job(dice: random.Random, steps: tuple[Step, ...], *, given: bool) -> Job:
@@ -134,6 +141,22 @@ def test_nobody_waits_longer_than_is_stated(size: int, capacity: int, per_round:
             assert simulation.clock - picture.joined <= picture.drawn * lateness
             ended += 1
         assert max((picture.waited for picture in simulation.live), default=0) < lateness
+    assert ended > 300
+
+
+@pytest.mark.parametrize("dearest", [4, 16])
+@pytest.mark.parametrize("per_round", [0.1, 4.0], ids=["calm", "overload"])
+def test_candidates_starve_nobody(per_round: float, dearest: int) -> None:
+    """The stated bounds with lanes: between two slices and to the end; and no round has more lanes than fit."""
+    simulation = Simulation(Geometry(size=8, slice_size=4).steps, 16, lanes=dearest)
+    live = ROOM * 16 + LARGEST * dearest - 1
+    lateness, ended = PATIENCE + 2 * turns(live, 16, dearest=dearest), 0
+    for turn in crowd(simulation, jobs=300, per_round=per_round, given=True, seed=dearest):
+        assert sum(row.lanes for row in turn.batch) <= simulation.capacity
+        assert all(picture.waited < lateness for picture in turn.chosen)
+        for picture in simulation.settle(turn):
+            assert simulation.clock - picture.joined <= picture.drawn * lateness
+            ended += 1
     assert ended > 300
 
 
