@@ -5,6 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import replace
 from pathlib import Path
+from typing import Final
 
 import torch
 from safetensors import SafetensorError
@@ -15,16 +16,22 @@ from models.cards import TENSORS, ModelCard, load_card, save_card
 from models.errors import CheckpointError
 from models.network import build
 
+STORED: Final = (torch.float32, torch.bfloat16)
+"""What weights may be stored as; they are read as float32."""
+
 
 def sha256_of(path: Path) -> str:
     """Hex digest of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
-def save_model(networks: nn.ModuleDict, card: ModelCard, folder: Path) -> ModelCard:
-    """Write weights and card into `folder`; returns the card with its sha256 and parameter count filled in."""
+def save_model(
+    networks: nn.ModuleDict, card: ModelCard, folder: Path, *, dtype: torch.dtype = torch.float32
+) -> ModelCard:
+    """Write weights as `dtype` and card into `folder`; returns the card with its sha256 and parameter count filled in."""
     folder.mkdir(parents=True, exist_ok=True)
-    save_file({name: t.detach().contiguous() for name, t in networks.state_dict().items()}, folder / TENSORS)
+    tensors = {name: t.detach().to(dtype).contiguous() for name, t in networks.state_dict().items()}
+    save_file(tensors, folder / TENSORS)
     parameters = sum(p.numel() for p in networks.parameters())
     card = replace(card, sha256=sha256_of(folder / TENSORS), parameters=parameters)
     save_card(card, folder)
@@ -32,9 +39,9 @@ def save_model(networks: nn.ModuleDict, card: ModelCard, folder: Path) -> ModelC
 
 
 def load_model(folder: Path) -> tuple[nn.ModuleDict, ModelCard]:
-    """The networks of `folder`, in evaluation mode on the CPU, and their card.
+    """The networks of `folder`, in float32 and evaluation mode on the CPU, and their card.
 
-    Raises CheckpointError for a missing or damaged file, an unknown or missing tensor, or a wrong shape.
+    Raises CheckpointError for a missing or damaged file, an unknown or missing tensor, or a wrong shape or dtype.
     """
     card = load_card(folder)
     path = folder / TENSORS
@@ -56,13 +63,18 @@ def load_model(folder: Path) -> tuple[nn.ModuleDict, ModelCard]:
 
 
 def check_tensors(found: dict[str, Tensor], wanted: dict[str, Tensor], name: str) -> None:
-    """Raise CheckpointError naming the first tensor that is unknown, missing, misshapen or not finite."""
+    """Raise CheckpointError naming the first tensor that is unknown, missing, misshapen, of a wrong dtype or not finite."""
     for key in sorted(found.keys() | wanted.keys()):
         if key not in wanted or key not in found:
             msg = f"{name}: tensor {key} is {'unknown' if key in found else 'missing'}"
             raise CheckpointError(msg)
         if found[key].shape != wanted[key].shape:
             msg = f"{name}: tensor {key} has shape {tuple(found[key].shape)}, expected {tuple(wanted[key].shape)}"
+            raise CheckpointError(msg)
+        stored = STORED if wanted[key].is_floating_point() else (wanted[key].dtype,)
+        if found[key].dtype not in stored:
+            accepted = " or ".join(str(dtype).removeprefix("torch.") for dtype in stored)
+            msg = f"{name}: tensor {key} is of {str(found[key].dtype).removeprefix('torch.')}, expected {accepted}"
             raise CheckpointError(msg)
         if not torch.isfinite(found[key]).all():
             msg = f"{name}: tensor {key} holds values that are not finite"

@@ -23,9 +23,7 @@ from models.sampling.engine import Engine, Sampler
 from models.sampling.noise import NOISE_VERSION
 from models.sampling.threads import Threads
 from models.subscale import Bytes, Progress
-
-LABEL: Final = "label"
-"""The control whose value a verifier looks for."""
+from models.verifier import JUDGED, load_verifier
 
 _SHORT: Final = 12
 """Digits of a sha256 in the numerics id."""
@@ -79,7 +77,7 @@ class Pipeline:
             for stage in card.config.geometry.stages
         }
         names = [control.name for control in card.config.controls]
-        self._label = names.index(LABEL) if LABEL in names else None
+        self._label = names.index(JUDGED) if JUDGED in names else None
         self._unguided = [names.index(name) for name in card.unguided_controls]
 
     @classmethod
@@ -88,7 +86,8 @@ class Pipeline:
     ) -> Pipeline:
         """The model in `folder`, compiled if `artefacts` are given. Raises CheckpointError if it is not what its card says."""
         networks, card = load_model(folder)
-        pipeline = cls(networks.to(device), card, capacity=capacity, threads=threads)
+        verifier = load_verifier(folder, card)
+        pipeline = cls(networks.to(device), card, capacity=capacity, threads=threads, verifier=verifier)
         return pipeline.compile(artefacts) if artefacts else pipeline
 
     def compile(self, artefacts: Path, *, bfloat16: bool = True) -> Self:
@@ -180,6 +179,9 @@ class Pipeline:
         best, score, column = 0, state.score, self._column(state)
         if self.verifier and column is not None:
             found = self.verifier.probabilities(torch.from_numpy(slices))[:, column]
+            if not bool(found.isfinite().all()):
+                msg = "a verifier's probabilities that are not numbers"
+                raise NotFiniteError(msg)
             best = int(np.argmax(found.numpy()))
             score = float(found[best])
         return replace(state, progress=state.progress.with_slice(slices[best]), score=score)

@@ -12,6 +12,8 @@ from models.config import Geometry
 from models.errors import CheckpointError
 from tests.toy import save_toy_model, toy_card, toy_networks
 
+GEOMETRY = Geometry(size=8, slice_size=4)
+
 
 def rewrite(folder: Path, tensors: dict[str, torch.Tensor]) -> None:
     """Replace the tensors and make the card's hash agree, so that only the tensors are wrong."""
@@ -22,12 +24,24 @@ def rewrite(folder: Path, tensors: dict[str, torch.Tensor]) -> None:
 
 def test_a_model_round_trips(tmp_path: Path) -> None:
     """Weights, configuration, controls and hash survive a save and a load."""
-    geometry = Geometry(size=8, slice_size=4)
-    networks = toy_networks(geometry)
-    card = save_model(networks, toy_card(geometry), tmp_path)
+    networks = toy_networks(GEOMETRY)
+    card = save_model(networks, toy_card(GEOMETRY), tmp_path)
     loaded, found = load_model(tmp_path)
     assert found == card
     assert all((loaded.state_dict()[name] == t).all() for name, t in networks.state_dict().items())
+
+
+def test_weights_stored_in_bfloat16_are_read_as_float32(tmp_path: Path) -> None:
+    """Half the bytes; each weight is the nearest bfloat16."""
+    networks = toy_networks(GEOMETRY)
+    save_model(networks, toy_card(GEOMETRY), tmp_path / "wide")
+    save_model(networks, toy_card(GEOMETRY), tmp_path / "narrow", dtype=torch.bfloat16)
+    sizes = [(tmp_path / name / TENSORS).stat().st_size for name in ("narrow", "wide")]
+    assert sizes[0] < 0.6 * sizes[1]
+    loaded, _ = load_model(tmp_path / "narrow")
+    for name, weight in networks.state_dict().items():
+        assert loaded.state_dict()[name].dtype is torch.float32
+        assert torch.equal(loaded.state_dict()[name], weight.bfloat16().float())
 
 
 def test_a_changed_file_is_refused(tmp_path: Path) -> None:
@@ -47,10 +61,15 @@ def test_a_changed_file_is_refused(tmp_path: Path) -> None:
         (lambda t: dict(list(t.items())[1:]), "is missing"),
         (lambda t: {k: v[:1] if k == "base.decoder.first.weight" else v for k, v in t.items()}, "expected"),
         (lambda t: {k: v * float("nan") if k == "base.decoder.first.weight" else v for k, v in t.items()}, "finite"),
+        (
+            lambda t: {k: v.half() if k == "base.decoder.first.weight" else v for k, v in t.items()},
+            "of float16, expected",
+        ),
+        (lambda t: {k: v.int() if k == "base.decoder.first.weight" else v for k, v in t.items()}, "of int32, expected"),
     ],
 )
 def test_foreign_tensors_are_refused(tmp_path: Path, change, message: str) -> None:  # type: ignore[no-untyped-def]  # noqa: ANN001
-    """An unknown key, a missing one, a wrong shape, a NaN: each named."""
+    """An unknown key, a missing one, a wrong shape, a NaN, a wrong dtype: each named."""
     folder = save_toy_model(tmp_path)
     rewrite(folder, {name: t.contiguous() for name, t in change(load_file(folder / TENSORS)).items()})
     with pytest.raises(CheckpointError, match=message):

@@ -43,7 +43,7 @@ def states(count: int, geometry: Geometry = GEOMETRY) -> list[ImageState]:
             controls=(s % 4, s % 3, s % 2),
             sampling=Sampling(
                 temperature=Temperatures(base=0.7 + 0.1 * s, size=1.4 - 0.1 * s, depth=0.6 + 0.1 * s),
-                guidance=(2.0, 1.0, 1.5)[s % 3],
+                guidance=(5.0, 1.0, 2.0)[s % 3],
                 candidates=(3, 1)[s % 2],
             ),
             progress=Progress(geometry=geometry),
