@@ -35,10 +35,10 @@ _NOISE: Final = 0.02
 
 @dataclass(frozen=True, kw_only=True)
 class Course:
-    """How a verifier is taught: `steps` of `batch` fresh base slices."""
+    """How a verifier is taught: `steps` of `pictures` fresh pictures, each of which gives four slices."""
 
-    steps: int = 2500
-    batch: int = 64
+    steps: int = 3000
+    pictures: int = 32
     rate: float = 4e-3
     decay: float = 0.05
     smoothing: float = 0.05
@@ -70,14 +70,17 @@ def taught(glyphs: Glyphs, geometry: Geometry, course: Course) -> Verifier:
 
 
 def example(glyphs: Glyphs, geometry: Geometry, course: Course, step: int) -> tuple[Tensor, Tensor]:
-    """Base slices (B, h, w, C) of fresh training pictures, some values off by one, and their labels (B,)."""
+    """Slices (B, h, w, C) of fresh training pictures, some values off by one, and their labels (B,).
+
+    Beside the base slice of a picture stand its neighbours to the right, below and between: a glyph a pixel farther on.
+    """
     rng = np.random.default_rng([course.seed, step])
-    chosen = glyphs.balanced(rng, course.batch)
-    pictures = [shown(rng, glyphs, i, reshaped(rng, glyphs.masks[i]), geometry.size) for i in chosen]
-    slices = base_slices(np.stack(pictures), geometry)
+    chosen = glyphs.balanced(rng, course.pictures)
+    pictures = np.stack([shown(rng, glyphs, i, reshaped(rng, glyphs.masks[i]), geometry.size) for i in chosen])
+    slices = np.concatenate([base_slices(pictures[:, i:, j:], geometry) for i, j in np.ndindex(2, 2)])
     off = rng.choice(3, slices.shape, p=[_NOISE, 1 - 2 * _NOISE, _NOISE]) - 1
     moved = np.clip(slices + off, 0, (1 << geometry.coarse_bits) - 1).astype(np.uint8)
-    return torch.from_numpy(moved), torch.from_numpy(glyphs.labels[chosen])
+    return torch.from_numpy(moved), torch.from_numpy(np.tile(glyphs.labels[chosen], 4))
 
 
 def base_slices(pictures: Bytes, geometry: Geometry) -> Bytes:

@@ -43,11 +43,15 @@ class Lesson:
 
 
 class Pupil:
-    """A reader being taught: its weights, their running mean, which reads in the end, and where the lesson stands."""
+    """A reader being taught: its weights, their running mean, which reads in the end, and where the lesson stands.
 
-    def __init__(self, lesson: Lesson) -> None:
+    `face_shares` (n_faces,): how common each face is among the letters it is taught on.
+    """
+
+    def __init__(self, lesson: Lesson, face_shares: Tensor) -> None:
         torch.manual_seed(lesson.seed)
         self.lesson, self.step = lesson, 0
+        self.face_prior = face_shares.clamp(min=1e-6).log()
         self.reader = Reader(len(LABEL.values), len(FACES)).train()
         self.mean = deepcopy(self.reader)
         self.optimizer = AdamW(self.reader.parameters(), lr=lesson.rate, weight_decay=lesson.decay)
@@ -59,7 +63,8 @@ class Pupil:
         seen, face = self.reader(images)
         loss = F.cross_entropy(seen, labels, label_smoothing=self.lesson.smoothing)
         lettered = faces >= 0
-        also = F.cross_entropy(face[lettered], faces[lettered]) if bool(lettered.any()) else face.sum() * 0
+        shown = face[lettered] + self.face_prior  # so the answer is as if every face were as common (arXiv:2007.07314)
+        also = F.cross_entropy(shown, faces[lettered]) if bool(lettered.any()) else face.sum() * 0
         self.optimizer.zero_grad()
         (loss + _FACE_WEIGHT * also).backward()  # type: ignore[no-untyped-call]
         self.optimizer.step()
@@ -101,7 +106,7 @@ def reader_of(glyphs: Glyphs, lesson: Lesson | None = None, folder: Path = CACHE
 
 def taught(glyphs: Glyphs, lesson: Lesson, unfinished: Path | None = None) -> Reader:
     """Return a reader taught by `lesson`. It is saved to `unfinished` every minute, and goes on from there if that exists."""
-    pupil = Pupil(lesson)
+    pupil = Pupil(lesson, face_shares(glyphs))
     if unfinished and unfinished.exists():
         pupil.take_up(torch.load(unfinished, weights_only=True))
     saved = time.monotonic()
@@ -112,6 +117,12 @@ def taught(glyphs: Glyphs, lesson: Lesson, unfinished: Path | None = None) -> Re
             _keep(pupil.state(), unfinished)
             saved = time.monotonic()
     return pupil.mean.eval()
+
+
+def face_shares(glyphs: Glyphs) -> Tensor:
+    """How common each face is among letters: (n_faces,)."""
+    counts = np.bincount(glyphs.faces[glyphs.letters], minlength=len(FACES))
+    return torch.from_numpy(counts / counts.sum()).float()
 
 
 def example(glyphs: Glyphs, lesson: Lesson, step: int) -> tuple[Tensor, Tensor, Tensor]:

@@ -13,7 +13,7 @@ from training.data.tiles import Look, compose
 from training.data.vocabulary import LABEL, Family, Tile
 from training.judging.bending import bent
 from training.judging.glyphs import FACES, Glyphs, reshaped
-from training.judging.lessons import Lesson, Pupil, digest, example, reader_of, taught
+from training.judging.lessons import Lesson, Pupil, digest, example, face_shares, reader_of, taught
 from training.judging.reader import Reader, names, read, read_as, zoomed
 
 SHORT = Lesson(steps=60, batch=32, seed=3)
@@ -57,7 +57,7 @@ def test_a_short_lesson_reads_pictures(few: Glyphs, reader: Reader) -> None:
 def test_a_lesson_goes_on_where_it_was_cut_short(few: Glyphs) -> None:
     """Half a lesson, saved and taken up, ends with the weights of the whole one."""
     lesson = replace(SHORT, steps=4, batch=8)
-    whole, first, second = (Pupil(lesson) for _ in range(3))
+    whole, first, second = (Pupil(lesson, face_shares(few)) for _ in range(3))
     for step in range(4):
         whole.learn(*example(few, lesson, step))
     for step in range(2):
