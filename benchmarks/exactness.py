@@ -22,20 +22,31 @@ from tqdm import tqdm
 from benchmarks.sampling import ARTEFACTS, DOCS
 from models.cards import WEIGHTS, ModelCard
 from models.checkpoint import load_model
-from models.config import Control, Geometry, ModelConfig, Sampling, Stage, Temperatures, Widths
+from models.config import (
+    LABEL,
+    Control,
+    Geometry,
+    ModelConfig,
+    Sampling,
+    Stage,
+    Temperatures,
+    Verifier,
+    Widths,
+    load_verifier,
+    verifier_of,
+)
 from models.network import Network, build
 from models.pipeline import ImageState, Pipeline, next_step
 from models.sampling import reference
 from models.sampling.board import Given
 from models.sampling.engine import Sampler
 from models.subscale import Bytes, Progress
-from models.verifier import JUDGED, Verifier, load_verifier, verifier_of
 
 Model = tuple[nn.ModuleDict, ModelCard]
 
 SMALL = ModelConfig(
     geometry=Geometry(size=8, slice_size=4),
-    controls=(Control(name=JUDGED, values=("one", "two", "three")),),
+    controls=(Control(name=LABEL, values=("one", "two", "three")),),
     widths=dict.fromkeys(Stage, Widths(width=16, blocks=2, heads=2, conv_width=12, embedder_blocks=1)),
 )
 MOST_GUIDANCE, MOST_CANDIDATES = 3.0, 4
@@ -58,7 +69,7 @@ def model_of(name: str) -> Model:
 
 def guided(card: ModelCard) -> ModelCard:
     """The card of a model whose base network is guided by the label."""
-    return replace(card, guided=(Stage.BASE,), unguided_controls=(JUDGED,))
+    return replace(card, guided=(Stage.BASE,), unguided_controls=(LABEL,))
 
 
 def verifier(card: ModelCard) -> Verifier:
