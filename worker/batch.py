@@ -153,7 +153,11 @@ class Batch:
 
     def _fill(self) -> None:
         """Let waiting jobs join while there is room."""
-        while sum(row.lanes for row in self._rows()) < ROOM * self._capacity and not self._desk.stopping and not self._suspect():
+        while (
+            sum(row.lanes for row in self._rows()) < ROOM * self._capacity
+            and not self._desk.stopping
+            and not self._suspect()
+        ):
             if (ticket := self._desk.take()) is None:
                 break
             self._admit(ticket)

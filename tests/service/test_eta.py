@@ -246,12 +246,11 @@ CROWDS = {
 def test_an_estimate_is_near_the_truth(crowd: str, per_row: float, base_lanes: int) -> None:
     """Within a factor of three at 19 of 20 moments and within two at most, whatever a lane costs.
 
-    Of bases that nearly fill a round or do not fit in one, at 9 of 10: their jobs are spread unevenly. What cannot be known makes the rest: which of several workers holds a job, and how batches will mix.
+    Of bases that nearly fill a round or do not fit in one, at 9 of 10: their jobs are spread unevenly. What cannot be known
+    makes the rest: which of several workers holds a job, and how batches will mix.
     """
     pictures, capacity, workers = CROWDS[crowd]
-    simulation = Simulation(
-        pictures, capacity=capacity, workers=workers, per_row=per_row, base_lanes=base_lanes
-    )
+    simulation = Simulation(pictures, capacity=capacity, workers=workers, per_row=per_row, base_lanes=base_lanes)
     found = [ratio for moment in ratios(simulation) for ratio in moment]
     assert share(found, 3) > (0.95 if base_lanes == 1 else 0.9)
     assert share(found, 2) > 0.65
