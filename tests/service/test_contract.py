@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import redis
@@ -27,12 +29,14 @@ def test_a_restart_voids_what_was_drawn_before(store: redis.Redis) -> None:
     """A reader follows the worker back to the beginning, and on from there."""
     transitions = Transitions(store)
     claim = a_running_job(transitions)
-    transitions(claim.append(an_entry(0, seed=1)))
+    transitions(claim.append(replace(an_entry(0, seed=1), score=0.5)))
     transitions(claim.append(an_entry(1, seed=1)))
+    assert replay(record_of(store, claim).request, events_of(store, claim)).scores == (0.5,)
     transitions(claim.restart(weights="other", numerics="n"))
     transitions(claim.append(an_entry(0, seed=2)))
     (picture,) = replay(record_of(store, claim).request, events_of(store, claim)).pictures
     assert picture.done == 1
+    assert replay(record_of(store, claim).request, events_of(store, claim)).scores == (None,)
     np.testing.assert_array_equal(picture.slices[0], a_picture(2).slices[0])
 
 

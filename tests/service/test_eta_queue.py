@@ -29,6 +29,15 @@ def test_the_median_estimate_of_fifty_queued_jobs_is_within_a_quarter(
     assert median_error(ratio for moment in moments for ratio in moment) < 0.25
 
 
+@pytest.mark.parametrize("queue", QUEUES)
+@pytest.mark.parametrize("base_lanes", [4, 8])
+def test_guided_candidates_are_foreseen(queue: str, base_lanes: int) -> None:
+    """Their base rounds are dear and hold few pictures: still within a quarter, in the median."""
+    moments = ratios(Simulation(QUEUES[queue], capacity=16, workers=1, per_row=1.0, base_lanes=base_lanes))
+    assert median_error(moments[0]) < 0.25
+    assert median_error(ratio for moment in moments for ratio in moment) < 0.25
+
+
 def median_error(found: Iterable[float]) -> float:
     """As a share of the truth."""
     return statistics.median(abs(ratio - 1) for ratio in found)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -13,13 +14,17 @@ import pytest
 import redis
 from PIL import Image
 
-from models.config import Sampling, Temperatures
+from models.cards import ModelCard
+from models.config import Control, Sampling, Temperatures
 from service.contract import JobRecord, JobRequest
+from service.errors import FieldError
+from service.intake import canonical, order, unknown
+from service.requests import GenerateRequest
 from service.settings import ServiceSettings
 from service.transitions import Transitions
-from tests.drawing import a_request, a_running_job, an_entry
+from tests.drawing import GEOMETRY, a_request, a_running_job, an_entry
 from tests.serving import serving
-from tests.toy import save_choosing_model, save_toy_model
+from tests.toy import save_choosing_model, save_toy_model, toy_card
 from tests.working import working
 
 DEFAULTS = {"temperature": {"base": 1.0, "size": 0.8, "depth": 0.7}, "guidance": 2.0, "candidates": 3}
@@ -101,6 +106,15 @@ def test_a_score_is_the_verifiers_probability(client: httpx.Client) -> None:
     assert generate(client)["images"][0]["score"] is None
 
 
+def test_the_event_of_the_base_slice_says_its_score(client: httpx.Client) -> None:
+    """The others have none; progress never counts more than there is."""
+    job = generate(client, label="B")
+    events = client.get(job["urls"]["events"]).text.split("\n\n")
+    slices = [json.loads(text.partition("data: ")[2]) for text in events if "event: slice" in text]
+    assert [event.get("score") for event in slices] == [job["images"][0]["score"], *[None] * 7]
+    assert (job["images"][0]["slices_total"], job["images"][0]["candidates"]) == (8, 3)
+
+
 def test_progress_counts_every_candidate(client: httpx.Client) -> None:
     """Two further base slices for each image with a label, none for the other one."""
     job = generate(client, controls=[{"label": "A"}, {"hue": "red"}], num_images=2)
@@ -113,6 +127,7 @@ def test_an_alias_is_the_value_that_it_names(client: httpx.Client) -> None:
     """The answer gives the value; the model list gives the aliases."""
     assert generate(client, label="symbol")["controls"] == {"label": "icon"}
     assert generate(client, controls={"label": "a"})["controls"] == {"label": "A"}
+    assert generate(client, label="SYMBOL", controls={"label": "Icon"})["controls"] == {"label": "icon"}
     choosing, toy = sorted(client.get("/models").json()["models"], key=lambda model: model["name"])
     assert choosing["aliases"] == {"label": {"a": "A", "symbol": "icon"}}
     assert choosing["sampling"] == DEFAULTS
@@ -128,24 +143,75 @@ def test_an_alias_is_the_value_that_it_names(client: httpx.Client) -> None:
         ({"candidates": 0}, "candidates", "greater than or equal to 1"),
         ({"candidates": 9}, "candidates", "less than or equal to 8"),
         ({"candidates": 2.5}, "candidates", "integer"),
-        ({"temperature": {"base": 3}}, "temperature", "less than or equal to 2"),
-        ({"temperature": {"colour": 1}}, "temperature", "not permitted"),
+        ({"temperature": 3}, "temperature", "less than or equal to 2"),
+        ({"temperature": "hot"}, "temperature", "number"),
+        ({"temperature": {"base": 3}}, "temperature.base", "less than or equal to 2"),
+        ({"temperature": {"colour": 1}}, "temperature.colour", "not permitted"),
         ({"model": "toy", "candidates": 2}, "candidates", "no verifier"),
         ({"label": "simbol"}, "controls.label", "no value 'simbol'"),
+        ({"label": "symbol", "controls": {"label": "A"}}, "label", "contradicts"),
     ],
 )
 def test_what_cannot_be_sampled_is_refused(client: httpx.Client, body: dict[str, Any], field: str, says: str) -> None:
     """With the field and what is accepted."""
     response = client.post("/generate", json=body)
     assert response.status_code == 422, response.text
-    errors = [error for error in response.json()["errors"] if error["field"].startswith(field)]
-    assert any(says in error["message"] for error in errors), response.text
+    (error,) = response.json()["errors"]
+    assert error["field"] == field
+    assert says in error["message"]
+
+
+UNGUIDED = replace(toy_card(GEOMETRY), guided=(), unguided_controls=(), sampling=Sampling(guidance=2.0, candidates=3))
+
+
+def test_a_model_without_guided_networks_or_verifier_has_guidance_and_candidates_1() -> None:
+    """By default, and if that is sent; anything else is refused."""
+    for sent in (GenerateRequest(), GenerateRequest(guidance=1, candidates=1)):
+        request = ordered(sent, UNGUIDED)
+        assert (request.guidance, request.candidates, request.base_lanes) == (1.0, 1, 1.0)
+    with pytest.raises(FieldError, match="no guided network: send 1"):
+        ordered(GenerateRequest(guidance=1.5), UNGUIDED)
+    with pytest.raises(FieldError, match="no verifier to choose one: send 1"):
+        ordered(GenerateRequest(candidates=2), UNGUIDED)
+
+
+def test_base_lanes_are_candidates_twice_where_guidance_acts() -> None:
+    """On average over the images: six with a label, two with a tile that is guided, one with a hue alone."""
+    card = replace(toy_card(GEOMETRY), verifier="1" * 64)
+    controls = [{"label": "A"}, {"tile": "circle"}, {"hue": "red"}]
+    asked = GenerateRequest(num_images=3, controls=controls, guidance=2, candidates=3)
+    assert ordered(asked, card).base_lanes == pytest.approx((6 + 2 + 1) / 3)
+    assert ordered(asked.model_copy(update={"guidance": 1.0}), card).base_lanes == pytest.approx((3 + 1 + 1) / 3)
+
+
+def ordered(asked: GenerateRequest, card: ModelCard) -> JobRequest:
+    """What is drawn for a request."""
+    return order(asked, card, owner="", retention_seconds=60, deadline_seconds=60).request
+
+
+def test_an_unknown_value_of_many_names_similar_ones() -> None:
+    """Five at most, aliases with what they mean; where nothing is similar, where to look."""
+    many = Control(name="label", values=(*(f"house-{n}" for n in range(30)), "anchor"), aliases={"horse": "anchor"})
+    told = unknown(many, "hoUse")
+    assert told.startswith("label has no value 'hoUse'; similar: ")
+    assert told.count(",") == 4
+    assert "horse (anchor)" in told
+    assert unknown(many, "zzz") == "label has no value 'zzz'; GET /models lists its 31 values"
+
+
+def test_values_that_differ_by_case_alone_are_told_apart() -> None:
+    """Exactly as written first; another case only if it can mean one value."""
+    known = {"label": Control(name="label", values=("A", "a", "Home"))}
+    assert [canonical(known, "label", value) for value in ("A", "a", "hOME")] == ["A", "a", "Home"]
+    twice = {"label": Control(name="label", values=("Ab", "aB"))}
+    with pytest.raises(FieldError, match="no value 'AB'"):
+        canonical(twice, "label", "AB")
 
 
 def test_records_of_the_last_release_are_read() -> None:
     """They have one temperature and neither guidance nor candidates: drawn as they were then."""
     written = a_request().to_json().decode()
-    old = written.replace(',"guidance":1.0,"candidates":1', "")
+    old = written.replace(',"guidance":1.0,"candidates":1,"base_lanes":1.0', "")
     assert old != written
     assert JobRequest.from_json(old).sampling == Sampling(temperature=Temperatures.alike(1.0))
 

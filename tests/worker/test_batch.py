@@ -32,6 +32,7 @@ class KnownSampler:
         self.capacity = 4
         self.batches: list[tuple[tuple[int, Step | None], ...]] = []
         self.between: Callable[[], object] = int
+        self.scores: set[float | None] = set()
 
     def advance(self, states: Sequence[ImageState]) -> list[ImageState]:
         """One slice further each."""
@@ -39,6 +40,7 @@ class KnownSampler:
         assert len({state.progress.next.stage for state in states if state.progress.next}) == 1
         if any(state.seed == 13 for state in states):
             raise RuntimeError("not a number")
+        self.scores |= {state.score for state in states}
         self.batches.append(tuple((state.seed, state.progress.next) for state in states))
         return [self._drawn(state) for state in states]
 
@@ -129,6 +131,18 @@ def test_a_job_resumes_after_its_last_slice(place: Workplace, store: redis.Redis
     place.batch.run(ticket)
     assert len(place.sampler.batches) == STEPS - 1
     assert [event.kind for event in events_of(store, dead)].count(EventKind.SLICE) == STEPS
+
+
+def test_a_job_taken_over_keeps_its_score(place: Workplace) -> None:
+    """It came with the base slice, which is not drawn again: the answer and the sampler's state have it."""
+    request = a_request(seed=5)
+    ticket, dead = place.submit(request), a_claim(request)
+    place.transitions(acquire(dead))
+    place.transitions(dead.append(replace(an_entry(0, seed=5), score=0.625)))
+    place.transitions(dead.release())
+    place.batch.run(ticket)
+    assert place.record(ticket).scores == (0.625,)
+    assert place.sampler.scores == {0.625}
 
 
 def test_a_job_taken_over_is_a_newcomer(place: Workplace) -> None:
