@@ -22,25 +22,14 @@ from tqdm import tqdm
 from benchmarks.sampling import ARTEFACTS, DOCS
 from models.cards import WEIGHTS, ModelCard
 from models.checkpoint import load_model
-from models.config import (
-    LABEL,
-    Control,
-    Geometry,
-    ModelConfig,
-    Sampling,
-    Stage,
-    Temperatures,
-    Verifier,
-    Widths,
-    load_verifier,
-    verifier_of,
-)
+from models.config import LABEL, Control, Geometry, ModelConfig, Sampling, Stage, Temperatures, Widths
 from models.network import Network, build
 from models.pipeline import ImageState, Pipeline, next_step
 from models.sampling import reference
 from models.sampling.board import Given
 from models.sampling.engine import Sampler
 from models.subscale import Bytes, Progress
+from models.verifier import Verifier, load_verifier, verifier_of
 
 Model = tuple[nn.ModuleDict, ModelCard]
 
