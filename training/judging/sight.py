@@ -15,7 +15,7 @@ from training.data.vocabulary import HUE, LABEL, NEUTRAL, STYLE, TILE, Style, Ti
 from training.judging.craft import Craft, craft
 from training.judging.glyphs import FACES
 from training.judging.looks import tile_hue, tile_of
-from training.judging.reader import SIDE, ZOOM, Reader, read, read_as, small, zoomed
+from training.judging.reader import ICON, SIDE, Reader, read, read_as, small, zoomed
 from training.judging.recovery import Floats, Recovered, grown, recover
 
 _SOLID: Final = 0.10
@@ -74,7 +74,7 @@ def style_of(coverage: Floats, tile: Tile) -> Style:
 
     The data set's rule (training/data/build/icons.py), on a glyph brought to the size of its masks.
     """
-    image = zoomed(small(torch.from_numpy(coverage).float()[None, None]), ZOOM[tile])[0, 0].numpy()
+    image = zoomed(small(torch.from_numpy(coverage).float()[None, None]), ICON[tile])[0, 0].numpy()
     ink = image >= 0.5  # noqa: PLR2004 - half covered
     deep = ~grown(~np.pad(ink, _STROKE, mode="edge"), _STROKE)[_STROKE : _STROKE + SIDE, _STROKE : _STROKE + SIDE]
     return Style.SOLID if deep.sum() > _SOLID * max(1, ink.sum()) else Style.OUTLINE

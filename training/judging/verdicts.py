@@ -18,6 +18,9 @@ from training.scores import markdown
 
 _WEAKEST: Final = 8
 
+_KEPT: Final = (LABEL.name, HUE.name, TILE.name)
+"""What a keeper has to show."""
+
 Right = Callable[[Asked, Seen], bool]
 
 
@@ -50,7 +53,7 @@ def questions(bounds: Mapping[Kind, Craft]) -> list[Question]:
     """All that is asked about images."""
 
     def keeper(asked: Asked, seen: Seen) -> bool:
-        return is_keeper(asked, seen, bounds)
+        return is_keeper({name: asked[name] for name in _KEPT}, seen, bounds)
 
     return [
         Question(kind="letters read", concerns=_letter, right=_shown(LABEL.name), values=LABEL.name),
