@@ -23,7 +23,7 @@ lint: $(VENV)/.ready
 	$(BIN)/lint-imports
 
 data: $(VENV)/.ready
-	$(BIN)/python -m training.data
+	$(BIN)/python -m training.data.build
 
 # Versions and hashes of the images, from docker/*.in, at the versions of requirements.lock (docs/decisions/009).
 lock: $(VENV)/.ready

@@ -69,4 +69,4 @@ def _inflated(packed: NDArray[np.uint8]) -> Mask:
     levels = np.empty((MASTER, MASTER), np.uint8)
     levels[:, 0::2] = pairs >> 4
     levels[:, 1::2] = pairs & _LOW_HALF
-    return _COVERAGE[levels]
+    return np.asarray(_COVERAGE[levels])

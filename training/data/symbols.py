@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from models.config import Control
 from training.data.masks import Masks
 from training.data.tiles import COMPOSED, Look, Picture, box, compose
-from training.data.vocabulary import CONCEPTS, CONTROLS, FAMILIES, HUE, LABEL, MONOGRAMS, STYLE, TILE, Family, Tile
+from training.data.vocabulary import CONCEPTS, CONTROLS, FAMILIES, HUE, LABEL, MONOGRAMS, TILE, Family, Tile
 
 DEFAULT: Final = Path(__file__).with_name("symbols.npz")
 
@@ -106,7 +106,7 @@ class Symbols:
         self.pack = pack
         self.size = size
         self.letter_share = LETTER_SHARES[mix]
-        self._drawings = [_by_style(pack, LABEL.index(value)) for value in LABEL.values]
+        self._drawings = [_groups(pack, LABEL.index(value)) for value in LABEL.values]
 
     @classmethod
     def load(cls, *, size: int, mix: Mix = Mix.BALANCED, path: Path = DEFAULT) -> Symbols:
@@ -136,8 +136,8 @@ class Symbols:
         """A letter or an icon: every label of a family alike, of a letter every style that it has, then any drawing."""
         is_letter = rng.random() < self.letter_share
         label = int(rng.integers(len(MONOGRAMS)) if is_letter else len(MONOGRAMS) + rng.integers(len(CONCEPTS)))
-        styles = self._drawings[label]
-        among = styles[rng.integers(len(styles))] if is_letter else np.concatenate(styles)
+        groups = self._drawings[label]
+        among = groups[int(rng.integers(len(groups)))]
         index = int(among[rng.integers(len(among))])
         tile = _TILES[int(np.searchsorted(_TILE_EDGES, rng.random(), side="right"))]
         hue = HUE.values[rng.integers(len(HUE.values))]
@@ -147,11 +147,13 @@ class Symbols:
         return image, (label + 1, style, HUE.index(hue), TILE.index(tile))
 
 
-def _by_style(pack: Pack, label: int) -> list[NDArray[np.int64]]:
-    """The train drawings of a label, one array for each style that it has."""
+def _groups(pack: Pack, label: int) -> list[NDArray[np.int64]]:
+    """The train drawings of a label: an icon's all in one array, a letter's in one for each style that it has."""
     drawings = np.flatnonzero(pack.glyph_labels == label)
+    if label > len(MONOGRAMS):
+        return [drawings]
     styles = pack.glyph_styles[drawings]
-    return [drawings[styles == style] for style in range(1, len(STYLE.values) + 1) if (styles == style).any()]
+    return [drawings[styles == style] for style in np.unique(styles)]
 
 
 def _names() -> list[str]:

@@ -13,13 +13,14 @@ from training.data.vocabulary import Family, Style
 
 @dataclass(frozen=True, kw_only=True)
 class Drawing:
-    """One glyph mask (128, 128) uint8; `source` is the icon set or the font family it comes from."""
+    """One glyph mask (128, 128) uint8; `source` is the icon set or the font family, `name` the icon's or the weight."""
 
     pixels: Mask
     family: Family
     label: str
     style: Style
     source: str
+    name: str
 
     @property
     def thumbnail(self) -> NDArray[np.float32]:

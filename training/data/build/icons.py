@@ -12,7 +12,6 @@ from typing import Any, Final
 
 import numpy as np
 import resvg_py
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 from PIL import Image
 
@@ -75,6 +74,7 @@ class _Icon:
     """Left, top, width and height of what is shown."""
     concept: str
     prefix: str
+    name: str
 
 
 def icon_sets(package: Path) -> list[IconSet]:
@@ -119,7 +119,7 @@ def _named(package: Path, prefix: str) -> Iterator[_Icon]:
         concept = concept_of(name, prefix)
         if concept and not icon.get("hidden") and "<animate" not in icon["body"]:
             box = (icon.get("left", 0), icon.get("top", 0), icon.get("width", width), icon.get("height", height))
-            yield _Icon(svg=icon["body"], box=box, concept=concept, prefix=prefix)
+            yield _Icon(svg=icon["body"], box=box, concept=concept, prefix=prefix, name=name)
 
 
 def _drawing(icon: _Icon) -> Drawing | None:
@@ -128,7 +128,9 @@ def _drawing(icon: _Icon) -> Drawing | None:
     if mask is None or not _fit(mask):
         return None
     style = Style.SOLID if _survives(mask, 17) > _SOLID else Style.OUTLINE
-    return Drawing(pixels=mask, family=Family.ICONS, label=icon.concept, style=style, source=icon.prefix)
+    return Drawing(
+        pixels=mask, family=Family.ICONS, label=icon.concept, style=style, source=icon.prefix, name=icon.name
+    )
 
 
 def _mask(icon: _Icon) -> Mask | None:
@@ -173,14 +175,14 @@ def _survives(mask: Mask, window: int) -> float:
 
 def _half_tone(mask: Mask) -> float:
     """The share of a mask's ink that is evenly half transparent: the second tone of a drawing in two."""
-    spread = -_least(-mask.astype(np.int64), 5) - _least(mask.astype(np.int64), 5)
+    spread = (255 - _least(255 - mask, 5)) - _least(mask, 5)
     even = (spread < 16) & (mask > 24) & (mask < 232)  # noqa: PLR2004 - far from clear and from full
     return float(even.sum() / max(1, (mask > 24).sum()))  # noqa: PLR2004
 
 
 def _least(values: NDArray[Any], window: int) -> NDArray[Any]:
     """The least value within a square window of odd side around each place; beyond the edge lies what lies at it."""
-    padded = np.pad(values, window // 2, mode="edge")
-    for axis in (0, 1):
-        padded = sliding_window_view(padded, window, axis=axis).min(axis=-1)
-    return padded
+    least = np.pad(values, window // 2, mode="edge")
+    for _ in (0, 1):
+        least = np.minimum.reduce([least[shift : shift + len(values)] for shift in range(window)]).T
+    return least

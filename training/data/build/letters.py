@@ -40,7 +40,9 @@ def _face(packages: Path, face: tuple[str, int]) -> list[Drawing]:
     font = _Font(packages / f"@fontsource/{family}/files/{family}-latin-{weight}-normal.woff2")
     masks = {character: font.mask(character) for character in MONOGRAMS if character in font.characters}
     return [
-        Drawing(pixels=mask, family=Family.LETTERS, label=character, style=STYLES[family], source=family)
+        Drawing(
+            pixels=mask, family=Family.LETTERS, label=character, style=STYLES[family], source=family, name=str(weight)
+        )
         for character, mask in masks.items()
         if mask.mean() > _FAINT
     ]

@@ -13,8 +13,8 @@ _STYLES: Final = frozenset(
         "baseline", "outline", "outlined", "outlines", "filled", "fill", "solid", "bold", "rounded", "round",
         "sharp", "regular", "line", "linear", "linealt", "stroke", "stroked", "light", "medium", "semibold", "black",
         "mini", "micro", "remix", "flat", "glyph", "standard", "sm", "lg", "md", "xs", "xl", "px", "ios", "o", "s",
-        "f", "l", "i", "full", "empty", "hollow", "variant", "alt", "alternate", "icon", "symbol", "new", "old",
-        "v1", "v2", "v3", "w", "wght200", "wght300", "weight", "one", "two", "three", "four", "five", "a", "b", "c",
+        "f", "l", "i", "full", "empty", "hollow", "variant", "alt", "alternate", "icon", "symbol", "old",
+        "v1", "v2", "v3", "w", "wght200", "wght300", "weight", "one", "two", "three", "four", "five", "c",
         "big", "large", "small", "simple", "minimalistic", "basic", "classic", "modern", "expressive", "normal",
         "default", "vertical", "horizontal", "straight", "front", "ltr", "other", "ui", "interface", "generic",
         "flex", "plump", "curved", "freehand",
@@ -33,8 +33,24 @@ _COMPOUNDS: Final = {
 _NUMBERED: Final = re.compile(
     r"^(filter|looks|timer|crop|counter|number|circle|box|battery|hd|calendar|brightness|speed)-\d+(-|$)"
 )
-_MEANT_OTHERWISE: Final = frozenset({"lucide:bolt"})
-"""Icons that a set calls as others call something else: here a hexagonal bolt, not lightning."""
+_OTHER_SUBJECT: Final = re.compile(
+    r"^(f-)?(one|two|three|four|five)-(key|diamond)$|^arrow-(up|down)-\d+-\d+$|^arrow-ios-|^light-"
+    r"|^\d+-plus$|^plus-(five|\d+)|^(horizontal|vertical)-view"
+)
+"""Names whose dropped words would be the subject: keys of a keyboard, playing cards, orders to sort by, lamps, ages."""
+
+_MEANT_OTHERWISE: Final = {
+    "bolt": "lucide proicons",
+    "build": "fluent-mdl2 qlementine-icons topcoat",
+    "delete": "charm feather jam keyline-icons lucide vadivam",
+    "diamond": "bi carbon charm cil fa6-solid fa7-solid fluent fluent-mdl2 gravity-ui lucide mynaui octicon ph proicons",
+    "shop": "ic material-symbols material-symbols-light",
+    "slider": "boxicons bx reicon solar",
+    "tool": "icon-park-outline icon-park-solid icon-park-twotone pepicons",
+    "warning": "carbon",
+    "tree": "gg grommet-icons ix lsicon qlementine-icons",
+}
+"""Sets that call another subject by a name: a rhombus, not a gem, or the key that deletes, not a bin."""
 
 _MATERIAL: Final = ("ic", "material-symbols", "material-symbols-light")
 
@@ -52,7 +68,7 @@ def concept_of(name: str, prefix: str) -> str | None:
     if _TWO_TONED & set(name.split("-")):
         return None
     plain = _plain(name)
-    if f"{prefix}:{plain}" in _MEANT_OTHERWISE:
+    if _OTHER_SUBJECT.search(name) or prefix in _MEANT_OTHERWISE.get(plain, "").split():
         return None
     return _concepts().get(f"{prefix}:{plain}") or _concepts().get(plain)
 
