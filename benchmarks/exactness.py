@@ -1,15 +1,16 @@
 """Whether what is drawn is what the model says: `python -m benchmarks.exactness`.
 
-Three checks. Pictures drawn in float64 are fixed points: one teacher-forced pass under the same noise reproduces every
-sub-pixel, and the fixed point is unique. On a small model with random weights the oracle, cached and parallel draw the
-same pictures. In the serving dtype, compiled, the share of pictures on which cached and parallel differ is counted.
+Images of all controls, temperatures by network, guidances and candidates. Drawn in float64 they are fixed points: one
+teacher-forced pass for each conditioning, under the noise of one candidate, reproduces every sub-pixel, and the fixed point
+is unique. On a small model with random weights the oracle, cached and parallel draw the same images. In the serving dtype,
+compiled, the share of images on which cached and parallel differ is counted.
 """
 
 from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -21,27 +22,62 @@ from tqdm import tqdm
 from benchmarks.sampling import ARTEFACTS, DOCS
 from models.cards import WEIGHTS, ModelCard
 from models.checkpoint import load_model
-from models.config import Geometry, ModelConfig, Sampling, Stage, Temperatures, Widths
-from models.network import build
+from models.config import Control, Geometry, ModelConfig, Sampling, Stage, Temperatures, Widths
+from models.network import Network, build
 from models.pipeline import ImageState, Pipeline, next_step
 from models.sampling import reference
+from models.sampling.board import Given
 from models.sampling.engine import Sampler
-from models.subscale import Progress
+from models.subscale import Bytes, Progress
+from models.verifier import JUDGED, Verifier, load_verifier, verifier_of
+
+Model = tuple[nn.ModuleDict, ModelCard]
 
 SMALL = ModelConfig(
     geometry=Geometry(size=8, slice_size=4),
-    controls=(),
+    controls=(Control(name=JUDGED, values=("one", "two", "three")),),
     widths=dict.fromkeys(Stage, Widths(width=16, blocks=2, heads=2, conv_width=12, embedder_blocks=1)),
 )
+MOST_GUIDANCE, MOST_CANDIDATES = 3.0, 4
+
+
+class Oracle(Pipeline):
+    """Draws by `models.sampling.reference`."""
+
+    def draw(self, stage: Stage, slices: Sequence[Given]) -> Bytes:
+        """The symbols of each, (n, h, w, C)."""
+        symbols = reference.sample(self.network(stage), slices).to(torch.uint8).numpy()
+        return symbols.reshape(-1, *self.card.config.geometry.slice_shape)
+
+
+def model_of(name: str) -> Model:
+    """A shipped model, its base network guided by the label if the card guides none."""
+    networks, card = load_model(WEIGHTS / name)
+    return networks, card if card.guided else guided(card)
+
+
+def guided(card: ModelCard) -> ModelCard:
+    """The card of a model whose base network is guided by the label."""
+    return replace(card, guided=(Stage.BASE,), unguided_controls=(JUDGED,))
+
+
+def verifier(card: ModelCard) -> Verifier:
+    """The model's own, or an untaught one, which also chooses."""
+    torch.manual_seed(0)
+    return load_verifier(WEIGHTS / card.name, card) or verifier_of(card.config).eval()
 
 
 def blank_states(config: ModelConfig, count: int, rng: np.random.Generator) -> list[ImageState]:
-    """Pictures of all controls at random, temperatures from 0.7 to 1.2 by stage, seeds counting up."""
+    """Images with all controls at random, temperatures from 0.7 to 1.2, guidances and candidates; seeds counting up."""
     return [
         ImageState(
             seed=seed,
             controls=tuple(int(rng.integers(len(c.values) + 1)) for c in config.controls),
-            sampling=Sampling(temperature=Temperatures(**{stage: float(rng.uniform(0.7, 1.2)) for stage in Stage})),
+            sampling=Sampling(
+                temperature=Temperatures(**{stage: float(rng.uniform(0.7, 1.2)) for stage in Stage}),
+                guidance=max(1.0, float(rng.uniform(0.5, MOST_GUIDANCE))),
+                candidates=int(rng.integers(1, MOST_CANDIDATES + 1)),
+            ),
             progress=Progress(geometry=config.geometry),
         )
         for seed in range(count)
@@ -55,74 +91,75 @@ def batches(states: list[ImageState], size: int, what: str) -> Iterator[list[Ima
 
 
 @torch.inference_mode()
-def fixed_points(model: tuple[nn.ModuleDict, ModelCard], count: int) -> int:
-    """How many of `count` pictures drawn in float64 are fixed points of the model."""
-    pipeline, fixed = Pipeline(model[0].double(), model[1], capacity=32), 0
-    states = blank_states(model[1].config, count, np.random.default_rng(1))
+def fixed_points(model: Model, count: int) -> int:
+    """How many of `count` images drawn in float64 are fixed points of the model."""
+    pipeline = Pipeline(model[0].double(), model[1], capacity=32, verifier=verifier(model[1]))
+    states, fixed = blank_states(model[1].config, count, np.random.default_rng(1)), 0
     for rows in batches(states, pipeline.capacity, "fixed points"):
         same, drawn = np.ones(len(rows), bool), rows
         while drawn[0].progress.next:
-            network, given = pipeline.network(next_step(drawn[0]).stage), [pipeline.given(row) for row in drawn]
-            drawn = pipeline.advance(drawn)
-            symbols = torch.tensor(np.stack([row.progress.slices[-1] for row in drawn])).long().flatten(1, 2)
-            same &= (reference.redraw(network, given, symbols) == symbols).all((1, 2)).numpy()
+            network, candidates = pipeline.network(next_step(drawn[0]).stage), map(pipeline.candidates, drawn)
+            before, drawn = list(candidates), pipeline.advance(drawn)
+            same &= [
+                is_fixed(network, given, row.progress.slices[-1]) for given, row in zip(before, drawn, strict=True)
+            ]
         fixed += int(same.sum())
     return fixed
 
 
+def is_fixed(network: Network, candidates: Sequence[Given], drawn: Bytes) -> bool:
+    """Whether a slice is what the model draws under the noise of exactly one candidate."""
+    symbols = torch.tensor(drawn).long().flatten(0, 1).expand(len(candidates), -1, -1)
+    again = reference.redraw(network, candidates, symbols)
+    return int((again == symbols).flatten(1).all(1).sum()) == 1
+
+
 @torch.inference_mode()
 def agreeing_seeds(count: int) -> int:
-    """How many of `count` seeds of a small random model give the same picture by all three samplers."""
+    """How many of `count` seeds of a small random model give the same image by all three samplers."""
     networks = build(SMALL).double().eval()
     generator = torch.Generator().manual_seed(0)
     for parameter in networks.parameters():
         parameter.data.normal_(0, 0.3, generator=generator)
-    card, same = ModelCard(name="small", config=SMALL, sha256="", parameters=0), 0
-    pipelines = [Pipeline(networks, card, capacity=100, sampler=sampler) for sampler in Sampler]
+    card, same = guided(ModelCard(name="small", config=SMALL, sha256="", parameters=0)), 0
+    judge = verifier(card)
+    pipelines = [Pipeline(networks, card, capacity=100, sampler=sampler, verifier=judge) for sampler in Sampler]
+    pipelines.append(Oracle(networks, card, capacity=100, verifier=judge))
     for rows in batches(blank_states(SMALL, count, np.random.default_rng(2)), 100, "samplers"):
         drawn = [finished(pipeline, rows) for pipeline in pipelines]
-        drawn.append(by_oracle(pipelines[0], rows))
-        same += sum(len(set(pictures)) == 1 for pictures in zip(*drawn, strict=True))
+        same += sum(len(set(images)) == 1 for images in zip(*drawn, strict=True))
     return same
 
 
 def finished(pipeline: Pipeline, rows: list[ImageState]) -> list[bytes]:
-    """The complete pictures."""
+    """The complete images."""
     while rows[0].progress.next:
         rows = pipeline.advance(rows)
     return [row.progress.picture().tobytes() for row in rows]
 
 
-def by_oracle(pipeline: Pipeline, rows: list[ImageState]) -> list[bytes]:
-    """The same pictures by `reference`."""
-    while (step := rows[0].progress.next) is not None:
-        network = pipeline.network(step.stage)
-        symbols = reference.sample(network, [pipeline.given(row) for row in rows]).to(torch.uint8).numpy()
-        slices = symbols.reshape(len(rows), *rows[0].progress.geometry.slice_shape)
-        rows = [replace(row, progress=row.progress.with_slice(s)) for row, s in zip(rows, slices, strict=True)]
-    return [row.progress.picture().tobytes() for row in rows]
+def differing(model: Model, count: int) -> int:
+    """Of `count` images in the serving dtype, compiled, how many cached and parallel draw differently."""
+    judge = verifier(model[1])
+    sides = [Pipeline(*model, capacity=16, sampler=sampler, verifier=judge).compile(ARTEFACTS) for sampler in Sampler]
+    return unequal(sides, model, count, "serving dtype")
 
 
-def differing(model: tuple[nn.ModuleDict, ModelCard], count: int) -> int:
-    """Of `count` pictures in the serving dtype, compiled, how many cached and parallel draw differently."""
-    states = blank_states(model[1].config, count, np.random.default_rng(3))
-    sides = [Pipeline(*model, capacity=16, sampler=sampler).compile(ARTEFACTS) for sampler in Sampler]
-    unequal = 0
-    for rows in batches(states, 16, "serving dtype"):
-        parallel, cached = (finished(side, rows) for side in sides)
-        unequal += sum(a != b for a, b in zip(parallel, cached, strict=True))
-    return unequal
+def differing_from_torch(model: Model, count: int) -> int:
+    """Of `count` images in float32 how many the C++ code draws differently from the torch modules."""
+    judge = verifier(model[1])
+    torch_only = Pipeline(*model, capacity=16, verifier=judge)
+    native = Pipeline(*model, capacity=16, verifier=judge).compile(ARTEFACTS, bfloat16=False)
+    return unequal([torch_only, native], model, count, "C++ and torch")
 
 
-def differing_from_torch(model: tuple[nn.ModuleDict, ModelCard], count: int) -> int:
-    """Of `count` pictures in float32 how many the C++ code draws differently from the torch modules."""
-    states = blank_states(model[1].config, count, np.random.default_rng(4))
-    torch_only = Pipeline(*model, capacity=32)
-    native = Pipeline(*model, capacity=32).compile(ARTEFACTS, bfloat16=False)
-    unequal = 0
-    for rows in batches(states, 32, "C++ and torch"):
-        unequal += sum(a != b for a, b in zip(finished(torch_only, rows), finished(native, rows), strict=True))
-    return unequal
+def unequal(sides: Sequence[Pipeline], model: Model, count: int, what: str) -> int:
+    """Of `count` images how many two pipelines draw differently."""
+    states, found = blank_states(model[1].config, count, np.random.default_rng(3)), 0
+    for rows in batches(states, 16, what):
+        one, other = (finished(side, rows) for side in sides)
+        found += sum(a != b for a, b in zip(one, other, strict=True))
+    return found
 
 
 def main() -> None:
@@ -137,9 +174,9 @@ def main() -> None:
     found = {
         "model": args.model,
         "pictures": args.pictures,
-        "cached_and_parallel_differ": differing(load_model(WEIGHTS / args.model), args.pictures),
-        "native_and_torch_differ_in_float32": differing_from_torch(load_model(WEIGHTS / args.model), args.pictures),
-        "fixed_points_in_float64": fixed_points(load_model(WEIGHTS / args.model), args.pictures),
+        "cached_and_parallel_differ": differing(model_of(args.model), args.pictures),
+        "native_and_torch_differ_in_float32": differing_from_torch(model_of(args.model), args.pictures),
+        "fixed_points_in_float64": fixed_points(model_of(args.model), args.pictures),
         "seeds": args.seeds,
         "three_samplers_agree": agreeing_seeds(args.seeds),
     }

@@ -1,7 +1,6 @@
 """One distribution, three samplers; noise; independence of company and of interruption."""
 
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -9,14 +8,14 @@ import pytest
 import torch
 from torch import nn
 
+from benchmarks.exactness import Oracle
 from models.config import Geometry, Sampling, Stage, Step, Temperatures
 from models.errors import ConfigError
 from models.pipeline import ImageState, Pipeline, next_step
 from models.sampling import reference
-from models.sampling.board import Given
 from models.sampling.engine import Sampler
 from models.sampling.noise import gumbel, gumbel_max, philox
-from models.subscale import Bytes, Progress
+from models.subscale import Progress
 from tests.toy import ToyVerifier, toy_card, toy_networks
 
 GEOMETRY = Geometry(size=8, slice_size=4)
@@ -24,15 +23,6 @@ GEOMETRY = Geometry(size=8, slice_size=4)
 
 def pipeline(networks: nn.ModuleDict, sampler: Sampler, geometry: Geometry = GEOMETRY) -> Pipeline:
     return Pipeline(networks, toy_card(geometry), capacity=8, sampler=sampler, verifier=ToyVerifier())
-
-
-class Oracle(Pipeline):
-    """Draws by `reference`."""
-
-    def draw(self, stage: Stage, slices: Sequence[Given]) -> Bytes:
-        """As Pipeline.draw."""
-        symbols = reference.sample(self.network(stage), slices).to(torch.uint8)
-        return symbols.numpy().reshape(-1, *self.card.config.geometry.slice_shape)
 
 
 def states(count: int, geometry: Geometry = GEOMETRY) -> list[ImageState]:
