@@ -95,7 +95,7 @@ def test_verdicts_count_what_is_right(held_out: Real) -> None:
 def test_the_grid_compares_settings(reader: Reader, held_out: Real, monkeypatch: pytest.MonkeyPatch) -> None:
     """One line each, with seconds."""
     monkeypatch.setattr("training.judging.grid.GUIDANCES", (1.0,))
-    points = grid(untrained(FEW, TWO_HUES, ONE_TILE), reader, held_out, each=1)
+    points = grid(untrained(FEW, STYLE, TWO_HUES, ONE_TILE), reader, held_out, each=1)
     assert [point.sampling.temperature for point in points] == [Temperatures(), Temperatures(size=0.7, depth=0.8)]
     assert all(point.letters.count == 2 and point.concepts.count == 1 and point.seconds > 0 for point in points)
     assert len(grid_table(points).splitlines()) == 4

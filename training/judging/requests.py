@@ -18,12 +18,13 @@ _STRIDE: Final = 17
 def requests(controls: Sequence[Control], each: int) -> list[Asked]:
     """Return `each` requests per label with a hue and a tile, half of them again with a style, and `each` per look alone.
 
-    A model without a control, or without a value, is not asked for it.
+    A model without a control, or without a value, is not asked for it. One without styles is older than the concepts: some of
+    its categories have their names, and mean something else.
     """
     offered = {control.name: set(control.values) for control in controls}
     labels = offered.get(LABEL.name, set())
     letters = [label for label in MONOGRAMS if label in labels]
-    concepts = [label for label in CONCEPTS if label in labels]
+    concepts = [label for label in CONCEPTS if label in labels and STYLE.name in offered]
     hues, tiles = (
         [value for value in control.values if value in offered.get(control.name, set())] for control in (HUE, TILE)
     )

@@ -38,8 +38,8 @@ def test_letters_get_faces_and_icons_get_solid_or_outline() -> None:
 
 
 def test_an_older_model_is_asked_for_what_it_has() -> None:
-    """Its letters, without styles; its own labels are not judged."""
-    label = Control(name="label", values=("A", "animal", "B"))
+    """Its letters, without styles; its own categories are not judged, not even those with a concept's name."""
+    label = Control(name="label", values=("A", "animal", "home", "B"))
     asked = requests((label, HUE, TILE), 1)
     assert {one[LABEL.name] for one in asked if LABEL.name in one} == {"A", "B"}
     assert not any(STYLE.name in one for one in asked)
