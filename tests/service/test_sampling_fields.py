@@ -110,7 +110,7 @@ def test_the_event_of_the_base_slice_says_its_score(client: httpx.Client) -> Non
     """The others have none; progress never counts more than there is."""
     job = generate(client, label="B")
     events = client.get(job["urls"]["events"]).text.split("\n\n")
-    slices = [json.loads(text.partition("data: ")[2]) for text in events if "event: slice" in text]
+    slices = [json.loads(text.partition("data: ")[2].splitlines()[0]) for text in events if "event: slice" in text]
     assert [event.get("score") for event in slices] == [job["images"][0]["score"], *[None] * 7]
     assert (job["images"][0]["slices_total"], job["images"][0]["candidates"]) == (8, 3)
 
@@ -190,13 +190,14 @@ def ordered(asked: GenerateRequest, card: ModelCard) -> JobRequest:
 
 
 def test_an_unknown_value_of_many_names_similar_ones() -> None:
-    """Five at most, aliases with what they mean; where nothing is similar, where to look."""
-    many = Control(name="label", values=(*(f"house-{n}" for n in range(30)), "anchor"), aliases={"horse": "anchor"})
+    """Aliases with what they mean; where nothing is similar, where to look."""
+    many = Control(
+        name="label", values=(*(f"{n:03}" for n in range(30)), "house-1", "anchor"), aliases={"horse": "anchor"}
+    )
     told = unknown(many, "hoUse")
     assert told.startswith("label has no value 'hoUse'; similar: ")
-    assert told.count(",") == 4
-    assert "horse (anchor)" in told
-    assert unknown(many, "zzz") == "label has no value 'zzz'; GET /models lists its 31 values"
+    assert told.endswith("similar: house-1, horse (anchor)")
+    assert unknown(many, "zzz") == "label has no value 'zzz'; GET /models lists its 32 values"
 
 
 def test_values_that_differ_by_case_alone_are_told_apart() -> None:
