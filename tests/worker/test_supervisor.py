@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
 import subprocess
 import sys
 import time
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import psutil
@@ -25,7 +27,7 @@ START_SECONDS = 60
 def supervisor(redis_url: str, models: Path, store: redis.Redis) -> Iterator[psutil.Popen]:
     """`python -m worker.main` with two devices; both workers have announced themselves."""
     settings = {"REDIS_URL": redis_url, "MODELS": str(models), "MODEL": MODEL, "DEVICES": "cpu,cpu", "COMPILE": "0"}
-    settings |= {"LEASE_SECONDS": "1", "HEARTBEAT_SECONDS": "0.2", "METRICS_PORT": str(free_port())}
+    settings |= {"LEASE_SECONDS": "1", "HEARTBEAT_SECONDS": "0.2", "METRICS_PORT": str(two_free_ports())}
     environment = {**os.environ, "OMP_NUM_THREADS": "1"} | {f"SPN_{name}": value for name, value in settings.items()}
     process = psutil.Popen([sys.executable, "-m", "worker.main"], env=environment)
     try:
@@ -36,6 +38,15 @@ def supervisor(redis_url: str, models: Path, store: redis.Redis) -> Iterator[psu
             for each in [*process.children(), process]:
                 each.kill()
         process.wait()
+
+
+def two_free_ports() -> int:
+    """Return a free port whose next one is free too: the second worker's metrics are there."""
+    while True:
+        port = free_port()
+        with socket.socket() as next_one, suppress(OSError):
+            next_one.bind(("127.0.0.1", port + 1))
+            return port
 
 
 def live(store: redis.Redis) -> int:
