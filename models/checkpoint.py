@@ -44,22 +44,30 @@ def load_model(folder: Path) -> tuple[nn.ModuleDict, ModelCard]:
     Raises CheckpointError for a missing or damaged file, an unknown or missing tensor, or a wrong shape or dtype.
     """
     card = load_card(folder)
-    path = folder / TENSORS
-    if not path.is_file():
-        msg = f"{folder.name}: {TENSORS} is missing"
-        raise CheckpointError(msg)
-    if (found := sha256_of(path)) != card.sha256:
-        msg = f"{folder.name}: {TENSORS} has sha256 {found}, its card says {card.sha256}"
-        raise CheckpointError(msg)
-    try:
-        tensors = load(path.read_bytes())
-    except SafetensorError as error:
-        msg = f"{folder.name}: {TENSORS} is not a safetensors file: {error}"
-        raise CheckpointError(msg) from error
+    tensors = read_tensors(folder / TENSORS, card.sha256)
     networks = build(card.config)
     check_tensors(tensors, networks.state_dict(), folder.name)
     networks.load_state_dict(tensors)
     return networks.eval().requires_grad_(requires_grad=False), card
+
+
+def read_tensors(path: Path, sha256: str) -> dict[str, Tensor]:
+    """Return the tensors of a safetensors file in a model's folder.
+
+    Raises CheckpointError if the file is missing, damaged, or not the one that the card names.
+    """
+    folder, name = path.parent.name, path.name
+    if not path.is_file():
+        msg = f"{folder}: {name} is missing"
+        raise CheckpointError(msg)
+    if (found := sha256_of(path)) != sha256:
+        msg = f"{folder}: {name} has sha256 {found}, its card says {sha256}"
+        raise CheckpointError(msg)
+    try:
+        return load(path.read_bytes())
+    except SafetensorError as error:
+        msg = f"{folder}: {name} is not a safetensors file: {error}"
+        raise CheckpointError(msg) from error
 
 
 def check_tensors(found: dict[str, Tensor], wanted: dict[str, Tensor], name: str) -> None:

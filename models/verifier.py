@@ -7,12 +7,11 @@ from pathlib import Path
 from typing import Final
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import load, save_file
+from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from models.cards import ModelCard
-from models.checkpoint import check_tensors, sha256_of
+from models.checkpoint import check_tensors, read_tensors, sha256_of
 from models.config import LABEL, Geometry, ModelConfig
 from models.errors import CheckpointError
 
@@ -86,18 +85,7 @@ def load_verifier(folder: Path, card: ModelCard) -> Verifier | None:
     """
     if not card.verifier:
         return None
-    path = folder / VERIFIER
-    if not path.is_file():
-        msg = f"{folder.name}: {VERIFIER} is missing"
-        raise CheckpointError(msg)
-    if (found := sha256_of(path)) != card.verifier:
-        msg = f"{folder.name}: {VERIFIER} has sha256 {found}, its card says {card.verifier}"
-        raise CheckpointError(msg)
-    try:
-        tensors = load(path.read_bytes())
-    except SafetensorError as error:
-        msg = f"{folder.name}: {VERIFIER} is not a safetensors file: {error}"
-        raise CheckpointError(msg) from error
+    tensors = read_tensors(folder / VERIFIER, card.verifier)
     verifier = verifier_of(card.config)
     check_tensors(tensors, verifier.state_dict(), folder.name)
     verifier.load_state_dict(tensors)
