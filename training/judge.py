@@ -15,7 +15,7 @@ from typing import Any, Final
 import torch
 
 from models.checkpoint import load_model
-from models.config import Sampling, Stage, Temperatures
+from models.config import Sampling
 from models.pipeline import Pipeline
 from models.verifier import load_verifier
 from training.data.symbols import DEFAULT, Pack
@@ -32,7 +32,7 @@ from training.judging.requests import requests
 from training.judging.shares import Share
 from training.judging.sight import see
 from training.judging.verdicts import Verdict, faults, verdicts
-from training.samples import PASSES, samples
+from training.samples import PASSES, samples, temperatures
 
 REAL: Final = 600
 """Real held-out letters, and as many icons, that are looked at beside."""
@@ -74,14 +74,6 @@ def sampling_of(default: Sampling, args: argparse.Namespace) -> Sampling:
     """The sampling of a command line; what is not named is the default's."""
     named = {name: getattr(args, name) for name in ("guidance", "candidates", "temperature")}
     return replace(default, **{name: value for name, value in named.items() if value is not None})
-
-
-def temperatures(text: str) -> Temperatures:
-    """`0.9`, or by network: `base=1,size=0.7,depth=0.8`. Raises ValueError for anything else."""
-    if "=" not in text:
-        return Temperatures.alike(float(text))
-    parts = dict(part.split("=", maxsplit=1) for part in text.split(","))
-    return Temperatures(**{Stage(name).value: float(value) for name, value in parts.items()})
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from torch import nn
 from tqdm import tqdm
 
 from models.cards import ModelCard
-from models.config import Sampling, control_indices
+from models.config import Sampling, Stage, Temperatures, control_indices
 from models.pipeline import ImageState, Pipeline
 from models.subscale import Bytes, Progress
 
@@ -47,6 +47,14 @@ def samples(pipeline: Pipeline, asked: Sequence[Asked], *, sampling: Sampling | 
     groups = [states[start : start + pipeline.capacity] for start in starts]
     done = [finished(pipeline, group) for group in tqdm(groups, desc="drawing", leave=False)]
     return np.stack([state.progress.picture() for group in done for state in group])
+
+
+def temperatures(text: str) -> Temperatures:
+    """Read one number for all networks, or some by name: `base=1,size=0.7,depth=0.8`. Raises ValueError for anything else."""
+    if "=" not in text:
+        return Temperatures.alike(float(text))
+    parts = dict(part.split("=", maxsplit=1) for part in text.split(","))
+    return Temperatures(**{Stage(name).value: float(value) for name, value in parts.items()})
 
 
 def finished(pipeline: Pipeline, states: list[ImageState]) -> list[ImageState]:

@@ -29,7 +29,7 @@ from training.data.opening import add_data_arguments, asked_for
 from training.data.symbols import Batch
 from training.evaluate import shares
 from training.presets import PRESETS, SUBJECT
-from training.samples import PASSES, Asked, samples, tiled
+from training.samples import PASSES, Asked, samples, temperatures, tiled
 from training.scores import scores_of, table
 
 Shares = dict[Stage, NDArray[np.float64]]
@@ -103,13 +103,6 @@ def draw_sheet(pipeline: Pipeline, path: Path) -> None:
     images = samples(pipeline, sheet_labels(config))
     scale = max(1, _SHEET_PIXELS // config.geometry.size)
     Image.fromarray(tiled(images, columns=COLUMNS, scale=scale)).save(path, optimize=True)
-
-
-def temperatures(text: str) -> Temperatures:
-    """Read one number for all networks, or base=1,size=0.7,depth=0.8."""
-    if "=" not in text:
-        return Temperatures.alike(float(text))
-    return Temperatures(**{name: float(value) for name, value in (part.split("=") for part in text.split(","))})
 
 
 def arguments() -> argparse.Namespace:

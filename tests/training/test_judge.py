@@ -17,13 +17,14 @@ from tests.training.judging.test_keepers import ASKED, SEEN
 from training import judge as command
 from training.data.symbols import DEFAULT, Pack
 from training.data.vocabulary import LABEL, STYLE
-from training.judge import judge, table, temperatures
+from training.judge import judge, table
 from training.judging.glyphs import FACES, Glyphs
 from training.judging.grid import grid, settings
 from training.judging.grid import table as grid_table
 from training.judging.keepers import Real, real
 from training.judging.reader import Reader
 from training.judging.verdicts import verdicts
+from training.samples import temperatures
 
 GEOMETRY = Geometry(size=32, slice_size=16)
 FEW = Control(name="label", values=("A", "B", "home"))
