@@ -33,6 +33,17 @@ class Step(NamedTuple):
     slice: int
 
 
+class Order(StrEnum):
+    """In which order a stage draws its slices; slice k = i * S + j always holds the pixels [i::S, j::S].
+
+    `raster`: by k, the paper's (arXiv:1812.01608, section 3.1). `interlaced`: coarse to fine, each level halves the
+    distance between known pixels, first along the rows, then along the columns (as Adam7 of PNG, ISO/IEC 15948:2003, 8.2).
+    """
+
+    RASTER = "raster"
+    INTERLACED = "interlaced"
+
+
 @dataclass(frozen=True, kw_only=True)
 class Geometry:
     """How a picture is cut: H x W x C pixels into S * S slices, each sub-pixel into coarse and fine bits."""
@@ -42,6 +53,7 @@ class Geometry:
     channels: int = 3
     coarse_bits: int = 3
     fine_bits: int = 5
+    order: Order = Order.RASTER
 
     def __post_init__(self) -> None:
         if min(self.size, self.slice_size, self.channels, self.coarse_bits, self.fine_bits) < 1:
@@ -52,6 +64,9 @@ class Geometry:
             raise ConfigError(msg)
         if self.bits > 8:  # noqa: PLR2004 - pictures are stored as bytes
             msg = f"coarse_bits + fine_bits must be at most 8, got {self.bits}"
+            raise ConfigError(msg)
+        if self.order is Order.INTERLACED and self.subscale.bit_count() != 1:
+            msg = f"interlaced slices need a power of two side by side, got {self.subscale}"
             raise ConfigError(msg)
 
     @property
@@ -86,8 +101,18 @@ class Geometry:
 
     @property
     def steps(self) -> tuple[Step, ...]:
-        """All 2K slices in sampling order: base, size 1..K-1, depth 0..K-1. Without size stage where S = 1."""
-        return _steps(self.slices)
+        """All 2K slices in sampling order: base slice 0, size the others, depth all. Without size stage where S = 1."""
+        return _steps(self.drawn)
+
+    @property
+    def drawn(self) -> tuple[int, ...]:
+        """All slices k in the order in which they are drawn; slice 0 is the first."""
+        return interlaced(self.subscale) if self.order is Order.INTERLACED else tuple(range(self.slices))
+
+    @property
+    def ranks(self) -> tuple[int, ...]:
+        """How many slices are drawn before slice k, for each k: the inverse of `drawn`."""
+        return _inverse(self.drawn)
 
     @property
     def stages(self) -> tuple[Stage, ...]:
@@ -100,11 +125,29 @@ class Geometry:
 
 
 @cache
-def _steps(slices: int) -> tuple[Step, ...]:
-    """The steps of a geometry with `slices` slices: read several times a slice, so made once."""
-    size = (Step(Stage.SIZE, k) for k in range(1, slices))
-    depth = (Step(Stage.DEPTH, k) for k in range(slices))
-    return (Step(Stage.BASE, 0), *size, *depth)
+def interlaced(subscale: int) -> tuple[int, ...]:
+    """The slices of S x S, a power of two, level by level: new columns between the known ones, then new rows."""
+    found, step = [(0, 0)], subscale
+    while step > 1:
+        known, new = range(0, subscale, step), range(step // 2, subscale, step)
+        found += [(i, j) for i in known for j in new]
+        found += [(i, j) for i in new for j in range(0, subscale, step // 2)]
+        step //= 2
+    return tuple(i * subscale + j for i, j in found)
+
+
+@cache
+def _inverse(drawn: tuple[int, ...]) -> tuple[int, ...]:
+    """Where each slice stands in `drawn`."""
+    return tuple(sorted(range(len(drawn)), key=drawn.__getitem__))
+
+
+@cache
+def _steps(drawn: tuple[int, ...]) -> tuple[Step, ...]:
+    """The steps of a geometry that draws slices in this order: read several times a slice, so made once."""
+    base, *others = drawn
+    size, depth = (Step(Stage.SIZE, k) for k in others), (Step(Stage.DEPTH, k) for k in drawn)
+    return (Step(Stage.BASE, base), *size, *depth)
 
 
 @dataclass(frozen=True, kw_only=True)

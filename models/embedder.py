@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -30,14 +31,20 @@ class Known(NamedTuple):
 
 def visible(coarse: Tensor, fine: Tensor, k: Tensor, *, stage: Stage, geometry: Geometry) -> Known:
     """Hide what comes at or after slice `k`, (B,), in `stage`. The one place where order between slices is kept."""
-    side = torch.arange(geometry.size, device=k.device) % geometry.subscale
-    order = side[:, None] * geometry.subscale + side  # (H, W): which slice a pixel belongs to
-    earlier = (order < k[:, None, None])[..., None]
+    rank = ranks(geometry, k.device)
+    whole = rank.view(geometry.subscale, -1).repeat(geometry.slice_size, geometry.slice_size)  # (H, W), of each pixel
+    earlier = (whole < rank[k][:, None, None])[..., None]
     if stage is not Stage.DEPTH:
         coarse = torch.where(earlier, coarse, ABSENT)
         return Known(coarse, torch.full_like(fine, ABSENT), coarse)
     full = (coarse << geometry.fine_bits) | fine
     return Known(coarse, torch.where(earlier, fine, ABSENT), torch.where(earlier, full, ABSENT))
+
+
+@cache
+def ranks(geometry: Geometry, device: torch.device) -> Tensor:
+    """How many slices are drawn before each slice, (K,) int64."""
+    return torch.tensor(geometry.ranks, device=device)
 
 
 def around(image: Tensor, k: Tensor, subscale: int, margin: int) -> Tensor:

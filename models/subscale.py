@@ -51,7 +51,8 @@ class Progress:
     @classmethod
     def of(cls, image: Bytes, geometry: Geometry, steps: int | None = None) -> Self:
         """The progress after `steps` slices (default: all) of drawing exactly `image`, (H, W, C) uint8."""
-        coarse, fine = (to_slices(part, geometry.subscale) for part in split_depth(image, geometry.fine_bits))
+        drawn = list(geometry.drawn)
+        coarse, fine = (to_slices(part, geometry.subscale)[drawn] for part in split_depth(image, geometry.fine_bits))
         return cls(geometry=geometry, slices=(*coarse, *fine)[:steps])
 
     @property
@@ -85,9 +86,9 @@ class Progress:
         parts = []
         for drawn in (self.slices[: g.slices], self.slices[g.slices :]):
             values = np.zeros((g.slices, g.slice_size, g.slice_size, g.channels), np.uint8)
-            values[: len(drawn)] = drawn or 0
             where = np.zeros((*values.shape[:-1], 1), np.uint8)
-            where[: len(drawn)] = 1
+            for k, each in zip(g.drawn, drawn, strict=False):
+                values[k], where[k] = each, 1
             parts.append((from_slices(values, g.subscale), from_slices(where, g.subscale)[..., 0].astype(bool)))
         (coarse, coarse_known), (fine, fine_known) = parts
         return coarse, fine, coarse_known, fine_known

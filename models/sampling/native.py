@@ -85,10 +85,10 @@ class NativeCondition:
             blocks=len(embedder.blocks),
             gates=decoder.condition.out_features,
         )
-        weights = list(embedder_weights(embedder, decoder, layout(library)))
+        tensors = [torch.tensor(geometry.ranks), *embedder_weights(embedder, decoder, layout(library))]
         self._idle: SimpleQueue[Native] = SimpleQueue()
         for _ in range(threads.count):
-            self._idle.put(Native(library, "embedder", shape, weights))
+            self._idle.put(Native(library, "embedder", shape, tensors))
 
     def __call__(self, coarse: Tensor, fine: Tensor, k: Tensor, controls: Tensor) -> Conditioning:
         """As `Network.condition`, from uint8 pictures; the batch is 1."""

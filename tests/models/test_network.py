@@ -7,7 +7,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.config import Control, Geometry, ModelConfig, Stage, Widths
+from models.config import Control, Geometry, ModelConfig, Order, Stage, Widths
 from models.network import Network, build
 from tests.toy import toy_networks
 
@@ -90,6 +90,40 @@ def test_a_toy_models_probabilities_sum_to_one() -> None:
         nats += networks[step.stage](coarse, fine, k, controls).sum((1, 2))
     assert math.isclose(float((-nats).exp().sum()), 1.0, rel_tol=1e-9)
     assert float(nats.std()) > 0.01
+
+
+@pytest.mark.parametrize("drawn", Order)
+def test_four_by_four_slices_sum_to_one_in_either_order(drawn: Order) -> None:
+    """One channel, 4 x 4, slices of one pixel, the first four as they are: all 2^12 ways to go on, with coarse and with fine bits."""
+    geometry = Geometry(size=4, slice_size=1, channels=1, coarse_bits=1, fine_bits=1, order=drawn)
+    networks, (first, later) = toy_networks(geometry), (list(geometry.drawn[:4]), list(geometry.drawn[4:]))
+    every = torch.tensor([0, 1] * 8).repeat(2**12, 1)
+    every[:, later] = torch.tensor(list(itertools.product(range(2), repeat=12)))
+    every = every.view(-1, 4, 4, 1)
+    controls, one = torch.zeros(len(every), 3, dtype=torch.long), every[1365].expand_as(every)
+    for depth, coarse, fine in ((False, every, one), (True, one, every)):
+        nats = torch.zeros(len(every), dtype=torch.float64)
+        for step in geometry.steps:
+            if (step.stage is Stage.DEPTH) is depth and step.slice not in first:
+                nats += networks[step.stage](coarse, fine, torch.full((len(every),), step.slice), controls).sum((1, 2))
+        assert math.isclose(float((-nats).exp().sum()), 1.0, rel_tol=1e-5)
+        assert float(nats.std()) > 0.01
+
+
+@pytest.mark.parametrize("stage", [Stage.SIZE, Stage.DEPTH])
+def test_interlaced_slices_see_those_drawn_before_them_and_no_others(stage: Stage) -> None:
+    """Each slice's logits move with every slice of an earlier rank, and with none of a later one."""
+    geometry = Geometry(size=16, slice_size=4, order=Order.INTERLACED)
+    network, ranks = toy_networks(geometry)[stage].double(), geometry.ranks
+    image = torch.randint(0, 256, (1, 16, 16, 3), generator=torch.Generator().manual_seed(3))
+    for step in (step for step in geometry.steps if step.stage is stage):
+        for other in range(geometry.slices):
+            changed = image.clone()
+            changed[:, other // 4 :: 4, other % 4 :: 4] ^= 0b11111 if stage is Stage.DEPTH else 0b111_00000
+            k, controls = torch.tensor([step.slice]), torch.zeros(1, 3, dtype=torch.long)
+            first, second = (network.condition(*parts(each), k, controls) for each in (image, changed))
+            moved = any((a != b).any() for a, b in zip(first, second, strict=True))
+            assert moved == (ranks[other] < ranks[step.slice]), (step, other)
 
 
 def test_parameters_do_not_grow_with_the_picture() -> None:

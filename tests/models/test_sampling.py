@@ -9,7 +9,7 @@ import torch
 from torch import nn
 
 from benchmarks.exactness import Oracle
-from models.config import Geometry, Sampling, Stage, Step, Temperatures
+from models.config import Geometry, Order, Sampling, Stage, Step, Temperatures
 from models.errors import ConfigError
 from models.pipeline import ImageState, Pipeline, next_step
 from models.sampling import reference
@@ -52,13 +52,17 @@ def pictures(rows: list[ImageState]) -> list[bytes]:
     return [row.progress.picture().tobytes() for row in rows]
 
 
-@pytest.mark.parametrize("seed", range(3))
-def test_all_samplers_draw_the_same_pictures(seed: int) -> None:
+INTERLACED = Geometry(size=8, slice_size=2, order=Order.INTERLACED)
+
+
+@pytest.mark.parametrize(("seed", "geometry"), [(0, GEOMETRY), (1, GEOMETRY), (2, GEOMETRY), (3, INTERLACED)])
+def test_all_samplers_draw_the_same_pictures(seed: int, geometry: Geometry) -> None:
     """Reference == cached == parallel in float64, rows of all controls, temperatures and guidances mixed."""
-    networks = toy_networks(GEOMETRY, seed).double()
-    drawn = [pictures(finish(pipeline(networks, sampler), states(8))) for sampler in (Sampler.CACHED, Sampler.PARALLEL)]
-    oracle = Oracle(networks, toy_card(GEOMETRY), verifier=ToyVerifier())
-    assert drawn[0] == drawn[1] == pictures(finish(oracle, states(8)))
+    networks, rows = toy_networks(geometry, seed).double(), states(8, geometry)
+    samplers = (Sampler.CACHED, Sampler.PARALLEL)
+    drawn = [pictures(finish(pipeline(networks, sampler, geometry), rows)) for sampler in samplers]
+    oracle = Oracle(networks, toy_card(geometry), verifier=ToyVerifier())
+    assert drawn[0] == drawn[1] == pictures(finish(oracle, rows))
     assert len(set(drawn[0])) == 8
 
 

@@ -20,7 +20,7 @@ struct EmbedderShape {
 class Embedder {
  public:
   Embedder(const EmbedderShape& shape, Pointers p)
-      : s(shape), picture(s.picture), side(s.picture.side), window(2 * s.picture.subscale + 1), n(side * side) {
+      : s(shape), picture(s.picture, p.take<const int64_t>()), side(s.picture.side), window(2 * s.picture.subscale + 1), n(side * side) {
     first = p.linear(Pointers::whole(window * window * picture.planes()), s.width);
     for (int64_t i = 0; i < s.blocks; i++) {
       spreads.push_back(p.linear(9 * s.width, s.width));

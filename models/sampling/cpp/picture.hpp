@@ -15,10 +15,10 @@ struct PictureShape {
   int64_t side, subscale, channels, coarse_bits, fine_bits, depth;  // depth: 1 for the depth upscaler, else 0
 };
 
-// Pictures are (size, size, channels) symbols; what is hidden from slice k may hold anything.
+// Pictures are (size, size, channels) symbols; what is hidden from slice k may hold anything. `rank`: (slices), how many are drawn before.
 class Picture {
  public:
-  explicit Picture(const PictureShape& shape) : s(shape), size(s.side * s.subscale), middle((1 << s.fine_bits) / 2) {
+  Picture(const PictureShape& shape, const int64_t* rank) : s(shape), rank(rank), size(s.side * s.subscale), middle((1 << s.fine_bits) / 2) {
     coarse_numbers = numbers(s.coarse_bits), fine_numbers = numbers(s.fine_bits), whole_numbers = numbers(s.coarse_bits + s.fine_bits);
   }
 
@@ -68,11 +68,12 @@ class Picture {
 
  private:
   PictureShape s;
+  const int64_t* rank;
   int64_t size, middle;
   std::vector<Element> coarse_numbers, fine_numbers, whole_numbers;
 
   bool inside(int64_t y, int64_t x) const { return 0 <= y && y < size && 0 <= x && x < size; }
-  bool earlier(int64_t y, int64_t x, int64_t k) const { return y % s.subscale * s.subscale + x % s.subscale < k; }
+  bool earlier(int64_t y, int64_t x, int64_t k) const { return rank[y % s.subscale * s.subscale + x % s.subscale] < rank[k]; }
 
   // Every value of so many bits as a number in [-1, 1].
   static std::vector<Element> numbers(int64_t bits) {
