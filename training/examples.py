@@ -31,6 +31,10 @@ OFTEN: Final = 2.5
 """How much more often a control other than the label is dropped: most requests name a label and little else."""
 
 
+_SHUFFLE: Final = 2**32 - 1
+"""In the place of an example: the generator that shuffles a step's slices."""
+
+
 class Lot(NamedTuple):
     """Images (B, H, W, C) uint8, controls (B, n) int64, target slices k (B,) int64."""
 
@@ -59,10 +63,19 @@ class Dealer:
         """A lot of one."""
         rng = np.random.default_rng([self.recipe.seed, step, place])
         batch = self.data.draw(rng, 1)
-        k = draw_slices(rng, self.stage, self.geometry, 1)
+        k = torch.tensor([self.target(step, place)])
         names = [control.name for control in self.data.controls]
         controls = drop_controls(rng, batch.controls, names, self.recipe.drop_control)
         return Lot(torch.from_numpy(batch.images), torch.from_numpy(controls), k)
+
+    def target(self, step: int, place: int) -> int:
+        """The slice that this example is about: within a step every slice of the stage equally often, but for a remainder.
+
+        Slices differ in bits far more than images do, so that a batch says less when it leaves to chance which it has.
+        """
+        slices = [each.slice for each in self.geometry.steps if each.stage is self.stage]
+        shuffled = np.random.default_rng([self.recipe.seed, step, _SHUFFLE]).permutation(slices)
+        return int(shuffled[place % len(slices)])
 
 
 class Feed:
@@ -122,12 +135,6 @@ def ignore_signals(_worker: int) -> None:
 def joined(lots: list[Lot]) -> Lot:
     """Several lots as one."""
     return Lot(*(torch.cat(parts) for parts in zip(*lots, strict=True)))
-
-
-def draw_slices(rng: np.random.Generator, stage: Stage, geometry: Geometry, count: int) -> Tensor:
-    """Uniform target slices of a stage, (count,) int64."""
-    ks = [step.slice for step in geometry.steps if step.stage is stage]
-    return torch.from_numpy(rng.choice(ks, count))
 
 
 def drop_controls(

@@ -73,6 +73,14 @@ def test_every_slice_of_a_stage_is_drawn() -> None:
         assert set(lot.k.tolist()) == ks
 
 
+def test_a_step_has_every_slice_equally_often() -> None:
+    """Three slices of size in a batch of 16: five times each and one once more, which one changing from step to step."""
+    size = replace(dealer(batch=16), stage=Stage.SIZE)
+    counts = [np.bincount(size.lot(step, 0).k, minlength=4).tolist() for step in range(60)]
+    assert all(sorted(each) == [0, 5, 5, 6] for each in counts)
+    assert {each.index(6) for each in counts} == {1, 2, 3}
+
+
 def test_controls_are_dropped_as_requests_leave_them_out() -> None:
     """All together, label and style together with the rest kept, and each alone; nothing else changes."""
     names = ("label", "style", "hue", "tile")
