@@ -94,7 +94,7 @@ def test_a_toy_models_probabilities_sum_to_one() -> None:
 
 @pytest.mark.parametrize("drawn", Order)
 def test_four_by_four_slices_sum_to_one_in_either_order(drawn: Order) -> None:
-    """One channel, 4 x 4, slices of one pixel, the first four as they are: all 2^12 ways to go on, with coarse and with fine bits."""
+    """One channel, 4 x 4, slices of one pixel, the first four as they are: all 2^12 images of coarse and of fine bits."""
     geometry = Geometry(size=4, slice_size=1, channels=1, coarse_bits=1, fine_bits=1, order=drawn)
     networks, (first, later) = toy_networks(geometry), (list(geometry.drawn[:4]), list(geometry.drawn[4:]))
     every = torch.tensor([0, 1] * 8).repeat(2**12, 1)
@@ -115,6 +115,7 @@ def test_interlaced_slices_see_those_drawn_before_them_and_no_others(stage: Stag
     """Each slice's logits move with every slice of an earlier rank, and with none of a later one."""
     geometry = Geometry(size=16, slice_size=4, order=Order.INTERLACED)
     network, ranks = toy_networks(geometry)[stage].double(), geometry.ranks
+    assert isinstance(network, Network)
     image = torch.randint(0, 256, (1, 16, 16, 3), generator=torch.Generator().manual_seed(3))
     for step in (step for step in geometry.steps if step.stage is stage):
         for other in range(geometry.slices):
