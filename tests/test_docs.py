@@ -134,6 +134,14 @@ def test_the_operators_commands_succeed(block: str, url: str, tmp_path: Path) ->
     assert ran(["sh", "-e", "-c", block.replace(SERVER, url)], tmp_path)
 
 
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+def test_the_examples_of_the_api_page_succeed(url: str, tmp_path: Path) -> None:
+    """All in one shell: later ones use the job of the first."""
+    ran(["sh", "-e", "-c", "".join(blocks("api", "sh")).replace(SERVER, url)], tmp_path)
+    assert (tmp_path / "A-7.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "A-7-first.webp").read_bytes().startswith(b"RIFF")
+
+
 def test_the_researchers_pictures_become_a_served_model(tmp_path: Path) -> None:
     """From a folder of images to a picture by HTTP."""
     train, ship, serve, ask = blocks("quickstart-researcher", "sh")

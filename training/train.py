@@ -1,9 +1,10 @@
 """Train one network of a model: `python -m training.train --preset symbols-64 --stage depth --minutes 30`.
 
-Each picture gives one target slice, drawn uniformly; its nats times the number of slices of the stage estimate the
-stage's share of bits/dim without bias, at constant memory (DESIGN section 2). The three networks share nothing, so each
-is a run of its own, and they may run side by side. A run saves on the way out, also on SIGTERM and Ctrl-C, and goes on
-from there when called again. On several GPUs: `torchrun --nproc-per-node 8 -m training.train --device cuda ...`.
+Each image gives one target slice; within an update every slice of the stage is equally frequent. Its nats times the number
+of slices of the stage estimate the stage's share of bits/dim without bias, at constant memory (docs/architecture.md, Three
+networks). The three networks share nothing, so each is a run of its own, and they may run side by side. A run saves on
+the way out, also on SIGTERM and Ctrl-C, and goes on from there when called again. On several GPUs:
+`torchrun --nproc-per-node 8 -m training.train --device cuda ...`.
 """
 
 from __future__ import annotations

@@ -38,7 +38,7 @@ and two pictures (docs/sampling.md).
 
 
 class Sampler(StrEnum):
-    """How a slice is drawn; both give the same pictures (DESIGN section 3)."""
+    """How a slice is drawn; both give the same pictures (docs/architecture.md, Samplers)."""
 
     PARALLEL = "parallel"
     CACHED = "cached"
