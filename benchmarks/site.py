@@ -21,8 +21,8 @@ from models.cards import WEIGHTS, ModelCard
 from models.checkpoint import save_model
 from models.config import Geometry, ModelConfig, Stage, Widths
 from models.network import build
-from service.contract import workers_key
-from service.local import free_port, redis_binary
+from service.contract.keys import workers_key
+from service.local.processes import free_port, redis_binary
 
 MODEL = "toy"
 GEOMETRY = Geometry(size=8, slice_size=4)

@@ -19,28 +19,30 @@ from redis.asyncio.retry import Retry
 from redis.backoff import NoBackoff
 from starlette.middleware.cors import CORSMiddleware
 
-from service import announcement, errors, scrape
-from service.access import Access
-from service.access_log import AccessLog
-from service.answers import describe
-from service.body_limit import BodyLimit
+from service.api import problems
+from service.api.access import Access
+from service.api.middleware.access_log import AccessLog
+from service.api.middleware.body_limit import BodyLimit
+from service.api.middleware.head import HeadAsGet
+from service.api.middleware.request_id import RequestId
+from service.api.openapi.answers import describe
+from service.api.router import router
+from service.api.routes import metrics as prometheus
+from service.api.routes.dependencies import Parts
 from service.catalogue import Catalogue
+from service.contract.transitions import Limits
 from service.destinations import Destinations
-from service.feed import Feed
-from service.head import HeadAsGet
-from service.jobs import Jobs
+from service.jobs.feed import Feed
+from service.jobs.queue_position import Outlooks
+from service.jobs.reaper import reap
+from service.jobs.store import Jobs
+from service.jobs.tickets import Tickets
 from service.metrics import ServiceMetrics
-from service.outbox import Outbox
-from service.outlook import Outlooks
-from service.reaper import reap
-from service.request_id import RequestId
-from service.routes import router
-from service.routes.parts import Parts
 from service.settings import ServiceSettings
-from service.signature import signing_key
-from service.tickets import Tickets
-from service.transitions import Limits
-from service.webhooks import HIDDEN_SECONDS, Sender
+from service.webhooks import payload
+from service.webhooks.outbox import Outbox
+from service.webhooks.sender import HIDDEN_SECONDS, Sender
+from service.webhooks.signature import signing_key
 
 MAX_BODY_BYTES = 1 << 20
 STOP_SECONDS = 0.2
@@ -73,7 +75,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        webhooks=announcement.documented,
+        webhooks=payload.documented,
     )
     once_more = Retry(NoBackoff(), retries=1, supported_errors=(redis.ConnectionError,))  # on one that Redis has closed
     pool = BlockingConnectionPool.from_url(
@@ -109,9 +111,9 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     allow_origins(app, settings.cors_origins)
     app.add_middleware(AccessLog, metrics=metrics)
     app.add_middleware(RequestId)
-    errors.install(app)
+    problems.install(app)
     app.include_router(router)
-    app.include_router(scrape.router)
+    app.include_router(prometheus.router)
     serve_pages(app)
     describe(app)
     return app

@@ -10,8 +10,8 @@ import uvicorn
 from pydantic import ValidationError
 
 from models.errors import CheckpointError
-from service import logs
 from service.app import create_app
+from service.contract import logs
 from service.settings import ServiceSettings
 
 logger = logging.getLogger(__name__)

@@ -10,7 +10,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from service.local import free_port, redis_binary
+from service.local.processes import free_port, redis_binary
 from tests.toy import save_toy_model
 
 START_SECONDS = 10

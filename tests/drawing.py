@@ -9,8 +9,10 @@ import redis
 
 from models.config import Geometry
 from models.subscale import Progress
-from service.contract import Event, JobRecord, JobRequest, Problem, SliceEntry
-from service.transitions import Call, Claim, Outcome, Transitions, create
+from service.contract.record import JobRecord, Problem
+from service.contract.request import JobRequest
+from service.contract.stream import Event, SliceEntry
+from service.contract.transitions import Call, Claim, Outcome, Transitions, create
 
 GEOMETRY = Geometry(size=8, slice_size=4)
 POISONED = Problem(type="urn:test", title="Poisoned", detail="as a test")

@@ -9,8 +9,9 @@ from typing import Any
 
 import redis
 
-from service.contract import JobRecord, Keys, queued_key
-from service.transitions import Claim, Outcome, Transitions
+from service.contract.keys import Keys, queued_key
+from service.contract.record import JobRecord
+from service.contract.transitions import Claim, Outcome, Transitions
 from tests.drawing import a_claim, acquire, an_entry
 
 PAUSE_SECONDS = 0.02

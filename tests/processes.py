@@ -13,7 +13,7 @@ from typing import Self
 
 import httpx
 
-from service.local import free_port
+from service.local.processes import free_port
 
 START_SECONDS = 30
 

@@ -17,7 +17,7 @@ from starlette.requests import Request
 from starlette.responses import Response
 from starlette.types import Receive, Scope, Send
 
-from service.local import free_port
+from service.local.processes import free_port
 
 HANG = 0
 """An answer that never comes."""

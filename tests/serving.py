@@ -11,7 +11,7 @@ import uvicorn
 from starlette.types import ASGIApp
 
 from service.app import create_app
-from service.local import free_port
+from service.local.processes import free_port
 from service.settings import ServiceSettings
 
 

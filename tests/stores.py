@@ -7,7 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
-from service.local import free_port, redis_binary
+from service.local.processes import free_port, redis_binary
 from tests.conftest import wait_for_redis
 
 

@@ -16,7 +16,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from service.local import free_port
+from service.local.processes import free_port
 
 ROOT = Path(__file__).parent.parent
 STOP_SECONDS = 30

@@ -19,7 +19,7 @@ import httpx
 import pytest
 from playwright.sync_api import sync_playwright
 
-from service.local import free_port
+from service.local.processes import free_port
 from service.settings import ServiceSettings
 from tests.serving import serving
 from tests.working import working

@@ -15,9 +15,9 @@ import pytest
 import redis
 from httpx_sse import ServerSentEvent, connect_sse
 
-from service.local import free_port
+from service.contract.transitions import Transitions, create
+from service.local.processes import free_port
 from service.settings import ServiceSettings
-from service.transitions import Transitions, create
 from tests.drawing import a_claim, a_request, acquire, an_entry
 from tests.serving import serving
 

@@ -8,11 +8,11 @@ from pathlib import Path
 import yaml  # type: ignore[import-untyped]
 
 from service.app import REDIS_SECONDS
-from service.contract import OVERDUE, Problem
+from service.contract import problems
+from service.contract.record import OVERDUE, Problem
 from service.errors import UnavailableError
-from service.jobs import GRACE_SECONDS
+from service.jobs.store import GRACE_SECONDS
 from service.settings import ServiceSettings
-from worker import problems
 from worker.patience import LONGEST_SECONDS
 from worker.settings import WorkerSettings
 

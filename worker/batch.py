@@ -16,11 +16,11 @@ import torch
 from models.cards import ModelCard
 from models.errors import ControlError, NotFiniteError
 from models.pipeline import ImageState
-from service.contract import OVERDUE, Problem
+from service.contract.problems import BROKEN, CHANGED, NOT_FINITE, TOO_LARGE
+from service.contract.record import OVERDUE, Problem
 from worker.lease import Heartbeat
 from worker.live_job import LiveJob, Ticket, initial_states
 from worker.pace import PaceKeeper
-from worker.problems import BROKEN, CHANGED, NOT_FINITE, TOO_LARGE
 from worker.publish import Drawn, Publisher, Taken
 from worker.scheduler import Row, Scheduler
 

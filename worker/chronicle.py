@@ -5,8 +5,9 @@ from __future__ import annotations
 import logging
 from typing import TYPE_CHECKING, Any, Protocol
 
-from service.contract import Problem, Status
-from service.transitions import Outcome
+from service.contract.record import Problem
+from service.contract.statuses import Status
+from service.contract.transitions import Outcome
 from worker.publish import Publisher, Taken, Terms
 
 if TYPE_CHECKING:

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Self
 
 from redis.exceptions import RedisError
 
-from service.transitions import Claim, Outcome, Reply, Transitions, announce
+from service.contract.transitions import Claim, Outcome, Reply, Transitions, announce
 
 if TYPE_CHECKING:
     from types import TracebackType

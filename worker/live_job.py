@@ -9,7 +9,8 @@ from models.cards import ModelCard
 from models.config import ANY, control_indices
 from models.errors import ControlError
 from models.pipeline import ImageState, next_step
-from service.contract import Problem, slice_candidates, slice_lanes
+from service.contract.lanes import slice_candidates, slice_lanes
+from service.contract.record import Problem
 from worker.lease import Lease
 from worker.publish import Taken
 from worker.scheduler import Row

@@ -3,7 +3,7 @@
 The RQ worker class is a `SimpleWorker`, because the model must stay warm and be shared by all jobs of a batch: RQ's
 forking `Worker` starts every job in a child (which cannot use CUDA once the parent has), its `SpawnWorker` in a new
 interpreter (which would load the model again), and both run one job at a time. What a `SimpleWorker` lacks, recovery
-after a crash, is not RQ's here: leases and the stream of slices give it (see `worker.lease`, `service.transitions`).
+after a crash, is not RQ's here: leases and the stream of slices give it (see `worker.lease`, `service.contract.transitions`).
 
 With SPN_DEVICES it becomes `worker.supervisor`, which starts it once for each device.
 
@@ -25,7 +25,7 @@ from redis.retry import Retry
 
 from models.errors import CheckpointError
 from models.pipeline import Pipeline
-from service import logs
+from service.contract import logs
 from worker.batch import Batch
 from worker.capacity import fitting_capacity, whole_cores
 from worker.chronicle import Chronicle

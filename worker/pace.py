@@ -9,7 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from redis.exceptions import RedisError
 
-from service.contract import PACE_SECONDS, Pace, StagePace, pace_key
+from service.contract.keys import pace_key
+from service.contract.pace import PACE_SECONDS, Pace, StagePace
 
 if TYPE_CHECKING:
     from redis import Redis

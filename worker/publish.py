@@ -9,10 +9,13 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from service.contract import Drawing, Event, JobRecord, JobRequest, Keys, Problem, SliceEntry, replay
-from service.transitions import SUSPECT, Claim, Outcome, Transitions
+from service.contract.keys import Keys
+from service.contract.problems import POISONED, UNREADABLE
+from service.contract.record import JobRecord, Problem
+from service.contract.request import JobRequest
+from service.contract.stream import Drawing, Event, SliceEntry, replay
+from service.contract.transitions import SUSPECT, Claim, Outcome, Transitions
 from worker.lease import Lease
-from worker.problems import POISONED, UNREADABLE
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

@@ -21,7 +21,7 @@ from rq.serializers import JSONSerializer
 from rq.utils import now
 from rq.worker.base import WorkerStatus
 
-from service.contract import TASK, queue_name
+from service.contract.keys import TASK, queue_name
 from worker.batch import DeviceLostError
 from worker.live_job import Ticket
 

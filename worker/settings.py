@@ -9,7 +9,7 @@ from pydantic import BeforeValidator, Field, StringConstraints
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.cards import WEIGHTS
-from service.logs import LogFormat
+from service.contract.logs import LogFormat
 
 Device = Annotated[str, StringConstraints(pattern=r"^(cpu|cuda(:\d+)?)$")]
 

@@ -14,8 +14,8 @@ import time
 from collections.abc import Sequence
 from types import FrameType
 
-from service import logs
-from service.children import Child
+from service.contract import logs
+from service.contract.children import Child
 from worker.settings import WorkerSettings
 
 POLL_SECONDS = 0.1

@@ -11,7 +11,7 @@ from benchmarks.failures.orders import SEEDS, Order, body, check_one_end, events
 from benchmarks.failures.stand import Stand
 from benchmarks.failures.trial import RESUME_SECONDS, Found, Trial
 from benchmarks.failures.watch import Watch
-from service.contract import EventKind
+from service.contract.statuses import EventKind
 
 START_SECONDS = 30
 SETTLE_SECONDS = 1.5

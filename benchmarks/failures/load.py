@@ -16,7 +16,7 @@ from benchmarks.failures.deadlines import NotHeldError, until
 from benchmarks.failures.orders import Order, References, RefusedError, check_drawn, order
 from benchmarks.failures.stand import Stand
 from benchmarks.site import MODEL
-from service.contract import Keys
+from service.contract.keys import Keys
 
 CALLERS = 4
 PAUSE_SECONDS = 0.15

@@ -14,7 +14,9 @@ from PIL import Image
 from benchmarks.failures.deadlines import NotHeldError
 from benchmarks.failures.stand import Stand
 from benchmarks.site import GEOMETRY, MODEL
-from service.contract import Event, EventKind, Keys
+from service.contract.keys import Keys
+from service.contract.statuses import EventKind
+from service.contract.stream import Event
 
 SEEDS = range(16)
 """Those of ordinary jobs; what they look like undisturbed is known."""

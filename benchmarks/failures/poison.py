@@ -10,7 +10,7 @@ from benchmarks.failures.rehearsal import Poison
 from benchmarks.failures.stand import Stand
 from benchmarks.failures.trial import BATCH, Found, Trial
 from benchmarks.failures.watch import Watch
-from service.contract import EventKind
+from service.contract.statuses import EventKind
 
 END_SECONDS = 120
 

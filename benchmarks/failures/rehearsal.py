@@ -25,7 +25,7 @@ from rq import Queue
 from benchmarks.failures.journal import JOURNAL, Line
 from models.pipeline import ImageState, Pipeline
 from models.sampling.board import Given
-from service.transitions import Call, Reply, Transitions
+from service.contract.transitions import Call, Reply, Transitions
 from worker import main as worker
 
 SLOW_SECONDS = 5.0

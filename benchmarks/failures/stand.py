@@ -20,8 +20,8 @@ from benchmarks.failures.journal import JOURNAL, Line, lines
 from benchmarks.failures.process import Process
 from benchmarks.failures.rehearsal import Cue
 from benchmarks.site import MODEL, answers, healthy, redis_command, variables
-from service.contract import Keys, owned_key, workers_key
-from service.local import free_port
+from service.contract.keys import Keys, owned_key, workers_key
+from service.local.processes import free_port
 
 SHORT = {"LEASE_SECONDS": "2", "HEARTBEAT_SECONDS": "0.4", "REAPER_SECONDS": "0.2", "TICKET_SECONDS": "0.5"}
 """Quick settings. The shipped ones are those of no setting at all: leases of 8 s."""

@@ -23,7 +23,7 @@ from benchmarks.failures.orders import (
     recovery,
 )
 from benchmarks.failures.stand import Stand
-from service.contract import EventKind
+from service.contract.statuses import EventKind
 
 POLL_SECONDS = 0.1
 AGAIN_SECONDS = 0.2

@@ -15,10 +15,10 @@ from typing import cast
 import httpx
 from tqdm import tqdm
 
+from service.api.schemas import ImageBody, JobBody, SliceBody
 from service.client.client import Client, Request
 from service.client.errors import AwayError, ClientError, ForeignError, ProblemError
-from service.contract import Status
-from service.schemas import ImageBody, JobBody, SliceBody
+from service.contract.statuses import Status
 
 URL = "http://127.0.0.1:8000"
 CONTROLS = ("label", "style", "hue", "tile")

@@ -9,16 +9,16 @@ from typing import Literal, Self, TypedDict, Unpack, cast
 
 from pydantic import JsonValue
 
+from service.api.requests import Controls
+from service.api.schemas import JobBody, ModelBody, ModelList, SliceBody
 from service.client.transport import Transport, understood
 from service.client.watch import Watch, job_path
-from service.requests import Controls
-from service.schemas import JobBody, ModelBody, ModelList, SliceBody
 
 PATIENCE_SECONDS = 30.0
 
 
 class Request(TypedDict, total=False):
-    """The body of POST /generate; what is absent is the server's default. `service.schemas` has bounds and meanings."""
+    """The body of POST /generate; what is absent is the server's default. `service.api.schemas` has bounds and meanings."""
 
     model: str
     num_images: int

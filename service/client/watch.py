@@ -9,9 +9,9 @@ from urllib.parse import quote
 import httpx
 from httpx_sse import ServerSentEvent
 
+from service.api.schemas import JobBody, SliceBody
 from service.client.transport import Transport, understood
-from service.contract import EventKind
-from service.schemas import JobBody, SliceBody
+from service.contract.statuses import EventKind
 
 POLL_SECONDS = 20
 """How long a poll waits for a change."""

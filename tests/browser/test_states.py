@@ -13,11 +13,12 @@ import pytest
 import redis
 from playwright.sync_api import Page, expect
 
-from service.contract import Keys, Problem, queued_key
-from service.keys import KeyHash, sha256_of
-from service.local import free_port, redis_binary
+from service.api.keys import KeyHash, sha256_of
+from service.contract.keys import Keys, queued_key
+from service.contract.record import Problem
+from service.contract.transitions import Claim, Transitions
+from service.local.processes import free_port, redis_binary
 from service.settings import ServiceSettings
-from service.transitions import Claim, Transitions
 from tests.conftest import wait_for_redis
 from tests.drawing import acquire, an_entry
 from tests.painting import painting

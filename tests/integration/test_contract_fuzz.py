@@ -19,10 +19,10 @@ from hypothesis import HealthCheck, settings
 from schemathesis import Case, GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
+from service.api.keys import KeyHash, sha256_of
 from service.app import create_app
-from service.keys import KeyHash, sha256_of
+from service.contract.transitions import Claim, Transitions, create
 from service.settings import ServiceSettings
-from service.transitions import Claim, Transitions, create
 from tests.drawing import GEOMETRY, POISONED, a_claim, a_request, acquire, an_entry
 from tests.painting import painting
 from tests.serving import serving

@@ -18,8 +18,8 @@ import httpx
 import pytest
 import redis
 
-from service.contract import queued_key, running_key, workers_key
-from service.local import free_port
+from service.contract.keys import queued_key, running_key, workers_key
+from service.local.processes import free_port
 from service.settings import ServiceSettings
 from tests.integration.test_takeover import until
 from tests.serving import serving

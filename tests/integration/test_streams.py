@@ -18,8 +18,9 @@ from httpx_sse import EventSource, ServerSentEvent
 
 from models.config import Geometry
 from models.subscale import Progress
-from service.contract import JobRequest, SliceEntry
-from service.transitions import Transitions, create
+from service.contract.request import JobRequest
+from service.contract.stream import SliceEntry
+from service.contract.transitions import Transitions, create
 from tests.drawing import a_claim, a_request, acquire
 from tests.processes import ApiProcess
 

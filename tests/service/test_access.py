@@ -14,12 +14,12 @@ import redis
 from fastapi import FastAPI
 from pydantic import SecretStr
 
-from service.access import Access
+from service.api.access import Access
+from service.api.keys import KeyHash, sha256_of
 from service.app import create_app
-from service.contract import Keys
-from service.keys import KeyHash, sha256_of
+from service.contract.keys import Keys
+from service.contract.transitions import Claim, Transitions
 from service.settings import ServiceSettings
-from service.transitions import Claim, Transitions
 from tests.drawing import acquire, an_entry
 from tests.serving import serving
 

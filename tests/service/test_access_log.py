@@ -13,9 +13,9 @@ import pytest
 import redis
 from starlette.types import Receive, Scope, Send
 
-from service.access_log import AccessLog, logger
+from service.api.middleware.access_log import AccessLog, logger
+from service.api.middleware.request_id import RequestId
 from service.metrics import ServiceMetrics
-from service.request_id import RequestId
 from service.settings import ServiceSettings
 from tests.serving import serving
 

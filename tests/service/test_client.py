@@ -19,11 +19,11 @@ import pytest
 from PIL import Image
 from starlette.responses import PlainTextResponse
 
+from service.api.schemas import SliceBody
 from service.app import create_app
 from service.client import AwayError, Client, ProblemError
 from service.client.__main__ import Exit, main
-from service.contract import Status
-from service.schemas import SliceBody
+from service.contract.statuses import Status
 from service.settings import ServiceSettings
 from tests.drawing import GEOMETRY
 from tests.flaky import Busy, CutStreams, LostAnswers, NoStreams

@@ -8,8 +8,9 @@ import numpy as np
 import pytest
 import redis
 
-from service.contract import EventKind, SliceEntry, replay
-from service.transitions import Transitions
+from service.contract.statuses import EventKind
+from service.contract.stream import SliceEntry, replay
+from service.contract.transitions import Transitions
 from tests.drawing import GEOMETRY, a_picture, a_running_job, an_entry, events_of, record_of
 
 

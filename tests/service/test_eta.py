@@ -9,8 +9,8 @@ from dataclasses import dataclass, field, replace
 import pytest
 
 from models.config import Geometry, Stage
-from service.contract import Pace, StagePace
-from service.eta import Situation, Work, eta_seconds
+from service.contract.pace import Pace, StagePace
+from service.jobs.eta import Situation, Work, eta_seconds
 from worker.batch import ROOM
 from worker.pace import RoundFit
 from worker.scheduler import Row, Scheduler

@@ -13,11 +13,7 @@ from pydantic import BaseModel
 
 from models.config import Geometry
 from models.subscale import Progress
-from service.app import MAX_BODY_BYTES, create_app
-from service.contract import Event, EventKind, JobRequest, SliceEntry, Status
-from service.errors import ServiceError
-from service.events import data
-from service.examples import (
+from service.api.openapi.examples import (
     CONTROLS,
     ERRORS,
     EVENTS,
@@ -34,9 +30,15 @@ from service.examples import (
     Json,
     problem,
 )
-from service.schemas import Health, JobBody, JobPage, ModelList, ProblemBody, Readiness, SliceBody, problem_of
+from service.api.schemas import Health, JobBody, JobPage, ModelList, ProblemBody, Readiness, SliceBody, problem_of
+from service.api.sse import data
+from service.app import MAX_BODY_BYTES, create_app
+from service.contract.problems import BROKEN
+from service.contract.request import JobRequest
+from service.contract.statuses import EventKind, Status
+from service.contract.stream import Event, SliceEntry
+from service.errors import ServiceError
 from service.settings import ServiceSettings
-from worker.problems import BROKEN
 
 BODIES: list[tuple[type[BaseModel], Json]] = [
     *((JobBody, job) for job in JOBS.values()),

@@ -15,11 +15,11 @@ import pytest
 import redis
 from PIL import Image
 
-from service.contract import Keys
-from service.pictures import PictureFormat, preferred
-from service.routes.parts import known
+from service.api.routes.dependencies import known
+from service.contract.keys import Keys
+from service.contract.transitions import Claim, Transitions
+from service.images import PictureFormat, preferred
 from service.settings import ServiceSettings
-from service.transitions import Claim, Transitions
 from tests.drawing import GEOMETRY, acquire, an_entry
 from tests.serving import serving
 

@@ -10,8 +10,11 @@ from dataclasses import replace
 import pytest
 import redis
 
-from service.contract import ENDED, OVERDUE, JobRecord, JobRequest, Status, deadlines_key, owned_key
-from service.transitions import (
+from service.contract.keys import ENDED, deadlines_key, owned_key
+from service.contract.record import OVERDUE, JobRecord
+from service.contract.request import JobRequest
+from service.contract.statuses import Status
+from service.contract.transitions import (
     Call,
     Idempotency,
     Limits,

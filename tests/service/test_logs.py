@@ -12,7 +12,7 @@ import sys
 from datetime import datetime
 from pathlib import Path
 
-from service.logs import LogFormat, formatter
+from service.contract.logs import LogFormat, formatter
 
 
 def written(format: LogFormat) -> str:  # noqa: A002 - the parameter's name there

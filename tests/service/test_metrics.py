@@ -11,9 +11,9 @@ import pytest
 import redis
 from prometheus_client.parser import text_string_to_metric_families
 
-from service.local import free_port
+from service.contract.transitions import Transitions, announce
+from service.local.processes import free_port
 from service.settings import ServiceSettings
-from service.transitions import Transitions, announce
 from tests.drawing import a_running_job
 from tests.serving import serving
 

@@ -10,9 +10,22 @@ import pytest
 import redis
 
 from models.config import Stage
-from service.contract import OUTBOX, JobRecord, JobRequest, Status, Webhook, WebhookEvent, delivery_key
-from service.outbox import Delivery, Place
-from service.transitions import Claim, Idempotency, Outcome, Transitions, cancel, create, dispatch, postpone, settle
+from service.contract.keys import OUTBOX, delivery_key
+from service.contract.record import JobRecord
+from service.contract.request import JobRequest, Webhook
+from service.contract.statuses import Status, WebhookEvent
+from service.contract.transitions import (
+    Claim,
+    Idempotency,
+    Outcome,
+    Transitions,
+    cancel,
+    create,
+    dispatch,
+    postpone,
+    settle,
+)
+from service.webhooks.outbox import Delivery, Place
 from tests.drawing import POISONED, a_claim, a_request, acquire, an_entry, events_of, record_of
 
 BRIEF = 0.02

@@ -12,9 +12,12 @@ from redis.asyncio import Connection, ConnectionPool
 from redis.asyncio import Redis as AsyncRedis
 
 from models.config import Stage
-from service.contract import JobRecord, JobRequest, Pace, StagePace, pace_key, workers_key
-from service.outlook import SAMPLE, Backlog, Outlook, Outlooks
-from service.transitions import Transitions, announce, create
+from service.contract.keys import pace_key, workers_key
+from service.contract.pace import Pace, StagePace
+from service.contract.record import JobRecord
+from service.contract.request import JobRequest
+from service.contract.transitions import Transitions, announce, create
+from service.jobs.queue_position import SAMPLE, Backlog, Outlook, Outlooks
 from tests.drawing import GEOMETRY, a_claim, a_request, a_running_job, acquire, an_entry, record_of
 
 STEPS = len(GEOMETRY.steps)

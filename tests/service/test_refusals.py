@@ -13,12 +13,12 @@ import httpx
 import pytest
 import redis
 
-from service.contract import Keys
-from service.keys import KeyHash, sha256_of
-from service.local import free_port
-from service.refusals import ALL, Refusal, page
+from service.api.keys import KeyHash, sha256_of
+from service.api.openapi.refusals import ALL, Refusal, page
+from service.contract.keys import Keys
+from service.contract.transitions import Claim, Transitions
+from service.local.processes import free_port
 from service.settings import ServiceSettings
-from service.transitions import Claim, Transitions
 from tests.drawing import acquire, an_entry
 from tests.serving import serving
 
@@ -149,5 +149,5 @@ def test_each_has_its_own_provocation() -> None:
 
 
 def test_the_page_is_current() -> None:
-    """What `python -m service.refusals` prints."""
+    """What `python -m service.api.openapi.refusals` prints."""
     assert PAGE.read_text() == page()

@@ -17,9 +17,9 @@ import redis
 from PIL import Image
 
 from service.app import MAX_BODY_BYTES
-from service.contract import Keys
+from service.contract.keys import Keys
+from service.contract.transitions import Claim, Transitions
 from service.settings import ServiceSettings
-from service.transitions import Claim, Transitions
 from tests.drawing import GEOMETRY, POISONED, a_picture, acquire, an_entry
 from tests.later import later
 from tests.serving import serving

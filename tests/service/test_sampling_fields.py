@@ -16,12 +16,13 @@ from PIL import Image
 
 from models.cards import ModelCard
 from models.config import Control, Sampling, Temperatures
-from service.contract import JobRecord, JobRequest
+from service.api.intake import canonical, order, unknown
+from service.api.requests import GenerateRequest
+from service.contract.record import JobRecord
+from service.contract.request import JobRequest
+from service.contract.transitions import Transitions
 from service.errors import FieldError
-from service.intake import canonical, order, unknown
-from service.requests import GenerateRequest
 from service.settings import ServiceSettings
-from service.transitions import Transitions
 from tests.drawing import GEOMETRY, a_request, a_running_job, an_entry
 from tests.serving import serving
 from tests.toy import save_choosing_model, save_toy_model, toy_card

@@ -8,7 +8,7 @@ import time
 import pytest
 from standardwebhooks import Webhook, WebhookVerificationError
 
-from service.signature import signed, signing_key
+from service.webhooks.signature import signed, signing_key
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
 

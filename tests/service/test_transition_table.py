@@ -9,8 +9,8 @@ from itertools import product
 import pytest
 import redis
 
-from service.contract import Status
-from service.transitions import Call, Claim, Outcome, Transitions, cancel, create, overdue, requeue
+from service.contract.statuses import Status
+from service.contract.transitions import Call, Claim, Outcome, Transitions, cancel, create, overdue, requeue
 from tests.drawing import POISONED, a_claim, a_request, acquire, an_entry, record_of
 
 OWN, OTHER, NONE = "own", "other", "none"

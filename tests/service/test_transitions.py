@@ -8,8 +8,9 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from service.contract import EventKind, Status, queued_key, running_key, workers_key
-from service.transitions import (
+from service.contract.keys import queued_key, running_key, workers_key
+from service.contract.statuses import EventKind, Status
+from service.contract.transitions import (
     Call,
     Claim,
     Idempotency,

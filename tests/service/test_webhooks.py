@@ -23,14 +23,16 @@ from redis.asyncio import Redis as AsyncRedis
 from standardwebhooks import Webhook as Verifier
 
 from service.app import stop
-from service.contract import OUTBOX, JobRequest, Keys, Webhook, WebhookEvent
+from service.contract.keys import OUTBOX, Keys
+from service.contract.request import JobRequest, Webhook
+from service.contract.statuses import WebhookEvent
+from service.contract.transitions import Claim, Transitions, cancel, create
 from service.destinations import Destinations, Resolve
-from service.local import free_port
-from service.outbox import Outbox
+from service.local.processes import free_port
 from service.settings import ServiceSettings
-from service.signature import signing_key
-from service.transitions import Claim, Transitions, cancel, create
-from service.webhooks import AT_ONCE, ATTEMPT_SECONDS, CONNECT_SECONDS, PER_HOST, Pace, Sender
+from service.webhooks.outbox import Outbox
+from service.webhooks.sender import AT_ONCE, ATTEMPT_SECONDS, CONNECT_SECONDS, PER_HOST, Pace, Sender
+from service.webhooks.signature import signing_key
 from tests.drawing import GEOMETRY, POISONED, a_request, acquire, an_entry
 from tests.receiver import HANG, Receiver, eventually, receiving
 from tests.serving import serving

@@ -11,8 +11,11 @@ import redis
 from models.cards import ModelCard
 from models.config import Step
 from models.pipeline import ImageState
-from service.contract import OVERDUE, EventKind, JobRecord, JobRequest, Keys, Status
-from service.transitions import Transitions, cancel, create
+from service.contract.keys import Keys
+from service.contract.record import OVERDUE, JobRecord
+from service.contract.request import JobRequest
+from service.contract.statuses import EventKind, Status
+from service.contract.transitions import Transitions, cancel, create
 from tests.drawing import GEOMETRY, a_claim, a_picture, a_request, acquire, an_entry, events_of
 from tests.toy import toy_card
 from worker.batch import Batch

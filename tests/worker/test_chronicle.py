@@ -7,8 +7,9 @@ import logging
 import pytest
 import redis
 
-from service.contract import Keys, Status
-from service.transitions import cancel
+from service.contract.keys import Keys
+from service.contract.statuses import Status
+from service.contract.transitions import cancel
 from tests.drawing import a_claim, a_request, acquire, an_entry
 from tests.worker.test_batch import Workplace
 from worker.batch import Batch

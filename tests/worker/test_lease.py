@@ -9,8 +9,9 @@ from pathlib import Path
 import pytest
 import redis
 
-from service.contract import Keys, Status
-from service.transitions import Claim, Outcome, Transitions, create
+from service.contract.keys import Keys
+from service.contract.statuses import Status
+from service.contract.transitions import Claim, Outcome, Transitions, create
 from tests.drawing import a_claim, a_request, a_running_job, acquire, record_of
 from tests.outage import MortalRedis, mortal_redis
 from tests.worker.test_batch import Workplace

@@ -19,9 +19,12 @@ import redis
 
 from models.cards import TENSORS
 from models.config import Geometry
-from service.contract import JobRecord, JobRequest, Keys, Status, queue_name, workers_key
-from service.tickets import Tickets
-from service.transitions import Transitions, create
+from service.contract.keys import Keys, queue_name, workers_key
+from service.contract.record import JobRecord
+from service.contract.request import JobRequest
+from service.contract.statuses import Status
+from service.contract.transitions import Transitions, create
+from service.jobs.tickets import Tickets
 from tests.drawing import a_request
 from tests.outage import mortal_redis
 

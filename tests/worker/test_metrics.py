@@ -9,8 +9,8 @@ from urllib.error import URLError
 import pytest
 
 from models.config import Stage
-from service.contract import Status
-from service.local import free_port
+from service.contract.statuses import Status
+from service.local.processes import free_port
 from worker.metrics import WorkerMetrics
 from worker.rounds import Round
 

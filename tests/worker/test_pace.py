@@ -11,8 +11,9 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from models.config import Stage
-from service.contract import PACE_SECONDS, Pace, pace_key
-from service.local import free_port
+from service.contract.keys import pace_key
+from service.contract.pace import PACE_SECONDS, Pace
+from service.local.processes import free_port
 from worker.pace import PaceKeeper, RoundFit
 
 FEW, FULL = 1, 16

@@ -11,14 +11,17 @@ import redis
 import torch
 
 from models.pipeline import ImageState, Pipeline
-from service.contract import JobRequest, Keys, Problem, Status
-from service.transitions import create
+from service.contract.keys import Keys
+from service.contract.problems import BROKEN, NOT_FINITE, POISONED, TOO_LARGE, UNREADABLE
+from service.contract.record import Problem
+from service.contract.request import JobRequest
+from service.contract.statuses import Status
+from service.contract.transitions import create
 from tests.drawing import a_claim, a_request, acquire, an_entry, events_of
 from tests.worker.test_batch import STEPS, KnownSampler, Workplace
 from worker.batch import Batch, DeviceLostError, Sampler
 from worker.lease import Heartbeat
 from worker.live_job import Ticket
-from worker.problems import BROKEN, NOT_FINITE, POISONED, TOO_LARGE, UNREADABLE
 from worker.publish import Publisher, Terms
 
 

@@ -11,7 +11,7 @@ import redis
 from redis.client import Pipeline
 
 from models.subscale import Progress
-from service.transitions import Claim, Transitions, cancel
+from service.contract.transitions import Claim, Transitions, cancel
 from tests.drawing import GEOMETRY, a_picture, a_running_job, events_of
 from tests.later import later
 from tests.outage import MortalRedis, mortal_redis

@@ -12,7 +12,8 @@ import torch
 from models.config import Geometry, Sampling, Stage
 from models.pipeline import ImageState, Pipeline
 from models.subscale import Progress
-from service.contract import Pace, pace_key
+from service.contract.keys import pace_key
+from service.contract.pace import Pace
 from tests.toy import ToyVerifier, toy_card, toy_networks
 from worker.pace import PaceKeeper
 from worker.rehearsal import rehearse

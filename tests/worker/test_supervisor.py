@@ -16,8 +16,8 @@ import psutil
 import pytest
 import redis
 
-from service.contract import workers_key
-from service.local import free_port
+from service.contract.keys import workers_key
+from service.local.processes import free_port
 
 MODEL = "toy"
 START_SECONDS = 60
@@ -96,7 +96,7 @@ def test_the_second_signal_is_passed_on_too() -> None:
     )
     supervising = (
         "import sys\n"
-        "from service.children import Child\n"
+        "from service.contract.children import Child\n"
         "from worker.supervisor import Supervisor\n"
         "sys.exit(Supervisor([Child([sys.executable, '-c', sys.argv[1]])]).run())\n"
     )

@@ -1,0 +1,159 @@
+"""From what a caller asked to what is drawn: defaults filled in, every field checked against the model."""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+
+from models.cards import ModelCard
+from models.config import LABEL, Control, Stage, Temperatures
+from service.api.requests import MAX_SEED, Controls, GenerateRequest, WebhookRequest
+from service.contract.lanes import slice_lanes
+from service.contract.request import JobRequest, Webhook
+from service.contract.statuses import WebhookEvent
+from service.contract.stream import SliceEntry
+from service.destinations import Destinations
+from service.errors import FieldError
+from service.images import started
+
+MOST_LISTED = 20
+"""Values that an error lists in full."""
+
+NEAREST = 5
+"""Values and aliases that it suggests at most where there are more."""
+
+NEAR = 0.5
+"""How similar those are at least: the ratio of difflib."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Order:
+    """A complete request, and the slices its pictures start with."""
+
+    request: JobRequest
+    given: tuple[SliceEntry, ...]
+
+
+def order(  # noqa: PLR0913 - the terms of a job, by keyword
+    asked: GenerateRequest,
+    card: ModelCard,
+    *,
+    owner: str,
+    retention_seconds: int,
+    deadline_seconds: int,
+    destinations: Destinations | None = None,
+) -> Order:
+    """What to draw with the model of `card`, for `owner`. Without `destinations` nobody can be told. Raises FieldError."""
+    given, controls = given_slices(asked, card), per_picture(asked, card)
+    request = JobRequest(
+        id=secrets.token_hex(12),
+        model=card.name,
+        seed=secrets.randbelow(MAX_SEED + 1) if asked.seed is None else asked.seed,
+        temperature=temperature(asked, card),
+        guidance=guidance(asked, card),
+        candidates=candidates(asked, card),
+        controls=controls,
+        geometry=card.config.geometry,
+        given=len(given),
+        retention_seconds=retention_seconds,
+        metadata=asked.metadata,
+        owner=owner,
+        deadline_seconds=deadline_seconds,
+        webhook=webhook(asked.webhook, destinations) if asked.webhook else None,
+    )
+    lanes = [slice_lanes(card, Stage.BASE, request.sampling, requested) for requested in controls]
+    return Order(request=replace(request, base_lanes=sum(lanes) / len(lanes)), given=given)
+
+
+def temperature(asked: GenerateRequest, card: ModelCard) -> float | Temperatures:
+    """Return the temperatures to sample at: a plain number as it was sent, else with the model's defaults filled in."""
+    sent, default = asked.temperature, card.sampling.temperature
+    if isinstance(sent, float):
+        return sent
+    return replace(default, **sent.model_dump(exclude_none=True)) if sent else default
+
+
+def guidance(asked: GenerateRequest, card: ModelCard) -> float:
+    """Return the guidance to sample with: 1 for a model without a guided network. Raises FieldError for more there."""
+    if asked.guidance not in {None, 1.0} and not card.guided:
+        raise FieldError("guidance", f"{card.name} has no guided network: send 1, or leave guidance out")
+    default = card.sampling.guidance if card.guided else 1.0
+    return default if asked.guidance is None else asked.guidance
+
+
+def candidates(asked: GenerateRequest, card: ModelCard) -> int:
+    """Return how many base slices to try for each image: 1 for a model without a verifier. Raises FieldError for more there."""
+    if asked.candidates not in {None, 1} and not card.verifier:
+        raise FieldError("candidates", f"{card.name} has no verifier to choose one: send 1, or leave candidates out")
+    default = card.sampling.candidates if card.verifier else 1
+    return default if asked.candidates is None else asked.candidates
+
+
+def webhook(asked: WebhookRequest, destinations: Destinations | None) -> Webhook:
+    """Whom to tell, each event once. Raises FieldError if this server sends no webhooks, or none to there."""
+    if destinations is None:
+        raise FieldError("webhook", "this server sends none: its operator has set no SPN_WEBHOOK_SECRET to sign them")
+    destinations.check(asked.url)
+    return Webhook(url=asked.url, events=tuple(event for event in WebhookEvent if event in asked.events))
+
+
+def fingerprint(asked: GenerateRequest) -> str:
+    """Equal for equal bodies, whatever the order of their fields."""
+    return hashlib.sha256(asked.model_dump_json().encode()).hexdigest()
+
+
+def per_picture(asked: GenerateRequest, card: ModelCard) -> tuple[Controls, ...]:
+    """One mapping of controls for each picture. Raises FieldError."""
+    each = asked.controls if isinstance(asked.controls, list) else [asked.controls] * asked.num_images
+    if len(each) != asked.num_images:
+        raise FieldError("controls", f"expected {asked.num_images} items, one per picture, got {len(each)}")
+    shorthand = {} if asked.label is None else checked({LABEL: asked.label}, card)
+    return tuple(with_label(checked(controls, card), shorthand) for controls in each)
+
+
+def with_label(controls: Controls, shorthand: Controls) -> Controls:
+    """Return both together. Raises FieldError if they name different labels."""
+    if shorthand and controls.get(LABEL, shorthand[LABEL]) != shorthand[LABEL]:
+        raise FieldError(LABEL, "contradicts controls.label: leave one of them out")
+    return {**controls, **shorthand}
+
+
+def checked(controls: Controls, card: ModelCard) -> Controls:
+    """Return `controls` with each alias as the value that it names. Raises FieldError, whose message names what is near."""
+    known = {control.name: control for control in card.config.controls}
+    return {name: canonical(known, name, value) for name, value in controls.items()}
+
+
+def canonical(known: Mapping[str, Control], name: str, value: str) -> str:
+    """Return the value that `value` is, or is an alias of, in any letter case. Raises FieldError."""
+    if name not in known:
+        raise FieldError(f"controls.{name}", f"no control {name!r}; there are: {', '.join(known) or 'none'}")
+    control = known[name]
+    values = {each: each for each in control.values} | dict(control.aliases)
+    if value in values:
+        return values[value]
+    if len(alike := {values[each] for each in values if each.casefold() == value.casefold()}) == 1:
+        return alike.pop()
+    raise FieldError(f"controls.{name}", unknown(control, value))
+
+
+def unknown(control: Control, value: str) -> str:
+    """Say that a control has no such value, and which it has: all of a few, else the nearest of many."""
+    if len(control.values) <= MOST_LISTED:
+        return f"{control.name} has no value {value!r}; it has: {', '.join(control.values)}"
+    names = [*control.values, *control.aliases]
+    near = get_close_matches(value.casefold(), names, n=NEAREST, cutoff=NEAR)
+    meant = [f"{name} ({control.aliases[name]})" if name in control.aliases else name for name in near]
+    advice = f"similar: {', '.join(meant)}" if near else f"GET /models lists its {len(control.values)} values"
+    return f"{control.name} has no value {value!r}; {advice}"
+
+
+def given_slices(asked: GenerateRequest, card: ModelCard) -> tuple[SliceEntry, ...]:
+    """The slices of the caller's own picture. Raises FieldError."""
+    if asked.start is None:
+        return ()
+    progress = started(asked.start.image, Stage(asked.start.stage), card.config.geometry)
+    return tuple(SliceEntry.of(progress, step) for step in range(progress.done))

@@ -1,0 +1,81 @@
+"""API keys. `python -m service.api.keys NAME` makes one: the key for its holder, and its hash for SPN_KEYS.
+
+Only hashes are configured. A key is 256 random bits, so a plain sha256 of it cannot be turned around.
+"""
+
+from __future__ import annotations
+
+import argparse
+import hashlib
+import json
+import re
+import secrets
+import sys
+from dataclasses import dataclass
+from typing import Any
+
+NAME = re.compile(r"[A-Za-z0-9_.-]{1,64}")
+SHA256 = re.compile(r"[0-9a-f]{64}")
+
+
+@dataclass(frozen=True, kw_only=True)
+class KeyHash:
+    """One key that is let in. `name` owns the jobs made with it; two keys of one name are one owner."""
+
+    name: str
+    sha256: str
+
+
+def sha256_of(key: str) -> str:
+    """What is configured of a key: 64 hexadecimal digits."""
+    return hashlib.sha256(key.encode()).hexdigest()
+
+
+def key_hashes(setting: Any) -> tuple[KeyHash, ...]:  # noqa: ANN401 - whatever the environment holds
+    """The value of SPN_KEYS: `name:hash,name:hash`, or a JSON object of the same. Raises ValueError."""
+    if not isinstance(setting, str):
+        return tuple(setting)
+    hashes = tuple(KeyHash(name=name, sha256=sha256.lower()) for name, sha256 in pairs(setting.strip()))
+    for each in hashes:
+        check(each)
+    if len({each.sha256 for each in hashes}) < len(hashes):
+        raise ValueError("the same hash stands there twice")
+    return hashes
+
+
+def pairs(setting: str) -> list[tuple[str, str]]:
+    """Names and hashes, unchecked. Raises ValueError for JSON that is no object of strings."""
+    if not setting.startswith("{"):
+        parts = (part.partition(":") for part in setting.split(",") if part.strip())
+        return [(name.strip(), sha256.strip()) for name, _, sha256 in parts]
+    try:
+        found: dict[str, Any] = json.loads(setting)
+    except json.JSONDecodeError as error:
+        raise ValueError(f"not valid JSON: {error}") from None
+    return [(name, str(sha256)) for name, sha256 in found.items()]
+
+
+def check(each: KeyHash) -> None:
+    """Raises ValueError, without repeating what may be a key."""
+    if not NAME.fullmatch(each.name) or not each.sha256:
+        raise ValueError("expected name:hash,name:hash with names of 1 to 64 letters, digits, `_`, `.` or `-`")
+    if not SHA256.fullmatch(each.sha256):
+        raise ValueError(
+            f"{each.name}: expected the sha256 of a key, 64 hexadecimal digits; see python -m service.api.keys"
+        )
+
+
+def main() -> int:
+    """Print a new key, once, and what to configure."""
+    parser = argparse.ArgumentParser(prog="python -m service.api.keys", description="Make an API key.")
+    parser.add_argument("name", help="who it is for; owns the jobs made with it")
+    name = parser.parse_args().name
+    if not NAME.fullmatch(name):
+        parser.error("a name has 1 to 64 letters, digits, `_`, `.` or `-`")
+    key = f"spn_{secrets.token_urlsafe(32)}"
+    print(f"key, shown only now: {key}\nadd to SPN_KEYS:     {name}:{sha256_of(key)}")  # noqa: T201 - this is a command
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

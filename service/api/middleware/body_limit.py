@@ -1,0 +1,45 @@
+"""No request body over the limit is read: 413 at once where its length is announced, else as soon as it is too long."""
+
+from __future__ import annotations
+
+from starlette.datastructures import Headers
+from starlette.exceptions import HTTPException
+from starlette.requests import Request
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from service.api.problems import problem
+
+
+class BodyLimit:
+    """Pure ASGI middleware. The framework's own answers in plain text; this one is a problem like all others."""
+
+    def __init__(self, app: ASGIApp, max_bytes: int) -> None:
+        self._app, self._max_bytes = app, max_bytes
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """Pass on what is small enough."""
+        if scope["type"] != "http":
+            await self._app(scope, receive, send)
+            return
+        length = Headers(scope=scope).get("content-length", "0")
+        if length.isdecimal() and int(length) > self._max_bytes:
+            await problem(Request(scope), status=413, detail=self._detail)(scope, receive, send)
+            return
+        await self._app(scope, self._counted(receive), send)
+
+    @property
+    def _detail(self) -> str:
+        return f"A request body may have {self._max_bytes} bytes."
+
+    def _counted(self, receive: Receive) -> Receive:
+        read = 0
+
+        async def counted() -> Message:
+            nonlocal read
+            message = await receive()
+            read += len(message.get("body", b""))
+            if read > self._max_bytes:
+                raise HTTPException(413, self._detail)
+            return message
+
+        return counted

@@ -1,0 +1,102 @@
+"""What the endpoints answer, as OpenAPI responses that refer to the examples by name."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from fastapi import FastAPI
+from fastapi.openapi.constants import REF_TEMPLATE
+from fastapi.sse import EventSourceResponse
+
+from service.api.openapi.examples import EXAMPLES, slug
+from service.api.schemas import JobBody, ProblemBody
+from service.contract.statuses import EventKind, Status
+from service.errors import LaterError, ServiceError
+
+Answer = dict[str, Any]
+"""A response in the form that FastAPI takes."""
+
+RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds until it is worth asking again."}}
+
+Answers = dict[int | str, Answer]
+"""By status."""
+
+
+def describe(app: FastAPI) -> None:
+    """Put the examples into the app's description. FastAPI itself would drop every null in them."""
+    generate = app.openapi
+
+    def openapi() -> dict[str, Any]:
+        schema: dict[str, Any] = generate()
+        schema["components"]["examples"] = {name: {"value": value} for name, value in EXAMPLES.items()}
+        for operation in (each for path in schema["paths"].values() for each in path.values()):
+            for parameter in operation.get("parameters", ()):
+                parameter["schema"] = without_null(parameter["schema"])
+        return schema
+
+    app.openapi = openapi  # type: ignore[method-assign]
+
+
+def without_null(schema: dict[str, Any]) -> dict[str, Any]:
+    """A parameter's schema. One that may be absent is no null: in a query or header that would be the word "null"."""
+    if "anyOf" not in schema:
+        return schema
+    others: list[dict[str, Any]] = [each for each in schema["anyOf"] if each != {"type": "null"}]
+    return {name: value for name, value in schema.items() if name != "anyOf"} | others[0]
+
+
+def answer(*examples: str) -> Answer:
+    """JSON like these examples."""
+    return {"content": {"application/json": {"examples": named(*examples)}}}
+
+
+def a_job(description: str, *statuses: Status) -> Answer:
+    """A job in one of `statuses`."""
+    return {"model": JobBody, "description": description, **answer(*(f"job-{status}" for status in statuses))}
+
+
+def refusals(*errors: type[ServiceError]) -> Answers:
+    """The problems of these errors, by status."""
+    found = {
+        status: refusal(*(f"problem-{slug(error)}" for error in errors if error.status == status))
+        for status in sorted({error.status for error in errors})
+    }
+    for status in {error.status for error in errors if issubclass(error, LaterError)}:
+        found[status]["headers"] = RETRY_AFTER
+    return found  # type: ignore[return-value]
+
+
+def refusal(*examples: str) -> Answer:
+    """A problem like these examples."""
+    schema = {"$ref": REF_TEMPLATE.format(model=ProblemBody.__name__)}
+    content = {"application/problem+json": {"schema": schema, "examples": named(*examples)}}
+    return {"description": "Refused.", "content": content}
+
+
+def named(*examples: str) -> dict[str, Any]:
+    """References to the description's components."""
+    return {name: {"$ref": f"#/components/examples/{name}"} for name in examples}
+
+
+LONG_BODY: Answers = {413: refusal("problem-too-long")}
+
+AN_EVENT = {
+    "type": "object",
+    "properties": {
+        "event": {"type": "string", "enum": list(EventKind)},
+        "id": {"type": "string", "pattern": r"^\d+-\d+$"},
+        "data": {"type": "string", "contentMediaType": "application/json"},
+    },
+    "required": ["event", "id", "data"],
+}
+"""As FastAPI describes a stream's items."""
+
+EVENT_STREAM: Answer = {
+    "description": "Events as they happen. The data of a failed event is the problem, of a slice event its progress.",
+    "content": {
+        EventSourceResponse.media_type: {
+            "itemSchema": AN_EVENT,
+            "examples": named(*(name for name in EXAMPLES if name.startswith("event-"))),
+        }
+    },
+}

@@ -1,0 +1,256 @@
+"""Examples of all answers, for the OpenAPI description: one job from the queue to its end, and every refusal.
+
+A test keeps each one true: bodies have exactly the fields of their schema, events are those that `service.api.sse`
+writes, problems are made from the very errors that are raised.
+"""
+
+from __future__ import annotations
+
+import json
+from http import HTTPStatus
+from typing import Any
+
+from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
+
+from service.api.schemas import ProblemBody
+from service.contract.statuses import EventKind, Status
+from service.errors import (
+    CrowdedError,
+    DestinationError,
+    FieldError,
+    HurriedError,
+    KeyReusedError,
+    MissingKeyError,
+    NotDrawnError,
+    NotStartedError,
+    QueueFullError,
+    ServiceError,
+    SignatureError,
+    UnavailableError,
+    UnknownJobError,
+    UnknownKeyError,
+    UnreadableError,
+)
+
+Json = dict[str, Any]
+"""A JSON object."""
+
+JOB = "5f0c3f6b9a1d4e27c8b05a91"
+HERE = f"/jobs/{JOB}"
+CONTROLS = {"label": "A", "hue": "blue", "tile": "circle"}
+SLICES = 32
+FURTHER = 3
+"""Base slices drawn beside the one that is kept."""
+
+PNG_START = "iVBORw0KGgoAAAANSUhEUgAAAEAAAABACAIAAAAlC+aJAAAC"
+"""The picture of an inline slice event, cut short."""
+
+ERRORS: tuple[ServiceError, ...] = (
+    UnreadableError(),
+    MissingKeyError(),
+    UnknownKeyError(),
+    SignatureError(),
+    UnknownJobError(JOB),
+    NotStartedError(),
+    NotDrawnError("3 slices of this picture are drawn, not 5."),
+    FieldError("controls.hue", "hue has no value 'beige'; it has: red, orange, yellow"),
+    DestinationError("only public addresses can be told"),
+    KeyReusedError(),
+    HurriedError(retry_after_seconds=12),
+    CrowdedError(retry_after_seconds=5),
+    QueueFullError(retry_after_seconds=10),
+    UnavailableError(),
+)
+"""One of each class."""
+
+TOO_LONG: Json = {
+    "type": "about:blank",
+    "title": HTTPStatus(413).phrase,
+    "status": 413,
+    "detail": "A request body may have 1048576 bytes.",
+    "instance": "/generate",
+}
+"""This one is the framework's: it is refused before any endpoint sees it."""
+
+FAILURE: Json = {
+    "type": "urn:spn:drawing-failed",
+    "title": "Drawing failed",
+    "status": 500,
+    "detail": "The model could not draw a slice.",
+    "instance": HERE,
+}
+
+
+def image(slices_done: int) -> Json:
+    """The picture of the job after so many slices."""
+    final = slices_done == SLICES
+    url = f"{HERE}/images/0" if final else f"{HERE}/images/0?slices={slices_done}"
+    shape = {"index": 0, "seed": 7, "controls": CONTROLS, "width": 64, "height": 64}
+    score = 0.97 if slices_done else None
+    counts = {"slices_done": slices_done, "slices_total": SLICES, "candidates": 1 + FURTHER}
+    return {**shape, **counts, "final": final, "score": score, "url": url if slices_done else None}
+
+
+def progress(slices_done: int, stage: str) -> Json:
+    """The job after so many slices, three further candidates of the base slice included."""
+    done, total = slices_done + (FURTHER if slices_done else 0), SLICES + FURTHER
+    return {
+        "stage": stage,
+        "slices_done": done,
+        "slices_total": total,
+        "fraction": round(done / total, 4),
+    }
+
+
+QUEUED: Json = {
+    "id": JOB,
+    "status": Status.QUEUED,
+    "model": "symbols-64",
+    "controls": CONTROLS,
+    "seed": 7,
+    "num_images": 1,
+    "temperature": {"base": 1.0, "size": 0.7, "depth": 0.8},
+    "guidance": 2.0,
+    "candidates": 4,
+    "metadata": {"design": "app-icon-3"},
+    "created_at": "2026-03-02T09:30:00.120000Z",
+    "started_at": None,
+    "finished_at": None,
+    "expires_at": None,
+    "queue_position": 2,
+    "eta_seconds": None,
+    "progress": progress(0, "base"),
+    "images": [image(0)],
+    "error": None,
+    "attempts": 0,
+    "urls": {"self": HERE, "events": f"{HERE}/events", "cancel": HERE},
+}
+RUNNING: Json = {
+    **QUEUED,
+    "status": Status.RUNNING,
+    "started_at": "2026-03-02T09:30:01.480000Z",
+    "queue_position": None,
+    "progress": progress(3, "size"),
+    "images": [image(3)],
+    "attempts": 1,
+}
+ENDED: Json = {
+    **RUNNING,
+    "finished_at": "2026-03-02T09:30:04.910000Z",
+    "expires_at": "2026-03-03T09:30:04.910000Z",
+}
+
+JOBS: dict[Status, Json] = {
+    Status.QUEUED: QUEUED,
+    Status.RUNNING: RUNNING,
+    Status.SUCCEEDED: {
+        **ENDED,
+        "status": Status.SUCCEEDED,
+        "progress": progress(SLICES, "depth"),
+        "images": [image(SLICES)],
+    },
+    Status.FAILED: {**ENDED, "status": Status.FAILED, "error": {**FAILURE, "errors": None}},
+    Status.CANCELED: {**ENDED, "status": Status.CANCELED},
+}
+"""The same job in every state."""
+
+JOB_PAGE: Json = {"jobs": [JOBS[Status.SUCCEEDED]], "next_cursor": f"1772443800120:{JOB}"}
+
+MODEL_LIST: Json = {
+    "models": [
+        {
+            "name": "symbols-64",
+            "default": True,
+            "width": 64,
+            "height": 64,
+            "controls": {
+                "label": ["A", "B", "home"],
+                "style": ["solid", "outline", "sans"],
+                "hue": ["red", "blue"],
+                "tile": ["circle", "rounded", "square", "none"],
+            },
+            "aliases": {"label": {"a": "A", "b": "B", "house": "home"}},
+            "sampling": {"temperature": {"base": 1.0, "size": 0.7, "depth": 0.8}, "guidance": 2.0, "candidates": 4},
+            "guided": ["base"],
+            "verifier": True,
+            "stages": ["base", "size", "depth"],
+            "slices": SLICES,
+            "parameters": 3_952_080,
+            "bits_per_dim": {"tiles": 0.5048, "all": 0.6116},
+            "licence": "Apache-2.0",
+            "sheet_url": "/models/symbols-64/sheet.png",
+        }
+    ]
+}
+HEALTH: Json = {"status": "ok"}
+READINESS: Json = {"status": "ok", "workers": {"symbols-64": 1}}
+
+SLICE: Json = {
+    "index": 0,
+    "stage": "size",
+    "slices_done": 3,
+    "slices_total": SLICES,
+    "url": f"{HERE}/images/0?slices=3",
+}
+EVENTS: dict[EventKind, Json] = {
+    EventKind.STATUS: {"status": Status.RUNNING},
+    EventKind.SLICE: SLICE,
+    EventKind.RESTARTED: {"url": HERE},
+    EventKind.SUCCEEDED: {"url": HERE},
+    EventKind.FAILED: FAILURE,
+    EventKind.CANCELED: {"url": HERE},
+}
+"""The data of each kind of event."""
+
+INLINE_SLICE = (EventKind.SLICE, {**SLICE, "image_b64": PNG_START})
+"""With `?inline=1`."""
+
+
+def event(kind: EventKind, data: Json, sequence: int) -> str:
+    """An event as it is sent."""
+    return format_sse_event(event=kind, id=f"1772443801480-{sequence}", data_str=json.dumps(data)).decode()
+
+
+def stream() -> str:
+    """A whole stream, between its first and its last slices cut short."""
+    told = [
+        event(EventKind.STATUS, {"status": Status.QUEUED}, 0),
+        event(EventKind.STATUS, EVENTS[EventKind.STATUS], 1),
+        event(EventKind.SLICE, SLICE, 2),
+        KEEPALIVE_COMMENT.decode(),
+        event(EventKind.SUCCEEDED, EVENTS[EventKind.SUCCEEDED], 3),
+    ]
+    return "".join(told)
+
+
+def problem(error: ServiceError) -> Json:
+    """The body of a refusal."""
+    body = ProblemBody(
+        type=error.type,
+        title=error.title,
+        status=error.status,
+        detail=str(error),
+        instance=HERE,
+        errors=error.errors,
+    )
+    return body.model_dump(mode="json", exclude_none=True)
+
+
+def slug(error: ServiceError | type[ServiceError]) -> str:
+    """The last part of a problem's type."""
+    return error.type.rpartition(":")[2]
+
+
+EXAMPLES: dict[str, Json | str] = {
+    **{f"job-{status}": job for status, job in JOBS.items()},
+    "jobs": JOB_PAGE,
+    "models": MODEL_LIST,
+    "health": HEALTH,
+    "readiness": READINESS,
+    **{f"problem-{slug(error)}": problem(error) for error in ERRORS},
+    "problem-too-long": TOO_LONG,
+    "event-stream": stream(),
+    **{f"event-{kind}": event(kind, data, 1) for kind, data in EVENTS.items()},
+    "event-slice-inline": event(*INLINE_SLICE, 1),
+}
+"""All by name, as the description's components."""

@@ -1,0 +1,130 @@
+"""Every way a request can fail, translated into RFC 9457 problem+json, never a traceback."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import TYPE_CHECKING, Any
+
+from fastapi.encoders import jsonable_encoder
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from redis.exceptions import RedisError
+from starlette.exceptions import HTTPException
+
+from service.api.middleware.head import is_stream
+from service.api.requests import TEMPERATURE_FORMS
+from service.errors import FieldError, ServiceError, UnavailableError, UnreadableError
+
+if TYPE_CHECKING:
+    from fastapi import FastAPI, Request
+
+logger = logging.getLogger(__name__)
+
+MOST_ERRORS = 20
+LONGEST = 2000
+"""Characters of a field's name or a message: an answer is not much longer than the request, whatever that was."""
+
+
+def install(app: FastAPI) -> None:
+    """Translate every way a request can fail into a problem."""
+    app.add_exception_handler(ServiceError, _refused)
+    app.add_exception_handler(RequestValidationError, _invalid)
+    app.add_exception_handler(HTTPException, _http)
+    app.add_exception_handler(RedisError, _away)
+    app.add_exception_handler(Exception, _unexpected)
+
+
+def problem(  # noqa: PLR0913 - the members of RFC 9457
+    request: Request,
+    *,
+    status: int,
+    type: str = "about:blank",  # noqa: A002 - its name in RFC 9457
+    title: str | None = None,
+    detail: str | None = None,
+    errors: list[dict[str, str]] | None = None,
+    headers: dict[str, str] | None = None,
+) -> JSONResponse:
+    """A problem+json response about `request`, whose state keeps the type for whoever counts."""
+    request.state.problem = type
+    body: dict[str, Any] = {"type": type, "title": title or HTTPStatus(status).phrase, "status": status}
+    body |= {"detail": sane(detail or body["title"]), "instance": request.url.path}
+    if errors:
+        body["errors"] = [{name: sane(text) for name, text in each.items()} for each in errors[:MOST_ERRORS]]
+    return JSONResponse(jsonable_encoder(body), status, headers, media_type="application/problem+json")
+
+
+def sane(text: str) -> str:
+    """Short enough, and UTF-8: half a surrogate pair, which JSON can spell, is no text."""
+    told = text.encode("utf-8", "backslashreplace").decode()
+    return told if len(told) <= LONGEST else f"{told[:LONGEST]}..."
+
+
+def _refused(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, ServiceError):
+        raise error
+    return problem(
+        request,
+        status=error.status,
+        type=error.type,
+        title=error.title,
+        detail=str(error),
+        errors=error.errors,
+        headers=error.headers,
+    )
+
+
+def _invalid(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, RequestValidationError):
+        raise error
+    errors = [{"field": field_of(item["loc"]), "message": message_of(item, request)} for item in error.errors()]
+    detail = "; ".join(f"{item['field']}: {item['message']}" for item in errors)
+    return problem(request, status=422, type=FieldError.type, title=FieldError.title, detail=detail, errors=errors)
+
+
+def message_of(item: Mapping[str, Any], request: Request) -> str:
+    """What pydantic says; where the body is no object, why that may be."""
+    if item["type"] != "model_attributes_type" or item["loc"] != ("body",):
+        return str(item["msg"]).removeprefix("Value error, ")
+    declared = request.headers.get("content-type", "")
+    return "expected a JSON object" + ("" if "json" in declared else ", with Content-Type: application/json")
+
+
+def field_of(location: tuple[int | str, ...]) -> str:
+    """`("body", "controls", 0)` as `controls.0`; the body as a whole as `body`. The form of a temperature is left out."""
+    inner = location[1:] if location[0] in {"body", "query", "path", "header"} else location
+    inner = tuple(part for part in inner if part not in TEMPERATURE_FORMS)
+    names = [str(part) for part in inner if not (location[0] == "body" and isinstance(part, int) and len(inner) == 1)]
+    return ".".join(names) or str(location[0])
+
+
+def _http(request: Request, error: Exception) -> JSONResponse:
+    if not isinstance(error, HTTPException):
+        raise error
+    if error.status_code == HTTPStatus.BAD_REQUEST:
+        return _refused(request, UnreadableError())
+    headers = dict(error.headers or {})
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and (methods := allowed(request)):
+        headers["Allow"] = ", ".join(methods)
+    return problem(request, status=error.status_code, detail=str(error.detail), headers=headers)
+
+
+def allowed(request: Request) -> list[str]:
+    """The methods that the description has at this path; Starlette itself names those of the first route alone."""
+    path = getattr(request.scope.get("route"), "path", "")
+    methods = {method.upper() for method in request.app.openapi()["paths"].get(path, ())}
+    return sorted(methods | ({"HEAD"} if "GET" in methods and not is_stream(path) else set()))
+
+
+def _away(request: Request, error: Exception) -> JSONResponse:
+    logger.warning("redis: %s", error)
+    return _refused(request, UnavailableError())
+
+
+def _unexpected(request: Request, error: Exception) -> JSONResponse:
+    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
+    headers = {"X-Request-ID": getattr(request.state, "request_id", "")}
+    return problem(
+        request, status=500, detail="Something went wrong here; the server's log knows more.", headers=headers
+    )

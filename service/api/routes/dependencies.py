@@ -1,0 +1,71 @@
+"""What all endpoints share."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Annotated
+
+from fastapi import Depends, Path, Request
+
+from service.api.access import Access
+from service.api.schemas import JobBody
+from service.catalogue import Catalogue
+from service.contract.record import JobRecord
+from service.destinations import Destinations
+from service.errors import MissingKeyError, SignatureError, UnknownKeyError
+from service.jobs.feed import Feed
+from service.jobs.queue_position import Outlooks
+from service.jobs.store import Jobs
+from service.metrics import ServiceMetrics
+from service.settings import ServiceSettings
+
+MAX_WAIT_SECONDS = 60
+KEYED = (MissingKeyError, UnknownKeyError)
+SIGNED = (*KEYED, SignatureError)
+
+
+@dataclass(frozen=True, kw_only=True)
+class Parts:
+    """What the endpoints work with."""
+
+    settings: ServiceSettings
+    catalogue: Catalogue
+    jobs: Jobs
+    feed: Feed
+    access: Access
+    outlooks: Outlooks
+    metrics: ServiceMetrics
+    destinations: Destinations | None
+    """None: no webhooks."""
+
+
+def parts_of(request: Request) -> Parts:
+    """The parts of the running app."""
+    parts: Parts = request.app.state.parts
+    return parts
+
+
+App = Annotated[Parts, Depends(parts_of)]
+JobId = Annotated[str, Path(max_length=64)]
+
+
+async def body(app: Parts, record: JobRecord) -> JobBody:
+    """The job as callers see it."""
+    outlook = await app.outlooks.of(record)
+    return JobBody.of(
+        record,
+        sig=signature(app, record),
+        queue_position=outlook.queue_position,
+        eta_seconds=outlook.eta_seconds,
+    )
+
+
+def signature(app: Parts, record: JobRecord) -> str:
+    """What opens the job's pictures and events without a key."""
+    return app.access.signature(record.request.id)
+
+
+def known(if_none_match: str | None, etag: str) -> bool:
+    """Whether an If-None-Match header names `etag`, among others, weakly, or by `*` (RFC 9110, 13.1.2)."""
+    named = [each.strip().removeprefix("W/") for each in (if_none_match or "").split(",")]
+    return "*" in named or etag.removeprefix("W/") in named

@@ -1,0 +1,46 @@
+"""A job live."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Response
+from fastapi.sse import EventSourceResponse
+
+from service.api.access import Viewer
+from service.api.openapi.answers import EVENT_STREAM, refusals
+from service.api.routes.dependencies import SIGNED, App, JobId, signature
+from service.api.sse import BEGINNING, live
+from service.errors import UnknownJobError
+from service.jobs.feed import position
+
+LAST_STREAM_ID = r"^[0-9]{1,19}-[0-9]{1,19}$"
+"""19 digits always fit the 64 bits that Redis reads. Not `\\d`, which means the digits of all scripts."""
+
+router = APIRouter()
+
+
+@router.get(
+    "/jobs/{job}/events",
+    response_class=Response,
+    responses={
+        200: EVENT_STREAM,
+        204: {"description": "Nothing follows the id you have."},
+        **refusals(*SIGNED, UnknownJobError),
+    },
+)
+async def get_events(  # noqa: PLR0913, PLR0917 - one argument per parameter
+    job: JobId,
+    app: App,
+    viewer: Viewer,
+    header: Annotated[str | None, Header(alias="Last-Event-ID", pattern=LAST_STREAM_ID)] = None,
+    query: Annotated[str | None, Query(alias="last_event_id", pattern=LAST_STREAM_ID)] = None,
+    inline: Annotated[bool, Query(description="1: each slice event carries its picture.")] = False,
+) -> Response:
+    """The job live: status, slices, and exactly one of succeeded, failed, canceled."""
+    record, after = await app.jobs.get(job, owner=viewer), header or query or BEGINNING
+    if record.status.final and position(after) >= position(record.last_id):
+        return Response(status_code=204)
+    sig = signature(app, record)
+    stream = live(record.request, app.jobs, app.feed, sig=sig, after=after, inline=inline)
+    return EventSourceResponse(stream, headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})

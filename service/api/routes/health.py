@@ -1,0 +1,23 @@
+"""Alive, and ready."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+
+from service.api.openapi.answers import answer
+from service.api.routes.dependencies import App
+from service.api.schemas import Health, Readiness
+
+router = APIRouter()
+
+
+@router.get("/healthz", response_model=Health, responses={200: answer("health")})
+async def healthz() -> Health:
+    """Whether the process is alive."""
+    return Health()
+
+
+@router.get("/readyz", response_model=Readiness, responses={200: answer("readiness")})
+async def readyz(app: App) -> Readiness:
+    """Whether jobs can be taken, and who would draw them."""
+    return Readiness(workers={name: await app.jobs.workers(name) for name in app.catalogue.cards})

@@ -1,0 +1,89 @@
+"""A job's pictures."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Path, Query, Response
+
+from models.subscale import Progress
+from service.api.access import Viewer
+from service.api.openapi.answers import refusals
+from service.api.routes.dependencies import SIGNED, App, JobId, Parts, known
+from service.contract.record import JobRecord
+from service.errors import FieldError, NotDrawnError, NotStartedError, UnknownJobError
+from service.images import PictureFormat, encode, preferred
+
+FOREVER = "private, max-age=31536000, immutable"
+
+router = APIRouter()
+
+
+@router.get(
+    "/jobs/{job}/images/{index}",
+    response_class=Response,
+    responses={
+        200: {"content": {f.media_type: {} for f in PictureFormat}},
+        304: {"description": "As you know it."},
+        **refusals(*SIGNED, UnknownJobError, NotStartedError, NotDrawnError),
+    },
+)
+async def get_image(  # noqa: PLR0913, PLR0917 - one argument per parameter
+    job: JobId,
+    index: Annotated[int, Path(ge=0, le=15)],
+    app: App,
+    viewer: Viewer,
+    slices: Annotated[int | None, Query(ge=1, description="As it was after so many slices; absent: now.")] = None,
+    format: PictureFormat | None = None,  # noqa: A002 - the parameter's name in the contract
+    scale: Annotated[int, Query(ge=1, le=8, description="Nearest neighbour.")] = 1,
+    accept: Annotated[str, Header()] = "",
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> Response:
+    """A picture, as far as it is drawn."""
+    record = await app.jobs.get(job, owner=viewer)
+    if index >= record.request.num_images:
+        raise UnknownJobError(f"{job}/images/{index}")
+    kind = format or preferred(accept)
+    progress = await drawn(app, record, index, slices)
+    headers = caching(record, f"{index}-{progress.done}-{kind}-{scale}", progress)
+    if "ETag" in headers and known(if_none_match, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    picture = encode(progress, kind, scale=scale, text=provenance(record, index))
+    return Response(picture, media_type=kind.media_type, headers=headers)
+
+
+async def drawn(app: Parts, record: JobRecord, index: int, slices: int | None) -> Progress:
+    """The picture now, or after `slices`. Raises NotStartedError, NotDrawnError, FieldError."""
+    if slices and slices > (total := len(record.request.geometry.steps)):
+        raise FieldError("slices", f"a picture of this model has {total} slices")
+    if not record.done[index]:
+        raise NotStartedError
+    progress = (await app.jobs.drawing(record.request)).pictures[index]
+    if slices and slices > progress.done:
+        raise NotDrawnError(f"{progress.done} slices of this picture are drawn, not {slices}.")
+    return Progress(geometry=progress.geometry, slices=progress.slices[:slices])
+
+
+def caching(record: JobRecord, variant: str, progress: Progress) -> dict[str, str]:
+    """A finished picture never changes; an unfinished one is not kept."""
+    if progress.next is not None:
+        return {"Cache-Control": "no-store"}
+    return {"Cache-Control": FOREVER, "ETag": f'"{record.request.id}-{variant}"', "Vary": "Accept"}
+
+
+def provenance(record: JobRecord, index: int) -> dict[str, str]:
+    """What determined a picture, for its text chunks."""
+    request, score = record.request, record.scores[index]
+    controls = ", ".join(f"{name}={value}" for name, value in sorted(request.controls[index].items()))
+    return {
+        "Software": "Subscale Pixel Network",
+        "Model": request.model,
+        "Weights": record.weights,
+        "Seed": str(request.seed + index),
+        "Controls": controls,
+        "Temperature": ", ".join(f"{stage}={value:g}" for stage, value in asdict(request.sampling.temperature).items()),
+        "Guidance": f"{request.guidance:g}",
+        "Candidates": str(1 + request.extra_slices(index)),
+        **({} if score is None else {"Score": f"{score:.4f}"}),
+    }

@@ -1,0 +1,89 @@
+"""The jobs: list, look at, cancel."""
+
+from __future__ import annotations
+
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Query, Response
+
+from service.api.access import Owner
+from service.api.openapi.answers import a_job, answer, refusals
+from service.api.routes.dependencies import KEYED, MAX_WAIT_SECONDS, App, JobId, body, known, signature
+from service.api.schemas import JobBody, JobPage
+from service.contract.record import JobRecord
+from service.contract.statuses import Status
+from service.errors import UnknownJobError
+
+CURSOR = r"^[0-9]{1,16}:[0-9a-f]{1,64}$"
+"""Not `\\d`, which means the digits of all scripts."""
+
+
+WaitSeconds = Annotated[int, Query(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait for a change.")]
+
+router = APIRouter()
+
+
+@router.get("/jobs", response_model=JobPage, responses={200: answer("jobs"), **refusals(*KEYED)})
+async def list_jobs(
+    app: App,
+    owner: Owner,
+    status: Status | None = None,
+    limit: Annotated[int, Query(ge=1, le=100)] = 20,
+    cursor: Annotated[str | None, Query(pattern=CURSOR)] = None,
+) -> JobPage:
+    """Own jobs, newest first."""
+    page = await app.jobs.page(owner=owner, status=status, limit=limit, cursor=cursor)
+    return JobPage(
+        jobs=[JobBody.of(record, sig=signature(app, record)) for record in page.records], next_cursor=page.cursor
+    )
+
+
+@router.get(
+    "/jobs/{job}",
+    response_model=JobBody,
+    responses={
+        200: a_job("As it stands.", *Status),
+        304: {"description": "As you know it."},
+        **refusals(*KEYED, UnknownJobError),
+    },
+)
+async def get_job(  # noqa: PLR0913, PLR0917 - one argument per parameter
+    job: JobId,
+    app: App,
+    owner: Owner,
+    response: Response,
+    wait: WaitSeconds = 0,
+    if_none_match: Annotated[str | None, Header()] = None,
+) -> JobBody | Response:
+    """How a job stands. With `wait` the answer comes when that has changed."""
+    record = await app.jobs.get(job, owner=owner)
+    if wait and not record.status.final and (if_none_match is None or known(if_none_match, etag(record))):
+        await app.feed.grown(record.request.keys.stream, record.last_id, seconds=wait)
+        record = await app.jobs.get(job, owner=owner)
+    headers = {"ETag": etag(record), "Cache-Control": "no-cache"}
+    if known(if_none_match, etag(record)):
+        return Response(status_code=304, headers=headers)
+    response.headers.update(headers)
+    return await body(app, record)
+
+
+@router.delete(
+    "/jobs/{job}",
+    response_model=JobBody,
+    responses={
+        200: a_job("Has ended.", Status.CANCELED, Status.SUCCEEDED, Status.FAILED),
+        202: a_job("Stops within one slice.", Status.RUNNING),
+        **refusals(*KEYED, UnknownJobError),
+    },
+)
+async def cancel_job(job: JobId, app: App, owner: Owner, response: Response) -> JobBody:
+    """Stop a job. What is drawn stays."""
+    record, pending = await app.jobs.cancel(job, owner=owner)
+    if pending:
+        response.status_code = 202
+    return await body(app, record)
+
+
+def etag(record: JobRecord) -> str:
+    """Weak: over the status and the last entry of the stream."""
+    return f'W/"{record.status}-{record.last_id}"'

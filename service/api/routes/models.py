@@ -1,0 +1,34 @@
+"""What can be asked for."""
+
+from __future__ import annotations
+
+from fastapi import APIRouter
+from fastapi.responses import FileResponse
+
+from service.api.openapi.answers import answer, refusals
+from service.api.routes.dependencies import App
+from service.api.schemas import ModelBody, ModelList
+from service.catalogue import Catalogue
+from service.errors import NotDrawnError
+
+router = APIRouter()
+
+
+@router.get("/models", response_model=ModelList, responses={200: answer("models")})
+async def list_models(app: App) -> ModelList:
+    """What can be asked for."""
+    return ModelList(models=[model_body(app.catalogue, name) for name in app.catalogue.cards])
+
+
+@router.get("/models/{name}/sheet.png", response_class=FileResponse, responses=refusals(NotDrawnError))
+async def get_sheet(name: str, app: App) -> FileResponse:
+    """A model's sample sheet."""
+    if (path := app.catalogue.sheet(name)) is None:
+        raise NotDrawnError(f"There is no sample sheet of a model {name!r}.")
+    return FileResponse(path, media_type="image/png")
+
+
+def model_body(catalogue: Catalogue, name: str) -> ModelBody:
+    """A model as callers see it."""
+    sheet = f"/models/{name}/sheet.png" if catalogue.sheet(name) else None
+    return ModelBody.of(catalogue.cards[name], default=name == catalogue.default, sheet_url=sheet)

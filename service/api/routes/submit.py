@@ -1,0 +1,88 @@
+"""POST /generate."""
+
+from __future__ import annotations
+
+import re
+import time
+from typing import Annotated
+
+from fastapi import APIRouter, Header, Response
+
+from service.api.access import Owner
+from service.api.intake import fingerprint, order
+from service.api.openapi.answers import LONG_BODY, a_job, refusals
+from service.api.requests import GenerateRequest
+from service.api.routes.dependencies import KEYED, MAX_WAIT_SECONDS, App, Parts, body
+from service.api.schemas import JobBody
+from service.api.urls import job_url
+from service.contract.record import JobRecord
+from service.contract.statuses import Status
+from service.contract.transitions import Idempotency
+from service.errors import (
+    CrowdedError,
+    FieldError,
+    HurriedError,
+    KeyReusedError,
+    QueueFullError,
+    UnavailableError,
+    UnreadableError,
+)
+
+router = APIRouter()
+
+
+@router.post(
+    "/generate",
+    status_code=202,
+    response_model=JobBody,
+    responses={
+        200: a_job("Ended within Prefer: wait.", Status.SUCCEEDED, Status.FAILED, Status.CANCELED),
+        202: a_job("Accepted.", Status.QUEUED),
+        **refusals(UnreadableError, *KEYED, FieldError, KeyReusedError),
+        **refusals(HurriedError, CrowdedError, QueueFullError, UnavailableError),
+        **LONG_BODY,
+    },
+)
+async def generate(  # noqa: PLR0913, PLR0917 - one argument per parameter
+    asked: GenerateRequest,
+    app: App,
+    owner: Owner,
+    response: Response,
+    idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
+    prefer: Annotated[
+        str | None, Header(description="wait=N: answer when the job has ended, or after N seconds.")
+    ] = None,
+) -> JobBody:
+    """Draw pictures. Answers at once with the job, whose pictures sharpen slice by slice."""
+    what = order(
+        asked,
+        app.catalogue.card(asked.model),
+        owner=owner,
+        retention_seconds=app.settings.retention_seconds,
+        deadline_seconds=app.settings.deadline_seconds,
+        destinations=app.destinations,
+    )
+    once = Idempotency(key=idempotency_key, fingerprint=fingerprint(asked)) if idempotency_key else None
+    record, replayed = await app.jobs.submit(what.request, idempotency=once, given=what.given)
+    record = await ended(app, record, seconds=preferred_wait(prefer))
+    response.headers["Location"] = job_url(record.request.id)
+    if replayed:
+        response.headers["Idempotent-Replayed"] = "true"
+    if prefer and record.status.final:
+        response.status_code = 200
+    return await body(app, record)
+
+
+async def ended(app: Parts, record: JobRecord, *, seconds: float) -> JobRecord:
+    """The record once the job has ended, or as it stands after `seconds`."""
+    deadline = time.monotonic() + seconds
+    while not record.status.final and (left := deadline - time.monotonic()) > 0:
+        await app.feed.grown(record.request.keys.stream, record.last_id, seconds=left)
+        record = await app.jobs.get(record.request.id, owner=record.request.owner)
+    return record
+
+
+def preferred_wait(prefer: str | None) -> int:
+    """N of `Prefer: wait=N`, at most MAX_WAIT_SECONDS; 0 without it. Unknown preferences are ignored (RFC 7240)."""
+    found = re.search(r"(?:^|[,;\s])wait\s*=\s*(\d{1,9})", prefer or "")
+    return min(int(found[1]), MAX_WAIT_SECONDS) if found else 0

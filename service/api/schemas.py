@@ -1,0 +1,267 @@
+"""The bodies of all answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict
+from datetime import UTC, datetime
+from typing import Self
+
+from pydantic import BaseModel, Field, JsonValue
+
+from models.cards import ModelCard
+from models.config import Stage, Temperatures
+from service.api.requests import Controls
+from service.api.urls import image_url, job_url, query_of
+from service.contract.record import JobRecord, Problem
+from service.contract.statuses import Status
+
+
+class ProblemBody(BaseModel):
+    """RFC 9457."""
+
+    type: str
+    title: str
+    status: int
+    detail: str
+    instance: str | None = None
+    errors: list[dict[str, str]] | None = None
+
+
+class JobProgress(BaseModel):
+    """How far a job is; never goes back."""
+
+    stage: Stage
+    slices_done: int
+    slices_total: int
+    fraction: float
+
+
+class ImageBody(BaseModel):
+    """One picture of a job; `url` from its first slice on. `candidates`: base slices drawn for it, one of which it keeps."""
+
+    index: int
+    seed: int
+    controls: Controls
+    width: int
+    height: int
+    slices_done: int
+    slices_total: int
+    candidates: int
+    final: bool
+    score: float | None = Field(description="The verifier's probability of the label; null without label or verifier.")
+    url: str | None
+
+
+class JobUrls(BaseModel):
+    """Where to go on."""
+
+    self: str
+    events: str
+    cancel: str
+
+
+class TemperaturesBody(BaseModel):
+    """A temperature for each network."""
+
+    base: float
+    size: float
+    depth: float
+
+
+class SamplingBody(BaseModel):
+    """What a request gets that names none of these."""
+
+    temperature: TemperaturesBody
+    guidance: float
+    candidates: int
+
+
+class JobBody(BaseModel):
+    """A job."""
+
+    id: str
+    status: Status
+    model: str
+    controls: Controls | list[Controls]
+    seed: int
+    num_images: int
+    temperature: float | TemperaturesBody = Field(description="As used: one for all networks, or one for each.")
+    guidance: float
+    candidates: int
+    metadata: dict[str, JsonValue]
+    created_at: datetime
+    started_at: datetime | None
+    finished_at: datetime | None
+    expires_at: datetime | None
+    queue_position: int | None
+    eta_seconds: float | None
+    progress: JobProgress
+    images: list[ImageBody]
+    error: ProblemBody | None
+    attempts: int
+    urls: JobUrls
+
+    @classmethod
+    def of(
+        cls, record: JobRecord, *, sig: str, queue_position: int | None = None, eta_seconds: float | None = None
+    ) -> Self:
+        """A record as callers see it; `sig` opens its pictures and events without a key."""
+        request, here = record.request, job_url(record.request.id)
+        return cls(
+            id=request.id,
+            status=record.status,
+            model=request.model,
+            controls=shared(request.controls),
+            seed=request.seed,
+            num_images=request.num_images,
+            temperature=temperature_of(request.temperature),
+            guidance=request.guidance,
+            candidates=request.candidates,
+            metadata=dict(request.metadata),
+            created_at=moment(record.created_at) or datetime.now(UTC),
+            started_at=moment(record.started_at),
+            finished_at=moment(record.finished_at),
+            expires_at=moment(record.expires_at),
+            queue_position=queue_position,
+            eta_seconds=eta_seconds,
+            progress=progress_of(record),
+            images=[image_of(record, image, sig=sig) for image in range(request.num_images)],
+            error=problem_of(record.error, here) if record.error else None,
+            attempts=record.attempts,
+            urls=JobUrls(self=here, events=f"{here}/events{query_of(sig=sig)}", cancel=here),
+        )
+
+
+class JobPage(BaseModel):
+    """Some jobs, newest first."""
+
+    jobs: list[JobBody]
+    next_cursor: str | None
+
+
+class ModelBody(BaseModel):
+    """A model that can be asked for."""
+
+    name: str
+    default: bool
+    width: int
+    height: int
+    controls: dict[str, list[str]]
+    aliases: dict[str, dict[str, str]] = Field(description="Other names of values, by control: alias to value.")
+    sampling: SamplingBody
+    guided: list[Stage] = Field(
+        description="The networks on which guidance acts; without any only guidance 1 is accepted."
+    )
+    verifier: bool = Field(description="Whether a verifier chooses among candidates; without it only 1 is accepted.")
+    stages: list[Stage]
+    slices: int
+    parameters: int
+    bits_per_dim: dict[str, float]
+    licence: str
+    sheet_url: str | None
+
+    @classmethod
+    def of(cls, card: ModelCard, *, default: bool, sheet_url: str | None) -> Self:
+        """A card as callers see it; `slices` counts all steps of a picture."""
+        geometry = card.config.geometry
+        return cls(
+            name=card.name,
+            default=default,
+            width=geometry.size,
+            height=geometry.size,
+            controls={control.name: list(control.values) for control in card.config.controls},
+            aliases={control.name: dict(control.aliases) for control in card.config.controls if control.aliases},
+            sampling=SamplingBody.model_validate(asdict(card.sampling)),
+            guided=list(card.guided),
+            verifier=bool(card.verifier),
+            stages=list(geometry.stages),
+            slices=len(geometry.steps),
+            parameters=card.parameters,
+            bits_per_dim=dict(card.bits_per_dim),
+            licence=card.licence,
+            sheet_url=sheet_url,
+        )
+
+
+class ModelList(BaseModel):
+    """All models."""
+
+    models: list[ModelBody]
+
+
+class Health(BaseModel):
+    """The process answers."""
+
+    status: str = "ok"
+
+
+class Readiness(BaseModel):
+    """Redis answers; how many workers each model has now."""
+
+    status: str = "ok"
+    workers: dict[str, int]
+
+
+class SliceBody(BaseModel):
+    """The data of a `slice` event."""
+
+    index: int
+    stage: Stage
+    slices_done: int
+    slices_total: int
+    url: str
+    score: float | None = Field(default=None, description="Of a base slice, as in the job's `images`.")
+    image_b64: str | None = None
+
+
+def image_of(record: JobRecord, index: int, *, sig: str) -> ImageBody:
+    """One picture; its URL names the slices until it is final, so that it changes when the picture does."""
+    request, done = record.request, record.done[index]
+    final = done == len(request.geometry.steps)
+    return ImageBody(
+        index=index,
+        seed=request.seed + index,
+        controls=dict(request.controls[index]),
+        width=request.geometry.size,
+        height=request.geometry.size,
+        slices_done=done,
+        slices_total=len(request.geometry.steps),
+        candidates=1 + request.extra_slices(index),
+        final=final,
+        score=record.scores[index],
+        url=image_url(request.id, index, None if final else done, sig=sig) if done else None,
+    )
+
+
+def progress_of(record: JobRecord) -> JobProgress:
+    """All pictures together, further candidates included; the stage is that of the one furthest behind."""
+    request, steps = record.request, record.request.geometry.steps
+    extra = [request.extra_slices(image) for image in range(request.num_images)]
+    total = len(steps) * request.num_images + sum(extra)
+    done = sum(record.done) + sum(more for more, drawn in zip(extra, record.done, strict=True) if drawn)
+    stage = steps[min(*record.done, len(steps) - 1)].stage
+    return JobProgress(stage=stage, slices_done=done, slices_total=total, fraction=round(done / total, 4))
+
+
+def temperature_of(temperature: float | Temperatures) -> float | TemperaturesBody:
+    """As it was used."""
+    return TemperaturesBody(**asdict(temperature)) if isinstance(temperature, Temperatures) else temperature
+
+
+def shared(controls: Sequence[Mapping[str, str]]) -> Controls | list[Controls]:
+    """One mapping if all pictures have the same, else the list."""
+    mappings = [dict(each) for each in controls]
+    return mappings[0] if all(each == mappings[0] for each in mappings) else mappings
+
+
+def problem_of(problem: Problem, instance: str) -> ProblemBody:
+    """Why a job failed."""
+    return ProblemBody(
+        type=problem.type, title=problem.title, status=problem.status, detail=problem.detail, instance=instance
+    )
+
+
+def moment(milliseconds: int) -> datetime | None:
+    """A time of the record; None for not yet."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None

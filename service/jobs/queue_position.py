@@ -1,0 +1,133 @@
+"""Where a job stands among the others: its place in the queue and when it may end. One round trip per answer."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any
+
+from redis.exceptions import RedisError, ResponseError
+
+from models.config import Step
+from service.contract.keys import Keys, pace_key, queued_key, running_key, workers_key
+from service.contract.pace import Pace
+from service.contract.record import JobRecord
+from service.contract.statuses import Status
+from service.jobs.eta import Situation, Work, eta_seconds
+
+if TYPE_CHECKING:
+    from redis.asyncio import Redis
+
+SAMPLE = 32
+"""Competing jobs that are looked at; more are taken to be like these, so that a poll costs the same in a long queue."""
+
+COMPETITOR = ["#", *(f"{Keys(id='*', model='').record}->{field}" for field in ("num_images", "done:0", "lanes"))]
+"""What SORT fetches of each: id, pictures, slices of its first picture, lanes of a base slice."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Outlook:
+    """1 for the next to begin, None once begun; seconds until the end, None for unknown or ended."""
+
+    queue_position: int | None = None
+    eta_seconds: float | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class Backlog:
+    """How a model stands in Redis: jobs that wait, jobs that were begun, live workers."""
+
+    queued: int
+    running: int
+    workers: int
+
+
+class Outlooks:
+    """The outlook of any job, and the backlog of any model."""
+
+    def __init__(self, client: Redis) -> None:
+        self._client = client
+
+    async def of(self, record: JobRecord) -> Outlook:
+        """How things stand for the job of `record`. Raises redis' ConnectionError."""
+        if record.status.final:
+            return Outlook()
+        model, job = record.request.model, record.request.id
+        async with self._client.pipeline(transaction=False) as pipeline:
+            pipeline.zrank(queued_key(model), job)
+            pipeline.hgetall(pace_key(model))
+            pipeline.time()
+            pipeline.zrange(workers_key(model), 0, -1, withscores=True)
+            for key in (running_key(model), queued_key(model)):
+                pipeline.zcard(key)
+                pipeline.sort(key, 0, SAMPLE, by="nosort", get=COMPETITOR, groups=True)
+            rank, *answers = told(await pipeline.execute(raise_on_error=False))
+        waits = record.status is Status.QUEUED and rank is not None
+        known = None not in answers
+        seconds = eta_seconds(situation(record, answers, ahead=rank if waits else None)) if known else None
+        return Outlook(
+            queue_position=rank + 1 if waits else None,
+            eta_seconds=None if seconds is None else round(seconds, 1),
+        )
+
+    async def backlogs(self, models: Sequence[str]) -> dict[str, Backlog]:
+        """How each model stands. Raises redis' ConnectionError."""
+        async with self._client.pipeline(transaction=False) as pipeline:
+            pipeline.time()
+            for model in models:
+                pipeline.zcard(queued_key(model))
+                pipeline.zcard(running_key(model))
+                pipeline.zrange(workers_key(model), 0, -1, withscores=True)
+            clock, *answers = await pipeline.execute()
+        return {
+            model: Backlog(queued=queued, running=running, workers=live(workers, clock))
+            for model, queued, running, workers in zip(models, answers[::3], answers[1::3], answers[2::3], strict=True)
+        }
+
+
+def told(answers: Sequence[Any]) -> list[Any]:
+    """The answers, None for each SORT that Redis refuses as if it wrote, its memory or its disk being full. Raises what else
+    came back as an error.
+    """
+    for answer in answers:
+        if isinstance(answer, RedisError) and not isinstance(answer, ResponseError):
+            raise answer
+    return [None if isinstance(answer, ResponseError) else answer for answer in answers]
+
+
+def situation(record: JobRecord, answers: Sequence[Any], *, ahead: int | None) -> Situation:
+    """From what Redis answered; `ahead` counts the jobs queued before this one, None once it is begun."""
+    pace, clock, workers, begun, running, waiting, queued = answers
+    steps, job = record.request.geometry.steps, record.request.id
+    return Situation(
+        pace=Pace.decode(pace),
+        workers=live(workers, clock),
+        job=Work(
+            pictures=record.request.num_images, steps=steps[min(record.done) :], base_lanes=record.request.base_lanes
+        ),
+        running=others(running, steps, total=begun, job=job),
+        queued=others(queued[:ahead], steps, total=waiting if ahead is None else ahead, job=job),
+        begun=ahead is None,
+    )
+
+
+def live(workers: Sequence[Any], clock: tuple[int, int]) -> int:
+    """How many registrations have not run out, by Redis' clock."""
+    seconds, micros = clock
+    now = int(seconds) * 1000 + int(micros) // 1000
+    return sum(float(until) > now for _, until in workers)
+
+
+def others(rows: Sequence[Any], steps: Sequence[Step], *, total: int, job: str) -> tuple[Work, ...]:
+    """What the jobs of `rows`, a sample of `total`, have left. One that has not ended has a step left at least."""
+    jobs = total / len(rows) if rows else 1
+    return tuple(
+        Work(
+            pictures=int(pictures),
+            steps=steps[min(int(done), len(steps) - 1) :],
+            jobs=jobs,
+            base_lanes=float(lanes or 1),
+        )
+        for name, pictures, done, lanes in rows
+        if name.decode() != job and pictures is not None and done is not None
+    )
