@@ -12,10 +12,10 @@ import numpy as np
 import torch
 
 from models.pipeline import ImageState, Pipeline, next_step
-from worker.capacity import LADDER
+from worker.device.capacity import LADDER
 from worker.main import serve
-from worker.metrics import WorkerMetrics
 from worker.settings import WorkerSettings
+from worker.telemetry.metrics import WorkerMetrics
 
 
 class Painter(Pipeline):

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from models.pipeline import ImageState, Pipeline
 from worker.main import serve
-from worker.metrics import WorkerMetrics
 from worker.settings import WorkerSettings
+from worker.telemetry.metrics import WorkerMetrics
 
 ROUND_SECONDS = 0.15
 CAPACITY = 4

@@ -8,7 +8,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from service.metrics import ServiceMetrics
-from worker.metrics import WorkerMetrics
+from worker.telemetry.metrics import WorkerMetrics
 
 PAGE = Path(__file__).parent.parent / "docs" / "operations.md"
 

@@ -18,11 +18,11 @@ from models.errors import ControlError, NotFiniteError
 from models.pipeline import ImageState
 from service.contract.problems import BROKEN, CHANGED, NOT_FINITE, TOO_LARGE
 from service.contract.record import OVERDUE, Problem
-from worker.lease import Heartbeat
-from worker.live_job import LiveJob, Ticket, initial_states
-from worker.pace import PaceKeeper
-from worker.publish import Drawn, Publisher, Taken
+from worker.jobs.lease import Heartbeat
+from worker.jobs.live_job import LiveJob, Ticket, initial_states
+from worker.jobs.publish import Drawn, Publisher, Taken
 from worker.scheduler import Row, Scheduler
+from worker.telemetry.pace import PaceKeeper
 
 logger = logging.getLogger(__name__)
 

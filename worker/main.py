@@ -3,9 +3,10 @@
 The RQ worker class is a `SimpleWorker`, because the model must stay warm and be shared by all jobs of a batch: RQ's
 forking `Worker` starts every job in a child (which cannot use CUDA once the parent has), its `SpawnWorker` in a new
 interpreter (which would load the model again), and both run one job at a time. What a `SimpleWorker` lacks, recovery
-after a crash, is not RQ's here: leases and the stream of slices give it (see `worker.lease`, `service.contract.transitions`).
+after a crash, is not RQ's here: leases and the stream of slices give it (see `worker.jobs.lease`,
+`service.contract.transitions`).
 
-With SPN_DEVICES it becomes `worker.supervisor`, which starts it once for each device.
+With SPN_DEVICES it becomes `worker.device.supervisor`, which starts it once for each device.
 
 First SIGTERM: running jobs are handed back after the current slice, exit 0; at the latest after `SPN_DRAIN_SECONDS`. Second:
 exit at once; leases run out. Exit status 1 for anything that nobody asked for.
@@ -27,17 +28,17 @@ from models.errors import CheckpointError
 from models.pipeline import Pipeline
 from service.contract import logs
 from worker.batch import Batch
-from worker.capacity import fitting_capacity, whole_cores
-from worker.chronicle import Chronicle
-from worker.lease import Heartbeat
-from worker.metrics import WorkerMetrics
-from worker.pace import PaceKeeper
-from worker.patience import Patience
-from worker.publish import Terms
-from worker.rehearsal import rehearse
-from worker.rounds import MeasuredSampler
+from worker.device.capacity import fitting_capacity, whole_cores
+from worker.device.rehearsal import rehearse
+from worker.jobs.lease import Heartbeat
+from worker.jobs.patience import Patience
+from worker.jobs.publish import Terms
 from worker.rq_adapter import TicketWorker
 from worker.settings import WorkerSettings
+from worker.telemetry.chronicle import Chronicle
+from worker.telemetry.metrics import WorkerMetrics
+from worker.telemetry.pace import PaceKeeper
+from worker.telemetry.rounds import MeasuredSampler
 
 logger = logging.getLogger(__name__)
 
@@ -46,7 +47,7 @@ def main() -> int:
     """Serve one model. Exit status 1 for a checkpoint that cannot be loaded, a metrics port that is taken, or a lost device."""
     settings = WorkerSettings()
     if settings.devices:
-        os.execv(sys.executable, [sys.executable, "-m", "worker.supervisor"])  # noqa: S606 - so torch leaves this process
+        os.execv(sys.executable, [sys.executable, "-m", "worker.device.supervisor"])  # noqa: S606 - so torch leaves this process
     logs.configure(settings.log_format)
     torch.set_num_threads(1)  # what runs side by side are pictures; torch's own threads spin while they wait
     try:

@@ -23,7 +23,7 @@ from rq.worker.base import WorkerStatus
 
 from service.contract.keys import TASK, queue_name
 from worker.batch import DeviceLostError
-from worker.live_job import Ticket
+from worker.jobs.live_job import Ticket
 
 if TYPE_CHECKING:
     from types import FrameType

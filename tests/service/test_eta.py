@@ -12,8 +12,8 @@ from models.config import Geometry, Stage
 from service.contract.pace import Pace, StagePace
 from service.jobs.eta import Situation, Work, eta_seconds
 from worker.batch import ROOM
-from worker.pace import RoundFit
 from worker.scheduler import Row, Scheduler
+from worker.telemetry.pace import RoundFit
 
 STEPS = Geometry(size=32, slice_size=16).steps
 FIXED = {Stage.BASE: 0.2, Stage.SIZE: 0.3, Stage.DEPTH: 0.5}
@@ -151,7 +151,7 @@ class Worker:
 
 
 class Simulation:
-    """Workers on one queue, which form batches as worker.batch does, after a rehearsal as in worker.rehearsal.
+    """Workers on one queue, which form batches as worker.batch does, after a rehearsal as in worker.device.rehearsal.
 
     A lane makes a round longer by the share `per_row` of what is FIXED, and each is up to a fifth shorter or longer by chance.
     """

@@ -19,10 +19,10 @@ from service.contract.transitions import Transitions, cancel, create
 from tests.drawing import GEOMETRY, a_claim, a_picture, a_request, acquire, an_entry, events_of
 from tests.toy import toy_card
 from worker.batch import Batch
-from worker.lease import Heartbeat
-from worker.live_job import Ticket
-from worker.pace import PaceKeeper
-from worker.publish import Publisher, Terms
+from worker.jobs.lease import Heartbeat
+from worker.jobs.live_job import Ticket
+from worker.jobs.publish import Publisher, Terms
+from worker.telemetry.pace import PaceKeeper
 
 STEPS = len(GEOMETRY.steps)
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 
 from models.pipeline import Pipeline
-from worker.capacity import LADDER, board_bytes, chosen_capacity, fitting_capacity, row_bytes
+from worker.device.capacity import LADDER, board_bytes, chosen_capacity, fitting_capacity, row_bytes
 
 PLENTY = 1e9
 

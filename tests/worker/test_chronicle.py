@@ -13,9 +13,9 @@ from service.contract.transitions import cancel
 from tests.drawing import a_claim, a_request, acquire, an_entry
 from tests.worker.test_batch import Workplace
 from worker.batch import Batch
-from worker.chronicle import Chronicle
-from worker.lease import Heartbeat
-from worker.publish import Terms
+from worker.jobs.lease import Heartbeat
+from worker.jobs.publish import Terms
+from worker.telemetry.chronicle import Chronicle
 
 
 class Listener:
@@ -62,7 +62,7 @@ def test_a_finished_job_is_told_with_its_times(
     """Both since its creation, which may be long before this worker saw it; the log names the job."""
     ticket = place.submit(a_request(num_images=2))
     aged(place, ticket.job, 100)
-    with caplog.at_level(logging.INFO, "worker.chronicle"):
+    with caplog.at_level(logging.INFO, "worker.telemetry.chronicle"):
         place.batch.run(ticket)
     ((status, seconds),) = listener.ends
     assert status is Status.SUCCEEDED

@@ -18,10 +18,10 @@ import torch
 from models.cards import TENSORS
 from tests.stores import redis_server
 from tests.working import working
-from worker.capacity import cores, whole_cores
-from worker.findings import Finding, Level
-from worker.machine_check import beats, cache, compiler, device, threads, weights
-from worker.store_check import redis_findings
+from worker.device.capacity import cores, whole_cores
+from worker.doctor.findings import Finding, Level
+from worker.doctor.machine_check import beats, cache, compiler, device, threads, weights
+from worker.doctor.store_check import redis_findings
 
 SAFE = ("--appendonly", "yes", "--appendfsync", "always", "--maxmemory", "100mb", "--maxmemory-policy", "noeviction")
 
@@ -205,5 +205,5 @@ def test_the_health_check_tells_whether_a_worker_of_this_host_lives(redis_url: s
 
 def test_the_health_check_needs_no_torch() -> None:
     """It runs every half minute in each container."""
-    check = "import sys, worker.doctor; sys.exit('torch' in sys.modules)"
+    check = "import sys, worker.doctor.__main__; sys.exit('torch' in sys.modules)"
     assert subprocess.run([sys.executable, "-c", check], check=False).returncode == 0

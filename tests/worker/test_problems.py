@@ -20,9 +20,9 @@ from service.contract.transitions import create
 from tests.drawing import a_claim, a_request, acquire, an_entry, events_of
 from tests.worker.test_batch import STEPS, KnownSampler, Workplace
 from worker.batch import Batch, DeviceLostError, Sampler
-from worker.lease import Heartbeat
-from worker.live_job import Ticket
-from worker.publish import Publisher, Terms
+from worker.jobs.lease import Heartbeat
+from worker.jobs.live_job import Ticket
+from worker.jobs.publish import Publisher, Terms
 
 
 @pytest.fixture

@@ -15,9 +15,9 @@ from service.contract.transitions import Claim, Transitions, cancel
 from tests.drawing import GEOMETRY, a_picture, a_running_job, events_of
 from tests.later import later
 from tests.outage import MortalRedis, mortal_redis
-from worker.lease import Lease
-from worker.patience import Patience
-from worker.publish import Drawn, Publisher, Terms
+from worker.jobs.lease import Lease
+from worker.jobs.patience import Patience
+from worker.jobs.publish import Drawn, Publisher, Terms
 
 PICTURES = 3
 

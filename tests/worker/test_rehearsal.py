@@ -15,8 +15,8 @@ from models.subscale import Progress
 from service.contract.keys import pace_key
 from service.contract.pace import Pace
 from tests.toy import ToyVerifier, toy_card, toy_networks
-from worker.pace import PaceKeeper
-from worker.rehearsal import rehearse
+from worker.device.rehearsal import rehearse
+from worker.telemetry.pace import PaceKeeper
 
 GEOMETRY = Geometry(size=8, slice_size=4)
 

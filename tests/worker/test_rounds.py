@@ -11,7 +11,7 @@ from models.errors import ConfigError
 from models.pipeline import ImageState, Pipeline
 from models.subscale import Progress
 from tests.toy import ToyVerifier, toy_card, toy_networks
-from worker.rounds import MeasuredSampler, Round
+from worker.telemetry.rounds import MeasuredSampler, Round
 
 GEOMETRY = Geometry(size=8, slice_size=4)
 

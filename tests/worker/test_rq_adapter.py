@@ -8,7 +8,7 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 from service.contract.keys import TASK, queue_name
-from worker.live_job import Ticket
+from worker.jobs.live_job import Ticket
 from worker.rq_adapter import TicketWorker
 
 

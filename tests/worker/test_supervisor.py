@@ -97,7 +97,7 @@ def test_the_second_signal_is_passed_on_too() -> None:
     supervising = (
         "import sys\n"
         "from service.contract.children import Child\n"
-        "from worker.supervisor import Supervisor\n"
+        "from worker.device.supervisor import Supervisor\n"
         "sys.exit(Supervisor([Child([sys.executable, '-c', sys.argv[1]])]).run())\n"
     )
     process = subprocess.Popen([sys.executable, "-c", supervising, stubborn], stdout=subprocess.PIPE)

@@ -8,15 +8,15 @@ from typing import TYPE_CHECKING, Any, Protocol
 from service.contract.record import Problem
 from service.contract.statuses import Status
 from service.contract.transitions import Outcome
-from worker.publish import Publisher, Taken, Terms
+from worker.jobs.publish import Publisher, Taken, Terms
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
 
     from redis import Redis
 
-    from worker.lease import Lease
-    from worker.publish import Drawn
+    from worker.jobs.lease import Lease
+    from worker.jobs.publish import Drawn
 
 logger = logging.getLogger(__name__)
 

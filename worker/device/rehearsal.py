@@ -14,10 +14,10 @@ from typing import TYPE_CHECKING
 from models.config import LABEL, Stage
 from models.pipeline import ImageState, Pipeline, next_step
 from models.subscale import Progress
-from worker.live_job import state_lanes
+from worker.jobs.live_job import state_lanes
 
 if TYPE_CHECKING:
-    from worker.pace import PaceKeeper
+    from worker.telemetry.pace import PaceKeeper
 
 logger = logging.getLogger(__name__)
 

@@ -11,7 +11,7 @@ from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, 
 from redis.retry import Retry
 
 from service.contract.keys import workers_key
-from worker.findings import Finding, advice, fine, wrong
+from worker.doctor.findings import Finding, advice, fine, wrong
 
 TIMEOUT_SECONDS = 3
 OLDEST = (6, 2)

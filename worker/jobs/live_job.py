@@ -11,8 +11,8 @@ from models.errors import ControlError
 from models.pipeline import ImageState, next_step
 from service.contract.lanes import slice_candidates, slice_lanes
 from service.contract.record import Problem
-from worker.lease import Lease
-from worker.publish import Taken
+from worker.jobs.lease import Lease
+from worker.jobs.publish import Taken
 from worker.scheduler import Row
 
 

@@ -15,14 +15,16 @@ import sys
 from pydantic import ValidationError
 from redis.exceptions import RedisError
 
-from worker.findings import Finding, Level, report, wrong
+from worker.doctor.findings import Finding, Level, report, wrong
+from worker.doctor.store_check import impatient_client, live_workers, redis_findings
 from worker.settings import WorkerSettings
-from worker.store_check import impatient_client, live_workers, redis_findings
 
 
 def main() -> int:
     """The command line."""
-    parser = argparse.ArgumentParser(description="Is all as a worker needs it? Exit status 1 if something is wrong.")
+    parser = argparse.ArgumentParser(
+        prog="python -m worker.doctor", description="Is all as a worker needs it? Exit status 1 if something is wrong."
+    )
     parser.add_argument("--quick", action="store_true", help="only whether a worker of this host lives")
     quick = parser.parse_args().quick
     try:
@@ -39,7 +41,7 @@ def main() -> int:
 
 def examine(settings: WorkerSettings) -> list[Finding]:
     """Redis first, then this machine."""
-    from worker.machine_check import machine_findings  # noqa: PLC0415 - a health check needs no torch
+    from worker.doctor.machine_check import machine_findings  # noqa: PLC0415 - a health check needs no torch
 
     return [*redis_findings(settings.redis_url, settings.model), *machine_findings(settings)]
 

@@ -15,7 +15,7 @@ from service.contract.record import JobRecord, Problem
 from service.contract.request import JobRequest
 from service.contract.stream import Drawing, Event, SliceEntry, replay
 from service.contract.transitions import SUSPECT, Claim, Outcome, Transitions
-from worker.lease import Lease
+from worker.jobs.lease import Lease
 
 if TYPE_CHECKING:
     from collections.abc import Sequence

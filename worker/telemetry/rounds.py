@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from models.cards import ModelCard
 from models.config import Stage
 from models.pipeline import ImageState, Pipeline, next_step
-from worker.live_job import state_candidates, state_lanes
+from worker.jobs.live_job import state_candidates, state_lanes
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -11,8 +11,8 @@ import torch
 from models.checkpoint import load_model
 from models.errors import CheckpointError, NoCompilerError
 from models.sampling import compiler as cxx
-from worker.capacity import cores, whole_cores
-from worker.findings import Finding, advice, fine, wrong
+from worker.device.capacity import cores, whole_cores
+from worker.doctor.findings import Finding, advice, fine, wrong
 from worker.settings import WorkerSettings
 
 BEATS_PER_LEASE = 4
