@@ -9,7 +9,6 @@ import ctypes
 import logging
 from collections.abc import Callable, Sequence
 from enum import StrEnum
-from functools import partial
 from itertools import zip_longest
 from pathlib import Path
 
@@ -20,16 +19,15 @@ from models.config import Step
 from models.decoder import Conditioning
 from models.errors import NoCompilerError
 from models.network import Network
-from models.sampling import cached, native, parallel
+from models.sampling import cached, parallel
+from models.sampling.backends.graph import graph
 from models.sampling.board import Board, Given, bands
+from models.sampling.native import binding
+from models.sampling.native.threads import Threads
 from models.sampling.noise import gumbel
 from models.sampling.passes import Pass
-from models.sampling.threads import Threads
 
 logger = logging.getLogger(__name__)
-
-GRAPH_PASSES = 8
-"""Passes between two looks at a GPU: asking it for the state of the board costs more than a pass too many."""
 
 NATIVE_TOKENS = {torch.bfloat16: 8, torch.float32: 2}
 """Tokens of a pass in C++ by what it multiplies. Time goes with tokens, the more the slower products are: measured best for one
@@ -71,24 +69,24 @@ class Engine:
     def compile(self, folder: Path, *, bfloat16: bool) -> None:
         """Draw by C++ code kept in `folder`, with products of bfloat16 if asked and possible; on a GPU by a captured graph.
 
-        On a CPU a network that the code does not fit (`native.fits`), or a machine without a compiler, stays as it is.
+        On a CPU a network that the code does not fit (`binding.fits`), or a machine without a compiler, stays as it is.
         """
         if self.board.front.device.type == "cuda":
             self.finish = graph(self.step, self.board)
             self.numerics = f"graph/M-{self.step.tokens}"
-        elif native.fits(self.network):
+        elif binding.fits(self.network):
             try:
-                self._go_native(native.library(folder, bfloat16=bfloat16))
+                self._go_native(binding.library(folder, bfloat16=bfloat16))
             except NoCompilerError as error:
                 logger.warning("%s networks are drawn in torch, many times slower: %s", self.network.stage, error)
 
     def _go_native(self, library: ctypes.CDLL) -> None:
-        products = native.layout(library).dtype
+        products = binding.layout(library).dtype
         budget = NATIVE_TOKENS[products] if self.sampler is Sampler.PARALLEL else 0
         decoder, threads = self.network.decoder, self.threads
-        self.condition = native.NativeCondition(library, self.network, threads)
-        self.noise = lambda seed, step, candidate: native.gumbel(library, seed, step, self._noise_shape, candidate)
-        self.finish = native.NativePasses(library, decoder, self.board, threads, budget=budget)
+        self.condition = binding.NativeCondition(library, self.network, threads)
+        self.noise = lambda seed, step, candidate: binding.gumbel(library, seed, step, self._noise_shape, candidate)
+        self.finish = binding.NativePasses(library, decoder, self.board, threads, budget=budget)
         self.numerics = f"native/{str(products).removeprefix('torch.')}"
 
     def draw(self, slices: Sequence[Given]) -> Tensor:
@@ -118,33 +116,3 @@ def seats(rows: int, threads: int) -> list[int]:
     """Rows of a board in the order in which they are taken, so that all threads have as many (`Board.bands`)."""
     parts = [range(rows)[band] for band in bands(rows, threads)]
     return [row for turn in zip_longest(*parts) for row in turn if row is not None]
-
-
-def graph(step: Pass, board: Board) -> Callable[[int], int]:
-    """The pass, compiled by Inductor and recorded once for each number of lanes, replayed until every row is finished."""
-    compiled = torch.compile(step, fullgraph=True, dynamic=False)
-    graphs = {lanes: recorded(partial(compiled, lanes=lanes), board) for lanes in range(1, board.lanes + 1)}
-
-    def finish(lanes: int) -> int:
-        replay, left = graphs[lanes]
-        passes = 0
-        while not passes or int(left):
-            for _ in range(GRAPH_PASSES):
-                replay()
-            passes += GRAPH_PASSES
-        return passes
-
-    return finish
-
-
-def recorded(step: Callable[[Board], Tensor], board: Board) -> tuple[Callable[[], None], Tensor]:
-    """A pass as a CUDA graph: how to run it, and where its answer is afterwards."""
-    side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
-    with torch.cuda.stream(side):
-        for _ in range(3):
-            step(board)
-    torch.cuda.current_stream().wait_stream(side)
-    whole = torch.cuda.CUDAGraph()
-    with torch.cuda.graph(whole):
-        left = step(board)
-    return whole.replay, left

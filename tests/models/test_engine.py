@@ -10,9 +10,10 @@ import torch
 from models.config import Geometry, Order, Stage, Step
 from models.errors import NoCompilerError
 from models.pipeline import Pipeline
-from models.sampling import compiler, native, noise
+from models.sampling import noise
 from models.sampling.board import bands
 from models.sampling.engine import Sampler, seats
+from models.sampling.native import binding, compiler
 from models.subscale import Progress
 from tests.models.test_sampling import finish, pictures, states
 from tests.toy import ToyVerifier, toy_card, toy_networks
@@ -121,11 +122,11 @@ def test_an_interrupted_compiled_picture_is_the_same_picture(artefacts: Path) ->
 @pytest.mark.parametrize("values", [2, 8, 32])
 def test_compiled_noise_is_bitwise_the_same(artefacts: Path, seed: int, values: int) -> None:
     """At every stage, also where the last block of values or the last register of positions is not full."""
-    library = native.library(artefacts, bfloat16=True)
+    library = binding.library(artefacts, bfloat16=True)
     for stage in Stage:
         step, shape = Step(stage, 3), (20, 3, values)
         for candidate in (0, 3):
-            found = native.gumbel(library, seed, step, shape, candidate)
+            found = binding.gumbel(library, seed, step, shape, candidate)
             assert torch.equal(found, noise.gumbel(seed, step, shape, candidate))
 
 

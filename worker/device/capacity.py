@@ -21,8 +21,9 @@ import torch
 from models.config import Stage
 from models.network import Network
 from models.pipeline import Pipeline
+from models.sampling.backends.graph import recorded
 from models.sampling.board import Board
-from models.sampling.engine import Engine, Sampler, recorded
+from models.sampling.engine import Engine, Sampler
 
 logger = logging.getLogger(__name__)
 

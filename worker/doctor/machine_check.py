@@ -10,7 +10,7 @@ import torch
 
 from models.checkpoint import load_model
 from models.errors import CheckpointError, NoCompilerError
-from models.sampling import compiler as cxx
+from models.sampling.native import compiler as cxx
 from worker.device.capacity import cores, whole_cores
 from worker.doctor.findings import Finding, advice, fine, wrong
 from worker.settings import WorkerSettings

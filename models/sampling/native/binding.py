@@ -20,10 +20,10 @@ from models.config import Stage, Step
 from models.decoder import IMAGE_FORECASTS, SLICE_FORECASTS, Conditioning, Decoder
 from models.network import Network
 from models.sampling.board import Board, Raster
-from models.sampling.compiler import built
+from models.sampling.native.compiler import built
+from models.sampling.native.packing import WIDEST, Layout, decoder_weights, embedder_weights, memory
+from models.sampling.native.threads import Threads
 from models.sampling.noise import STAGES, Shape, slice_word, to_gumbel
-from models.sampling.packing import WIDEST, Layout, decoder_weights, embedder_weights, memory
-from models.sampling.threads import Threads
 
 Address = ctypes.c_void_p
 

@@ -4,7 +4,7 @@
 // attention over the part of a cache that a token may see, nothing computed for tokens without work. Every token goes through the same
 // operations in the same order whatever shares its tile, so its result depends neither on its company nor on how many tokens a pass has.
 //
-// What models/sampling/native.py calls. Widths are multiples of LANES; pointers come in the order of that module. Any thread
+// What models/sampling/native/binding.py calls. Widths are multiples of LANES; pointers come in the order of that module. Any thread
 // may call, an object one at a time.
 
 #include <cstdint>
