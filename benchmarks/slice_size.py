@@ -18,17 +18,17 @@ from typing import Final
 import numpy as np
 import torch
 
-from benchmarks.evidence.bits import half, interval, picture_bits
-from benchmarks.evidence.contestants import spn
-from benchmarks.evidence.runs import Run, train
 from models.cards import ModelCard
 from models.config import ModelConfig
 from models.pipeline import ImageState
 from models.subscale import Progress
+from research.evidence.bits import half, interval, picture_bits
+from research.evidence.contestants import spn
+from research.evidence.runs import Run, train
 from training.data.symbols import Symbols
 from training.presets import PRESETS
-from training.samples import drawer, finished
-from training.scores import Floats, markdown
+from training.scoring.samples import drawer, finished
+from training.scoring.scores import Floats, markdown
 
 SLICES: Final = (16, 32)
 REPEATS: Final = 5

@@ -22,7 +22,7 @@ from models.config import Geometry, Stage
 from models.subscale import Bytes, Progress, split_depth, to_slices
 from service.client import Client
 from training.data.symbols import Batch, Symbols
-from training.samples import tiled
+from training.scoring.samples import tiled
 
 SHEET = Path("docs/start.png")
 COLUMNS = ("picture", "its first slice, coarse", "drawn from there", "its coarse bits", "with fine bits drawn")

@@ -23,7 +23,7 @@ import numpy as np
 
 from benchmarks.training_side import BATCH
 from models.config import Stage
-from training.scores import markdown
+from training.scoring.scores import markdown
 
 ROOT: Final = Path(__file__).resolve().parent.parent
 SIDE: Final = Path(__file__).with_name("training_side.py")

@@ -8,15 +8,22 @@ from __future__ import annotations
 import json
 import sys
 import time
+from contextlib import suppress
 
 import numpy as np
 import torch
 
 from models.config import Control, Geometry, ModelConfig, Stage, Widths
 from models.network import Network
-from training.examples import Lot
-from training.recipe import Recipe
-from training.trainer import Trainer
+
+try:
+    from training.loop.examples import Lot
+    from training.loop.recipe import Recipe
+    from training.loop.trainer import Trainer
+except ImportError:  # revisions before `training/loop/`
+    from training.examples import Lot  # type: ignore[import-not-found, no-redef]
+    from training.recipe import Recipe  # type: ignore[import-not-found, no-redef]
+    from training.trainer import Trainer  # type: ignore[import-not-found, no-redef]
 
 BATCH, KINDS = 16, 6
 
@@ -26,12 +33,16 @@ def main() -> None:
     stage, updates = Stage(sys.argv[1]), int(sys.argv[2])
     torch.set_num_threads(1)
     torch.manual_seed(0)
-    try:
-        from training.memory import keep_memory  # noqa: PLC0415 - newer revisions alone
+    with suppress(ImportError):
+        from training.loop.memory import keep_memory  # noqa: PLC0415 - newer revisions alone
 
         keep_memory()
-    except ImportError:
-        pass
+    with suppress(ImportError):
+        from training.memory import (  # type: ignore[import-not-found, no-redef]  # noqa: PLC0415 - before `training/loop/`
+            keep_memory,
+        )
+
+        keep_memory()
     geometry = Geometry(size=64, slice_size=16)
     widths = Widths(width=96, blocks=4, heads=3, conv_width=48, embedder_blocks=2)
     controls = (Control(name="label", values=tuple("ABCDEF")),)

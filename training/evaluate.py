@@ -21,11 +21,11 @@ from tqdm import tqdm
 
 from models.checkpoint import load_model
 from models.config import Geometry, Stage
-from training.bits import split
 from training.data.opening import add_data_arguments, asked_for
 from training.data.symbols import Batch
-from training.plots import plot
-from training.scores import painted_table, scores_of, table
+from training.scoring.bits import split
+from training.scoring.plots import plot
+from training.scoring.scores import painted_table, scores_of, table
 
 CHUNK: Final = 8
 """Slices at once. On one CPU core 115 slices of 16 x 16 a second by eights, 80 by 64s: small chunks stay in the cache."""

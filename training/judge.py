@@ -32,7 +32,7 @@ from training.judging.requests import requests
 from training.judging.shares import Share
 from training.judging.sight import see
 from training.judging.verdicts import Verdict, faults, verdicts
-from training.samples import PASSES, samples, temperatures
+from training.scoring.samples import PASSES, samples, temperatures
 
 REAL: Final = 600
 """Real held-out letters, and as many icons, that are looked at beside."""

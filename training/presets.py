@@ -66,7 +66,7 @@ PRESETS: Final[dict[str, Preset]] = {
 
 def main() -> None:
     """The command line."""
-    from training.costs import costs_of, table  # noqa: PLC0415 - a preset needs no torch
+    from training.scoring.costs import costs_of, table  # noqa: PLC0415 - a preset needs no torch
 
     classes = (Control(name="label", values=tuple(f"n{i}" for i in range(1000))),)
     print(

@@ -24,13 +24,13 @@ from models.config import LABEL, ModelConfig, Sampling, Stage, Temperatures
 from models.network import build
 from models.pipeline import Pipeline
 from models.verifier import VERIFIER
-from training.checkpoints import state_of
 from training.data.opening import add_data_arguments, asked_for
 from training.data.symbols import Batch
 from training.evaluate import shares
+from training.loop.checkpoints import state_of
 from training.presets import PRESETS, SUBJECT
-from training.samples import PASSES, Asked, samples, temperatures, tiled
-from training.scores import scores_of, table
+from training.scoring.samples import PASSES, Asked, samples, temperatures, tiled
+from training.scoring.scores import scores_of, table
 
 Shares = dict[Stage, NDArray[np.float64]]
 

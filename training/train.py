@@ -23,18 +23,18 @@ import torch
 from models.checkpoint import load_model
 from models.config import Stage
 from models.network import Network
-from training.checkpoints import renamed, save_state, take_up, warm_start
 from training.data.opening import add_data_arguments, asked_for
 from training.data.symbols import Mix
-from training.examples import Dealer, Feed
-from training.journal import Journal, Note
-from training.memory import keep_memory
+from training.loop.checkpoints import renamed, save_state, take_up, warm_start
+from training.loop.examples import Dealer, Feed
+from training.loop.journal import Journal, Note
+from training.loop.memory import keep_memory
+from training.loop.previews import Preview
+from training.loop.ranks import Ranks, gathered
+from training.loop.recipe import Recipe
+from training.loop.stopping import asked_to_stop
+from training.loop.trainer import Trainer
 from training.presets import PRESETS
-from training.previews import Preview
-from training.ranks import Ranks, gathered
-from training.recipe import Recipe
-from training.stopping import asked_to_stop
-from training.trainer import Trainer
 
 
 @dataclass(frozen=True, kw_only=True)

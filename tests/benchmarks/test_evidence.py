@@ -8,22 +8,22 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from benchmarks.evidence.accuracy import Exam, ratio_interval, scores
-from benchmarks.evidence.bits import picture_bits, rows_of
-from benchmarks.evidence.contestants import POSITIONS, SIZE, Contestant, Part, contestants
-from benchmarks.evidence.copies import drawn_again, nearness, to_others
-from benchmarks.evidence.diversity import GAP, effective
-from benchmarks.evidence.drawing import reduced, samples
-from benchmarks.evidence.pages import filled
-from benchmarks.evidence.requests import Requests, composed, glyphs, letters
-from benchmarks.evidence.runs import Run, spend, train
-from benchmarks.evidence.shapes import clusters, distances, shapes
 from models.config import Geometry
 from models.subscale import Bytes
+from research.baselines.baseline import Baseline
+from research.baselines.presets import Kind, small
+from research.evidence.accuracy import Exam, ratio_interval, scores
+from research.evidence.bits import picture_bits, rows_of
+from research.evidence.contestants import POSITIONS, SIZE, Contestant, Part, contestants
+from research.evidence.copies import drawn_again, nearness, to_others
+from research.evidence.diversity import GAP, effective
+from research.evidence.drawing import reduced, samples
+from research.evidence.pages import filled
+from research.evidence.requests import Requests, composed, glyphs, letters
+from research.evidence.runs import Run, spend, train
+from research.evidence.shapes import clusters, distances, shapes
 from tests.toy import CONTROLS
 from tests.training.flat import Flat
-from training.baselines.baseline import Baseline
-from training.baselines.presets import Kind, small
 from training.data.symbols import Symbols
 from training.data.tiles import Look, compose
 from training.data.vocabulary import HUE, LABEL, TILE, Family, Tile
@@ -210,7 +210,7 @@ def test_samples_are_drawn_once(tmp_path: Path, symbols: Symbols) -> None:
 
 def test_samples_that_show_nothing_teach_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
     """Classifiers taught by the real thing are right about it, by noise they guess: the ratio says so."""
-    monkeypatch.setattr("benchmarks.evidence.accuracy.STEPS", 30)
+    monkeypatch.setattr("research.evidence.accuracy.STEPS", 30)
     rng = np.random.default_rng(0)
     classes = np.arange(200) % 2
     real = np.broadcast_to((classes * 200)[:, None, None, None], (200, SIZE, SIZE, 3)).astype(np.uint8)

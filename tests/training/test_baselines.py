@@ -9,16 +9,16 @@ from torch import Tensor
 
 from models.config import Geometry
 from models.sampling.noise import gumbel_max
+from research.baselines.baseline import Baseline
+from research.baselines.presets import Kind, small, whole
+from research.baselines.sampler import Sampler
 from tests.toy import CONTROLS
 from tests.training.flat import Flat
-from training.baselines.baseline import Baseline
-from training.baselines.presets import Kind, small, whole
-from training.baselines.sampler import Sampler
 from training.data.vocabulary import CONTROLS as SYMBOLS
 from training.evaluate import shares
-from training.examples import Dealer
-from training.recipe import Recipe
-from training.trainer import Trainer
+from training.loop.examples import Dealer
+from training.loop.recipe import Recipe
+from training.loop.trainer import Trainer
 
 SIDE = 4
 GEOMETRY = Geometry(size=SIDE, slice_size=SIDE, coarse_bits=1, fine_bits=1)
@@ -119,7 +119,7 @@ def test_a_short_batch_draws_the_same_pictures() -> None:
 
 def test_compiled_steps_draw_the_same_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a dozen samplers each is traced once, whole, and draws what eager steps draw; the code that is made is not tried."""
-    monkeypatch.setattr("training.baselines.sampler.BACKEND", "eager")
+    monkeypatch.setattr("research.baselines.sampler.BACKEND", "eager")
     asked = [[1, 2, 0], [0, 0, 1]]
     for kind in [*Kind] * 3:
         baseline = a_baseline(kind)

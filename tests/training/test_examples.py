@@ -13,9 +13,9 @@ import torch
 from models.config import ANY, Stage
 from tests.training.flat import GEOMETRY, Flat
 from training.data.symbols import Batch
-from training.examples import Dealer, Feed, drop_controls, joined
-from training.ranks import Ranks
-from training.recipe import Recipe
+from training.loop.examples import Dealer, Feed, drop_controls, joined
+from training.loop.ranks import Ranks
+from training.loop.recipe import Recipe
 
 
 @dataclass(frozen=True)

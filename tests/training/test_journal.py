@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from training import journal
-from training.journal import Journal, Note, Row, rows_of, write_rows
+from training.loop import journal
+from training.loop.journal import Journal, Note, Row, rows_of, write_rows
 
 NOTE = Note(step=1, bits_per_dim=2.0, rate=1.0, slices=16, waited_seconds=0.0)
 

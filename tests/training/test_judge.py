@@ -24,7 +24,7 @@ from training.judging.grid import table as grid_table
 from training.judging.keepers import Real, real
 from training.judging.reader import Reader
 from training.judging.verdicts import verdicts
-from training.samples import temperatures
+from training.scoring.samples import temperatures
 
 GEOMETRY = Geometry(size=32, slice_size=16)
 FEW = Control(name="label", values=("A", "B", "home"))

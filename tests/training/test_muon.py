@@ -3,7 +3,7 @@
 import pytest
 import torch
 
-from training.muon import Muon, orthogonal
+from training.loop.muon import Muon, orthogonal
 
 
 @pytest.mark.parametrize("shape", [(24, 24), (16, 40), (40, 16)])

@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import pytest
 import torch
 
-from training import precision
+from training.loop import precision
 
 CPU = torch.device("cpu")
 

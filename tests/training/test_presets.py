@@ -14,12 +14,12 @@ from models.network import Network, build
 from models.pipeline import ImageState, Pipeline
 from models.subscale import Progress
 from tests.toy import toy_config
-from training.bits import stage_share
-from training.costs import cost_of, costs_of, kept_bytes, table
-from training.examples import Lot
+from training.loop.examples import Lot
+from training.loop.recipe import Recipe
+from training.loop.trainer import Trainer
 from training.presets import PRESETS
-from training.recipe import Recipe
-from training.trainer import Trainer
+from training.scoring.bits import stage_share
+from training.scoring.costs import cost_of, costs_of, kept_bytes, table
 
 LABEL = Control(name="label", values=("a", "b"))
 TINY = Widths(width=8, blocks=1, heads=1, conv_width=4, reach=1, expansion=1, embedder_blocks=1)

@@ -12,8 +12,8 @@ from models.config import Geometry, Stage
 from models.network import Network
 from tests.toy import toy_config
 from tests.training.flat import GEOMETRY, Flat
-from training.previews import PICTURES, Preview
-from training.samples import tiled
+from training.loop.previews import PICTURES, Preview
+from training.scoring.samples import tiled
 
 
 def preview(stage: Stage, geometry: Geometry = GEOMETRY) -> Preview:

@@ -10,11 +10,11 @@ from PIL import Image
 
 from models.config import Geometry, Stage
 from tests.toy import toy_networks
-from training.bits import split, stage_share
 from training.data.symbols import Batch
 from training.evaluate import shares
-from training.plots import plot
-from training.scores import intervals, painted_table, scores_of, shown, table
+from training.scoring.bits import split, stage_share
+from training.scoring.plots import plot
+from training.scoring.scores import intervals, painted_table, scores_of, shown, table
 
 GEOMETRY = Geometry(size=8, slice_size=4)
 FIVE_BITS = Geometry(size=8, slice_size=4, coarse_bits=3, fine_bits=2)

@@ -16,7 +16,7 @@ from models.pipeline import Pipeline
 from tests.toy import toy_card, toy_config, toy_networks
 from training.data.symbols import Batch
 from training.evaluate import shares
-from training.samples import temperatures
+from training.scoring.samples import temperatures
 from training.ship import STORED, draw_sheet, keep_better, means, round_weights, sheet_labels
 
 GEOMETRY = Geometry(size=8, slice_size=4)

@@ -13,13 +13,13 @@ from models.config import Control, Stage
 from models.network import Network
 from tests.toy import toy_config, toy_networks
 from tests.training.flat import GEOMETRY, Flat
-from training.bits import stage_share
-from training.checkpoints import parts, renamed, save_state, take_up, warm_start
-from training.codecs import CODECS, bits_per_dim
 from training.evaluate import shares
-from training.examples import Dealer, Lot
-from training.recipe import Recipe
-from training.trainer import Trainer
+from training.loop.checkpoints import parts, renamed, save_state, take_up, warm_start
+from training.loop.examples import Dealer, Lot
+from training.loop.recipe import Recipe
+from training.loop.trainer import Trainer
+from training.scoring.bits import stage_share
+from training.scoring.codecs import CODECS, bits_per_dim
 
 RECIPE = Recipe(batch=16, learning_rate=1e-2, warmup_steps=5)
 
@@ -49,7 +49,7 @@ def test_training_lowers_bits_per_dim(stage: Stage) -> None:
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 def test_products_are_of_what_the_device_multiplies_fast(monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype) -> None:
     """bfloat16 where there are instructions for it; elsewhere it would take ninety times as long as float32."""
-    monkeypatch.setattr("training.trainer.fast", lambda _: dtype)
+    monkeypatch.setattr("training.loop.trainer.fast", lambda _: dtype)
     t, seen = trainer(Stage.BASE), set[torch.dtype]()
     assert isinstance(t.network, Network)
     t.network.decoder.condition.register_forward_hook(lambda _module, _given, out: seen.add(out.dtype))

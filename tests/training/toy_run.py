@@ -16,12 +16,12 @@ from models.config import Stage
 from models.network import Network
 from tests.toy import toy_config
 from tests.training.flat import GEOMETRY, Flat
-from training.checkpoints import take_up
-from training.examples import Dealer, Feed
-from training.ranks import gathered
-from training.recipe import Recipe
+from training.loop.checkpoints import take_up
+from training.loop.examples import Dealer, Feed
+from training.loop.ranks import gathered
+from training.loop.recipe import Recipe
+from training.loop.trainer import Trainer
 from training.train import steps, train
-from training.trainer import Trainer
 
 
 def main() -> None:

@@ -18,7 +18,7 @@ from training.judging.keepers import composed
 from training.judging.looks import tile_of
 from training.judging.recovery import Floats, recover
 from training.judging.shares import Share
-from training.scores import markdown
+from training.scoring.scores import markdown
 
 COPY: Final = 1.0
 """Mean absolute difference of 16 x 16 thumbnails, in 0..255, below which two drawings are near copies.

@@ -15,8 +15,8 @@ from training.judging.reader import Reader
 from training.judging.requests import requests
 from training.judging.shares import Share
 from training.judging.sight import see
-from training.samples import Asked, samples
-from training.scores import markdown
+from training.scoring.samples import Asked, samples
+from training.scoring.scores import markdown
 
 GUIDANCES: Final = (1.0, 1.5, 2.0, 3.0)
 CANDIDATES: Final = (1, 4)

@@ -15,7 +15,7 @@ from training.judging.craft import FAULTS, Craft
 from training.judging.glyphs import Glyphs, Indices
 from training.judging.reader import Reader
 from training.judging.sight import Seen, see
-from training.samples import Asked
+from training.scoring.samples import Asked
 
 QUANTILE: Final = 0.95
 """Share of real held-out pictures of a kind that lie within a bound."""

@@ -9,7 +9,7 @@ from typing import Final
 from models.config import Control
 from training.data.vocabulary import CONCEPTS, HUE, LABEL, MONOGRAMS, STYLE, TILE, Style
 from training.judging.glyphs import FACES, ICON_STYLES
-from training.samples import Asked
+from training.scoring.samples import Asked
 
 _STRIDE: Final = 17
 """Coprime to the number of looks: neighbours differ in hue, and often in tile."""

@@ -13,8 +13,8 @@ from training.judging.glyphs import FACES, ICON_STYLES
 from training.judging.keepers import Kind, Real, is_keeper, kind_of
 from training.judging.shares import Share
 from training.judging.sight import Seen
-from training.samples import Asked
-from training.scores import markdown
+from training.scoring.samples import Asked
+from training.scoring.scores import markdown
 
 _WEAKEST: Final = 8
 

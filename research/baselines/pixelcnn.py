@@ -1,0 +1,50 @@
+"""PixelCNN (arXiv:1601.06759, section 3.5): masked convolutions, which leave a blind spot to the right above."""
+
+from __future__ import annotations
+
+from torch import Tensor, nn
+from torch.nn import functional as F
+
+from research.baselines.past import Past
+from research.baselines.trunk import EARLIER, Pixels, Trunk
+
+MASK_B = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 0))
+"""A 3 x 3 window up to and with its centre."""
+
+
+class PixelCNN(Trunk):
+    """7 x 7 mask A, then residual blocks of half the width: 1 x 1, 3 x 3 mask B, 1 x 1.
+
+    Ours: a LayerNorm before each block, the condition inside it; only the live weights of a mask are there.
+    """
+
+    def __init__(self, *, channels: int, bits: int, asked: int, half: int, blocks: int) -> None:
+        super().__init__(2 * half)
+        self.first = Pixels(EARLIER, channels=channels, bits=bits, width=2 * half)
+        self.blocks = nn.ModuleList(Residual(half, asked) for _ in range(blocks))
+
+    def forward(self, condition: Tensor, past: Past) -> Tensor:
+        """(..., E) -> (..., D)."""
+        x: Tensor = self.first(past)
+        for layer, block in enumerate(self.blocks):
+            x = block(x, condition, past, layer)
+        return x
+
+
+class Residual(nn.Module):
+    """One block of `PixelCNN`."""
+
+    def __init__(self, half: int, asked: int) -> None:
+        super().__init__()
+        self.norm = nn.LayerNorm(2 * half)
+        self.narrow = nn.Linear(2 * half, half)
+        self.spread = nn.Linear(len(MASK_B) * half, half)
+        self.condition = nn.Linear(asked, half, bias=False)
+        self.widen = nn.Linear(half, 2 * half)
+
+    def forward(self, x: Tensor, condition: Tensor, past: Past, layer: int) -> Tensor:
+        """(..., 2 * half) -> (..., 2 * half)."""
+        narrow = F.relu(self.narrow(F.relu(self.norm(x))))
+        spread = self.spread(past.taps(layer, narrow, MASK_B)) + self.condition(condition)
+        out: Tensor = x + self.widen(F.relu(spread))
+        return out

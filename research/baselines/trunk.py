@@ -1,0 +1,57 @@
+"""What the baselines differ in: features of each pixel from the pixels before it."""
+
+from __future__ import annotations
+
+from typing import Final
+
+import torch
+from torch import Tensor, nn
+
+from models.decoder import PixelEmbedding
+from models.embedder import scaled
+from research.baselines.past import PIXEL_REACH, Near, Offsets, Past
+
+EARLIER: Offsets = tuple(
+    (dy, dx) for dy in range(-PIXEL_REACH, 1) for dx in range(-PIXEL_REACH, PIXEL_REACH + 1) if (dy, dx) < (0, 0)
+)
+"""The 24 pixels of a 7 x 7 window that come before its centre: mask A."""
+
+EMBEDDED: Final = 32
+"""Width of an embedded pixel."""
+
+
+class Trunk(nn.Module):
+    """Causal features of `width`; `over_rows` is the part of them that depends on the rows above alone."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.width = width
+
+    def over_rows(self, condition: Tensor, past: Near) -> Tensor:  # noqa: ARG002 - most trunks have no such part
+        """Condition (..., E) -> (..., A), for whole rows of tokens together; nothing here."""
+        return condition.new_zeros(*condition.shape[:-1], 0)
+
+    def forward(self, condition: Tensor, past: Past) -> Tensor:
+        """Condition (..., E) -> (..., D), each token's from the pixels before it alone."""
+        raise NotImplementedError
+
+
+class Pixels(nn.Module):
+    """Masked first convolution over embedded pixels: values looked up and as numbers, as the Subscale Pixel Network has them.
+
+    By numbers alone a softmax over 256 values learns "as left" far more slowly. Absent pixels are zero.
+    """
+
+    def __init__(self, offsets: Offsets, *, channels: int, bits: int, width: int) -> None:
+        super().__init__()
+        self.offsets, self.bits = offsets, bits
+        self.embed = PixelEmbedding(channels, 1 << bits, EMBEDDED)
+        self.mix = nn.Linear(len(offsets) * EMBEDDED, width)
+
+    def forward(self, past: Near) -> Tensor:
+        """(..., D)."""
+        values = past.values(self.offsets)
+        numbers = scaled(values, self.bits, self.mix.weight.dtype)
+        embedded = torch.where(values[..., :1] >= 0, self.embed(values.clamp(min=0), numbers), 0)
+        out: Tensor = self.mix(embedded.flatten(-2))
+        return out

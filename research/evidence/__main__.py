@@ -1,0 +1,200 @@
+"""Train the contestants, then one command per table: `python -m research.evidence train`, `... bits` (docs/evidence.md).
+
+Every command goes on where it was stopped. Tables are made from the runs that are finished, and name what they are of.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, replace
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from models.cards import WEIGHTS, load_card
+from models.subscale import Bytes
+from research.baselines.baseline import Baseline
+from research.evidence import accuracy, bits, copies, digits, diversity, speed
+from research.evidence.contestants import SIZE, contestants
+from research.evidence.drawing import SHIPPED, Draw, of_run, samples, shipped, spn_card
+from research.evidence.pages import DOCS, publish
+from research.evidence.requests import Requests, glyphs, letters
+from research.evidence.runs import RUNS, Run, train
+from research.evidence.shapes import distances, shapes
+from training.data.symbols import Batch, Symbols
+from training.data.tiles import box
+
+
+class Evidence:
+    """What all commands share: the data, the runs that were asked for, and which models' samples are judged."""
+
+    def __init__(self, args: argparse.Namespace) -> None:
+        self.data = Symbols.load(size=SIZE)
+        self.args = args
+        self.runs = [
+            Run(contestant=contestant, seed=seed, minutes=args.minutes)
+            for seed in range(args.seeds)
+            for contestant in contestants()
+        ]
+
+    @property
+    def finished(self) -> list[Run]:
+        """Runs to make tables of, the SPN's first."""
+        return [run for run in self.runs if run.finished]
+
+    def held_out(self) -> Batch:
+        """The first pictures of the fixed order, which mixes the families."""
+        return self.data.held_out().first(self.args.pictures)
+
+    def samples(self, requests: Requests) -> dict[str, Bytes]:
+        """What every model of `--models` draws: the shipped one, or a run by name and seed."""
+        return {name: samples(self.draw(name), requests, self.place(name, requests)) for name in self.args.models}
+
+    def draw(self, name: str) -> Callable[[], Draw]:
+        """How to draw from a model."""
+        return shipped if name == SHIPPED else partial(of_run, self.run(name))
+
+    def place(self, name: str, requests: Requests) -> Path:
+        """Where its samples are kept; shipped weights change under their name."""
+        kept = RUNS / f"{name}-{load_card(WEIGHTS / name).sha256[:8]}" if name == SHIPPED else self.run(name).place
+        return kept / requests.name
+
+    def run(self, label: str) -> Run:
+        """A finished run by its label."""
+        for run in self.finished:
+            if run.label == label:
+                return run
+        raise SystemExit(f"no finished run {label}; there are: {', '.join(r.label for r in self.finished) or 'none'}")
+
+
+def train_all(evidence: Evidence) -> None:
+    """All runs, one seed after another."""
+    for run in evidence.runs:
+        if not train(run, evidence.data):
+            return
+        print(f"{run.contestant.title}, seed {run.seed}: {run.spent_seconds:.0f} s, steps {run.steps}", flush=True)
+
+
+def digits_table(evidence: Evidence) -> None:
+    """Train the four at a small size on digits, and compare."""
+    data = digits.Digits()
+    runs = digits.runs(evidence.args.minutes, evidence.args.seeds)
+    if all(train(run, data) for run in runs):
+        rows = digits.rows(data, runs)
+        publish("digits", digits.table(data, rows), [asdict(row) for row in rows])
+
+
+def bits_table(evidence: Evidence) -> None:
+    """Likelihood at equal budget."""
+    held_out = evidence.held_out()
+    rows, codecs = bits.rows_of(evidence.finished, held_out), bits.codec_bits(held_out.images)
+    publish("bits", bits.table(rows, codecs), bits.record(rows, codecs, len(held_out.images)))
+    bits.plot(rows, codecs)
+
+
+def speed_table(evidence: Evidence) -> None:
+    """Seconds per picture. A baseline's do not depend on its weights; the SPN's do, so a run of it must be finished."""
+    trained = evidence.run("spn-0")
+    actions: dict[tuple[str, str, int], speed.Action] = {}
+    for batch in speed.BATCHES:
+        for passes, compiled in speed.COMPILED.items():
+            actions["SPN", passes, batch] = speed.spn(trained.networks(), spn_card(trained), batch, compiled)
+        for contestant in contestants():
+            network = contestant.parts[0].make()
+            if isinstance(network, Baseline):
+                actions[contestant.title, speed.passes(network), batch] = speed.baseline(network, batch)
+    rows = speed.rows_of(actions, evidence.args.repeats)
+    publish("speed", speed.table(rows), speed.record(rows))
+
+
+def accuracy_table(evidence: Evidence) -> None:
+    """Classifiers taught by samples."""
+    whole = evidence.data.held_out()
+    asked = letters(evidence.data).first(evidence.args.letters)
+    pictures = {"real": asked.real, **evidence.samples(asked)}
+    scores = accuracy.scores(accuracy.letters_exam(whole), pictures, accuracy.letter_classes(asked.controls[:, 0]))
+    publish("cas", accuracy.table(scores), accuracy.record(scores))
+
+
+def copies_table(evidence: Evidence) -> None:
+    """Distances to the nearest training glyph."""
+    every, asked = copies.gallery(evidence.data), glyphs(evidence.data)
+    others = shapes(every.real)
+    again = nearest_of(copies.drawn_again(evidence.data, asked).real, others)
+    near = [float(distance) for distance in np.quantile(again, copies.COPIES)]
+    rows = [
+        copies.nearness("training glyphs, drawn again", again, near),
+        copies.nearness("training glyphs, a random split held out", copies.to_others(asked, others), near),
+        copies.nearness("held-out glyphs, twins purged", nearest_of(held_glyphs(evidence.data), others), near),
+    ]
+    for name, pictures in evidence.samples(asked).items():
+        apart = distances(shapes(pictures), others)
+        rows.append(copies.nearness(f"samples of {name}", apart.min(1), near))
+        copies.sheet(pictures, apart, every.real, DOCS / f"evidence-closest-{name}.png")
+    publish("memorisation", copies.table(rows, near), copies.record(rows))
+
+
+def diversity_table(evidence: Evidence) -> None:
+    """How varied a thousand pictures are."""
+    alone = glyphs(evidence.data)
+    on_tiles = letters(evidence.data).first(len(alone.controls))
+    drawn, tiled = evidence.samples(alone), evidence.samples(on_tiles)
+    few = replace(alone, drawings=np.resize(alone.drawings[: diversity.COLLAPSED], len(alone.drawings)))
+    collapsed = copies.drawn_again(evidence.data, few)
+    rows = [
+        diversity.variety("real", alone.real, on_tiles.real),
+        diversity.variety(f"real, of {diversity.COLLAPSED} drawings", collapsed.real, collapsed.real),
+        *(diversity.variety(f"samples of {name}", drawn[name], tiled[name]) for name in drawn),
+    ]
+    publish("diversity", diversity.table(rows), diversity.record(rows))
+
+
+def nearest_of(pictures: Bytes, others: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Distance of each picture's glyph to the nearest of others."""
+    return np.asarray(distances(shapes(pictures), others).min(1))
+
+
+def held_glyphs(data: Symbols) -> Bytes:
+    """All held-out glyphs alone: their masks as ink."""
+    masks = data.pack.held_glyphs[:]
+    return box(np.repeat((255 - masks)[..., None], 3, axis=-1), SIZE)
+
+
+COMMANDS: Final[dict[str, Callable[[Evidence], None]]] = {
+    "train": train_all,
+    "digits": digits_table,
+    "bits": bits_table,
+    "speed": speed_table,
+    "cas": accuracy_table,
+    "memorisation": copies_table,
+    "diversity": diversity_table,
+}
+
+
+def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
+    """What was asked for on the command line."""
+    parser = argparse.ArgumentParser(description="Evidence: equal training, likelihood, samples. See docs/evidence.md.")
+    parser.add_argument("what", choices=COMMANDS)
+    parser.add_argument("--minutes", type=float, default=15.0, help="processor time of each model in all")
+    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--pictures", type=int, default=1008, help="held-out pictures that bits are of")
+    parser.add_argument("--models", nargs="+", default=[SHIPPED], help=f"{SHIPPED} or runs, e.g. spn-0 pixelcnn-0")
+    parser.add_argument("--letters", type=int, default=5000, help="monograms that teach a classifier")
+    parser.add_argument("--repeats", type=int, default=3, help="timed draws")
+    return parser.parse_args(given)
+
+
+def main() -> None:
+    """The command line."""
+    args = arguments()
+    torch.set_num_threads(1)
+    COMMANDS[args.what](Evidence(args))
+
+
+if __name__ == "__main__":
+    main()

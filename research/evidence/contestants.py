@@ -1,0 +1,110 @@
+"""Who is compared: the Subscale Pixel Network and the baselines, as the parts that are trained one by one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from functools import partial
+from typing import Final
+
+import torch
+
+from models.config import Geometry, ModelConfig, Stage, Widths
+from models.network import Network
+from research.baselines.baseline import Baseline
+from research.baselines.presets import Kind, whole
+from training.data.vocabulary import CONTROLS
+from training.loop.recipe import Recipe
+from training.loop.trainer import Learner
+
+SIZE: Final = 32
+WIDTHS: Final = Widths(width=96, blocks=4, heads=3, conv_width=48, embedder_blocks=2)
+SPN: Final = ModelConfig(
+    geometry=Geometry(size=SIZE, slice_size=16), controls=CONTROLS, widths=dict.fromkeys(Stage, WIDTHS)
+)
+"""Trained here. It is no preset: presets may grow, this one has as many parameters as the baselines."""
+
+SHARES: Final = {Stage.BASE: 0.2, Stage.SIZE: 0.2, Stage.DEPTH: 0.6}
+"""Of the budget. By bits alone it would be 0.07, 0.11, 0.82; but half a minute teaches no network anything."""
+
+WARMUP_STEPS: Final = 40
+AVERAGE_STEPS: Final = 25
+"""Half-life of averaged weights. The recipe's 200 is for hours: after six minutes it cost the SPN 2 % and PixelSNAIL 4 %."""
+
+POSITIONS: Final = 4096
+"""Pixels predicted in an update: 16 slices of 16 x 16, or 4 whole pictures."""
+
+SPN_RATES: Final = (3.0, 8.0)
+BASELINE_RATES: Final = (1.0, 8.0)
+"""Times the recipe's peak rates, of Muon and of AdamW: the best of a few at three minutes each (docs/decisions/010)."""
+
+PICTURE: Final = Geometry(size=SIZE, slice_size=SIZE)
+"""A picture as one slice."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Part:
+    """One network to train: a stage and its share of the budget. `make` gives it with random weights.
+
+    `rates`: times the recipe's own peak rates, of Muon and of AdamW.
+    """
+
+    stage: Stage
+    share: float
+    geometry: Geometry
+    make: Callable[[], Learner]
+    rates: tuple[float, float] = (1.0, 1.0)
+
+    def recipe(self, seed: int) -> Recipe:
+        """The same for all but for rates and the number of examples in an update, which have the same number of pixels."""
+        return Recipe(
+            batch=POSITIONS // self.geometry.positions,
+            warmup_steps=WARMUP_STEPS,
+            ema_halflife_steps=AVERAGE_STEPS,
+            matrix_rate=Recipe.matrix_rate * self.rates[0],
+            learning_rate=Recipe.learning_rate * self.rates[1],
+            seed=seed,
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class Contestant:
+    """A model by name, and its parts."""
+
+    name: str
+    title: str
+    parts: tuple[Part, ...]
+
+    @property
+    def parameters(self) -> int:
+        """Of all parts."""
+        with torch.device("meta"):
+            return sum(p.numel() for part in self.parts for p in part.make().parameters())
+
+
+def contestants() -> tuple[Contestant, ...]:
+    """The Subscale Pixel Network first, the four, then the control: Gated PixelCNN with our kernels in its head."""
+    return (
+        spn("spn", "SPN", SPN),
+        baseline(Kind.GATED, "Gated PixelCNN"),
+        baseline(Kind.PIXELCNN, "PixelCNN"),
+        baseline(Kind.SNAIL, "PixelSNAIL"),
+        baseline(Kind.ROW_LSTM, "PixelRNN (Row LSTM)"),
+        baseline(Kind.GATED, "Gated PixelCNN, our head", kernels=True),
+    )
+
+
+def spn(name: str, title: str, config: ModelConfig) -> Contestant:
+    """Three networks, trained one after another."""
+    parts = [
+        Part(stage=stage, share=share, geometry=config.geometry, make=partial(Network, config, stage), rates=SPN_RATES)
+        for stage, share in SHARES.items()
+    ]
+    return Contestant(name=name, title=title, parts=tuple(parts))
+
+
+def baseline(kind: Kind, title: str, *, kernels: bool = False) -> Contestant:
+    """One network over whole pictures."""
+    make = partial(whole, kind, PICTURE, CONTROLS, kernels=kernels)
+    part = Part(stage=Baseline.stage, share=1.0, geometry=PICTURE, make=make, rates=BASELINE_RATES)
+    return Contestant(name=f"{kind}-kernels" if kernels else kind, title=title, parts=(part,))

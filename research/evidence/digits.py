@@ -1,0 +1,100 @@
+"""Are the baselines what their names say? Their order on dynamically binarised digits, before they are trusted.
+
+scikit-learn's `load_digits`: 1,797 pictures of 8 x 8 in 17 greys, each pixel drawn anew as black or white by its grey.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from functools import partial
+from pathlib import Path
+from typing import Final
+
+import numpy as np
+
+from models.config import Control, Geometry
+from research.baselines.baseline import Baseline
+from research.baselines.presets import Kind, small
+from research.evidence.bits import Row, half, rows_of
+from research.evidence.contestants import BASELINE_RATES, Contestant, Part
+from research.evidence.runs import RUNS, Run
+from training.data.symbols import Batch
+from training.scoring.scores import Floats, markdown
+
+GEOMETRY: Final = Geometry(size=8, slice_size=8, channels=1, coarse_bits=1, fine_bits=1)
+FOLDER: Final = RUNS / "digits"
+TRAINED: Final = 1500
+_WHITE: Final = 16.0
+
+
+class Digits:
+    """Training digits, binarised anew whenever drawn; the others binarised once. Without controls."""
+
+    controls: tuple[Control, ...] = ()
+    families: tuple[str, ...] = ("digits",)
+
+    def __init__(self) -> None:
+        from sklearn.datasets import load_digits  # noqa: PLC0415 - needs the benchmarks extra
+
+        chances: Floats = load_digits().images / _WHITE
+        order = np.random.default_rng(0).permutation(len(chances))
+        self.trained, self.held = chances[order[:TRAINED]], chances[order[TRAINED:]]
+
+    def draw(self, rng: np.random.Generator, count: int) -> Batch:
+        """`count` training digits."""
+        return binarised(rng, self.trained[rng.integers(TRAINED, size=count)])
+
+    def held_out(self) -> Batch:
+        """All others."""
+        return binarised(np.random.default_rng(1), self.held)
+
+    def independent_nats(self) -> float:
+        """Of a held-out digit if its pixels were drawn independently, each by its mean in training: what to beat."""
+        black = self.held_out().images[..., 0] > 0
+        chance = np.clip(self.trained.mean(0), 1e-3, 1 - 1e-3)
+        return float(-np.where(black, np.log(chance), np.log(1 - chance)).sum((1, 2)).mean())
+
+
+def binarised(rng: np.random.Generator, chances: Floats) -> Batch:
+    """(B, 8, 8) chances -> pictures of 0 and 255."""
+    images = (rng.random(chances.shape) < chances)[..., None].astype(np.uint8) * 255
+    count = len(images)
+    return Batch(images=images, controls=np.zeros((count, 0), np.int64), families=np.zeros(count, np.int64))
+
+
+def runs(minutes: float, seeds: int, folder: Path = FOLDER) -> list[Run]:
+    """The four at a small size."""
+    return [
+        Run(contestant=contestant(kind), seed=seed, minutes=minutes, folder=folder)
+        for seed in range(seeds)
+        for kind in Kind
+    ]
+
+
+def contestant(kind: Kind) -> Contestant:
+    """One of the four, over one bit."""
+    make = partial(small, kind, GEOMETRY, (), bits=1)
+    part = Part(stage=Baseline.stage, share=1.0, geometry=GEOMETRY, make=make, rates=BASELINE_RATES)
+    return Contestant(name=kind.value, title=kind.value, parts=(part,))
+
+
+def rows(digits: Digits, finished: Sequence[Run]) -> list[Row]:
+    """In bits/dim."""
+    return rows_of(finished, digits.held_out())
+
+
+def table(digits: Digits, found: Sequence[Row]) -> str:
+    """In nats a picture, best first."""
+    nats = GEOMETRY.dimensions * np.log(2)
+    lines = [
+        [
+            r.title,
+            f"{r.parameters:,}",
+            " / ".join(f"{b * nats:.2f}" for b in r.bits),
+            f"{np.mean(r.bits) * nats:.2f} ± {half(r.interval) * nats:.2f}",
+            f"{r.excess * nats:+.2f} ± {half(r.excess_interval) * nats:.2f}" if r.excess else "",
+        ]
+        for r in sorted(found, key=lambda r: float(np.mean(r.bits)))
+    ]
+    lines.append(["independent pixels", "64", "", f"{digits.independent_nats():.2f}", ""])
+    return markdown(["model", "parameters", "nats, by seed", "mean", f"above {found[0].title}"], lines)

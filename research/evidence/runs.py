@@ -1,0 +1,133 @@
+"""Training within a budget of processor time, so that a busy machine favours nobody; kept on disk and taken up again.
+
+Counted is the time of the training thread, torch having no other. Preparing examples runs beside and is not counted.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any, Final
+
+import torch
+from torch import nn
+
+from research.evidence.contestants import Contestant, Part
+from training.data.dataset import Dataset
+from training.loop.examples import Dealer, Feed
+from training.loop.stopping import asked_to_stop
+from training.loop.trainer import Trainer
+
+RUNS: Final = Path("runs/evidence")
+SAVE_EVERY_SECONDS: Final = 60.0
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """One contestant from one seed within `minutes` of processor time in all."""
+
+    contestant: Contestant
+    seed: int
+    minutes: float
+    folder: Path = RUNS
+
+    def path(self, part: Part) -> Path:
+        """Where a part is kept."""
+        return self.place / f"{part.stage}.pt"
+
+    @property
+    def label(self) -> str:
+        """Name and seed."""
+        return f"{self.contestant.name}-{self.seed}"
+
+    @property
+    def place(self) -> Path:
+        """The folder of this run alone."""
+        return self.folder / f"{self.minutes:g}-minutes" / self.label
+
+    def seconds(self, part: Part) -> float:
+        """A part's budget."""
+        return self.minutes * 60 * part.share
+
+    @property
+    def finished(self) -> bool:
+        """Whether every part has had its budget."""
+        return all(self.path(p).exists() and self.state(p)["spent_seconds"] >= self.seconds(p) for p in self.parts)
+
+    @property
+    def parts(self) -> tuple[Part, ...]:
+        """The contestant's."""
+        return self.contestant.parts
+
+    @property
+    def steps(self) -> dict[str, int]:
+        """Updates of each part."""
+        return {part.stage.value: int(self.state(part)["step"]) for part in self.parts}
+
+    @property
+    def spent_seconds(self) -> float:
+        """Processor time of all parts."""
+        return sum(float(self.state(part)["spent_seconds"]) for part in self.parts)
+
+    def state(self, part: Part) -> dict[str, Any]:
+        """What is on disk. Raises ValueError if it was trained by another recipe, which must not mix with this one's."""
+        path = self.path(part)
+        state: dict[str, Any] = torch.load(path, weights_only=True)
+        if state["recipe"] != asdict(part.recipe(self.seed)):
+            msg = f"{path} was trained by another recipe, {state['recipe']}; remove its folder"
+            raise ValueError(msg)
+        return state
+
+    def networks(self) -> nn.ModuleDict:
+        """The averaged weights of a finished run, by stage, to evaluate and to sample from."""
+        networks = nn.ModuleDict()
+        for part in self.parts:
+            network = part.make()
+            network.load_state_dict(self.state(part)["average"])
+            networks[part.stage] = network
+        return networks.eval().requires_grad_(requires_grad=False)
+
+
+def train(run: Run, data: Dataset) -> bool:
+    """Train what is left of a run; whether it came to its end, and was not asked to stop."""
+    with asked_to_stop() as stopped:
+        for part in run.parts:
+            spend(run, part, data, stopped)
+            if stopped():
+                return False
+    return True
+
+
+def spend(run: Run, part: Part, data: Dataset, stopped: Callable[[], bool]) -> None:
+    """Train one part until its budget is spent, the rate falling along the recipe's cosine."""
+    torch.manual_seed(run.seed)
+    recipe, budget, path = part.recipe(run.seed), run.seconds(part), run.path(part)
+    trainer, spent = Trainer(part.make(), recipe), 0.0
+    if path.exists():
+        state = run.state(part)
+        trainer.resume(state)
+        spent = state["spent_seconds"]
+    dealer = Dealer(data=data, stage=part.stage, geometry=part.geometry, recipe=recipe)
+    bits = saved = spent
+    with Feed(dealer, trainer.step) as feed:
+        begun = time.thread_time() - spent
+        for lots in feed:
+            spent = time.thread_time() - begun
+            if spent >= budget or stopped():
+                break
+            bits = trainer.update(lots, recipe.rate(spent / budget))
+            if spent - saved > SAVE_EVERY_SECONDS:
+                saved = spent
+                keep(trainer, path, spent)
+                print(f"{path.parent.name} {part.stage}: {spent:.0f} s, step {trainer.step}, {bits:.3f}", flush=True)
+    keep(trainer, path, spent)
+
+
+def keep(trainer: Trainer, path: Path, spent_seconds: float) -> None:
+    """Write atomically."""
+    path.parent.mkdir(parents=True, exist_ok=True)
+    partial = path.with_suffix(".partial")
+    torch.save({**trainer.state(), "recipe": asdict(trainer.recipe), "spent_seconds": spent_seconds}, partial)
+    partial.replace(path)

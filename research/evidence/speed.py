@@ -1,0 +1,142 @@
+"""Seconds per sampled picture: the parallel sampler beside the best cached sampling of every baseline, all compiled.
+
+The Subscale Pixel Network as it is served, and as the baselines are run: compiled by Inductor, in float32.
+
+Measured as processor time of the drawing thread, torch having no other, so that a busy machine favours nobody.
+"""
+
+from __future__ import annotations
+
+import statistics
+import time
+from collections.abc import Callable, Sequence
+from dataclasses import asdict, dataclass
+from itertools import count
+from typing import Final
+
+from torch import nn
+from tqdm import tqdm
+
+from benchmarks.inductor import compile_passes
+from models.cards import ModelCard
+from models.pipeline import ImageState, Pipeline
+from models.subscale import Progress
+from research.baselines.baseline import Baseline
+from research.baselines.gated import GatedPixelCNN
+from research.baselines.sampler import Sampler
+from training.scoring.samples import PASSES, finished
+from training.scoring.scores import markdown
+
+BATCHES: Final = (1, 32)
+WINDOW: Final = 16
+"""Tokens in a pass of one picture."""
+
+INDUCTOR: Final = "Inductor, float32"
+
+Compile = Callable[[Pipeline], Pipeline]
+
+COMPILED: Final[dict[str, Compile]] = {
+    "C++, bfloat16": lambda pipeline: pipeline.compile(PASSES),
+    "C++, float32": lambda pipeline: pipeline.compile(PASSES, bfloat16=False),
+    INDUCTOR: lambda pipeline: compile_passes(pipeline, PASSES),
+}
+"""How the Subscale Pixel Network is run; the first is what is served, the last how baselines are."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class Row:
+    """One model drawing `batch` pictures together; processor seconds a picture, median and range of the repeats."""
+
+    title: str
+    passes: str
+    batch: int
+    seconds: float
+    least: float
+    most: float
+
+
+Action = Callable[[], None]
+
+
+def rows_of(actions: dict[tuple[str, str, int], Action], repeats: int) -> list[Row]:
+    """Title, kind of passes and batch -> what draws a batch; all in turn, once unmeasured."""
+    seconds: dict[tuple[str, str, int], list[float]] = {key: [] for key in actions}
+    for repeat in tqdm(range(repeats + 1), desc="drawing"):
+        for key, action in actions.items():
+            begun = time.thread_time()
+            action()
+            if repeat:
+                seconds[key].append((time.thread_time() - begun) / key[2])
+    return [
+        Row(
+            title=title,
+            passes=passes,
+            batch=batch,
+            seconds=statistics.median(each),
+            least=min(each),
+            most=max(each),
+        )
+        for (title, passes, batch), each in seconds.items()
+    ]
+
+
+def spn(networks: nn.ModuleDict, card: ModelCard, batch: int, compiled: Compile) -> Action:
+    """The parallel sampler; with a full batch it steps each picture by one pixel."""
+    pipeline = compiled(Pipeline(networks, card, capacity=max(batch, WINDOW)))
+    seeds = count()
+
+    def draw() -> None:
+        blank = Progress(geometry=card.config.geometry)
+        states = [
+            ImageState(seed=seed, controls=asked(seed), progress=blank) for seed in (next(seeds) for _ in range(batch))
+        ]
+        finished(pipeline, states)
+
+    return draw
+
+
+def baseline(network: Baseline, batch: int) -> Action:
+    """One pixel a step from caches."""
+    network = network.eval().requires_grad_(requires_grad=False)
+    sampler, seeds = Sampler(network, batch, compiled=True), count()
+
+    def draw() -> None:
+        chosen = [next(seeds) for _ in range(batch)]
+        sampler.draw([asked(seed) for seed in chosen], chosen)
+
+    return draw
+
+
+def passes(network: Baseline) -> str:
+    """In words."""
+    return f"{INDUCTOR}, a pixel a step{', vertical stack by row' if isinstance(network.trunk, GatedPixelCNN) else ''}"
+
+
+def asked(seed: int) -> tuple[int, int, int]:
+    """Labels in turn."""
+    return (seed % 36 + 1, 0, 0)
+
+
+def table(rows: Sequence[Row]) -> str:
+    """One line per model and batch; how many times as long as the first of its batch, and as the first run by Inductor."""
+    lines = []
+    for r in rows:
+        batch = [other for other in rows if other.batch == r.batch]
+        alike = next(other for other in batch if other.passes.startswith(INDUCTOR))
+        lines.append(
+            [
+                r.title,
+                r.passes,
+                str(r.batch),
+                f"{r.seconds:.3f}",
+                f"{r.least:.3f} to {r.most:.3f}",
+                f"{r.seconds / batch[0].seconds:.1f}",
+                f"{r.seconds / alike.seconds:.1f}",
+            ]
+        )
+    return markdown(["model", "passes", "together", "s per picture", "range", "of the SPN's", "run alike"], lines)
+
+
+def record(rows: Sequence[Row]) -> list[dict[str, object]]:
+    """For JSON."""
+    return [asdict(r) for r in rows]
