@@ -1,4 +1,4 @@
-"""The failure matrix in short: faults once each, over the same real processes as `python -m benchmarks.failures`.
+"""The failure matrix in short: faults once each, over the same real processes as `python -m tests.chaos`.
 
 A plain kill and one SIGTERM are in `test_takeover`, an API that dies in `test_streams`.
 """
@@ -10,10 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from benchmarks.failures.matrix import ROWS
-from benchmarks.failures.repeats import Rehearsals, dice
-from benchmarks.failures.stand import Plan, Stand
-from benchmarks.failures.trial import Trial
+from tests.chaos.matrix import ROWS
+from tests.chaos.repeats import Rehearsals, dice
+from tests.chaos.stand import Plan, Stand
+from tests.chaos.trial import Trial
 
 BY_NAME = {row.name: row for row in ROWS}
 

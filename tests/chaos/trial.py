@@ -8,10 +8,10 @@ from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
 
-from benchmarks.failures.deadlines import within
-from benchmarks.failures.orders import SEEDS, References
-from benchmarks.failures.stand import Plan, Stand
-from benchmarks.failures.watch import Watch
+from tests.chaos.deadlines import within
+from tests.chaos.orders import SEEDS, References
+from tests.chaos.stand import Plan, Stand
+from tests.chaos.watch import Watch
 
 BATCH = 8
 """Jobs of most trials."""

@@ -12,11 +12,11 @@ from contextlib import contextmanager
 from http import HTTPStatus
 from pathlib import Path
 
-from benchmarks.failures.deadlines import NotHeldError
-from benchmarks.failures.orders import Order, RefusedError, order
-from benchmarks.failures.stand import Stand
-from benchmarks.failures.stores import FULL_SECONDS, check_refused, refused_for
-from benchmarks.failures.trial import Found, Trial, resumed
+from tests.chaos.deadlines import NotHeldError
+from tests.chaos.orders import Order, RefusedError, order
+from tests.chaos.stand import Stand
+from tests.chaos.stores import FULL_SECONDS, check_refused, refused_for
+from tests.chaos.trial import Found, Trial, resumed
 
 BLOCK = bytes(4096)
 LAST_SECONDS = 10

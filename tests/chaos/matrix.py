@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from functools import partial
 
-from benchmarks.failures.apis import killed_api
-from benchmarks.failures.cancels import canceled
-from benchmarks.failures.disks import full_disk
-from benchmarks.failures.poison import poisoned
-from benchmarks.failures.rehearsal import Cue
-from benchmarks.failures.stand import Plan
-from benchmarks.failures.stops import told_to_stop
-from benchmarks.failures.stores import away, died_always, died_everysec, full_memory, hung
-from benchmarks.failures.trial import Row
-from benchmarks.failures.workers import killed, struck, zombie
+from tests.chaos.apis import killed_api
+from tests.chaos.cancels import canceled
+from tests.chaos.disks import full_disk
+from tests.chaos.poison import poisoned
+from tests.chaos.rehearsal import Cue
+from tests.chaos.stand import Plan
+from tests.chaos.stops import told_to_stop
+from tests.chaos.stores import away, died_always, died_everysec, full_memory, hung
+from tests.chaos.trial import Row
+from tests.chaos.workers import killed, struck, zombie
 
 SAME = "all finish, same pixels, each once, progress never goes back, resumed within 15 s"
 EVERYSEC = ("--appendfsync", "everysec")

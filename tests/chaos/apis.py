@@ -4,8 +4,8 @@ from __future__ import annotations
 
 from collections import Counter
 
-from benchmarks.failures.deadlines import NotHeldError, until, within
-from benchmarks.failures.trial import BATCH, RESUME_SECONDS, Found, Trial
+from tests.chaos.deadlines import NotHeldError, until, within
+from tests.chaos.trial import BATCH, RESUME_SECONDS, Found, Trial
 
 
 def killed_api(trial: Trial) -> Found:

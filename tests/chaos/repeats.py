@@ -14,12 +14,12 @@ from threading import Event
 import httpx
 import redis
 
-from benchmarks.failures.deadlines import NotHeldError
-from benchmarks.failures.orders import SEEDS, References, pixels
-from benchmarks.failures.stand import Plan, Stand
-from benchmarks.failures.trial import Found, Row, Trial
-from benchmarks.failures.watch import Watch
 from benchmarks.site import MODEL, save_toy
+from tests.chaos.deadlines import NotHeldError
+from tests.chaos.orders import SEEDS, References, pixels
+from tests.chaos.stand import Plan, Stand
+from tests.chaos.trial import Found, Row, Trial
+from tests.chaos.watch import Watch
 
 
 @dataclass(kw_only=True)

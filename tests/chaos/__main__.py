@@ -1,4 +1,4 @@
-"""The failure matrix over real processes: `python -m benchmarks.failures`.
+"""The failure matrix over real processes: `python -m tests.chaos`.
 
 Every row gets a Redis with its append-only file, an API process and workers with a toy model of its own, and the same
 fault again and again. A trial in which something does not hold is told, and the row goes on with a new set of processes.
@@ -18,14 +18,14 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
 
-from benchmarks.failures.matrix import ROWS
-from benchmarks.failures.repeats import Rehearsals, Result
-from benchmarks.failures.stand import Plan, Stand
-from benchmarks.failures.trial import Row
+from tests.chaos.matrix import ROWS
+from tests.chaos.repeats import Rehearsals, Result
+from tests.chaos.stand import Plan, Stand
+from tests.chaos.trial import Row
 
 JSON = Path("docs/benchmarks/failures.json")
 PAGE = Path("docs/failures.md")
-BEGIN, END = "<!-- begin: python -m benchmarks.failures -->", "<!-- end -->"
+BEGIN, END = "<!-- begin: python -m tests.chaos -->", "<!-- end -->"
 INTERRUPTED = 130
 
 LONGEST = "redis-away"

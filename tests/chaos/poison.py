@@ -4,13 +4,13 @@ from __future__ import annotations
 
 from collections import Counter
 
-from benchmarks.failures.deadlines import NotHeldError
-from benchmarks.failures.orders import SEEDS, Order, body, check_drawn, check_one_end, events
-from benchmarks.failures.rehearsal import Poison
-from benchmarks.failures.stand import Stand
-from benchmarks.failures.trial import BATCH, Found, Trial
-from benchmarks.failures.watch import Watch
 from service.contract.statuses import EventKind
+from tests.chaos.deadlines import NotHeldError
+from tests.chaos.orders import SEEDS, Order, body, check_drawn, check_one_end, events
+from tests.chaos.rehearsal import Poison
+from tests.chaos.stand import Stand
+from tests.chaos.trial import BATCH, Found, Trial
+from tests.chaos.watch import Watch
 
 END_SECONDS = 120
 

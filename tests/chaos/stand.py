@@ -15,13 +15,13 @@ from typing import Self
 import httpx
 import redis
 
-from benchmarks.failures.deadlines import NotHeldError, until
-from benchmarks.failures.journal import JOURNAL, Line, lines
-from benchmarks.failures.process import Process
-from benchmarks.failures.rehearsal import Cue
 from benchmarks.site import MODEL, answers, healthy, redis_command, variables
 from service.contract.keys import Keys, owned_key, workers_key
 from service.local.processes import free_port
+from tests.chaos.deadlines import NotHeldError, until
+from tests.chaos.journal import JOURNAL, Line, lines
+from tests.chaos.process import Process
+from tests.chaos.rehearsal import Cue
 
 SHORT = {"LEASE_SECONDS": "2", "HEARTBEAT_SECONDS": "0.4", "REAPER_SECONDS": "0.2", "TICKET_SECONDS": "0.5"}
 """Quick settings. The shipped ones are those of no setting at all: leases of 8 s."""
@@ -55,7 +55,7 @@ class Stand:
         settings = {"CAPACITY": "8", **plan.settings}
         environment = own | {f"SPN_{name}": value for name, value in settings.items()}
         store = [*redis_command(folder / "data", self._store_port), *plan.store_options]
-        rehearsal = ["-m", "benchmarks.failures.rehearsal", str(folder), str(plan.slice_seconds)]
+        rehearsal = ["-m", "tests.chaos.rehearsal", str(folder), str(plan.slice_seconds)]
         self.server = Process(store, environment, folder / "redis.log")
         self.api = Process([sys.executable, "-m", "service.main"], environment, folder / "api.log")
         self.workers = [

@@ -12,18 +12,10 @@ from typing import Any, Self
 import httpx
 from httpx_sse import EventSource
 
-from benchmarks.failures.deadlines import NotHeldError, until
-from benchmarks.failures.orders import (
-    Order,
-    References,
-    RefusedError,
-    check_drawn,
-    events,
-    order,
-    recovery,
-)
-from benchmarks.failures.stand import Stand
 from service.contract.statuses import EventKind
+from tests.chaos.deadlines import NotHeldError, until
+from tests.chaos.orders import Order, References, RefusedError, check_drawn, events, order, recovery
+from tests.chaos.stand import Stand
 
 POLL_SECONDS = 0.1
 AGAIN_SECONDS = 0.2

@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from benchmarks.failures.deadlines import NotHeldError
-from benchmarks.failures.stand import Stand
 from benchmarks.site import GEOMETRY, MODEL
 from service.contract.keys import Keys
 from service.contract.statuses import EventKind
 from service.contract.stream import Event
+from tests.chaos.deadlines import NotHeldError
+from tests.chaos.stand import Stand
 
 SEEDS = range(16)
 """Those of ordinary jobs; what they look like undisturbed is known."""

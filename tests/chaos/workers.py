@@ -7,12 +7,12 @@ import time
 from collections import Counter
 from collections.abc import Sequence
 
-from benchmarks.failures.deadlines import NotHeldError, until
-from benchmarks.failures.journal import Line
-from benchmarks.failures.process import Process
-from benchmarks.failures.rehearsal import Cue
-from benchmarks.failures.stand import Stand
-from benchmarks.failures.trial import Found, Trial, resumed
+from tests.chaos.deadlines import NotHeldError, until
+from tests.chaos.journal import Line
+from tests.chaos.process import Process
+from tests.chaos.rehearsal import Cue
+from tests.chaos.stand import Stand
+from tests.chaos.trial import Found, Trial, resumed
 
 TAKEOVER_SECONDS = 30
 STRIKE_SECONDS = 30

@@ -1,4 +1,4 @@
-"""A worker that fails on cue: `python -m benchmarks.failures.rehearsal FOLDER SECONDS`.
+"""A worker that fails on cue: `python -m tests.chaos.rehearsal FOLDER SECONDS`.
 
 It is `worker.main`, with slices that take SECONDS more, a journal of its transitions in FOLDER/journal, and faults: a file
 in FOLDER named after a `Cue` strikes down the first worker that gets there, once. Some seeds are poison (`Poison`). All
@@ -22,10 +22,10 @@ from unittest.mock import patch
 import torch
 from rq import Queue
 
-from benchmarks.failures.journal import JOURNAL, Line
 from models.pipeline import ImageState, Pipeline
 from models.sampling.board import Given
 from service.contract.transitions import Call, Reply, Transitions
+from tests.chaos.journal import JOURNAL, Line
 from worker import main as worker
 
 SLOW_SECONDS = 5.0

@@ -5,11 +5,11 @@ from __future__ import annotations
 import signal
 import time
 
-from benchmarks.failures.deadlines import NotHeldError
-from benchmarks.failures.orders import body
-from benchmarks.failures.process import Process
-from benchmarks.failures.rehearsal import Cue
-from benchmarks.failures.trial import Found, Trial, resumed
+from tests.chaos.deadlines import NotHeldError
+from tests.chaos.orders import body
+from tests.chaos.process import Process
+from tests.chaos.rehearsal import Cue
+from tests.chaos.trial import Found, Trial, resumed
 
 DRAIN_SECONDS = 20
 """From SIGTERM to exit 0."""

@@ -6,12 +6,12 @@ import signal
 import time
 from collections import Counter
 
-from benchmarks.failures.deadlines import NotHeldError, until, within
-from benchmarks.failures.orders import SEEDS, Order, body, check_one_end, events, pixels
-from benchmarks.failures.stand import Stand
-from benchmarks.failures.trial import RESUME_SECONDS, Found, Trial
-from benchmarks.failures.watch import Watch
 from service.contract.statuses import EventKind
+from tests.chaos.deadlines import NotHeldError, until, within
+from tests.chaos.orders import SEEDS, Order, body, check_one_end, events, pixels
+from tests.chaos.stand import Stand
+from tests.chaos.trial import RESUME_SECONDS, Found, Trial
+from tests.chaos.watch import Watch
 
 START_SECONDS = 30
 SETTLE_SECONDS = 1.5

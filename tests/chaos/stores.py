@@ -10,11 +10,11 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Self
 
-from benchmarks.failures.deadlines import NotHeldError, within
-from benchmarks.failures.load import Load, refused_submit
-from benchmarks.failures.orders import SEEDS
-from benchmarks.failures.stand import Stand
-from benchmarks.failures.trial import RESUME_SECONDS, Found, Trial, resumed
+from tests.chaos.deadlines import NotHeldError, within
+from tests.chaos.load import Load, refused_submit
+from tests.chaos.orders import SEEDS
+from tests.chaos.stand import Stand
+from tests.chaos.trial import RESUME_SECONDS, Found, Trial, resumed
 
 AWAY_SECONDS = 60
 PROBE_SECONDS = 3

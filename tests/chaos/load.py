@@ -12,11 +12,11 @@ from typing import Self
 
 import httpx
 
-from benchmarks.failures.deadlines import NotHeldError, until
-from benchmarks.failures.orders import Order, References, RefusedError, check_drawn, order
-from benchmarks.failures.stand import Stand
 from benchmarks.site import MODEL
 from service.contract.keys import Keys
+from tests.chaos.deadlines import NotHeldError, until
+from tests.chaos.orders import Order, References, RefusedError, check_drawn, order
+from tests.chaos.stand import Stand
 
 CALLERS = 4
 PAUSE_SECONDS = 0.15
