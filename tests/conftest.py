@@ -11,7 +11,7 @@ import pytest
 import redis
 
 from service.local.processes import free_port, redis_binary
-from tests.toy import save_toy_model
+from tests.harness.toy import save_toy_model
 
 START_SECONDS = 10
 

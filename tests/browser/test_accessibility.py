@@ -13,8 +13,8 @@ from playwright.sync_api import Page, ViewportSize, expect
 
 from service.app import PAGE
 from service.settings import ServiceSettings
-from tests.painting import painting
-from tests.serving import serving
+from tests.harness.painting import painting
+from tests.harness.serving import serving
 
 LARGEST_PAGE_BYTES = 150_000
 DESK: ViewportSize = {"width": 1280, "height": 860}

@@ -20,10 +20,10 @@ from service.contract.transitions import Claim, Transitions
 from service.local.processes import free_port, redis_binary
 from service.settings import ServiceSettings
 from tests.conftest import wait_for_redis
-from tests.drawing import acquire, an_entry
-from tests.painting import painting
-from tests.processes import ApiProcess
-from tests.serving import serving
+from tests.harness.drawing import acquire, an_entry
+from tests.harness.painting import painting
+from tests.harness.processes import ApiProcess
+from tests.harness.serving import serving
 
 KEY = "a key for the page"
 

@@ -17,8 +17,8 @@ import pytest
 from PIL import Image
 
 from service.settings import ServiceSettings
-from tests.serving import serving
-from tests.working import working
+from tests.harness.serving import serving
+from tests.harness.working import working
 
 ROOT = Path(__file__).parents[2]
 SERVER = "http://127.0.0.1:8000"

@@ -23,9 +23,9 @@ from service.api.keys import KeyHash, sha256_of
 from service.app import create_app
 from service.contract.transitions import Claim, Transitions, create
 from service.settings import ServiceSettings
-from tests.drawing import GEOMETRY, POISONED, a_claim, a_request, acquire, an_entry
-from tests.painting import painting
-from tests.serving import serving
+from tests.harness.drawing import GEOMETRY, POISONED, a_claim, a_request, acquire, an_entry
+from tests.harness.painting import painting
+from tests.harness.serving import serving
 
 EXAMPLES = int(os.environ.get("SPN_FUZZ_EXAMPLES", "25"))
 """Random cases per operation, beside those that schemathesis derives from each schema."""

@@ -21,8 +21,8 @@ import redis
 from service.contract.keys import queued_key, running_key, workers_key
 from service.local.processes import free_port
 from service.settings import ServiceSettings
+from tests.harness.serving import serving
 from tests.integration.test_takeover import until
-from tests.serving import serving
 
 MODEL, CAPACITY = "toy", 4
 SIZES = [1, 4, 2, 8, 1, 3, 1, 5, 2, 1] * 5

@@ -21,8 +21,8 @@ from models.subscale import Progress
 from service.contract.request import JobRequest
 from service.contract.stream import SliceEntry
 from service.contract.transitions import Transitions, create
-from tests.drawing import a_claim, a_request, acquire
-from tests.processes import ApiProcess
+from tests.harness.drawing import a_claim, a_request, acquire
+from tests.harness.processes import ApiProcess
 
 GEOMETRY = Geometry(size=16, slice_size=4)
 """That of the toy model `slow`: 32 slices."""

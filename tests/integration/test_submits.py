@@ -15,11 +15,11 @@ import redis
 
 from service.contract.keys import Keys, queue_name, queued_key
 from service.settings import ServiceSettings
-from tests.painting import painting
-from tests.processes import ApiProcess
-from tests.proxy import Sluice, sluice
-from tests.serving import serving
-from tests.working import working
+from tests.harness.painting import painting
+from tests.harness.processes import ApiProcess
+from tests.harness.proxy import Sluice, sluice
+from tests.harness.serving import serving
+from tests.harness.working import working
 
 EQUAL = 200
 KILLS = 20

@@ -21,7 +21,7 @@ from PIL import Image
 
 from service.contract.keys import workers_key
 from service.settings import ServiceSettings
-from tests.serving import serving
+from tests.harness.serving import serving
 
 MODEL = "slow"
 WITHIN_SECONDS = 20

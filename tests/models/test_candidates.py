@@ -13,7 +13,7 @@ from models.config import ANY, Geometry, Sampling, Stage
 from models.errors import NotFiniteError
 from models.pipeline import ImageState, Pipeline, SliceVerifier
 from models.subscale import Progress
-from tests.toy import ToyVerifier, toy_card, toy_networks
+from tests.harness.toy import ToyVerifier, toy_card, toy_networks
 
 GEOMETRY = Geometry(size=8, slice_size=4)
 LABEL = 2

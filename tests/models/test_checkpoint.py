@@ -10,7 +10,7 @@ from models.cards import TENSORS, load_card, save_card
 from models.checkpoint import load_model, save_model, sha256_of
 from models.config import Geometry
 from models.errors import CheckpointError
-from tests.toy import save_toy_model, toy_card, toy_networks
+from tests.harness.toy import save_toy_model, toy_card, toy_networks
 
 GEOMETRY = Geometry(size=8, slice_size=4)
 

@@ -11,7 +11,7 @@ from models.config import ANY, Geometry, ModelConfig, Stage
 from models.embedder import Embedder
 from models.errors import ConfigError
 from models.network import Network
-from tests.toy import CONTROLS, toy_config, toy_networks
+from tests.harness.toy import CONTROLS, toy_config, toy_networks
 
 GEOMETRY = Geometry(size=8, slice_size=4)
 

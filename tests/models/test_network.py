@@ -9,7 +9,7 @@ from torch import Tensor
 
 from models.config import Control, Geometry, ModelConfig, Order, Stage, Widths
 from models.network import Network, build
-from tests.toy import toy_networks
+from tests.harness.toy import toy_networks
 
 GEOMETRY = Geometry(size=8, slice_size=4)
 CASES = [(step.stage, step.slice) for step in GEOMETRY.steps]

@@ -7,8 +7,8 @@ import pytest
 from models.config import Geometry, Stage
 from models.errors import NotFiniteError
 from models.pipeline import Pipeline
-from tests.models.test_sampling import finish, pictures, states
-from tests.toy import toy_card, toy_networks
+from tests.harness.toy import toy_card, toy_networks
+from tests.models.sampling.test_sampling import finish, pictures, states
 
 GEOMETRY = Geometry(size=4, slice_size=4)
 

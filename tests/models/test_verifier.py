@@ -11,7 +11,7 @@ from models.checkpoint import sha256_of
 from models.config import Control, Geometry, ModelConfig, Stage
 from models.errors import CheckpointError
 from models.verifier import VERIFIER, Verifier, load_verifier, save_verifier, verifier_of
-from tests.toy import toy_card
+from tests.harness.toy import toy_card
 
 GEOMETRY = Geometry(size=64, slice_size=16)
 

@@ -13,7 +13,7 @@ from models.config import Control, Geometry, ModelConfig, Sampling, Stage, Tempe
 from models.network import Network, build
 from models.pipeline import ImageState, Pipeline
 from models.subscale import Progress
-from tests.toy import toy_config
+from tests.harness.toy import toy_config
 from training.loop.examples import Lot
 from training.loop.recipe import Recipe
 from training.loop.trainer import Trainer

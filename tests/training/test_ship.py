@@ -13,7 +13,7 @@ from models.cards import ModelCard, load_card
 from models.checkpoint import load_model, save_model
 from models.config import Geometry, Sampling, Stage, Temperatures
 from models.pipeline import Pipeline
-from tests.toy import toy_card, toy_config, toy_networks
+from tests.harness.toy import toy_card, toy_config, toy_networks
 from training.data.symbols import Batch
 from training.evaluate import shares
 from training.scoring.samples import temperatures

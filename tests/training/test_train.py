@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from models.config import Control, ModelConfig, Stage
-from tests.toy import toy_config
+from tests.harness.toy import toy_config
 from training.loop.journal import rows_of
 from training.presets import PRESETS, Preset
 from training.train import main

@@ -14,7 +14,7 @@ from models.config import Geometry, ModelConfig, Stage
 from models.network import build
 from models.subscale import Progress
 from models.verifier import load_verifier
-from tests.toy import toy_card
+from tests.harness.toy import toy_card
 from tests.training.judging.test_reader import some
 from training.data.symbols import DEFAULT, Pack
 from training.data.vocabulary import CONTROLS, LABEL

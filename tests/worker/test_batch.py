@@ -16,8 +16,8 @@ from service.contract.record import OVERDUE, JobRecord
 from service.contract.request import JobRequest
 from service.contract.statuses import EventKind, Status
 from service.contract.transitions import Transitions, cancel, create
-from tests.drawing import GEOMETRY, a_claim, a_picture, a_request, acquire, an_entry, events_of
-from tests.toy import toy_card
+from tests.harness.drawing import GEOMETRY, a_claim, a_picture, a_request, acquire, an_entry, events_of
+from tests.harness.toy import toy_card
 from worker.batch import Batch
 from worker.jobs.lease import Heartbeat
 from worker.jobs.live_job import Ticket

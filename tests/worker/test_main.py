@@ -25,8 +25,8 @@ from service.contract.request import JobRequest
 from service.contract.statuses import Status
 from service.contract.transitions import Transitions, create
 from service.jobs.tickets import Tickets
-from tests.drawing import a_request
-from tests.outage import mortal_redis
+from tests.harness.drawing import a_request
+from tests.harness.outage import mortal_redis
 
 SLOW = Geometry(size=16, slice_size=4)
 START_SECONDS = 60

@@ -17,7 +17,7 @@ from service.contract.record import Problem
 from service.contract.request import JobRequest
 from service.contract.statuses import Status
 from service.contract.transitions import create
-from tests.drawing import a_claim, a_request, acquire, an_entry, events_of
+from tests.harness.drawing import a_claim, a_request, acquire, an_entry, events_of
 from tests.worker.test_batch import STEPS, KnownSampler, Workplace
 from worker.batch import Batch, DeviceLostError, Sampler
 from worker.jobs.lease import Heartbeat

@@ -13,7 +13,7 @@ from typing import Self
 from service.api.openapi.examples import ERRORS, TOO_LONG
 from service.errors import ServiceError
 
-TEST = "tests/service/test_refusals.py"
+TEST = "tests/service/api/openapi/test_refusals.py"
 
 PREFACE = f"""# Refusals
 

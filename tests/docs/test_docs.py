@@ -1,0 +1,180 @@
+"""The quick starts of docs/, every fenced block of them, run as they stand against the real parts."""
+
+from __future__ import annotations
+
+import os
+import re
+import shutil
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from functools import partial
+from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
+from pathlib import Path
+from threading import Thread
+
+import httpx
+import pytest
+from playwright.sync_api import sync_playwright
+
+from service.local.processes import free_port
+from service.settings import ServiceSettings
+from tests.harness.serving import serving
+from tests.harness.working import working
+
+ROOT = Path(__file__).parents[2]
+SERVER = "http://127.0.0.1:8000"
+RUN_SECONDS = 300
+CHROMIUM = shutil.which("chromium") or shutil.which("google-chrome")
+
+
+def blocks(page: str, language: str | None = None) -> list[str]:
+    """The fenced blocks of a page, in order; of one language, if asked for."""
+    found = re.findall(r"^```(\w+)\n(.*?)^```", (ROOT / "docs" / f"{page}.md").read_text(), re.DOTALL | re.MULTILINE)
+    return [text for tongue, text in found if language in {None, tongue}]
+
+
+def ran(command: list[str], folder: Path, **settings: str) -> str:
+    """What a command that succeeds prints, run in `folder` with this checkout and this Python at hand."""
+    done = subprocess.run(
+        command,
+        cwd=folder,
+        env=environment(**settings),
+        capture_output=True,
+        text=True,
+        timeout=RUN_SECONDS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    return done.stdout
+
+
+def environment(**settings: str) -> dict[str, str]:
+    """As after `source .venv/bin/activate` in a checkout."""
+    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
+    return {**os.environ, "PYTHONPATH": str(ROOT), "PATH": path, "OMP_NUM_THREADS": "1", **settings}
+
+
+@pytest.fixture(scope="module")
+def page_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str, Path]]:
+    """The address of another origin than the API's, and the folder it serves."""
+    folder = tmp_path_factory.mktemp("pages")
+    handler = partial(SimpleHTTPRequestHandler, directory=str(folder))
+    with ThreadingHTTPServer(("127.0.0.1", 0), handler) as server:
+        thread = Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}", folder
+        server.shutdown()
+        thread.join()
+
+
+@pytest.fixture(scope="module")
+def url(redis_url: str, models: Path, page_server: tuple[str, Path]) -> Iterator[str]:
+    """An API and a worker, as the quick start for the web has them."""
+    settings = ServiceSettings(redis_url=redis_url, models=models, model="toy", cors_origins=(page_server[0],))
+    with working(redis_url, models, "toy"), serving(settings) as at:
+        yield at
+
+
+def test_every_block_is_of_a_kind_that_is_run() -> None:
+    """So that no snippet is added to a page and forgotten here."""
+    counts = {
+        (page.stem, tongue): len(blocks(page.stem, tongue))
+        for page in (ROOT / "docs").glob("quickstart-*.md")
+        for tongue in re.findall(r"^```(\w+)", page.read_text(), re.MULTILINE)
+    }
+    assert counts == {
+        ("quickstart-web", "js"): 1,
+        ("quickstart-web", "html"): 1,
+        ("quickstart-operator", "sh"): len([*of_docker(), *of_shell()]),
+        ("quickstart-researcher", "python"): 1,
+        ("quickstart-researcher", "sh"): 4,
+    }
+
+
+def of_docker() -> list[str]:
+    """The operator's blocks for a Docker engine. Those without a profile are what tests/docker/test_compose_stack.py does."""
+    return [block for block in blocks("quickstart-operator") if "docker compose" in block]
+
+
+def of_shell() -> list[str]:
+    """The others."""
+    return [block for block in blocks("quickstart-operator") if "docker compose" not in block]
+
+
+@pytest.mark.skipif(shutil.which("node") is None, reason="needs node, the JavaScript runtime")
+def test_the_web_developers_polling_ends_in_a_picture(url: str, tmp_path: Path) -> None:
+    """With nothing but fetch."""
+    (tmp_path / "poll.mjs").write_text(blocks("quickstart-web", "js")[0].replace(SERVER, url))
+    told = ran(["node", "poll.mjs"], tmp_path).splitlines()
+    assert told[-2].startswith("succeeded 1 /jobs/")
+    assert told[-1] == "image/webp true"
+
+
+@pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
+def test_the_web_developers_page_shows_a_finished_icon(url: str, page_server: tuple[str, Path]) -> None:
+    """From another origin, in a real browser."""
+    origin, folder = page_server
+    (folder / "icon.html").write_text(blocks("quickstart-web", "html")[0].replace(SERVER, url))
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
+        page = browser.new_page()
+        page.goto(f"{origin}/icon.html")
+        page.wait_for_function("document.querySelector('#status').textContent === 'succeeded'", timeout=30_000)
+        page.wait_for_function("document.querySelector('#icon').naturalWidth > 0", timeout=30_000)
+        browser.close()
+
+
+@pytest.mark.parametrize("block", of_shell())
+def test_the_operators_commands_succeed(block: str, url: str, tmp_path: Path) -> None:
+    """Those that need no Docker; beside `.env.example`, as in a checkout."""
+    shutil.copy(ROOT / ".env.example", tmp_path)
+    assert ran(["sh", "-e", "-c", block.replace(SERVER, url)], tmp_path)
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+def test_the_examples_of_the_api_page_succeed(url: str, tmp_path: Path) -> None:
+    """All in one shell: later ones use the job of the first."""
+    ran(["sh", "-e", "-c", "".join(blocks("api", "sh")).replace(SERVER, url)], tmp_path)
+    assert (tmp_path / "A-7.png").read_bytes().startswith(b"\x89PNG")
+    assert (tmp_path / "A-7-first.webp").read_bytes().startswith(b"RIFF")
+
+
+def test_the_researchers_pictures_become_a_served_model(tmp_path: Path) -> None:
+    """From a folder of images to a picture by HTTP."""
+    train, ship, serve, ask = blocks("quickstart-researcher", "sh")
+    ran([sys.executable, "-c", blocks("quickstart-researcher", "python")[0]], tmp_path)
+    ran(["sh", "-e", "-c", train], tmp_path)
+    assert "JPEG XL" in ran(["sh", "-e", "-c", ship], tmp_path)
+    assert (tmp_path / "mine" / "symbols-32" / "sheet.png").is_file()
+    with served(serve, tmp_path) as url:
+        assert '"status":"succeeded"' in ran(["sh", "-e", "-c", ask.replace(SERVER, url)], tmp_path)
+
+
+@contextmanager
+def served(command: str, folder: Path) -> Iterator[str]:
+    """The address of what `make serve` runs, with the settings of `command`."""
+    port = free_port()
+    assert "make serve" in command
+    told = command.replace("make serve", f"exec {sys.executable} -m service.local")
+    server = subprocess.Popen(["/bin/sh", "-c", told], cwd=folder, env=environment(PORT=str(port)))
+    deadline = time.monotonic() + RUN_SECONDS
+    try:
+        while not lives(f"http://127.0.0.1:{port}/readyz"):
+            assert server.poll() is None
+            assert time.monotonic() < deadline
+            time.sleep(0.1)
+        yield f"http://127.0.0.1:{port}"
+    finally:
+        server.terminate()
+        server.wait()
+
+
+def lives(url: str) -> bool:
+    """Whether an API and a worker do."""
+    try:
+        return any(httpx.get(url).json()["workers"].values())
+    except httpx.TransportError:
+        return False

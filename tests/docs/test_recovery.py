@@ -1,0 +1,67 @@
+"""The table of recovery times says what the settings say."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import yaml  # type: ignore[import-untyped]
+
+from service.app import REDIS_SECONDS
+from service.contract import problems
+from service.contract.record import OVERDUE, Problem
+from service.errors import UnavailableError
+from service.jobs.store import GRACE_SECONDS
+from service.settings import ServiceSettings
+from worker.jobs.patience import LONGEST_SECONDS
+from worker.settings import WorkerSettings
+
+ROOT = Path(__file__).parents[2]
+TEXT = (ROOT / "docs" / "recovery.md").read_text()
+
+
+def seconds() -> dict[str, float]:
+    """The last column by the first."""
+    rows = [[cell.strip() for cell in line.split("|")[1:-1]] for line in TEXT.splitlines() if line.startswith("|")]
+    return {row[0]: float(row[3]) for row in rows if len(row) == 4 and row[3].isdigit()}
+
+
+def test_the_table_is_what_the_settings_give() -> None:
+    """Every row with the sum that its third column names."""
+    api, own = ServiceSettings(), WorkerSettings()
+    death = own.lease_seconds + api.reaper_seconds
+    assert seconds() == {
+        "a worker dies (kill -9, out of memory, power) and another lives": death,
+        "a worker freezes, or loses its network": death,
+        "a worker dies between taking a ticket and its job": api.ticket_seconds + api.reaper_seconds,
+        "a worker is told to stop (SIGTERM)": api.reaper_seconds,
+        "it does not come to the end of its round, or Redis is away": own.drain_seconds,
+        "a second SIGTERM": death,
+        "a job kills every worker that draws it": own.max_attempts * death,
+        "one picture cannot be drawn, or its logits are no numbers": 0,
+        "a batch does not fit the memory (GPU)": 0,
+        "the GPU is lost to the process": death,
+        "a checkpoint is damaged": 0,
+        "Redis is away, connections refused": LONGEST_SECONDS,
+        "Redis hangs": REDIS_SECONDS,
+        "Redis is full, or its disk is": LONGEST_SECONDS,
+        "an API process dies": 0,
+        "a caller cancels": 0,
+        "the deadline passes": GRACE_SECONDS,
+    }
+    assert f"`Retry-After: {UnavailableError.retry_after_seconds}`" in TEXT
+
+
+def test_every_reason_is_listed() -> None:
+    """No job fails for a reason that this page does not explain."""
+    known = {value.type for value in vars(problems).values() if isinstance(value, Problem)} | {OVERDUE.type}
+    listed = set(re.findall(r"^\| `(urn:spn:[a-z-]+)`", TEXT, re.MULTILINE))
+    assert listed == known
+
+
+def test_a_worker_may_drain_before_docker_kills_it() -> None:
+    """Every grace period of the workers leaves room for the drain."""
+    services = yaml.safe_load((ROOT / "docker-compose.yml").read_text())["services"]
+    graces = [each["stop_grace_period"] for name, each in services.items() if name.startswith("worker")]
+    assert graces
+    assert all(int(grace.removesuffix("s")) > WorkerSettings().drain_seconds for grace in graces)

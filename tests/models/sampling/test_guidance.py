@@ -1,0 +1,153 @@
+"""Guidance: the distribution it says, nothing where it is off, and its price."""
+
+from __future__ import annotations
+
+from collections import Counter
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.config import ANY, Geometry, Sampling, Stage, Temperatures, control_indices
+from models.decoder import Conditioning
+from models.pipeline import ImageState, Pipeline
+from models.sampling.engine import Sampler
+from models.sampling.guidance import guided
+from models.subscale import Progress
+from tests.harness.toy import CONTROLS, toy_card, toy_networks
+from tests.models.sampling.test_engine import artefacts, needs_compiler  # noqa: F401 - a fixture
+
+GEOMETRY = Geometry(size=8, slice_size=4)
+COMPILED = [False, pytest.param(True, marks=needs_compiler)]
+
+
+def pipeline(folder: Path | None = None, *, guided: bool = True, sampler: Sampler = Sampler.PARALLEL) -> Pipeline:
+    card = toy_card(GEOMETRY)
+    whole = Pipeline(toy_networks(GEOMETRY), card if guided else replace(card, guided=()), capacity=8, sampler=sampler)
+    return whole.compile(folder) if folder else whole
+
+
+def states(guidance: float, *, count: int = 8, **asked: str) -> list[ImageState]:
+    controls = control_indices(CONTROLS, asked)
+    blank = Progress(geometry=GEOMETRY)
+    return [
+        ImageState(seed=seed, controls=controls, sampling=Sampling(guidance=guidance), progress=blank)
+        for seed in range(count)
+    ]
+
+
+def slices(rows: list[ImageState]) -> list[bytes]:
+    return [row.progress.slices[-1].tobytes() for row in rows]
+
+
+def test_guidance_moves_logits_from_the_unconditional_side_through_the_conditional_one() -> None:
+    given, free = torch.tensor([[1.0, 2.0]]).expand(3, -1), torch.tensor([[0.5, 4.0]]).expand(3, -1)
+    found = guided([given, free], torch.tensor([0.0, 1.0, 3.0]))
+    assert found.tolist() == [[0.5, 4.0], [1.0, 2.0], [2.0, -2.0]]
+    assert guided([given], torch.ones(3)) is given
+
+
+@pytest.mark.parametrize("compiled", COMPILED)
+def test_guidance_1_is_the_model_and_costs_nothing(artefacts: Path, *, compiled: bool) -> None:  # noqa: F811
+    """Bit for bit what a model without guidance draws, from as many embeddings, in as many passes."""
+    folder = artefacts if compiled else None
+    with_it, without = pipeline(folder), pipeline(folder, guided=False)
+    assert slices(with_it.advance(states(1, label="A"))) == slices(without.advance(states(1, label="A")))
+    assert with_it.engines[Stage.BASE].passes == without.engines[Stage.BASE].passes
+    assert with_it.given(states(1, label="A")[0]).free is None
+    assert slices(without.advance(states(2, label="A"))) == slices(without.advance(states(1, label="A")))
+
+
+@pytest.mark.parametrize("compiled", COMPILED)
+def test_guidance_changes_what_is_drawn(artefacts: Path, *, compiled: bool) -> None:  # noqa: F811
+    drawer = pipeline(artefacts if compiled else None)
+    plain, more, most = (slices(drawer.advance(states(guidance, label="A"))) for guidance in (1, 3, 9))
+    assert plain != more
+    assert more != most
+
+
+def test_only_the_cards_networks_are_guided() -> None:
+    """And from the unconditional side only the named controls are missing: the hue stays."""
+    drawer = pipeline()
+    (state,) = states(2, count=1, label="A", hue="red", tile="square")
+    given = drawer.given(state)
+    kept = replace(state, controls=(ANY, state.controls[1], ANY))
+    assert given.free is not None
+    assert same(given.free, drawer.given(kept).conditioning)
+    assert not same(given.free, given.conditioning)
+    assert drawer.given(drawer.advance([state])[0]).free is None
+
+
+@pytest.mark.parametrize("compiled", COMPILED)
+def test_where_nothing_is_guided_guidance_is_nothing(artefacts: Path, *, compiled: bool) -> None:  # noqa: F811
+    """A request that names none of the unguided controls is the model's own, and so are two sides that are alike."""
+    drawer = pipeline(artefacts if compiled else None)
+    plain = slices(drawer.advance(states(1, hue="blue")))
+    assert slices(drawer.advance(states(2.5, hue="blue"))) == plain
+    given = [drawer.given(state) for state in states(1, hue="blue")]
+    alike = [each._replace(guidance=2.5, free=each.conditioning) for each in given]
+    assert [drawn.tobytes() for drawn in drawer.draw(Stage.BASE, alike)] == plain
+
+
+@pytest.mark.parametrize("compiled", COMPILED)
+def test_an_unguided_row_does_not_feel_a_guided_one(artefacts: Path, *, compiled: bool) -> None:  # noqa: F811
+    """Nor the other way round; and nothing of a guided slice stays on its row."""
+    drawer = pipeline(artefacts if compiled else None)
+    plain, strong = states(1, label="A"), states(3, label="B")
+    alone = {0: slices(drawer.advance(plain)), 1: slices(drawer.advance(strong))}
+    mixed = [(plain, strong)[seed % 2][seed] for seed in range(8)]
+    assert slices(drawer.advance(mixed)) == [alone[seed % 2][seed] for seed in range(8)]
+    assert slices(drawer.advance(plain)) == alone[0]
+
+
+@pytest.mark.parametrize("compiled", COMPILED)
+def test_windows_save_passes_with_guidance_too(artefacts: Path, *, compiled: bool) -> None:  # noqa: F811
+    """Of one picture: fewer passes than pixels."""
+    passes = {}
+    for sampler in Sampler:
+        drawer = pipeline(artefacts if compiled else None, sampler=sampler)
+        cold = replace(states(2, label="A")[0].sampling, temperature=Temperatures(base=0.2))
+        drawer.advance([replace(states(2, count=1, label="A")[0], sampling=cold)])
+        passes[sampler] = drawer.engines[Stage.BASE].passes
+    assert passes[Sampler.PARALLEL] < passes[Sampler.CACHED] == GEOMETRY.positions
+
+
+def test_frequencies_match_the_guided_distribution() -> None:
+    """Over 2,000 seeds of an enumerable toy, base slices come up as often as guidance and temperature say.
+
+    Without guidance the statistic would be about 226 more.
+    """
+    geometry = Geometry(size=2, slice_size=2, channels=1, coarse_bits=1, fine_bits=1)
+    drawer = Pipeline(toy_networks(geometry, seed=4).double(), toy_card(geometry), capacity=500)
+    sampling = Sampling(guidance=3.0, temperature=Temperatures(base=0.8))
+    blank = Progress(geometry=geometry)
+    rows = [ImageState(seed=s, controls=(1, 2, 1), sampling=sampling, progress=blank) for s in range(2000)]
+    seen: Counter[bytes] = Counter()
+    for start in range(0, 2000, 500):
+        seen.update(slices(drawer.advance(rows[start : start + 500])))
+    every = np.stack(np.meshgrid(*[np.arange(2)] * 4, indexing="ij"), -1).reshape(-1, 4, 1)
+    logits = [
+        drawer.network(Stage.BASE).logits(
+            conditioning(drawer, replace(rows[0], controls=controls)), torch.tensor(every)
+        )
+        for controls in ((1, 2, 1), (ANY, 2, ANY))
+    ]
+    given, free = (each.numpy() for each in logits)
+    score = np.exp((free + 3 * (given - free)) / 0.8)
+    chosen = np.take_along_axis(score, every[..., None], -1)[..., 0] / score.sum(-1)
+    expected = chosen.prod((1, 2)) * 2000
+    found = np.array([seen[slice_.astype(np.uint8).tobytes()] for slice_ in every])
+    assert found.sum() == 2000
+    assert expected.sum() == pytest.approx(2000)
+    assert ((found - expected) ** 2 / expected).sum() < 37.7  # 15 degrees of freedom: p = 0.001
+
+
+def conditioning(drawer: Pipeline, state: ImageState) -> Conditioning:
+    one = drawer.given(replace(state, sampling=Sampling())).conditioning
+    return Conditioning(*(part.expand(16, *part.shape[1:]) for part in one))
+
+
+def same(one: Conditioning, other: Conditioning) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))

@@ -1,0 +1,238 @@
+"""The evidence commands: budgets are kept and taken up again, glyphs compare apart from looks, scores are what they say."""
+
+from collections.abc import Callable, Sequence
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from models.config import Geometry
+from models.subscale import Bytes
+from research.baselines.baseline import Baseline
+from research.baselines.presets import Kind, small
+from research.evidence.accuracy import Exam, ratio_interval, scores
+from research.evidence.bits import picture_bits, rows_of
+from research.evidence.contestants import POSITIONS, SIZE, Contestant, Part, contestants
+from research.evidence.copies import drawn_again, nearness, to_others
+from research.evidence.diversity import GAP, effective
+from research.evidence.drawing import reduced, samples
+from research.evidence.pages import filled
+from research.evidence.requests import Requests, composed, glyphs, letters
+from research.evidence.runs import Run, spend, train
+from research.evidence.shapes import clusters, distances, shapes
+from tests.harness.flat import Flat
+from tests.harness.toy import CONTROLS
+from training.data.symbols import Symbols
+from training.data.tiles import Look, compose
+from training.data.vocabulary import HUE, LABEL, TILE, Family, Tile
+
+SECONDS = 0.5
+GEOMETRY = Geometry(size=8, slice_size=8)
+
+
+@pytest.fixture(scope="module")
+def symbols() -> Symbols:
+    """The packed set at 32 pixels."""
+    return Symbols.load(size=SIZE)
+
+
+def a_run(folder: Path, seed: int = 0, seconds: float = SECONDS) -> Run:
+    make = partial(small, Kind.GATED, GEOMETRY, CONTROLS, bits=8)
+    part = Part(stage=Baseline.stage, share=1.0, geometry=GEOMETRY, make=make)
+    toy = Contestant(name="toy", title="Toy", parts=(part,))
+    return Run(contestant=toy, seed=seed, minutes=seconds / 60, folder=folder)
+
+
+def test_a_budget_is_spent_and_hardly_passed(tmp_path: Path) -> None:
+    """Training ends with the first update after the budget of processor time, and the run is finished."""
+    run = a_run(tmp_path)
+    assert not run.finished
+    assert train(run, Flat())
+    assert run.finished
+    assert SECONDS <= run.spent_seconds < 10
+    assert run.steps[Baseline.stage] >= 1
+
+
+def test_a_stopped_run_goes_on_with_what_is_left(tmp_path: Path) -> None:
+    """Stopped after its first update it has a step and is not finished; called again it ends within the same budget."""
+    run, calls = a_run(tmp_path, seconds=2), iter((False, True))
+    spend(run, run.parts[0], Flat(), lambda: next(calls))
+    assert run.steps == {Baseline.stage: 1}
+    assert not run.finished
+    assert train(run, Flat())
+    assert run.steps[Baseline.stage] > 1
+    assert 2 <= run.spent_seconds < 12
+
+
+def test_weights_of_another_recipe_are_refused(tmp_path: Path) -> None:
+    """A checkpoint knows its rates: after they were changed it is neither finished nor taken up."""
+    run = a_run(tmp_path)
+    assert train(run, Flat())
+    (part,) = run.parts
+    faster = replace(run, contestant=replace(run.contestant, parts=(replace(part, rates=(2.0, 1.0)),)))
+    with pytest.raises(ValueError, match="another recipe"):
+        train(faster, Flat())
+
+
+def test_every_contestant_predicts_as_many_pixels_an_update() -> None:
+    """4,096, whether by slices or by whole pictures; the shares of a budget add up; no seed is another's."""
+    for contestant in contestants():
+        assert sum(part.share for part in contestant.parts) == pytest.approx(1)
+        assert all(part.recipe(1).batch * part.geometry.positions == POSITIONS for part in contestant.parts)
+    assert len({contestant.name for contestant in contestants()}) == 6
+
+
+def test_contestants_have_as_many_parameters() -> None:
+    """Within a tenth of the Subscale Pixel Network's, whatever becomes of the presets."""
+    ours, *others = contestants()
+    for other in others:
+        assert other.parameters == pytest.approx(ours.parameters, rel=0.1), other.name
+
+
+def test_larger_images_are_compared_at_the_size_of_the_contestants() -> None:
+    """Each pixel is the mean of its block, and images stay with their requests."""
+
+    def draw(controls: Sequence[Sequence[int]], seeds: Sequence[int]) -> Bytes:
+        images = np.zeros((len(seeds), 2 * SIZE, 2 * SIZE, 3), np.uint8)
+        images[:, ::2, ::2] = 4 * np.array([label for label, *_ in controls])[:, None, None, None]
+        return images
+
+    small = reduced(draw)([(1,), (5,)], range(2))
+    assert small.shape == (2, SIZE, SIZE, 3)
+    assert (small[0] == 1).all()
+    assert (small[1] == 5).all()
+
+
+def test_bits_are_kept_and_compared_by_picture(tmp_path: Path) -> None:
+    """The second look reads what the first measured; a contestant's excess over itself is nothing."""
+    runs = [a_run(tmp_path, seed) for seed in (0, 1)]
+    assert all(train(run, Flat()) for run in runs)
+    held_out = Flat().held_out()
+    first = picture_bits(runs[0], held_out)
+    np.save(runs[0].place / f"bits-{len(first)}.npy", first + 1)
+    (row,) = rows_of(runs, held_out)
+    assert row.bits[0] == pytest.approx(first.mean() + 1)
+    assert row.interval[0] < np.mean(row.bits) < row.interval[1]
+    assert row.excess == 0
+
+
+def test_a_table_takes_its_own_place_alone() -> None:
+    """What stands between two marks is replaced, again and again; a page without them is refused."""
+    page = "a\n<!-- bits -->\nold\n<!-- /bits -->\nb\n<!-- cas -->\n<!-- /cas -->\n"
+    once = filled(page, "bits", "new | \\1")
+    assert filled(once, "bits", "new | \\1") == once
+    assert "old" not in once
+    assert once.startswith("a\n<!-- bits -->\nnew | \\1\n")
+    assert once.endswith("b\n<!-- cas -->\n<!-- /cas -->\n")
+    with pytest.raises(ValueError, match="speed"):
+        filled(page, "speed", "")
+
+
+@pytest.mark.parametrize("make", [partial(glyphs, count=100), partial(letters, count=100)])
+def test_real_pictures_answer_their_requests(symbols: Symbols, make: Callable[[Symbols], Requests]) -> None:
+    """Each shows a training drawing of the label that is asked for, and the same call asks the same again."""
+    requests = make(symbols)
+    assert (symbols.pack.glyph_labels[requests.drawings] == requests.controls[:, 0]).all()
+    assert len(requests.real) == len(requests.controls)
+    assert requests.controls.min() >= 1
+    again = make(symbols)
+    assert (again.controls == requests.controls).all()
+    assert (again.real == requests.real).all()
+
+
+def one(symbols: Symbols, drawing: int, hue: str, seed: int) -> Bytes:
+    look = Look(family=Family.ICONS, hue=hue, tile=Tile.NONE)
+    return compose(np.random.default_rng(seed), symbols.pack.glyphs[drawing], look, size=SIZE)
+
+
+def test_a_glyphs_shape_is_apart_from_its_look(symbols: Symbols) -> None:
+    """The same drawing in another hue, place and scale is nearer than any of fifty others; a blank has no shape."""
+    drawings = range(0, 2000, 40)
+    first = shapes(np.stack([one(symbols, d, "blue", 1) for d in drawings]))
+    second = shapes(np.stack([one(symbols, d, "yellow", 2) for d in drawings]))
+    assert (distances(second, first).argmin(1) == np.arange(50)).mean() > 0.95
+    assert not shapes(np.full((1, SIZE, SIZE, 3), 255, np.uint8)).any()
+
+
+def test_copies_are_found(symbols: Symbols) -> None:
+    """A glyph drawn again is nearest to itself and as near as few others come to their nearest: a copier would show."""
+    every = np.arange(300) * 100  # of all labels: neighbours in the pack show the same subject
+    gallery = composed("gallery", symbols, np.random.default_rng(0), every, [Tile.NONE] * 300)
+    others, some = shapes(gallery.real), gallery.first(100)
+    apart = distances(shapes(drawn_again(symbols, some).real), others)
+    assert (apart.argmin(1) == np.arange(100)).mean() > 0.97
+    near = [float(np.quantile(apart.min(1), 0.9))]
+    assert nearness("copies", apart.min(1), near).shares == pytest.approx((0.9,), abs=0.01)
+    split = nearness("split", to_others(replace(some, drawings=np.arange(100)), others), near)
+    assert split.shares[0] < 0.1
+    assert list(split.quantiles) == sorted(split.quantiles)
+
+
+def test_a_collapse_is_seen(symbols: Symbols) -> None:
+    """Ten drawings, twenty times each in other looks, count as hardly more than ten; two hundred as nearly all."""
+    of_ten = composed("ten", symbols, np.random.default_rng(0), np.arange(200) % 10 * 400, [Tile.NONE] * 200)
+    of_all = composed("all", symbols, np.random.default_rng(0), np.arange(200) * 40, [Tile.NONE] * 200)
+    assert 5 <= clusters(shapes(of_ten.real), GAP) <= 14
+    assert clusters(shapes(of_all.real), GAP) > 180
+
+
+def test_clusters_count_what_differs() -> None:
+    """Repeats and near repeats count once."""
+    rng = np.random.default_rng(0)
+    some = rng.uniform(0, 255, (6, 256)).astype(np.float32)
+    assert clusters(np.concatenate([some, some + 1, some]), 16) == 6
+
+
+def test_effective_numbers() -> None:
+    """Four values evenly are four, one value is one, an uneven two lie between."""
+    assert effective("abcd" * 5) == pytest.approx(4)
+    assert effective("aaaa") == pytest.approx(1)
+    assert 1 < effective("aaab") < 2
+
+
+def test_samples_are_drawn_once(tmp_path: Path, symbols: Symbols) -> None:
+    """A second call reads what the first drew, more requests draw the rest, pictures stay with their requests."""
+    drawn: list[int] = []
+
+    def draw(controls: Sequence[Sequence[int]], seeds: Sequence[int]) -> Bytes:
+        drawn.extend(seeds)
+        return np.array([[[[label]]] for label, *_ in controls], np.uint8)
+
+    asked = letters(symbols, 200).first(100)
+    some = samples(lambda: draw, asked.first(40), tmp_path)
+    assert (some == samples(lambda: draw, asked.first(40), tmp_path)).all()
+    assert drawn == list(range(40))
+    assert (samples(lambda: draw, asked, tmp_path)[:, 0, 0, 0] == asked.controls[:, 0]).all()
+    assert drawn[-36:] == list(range(64, 100))
+
+
+def test_samples_that_show_nothing_teach_nothing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Classifiers taught by the real thing are right about it, by noise they guess: the ratio says so."""
+    monkeypatch.setattr("research.evidence.accuracy.STEPS", 30)
+    rng = np.random.default_rng(0)
+    classes = np.arange(200) % 2
+    real = np.broadcast_to((classes * 200)[:, None, None, None], (200, SIZE, SIZE, 3)).astype(np.uint8)
+    noise = rng.integers(0, 256, real.shape, dtype=np.uint8)
+    exam = Exam(name="toy", pictures=real[:50], classes=classes[:50], count=2)
+    taught, guessed, commonest = scores(exam, {"real": real, "noise": noise}, classes)
+    assert taught.accuracy == taught.ratio == 1
+    assert guessed.ratio < 0.75
+    assert commonest.accuracy == 0.5
+
+
+def test_a_ratio_of_equals_is_one() -> None:
+    """And its interval with it: both sides are resampled together."""
+    right = np.random.default_rng(0).random(300)
+    assert ratio_interval(right, right) == (1, 1)
+    low, high = ratio_interval(right / 2, right)
+    assert low == pytest.approx(high) == pytest.approx(0.5)
+
+
+def test_controls_are_in_the_models_order(symbols: Symbols) -> None:
+    """Label, style, hue, tile."""
+    requests = letters(symbols, 200).first(36)
+    assert [LABEL.values[label - 1] for label in requests.controls[:, 0]] == list(LABEL.values[:36])
+    assert requests.controls[:, 2].max() <= len(HUE.values)
+    assert requests.controls[:, 3].max() <= len(TILE.values)

@@ -1,0 +1,159 @@
+"""What a poll says of the queue and of time, from a real Redis."""
+
+from __future__ import annotations
+
+import asyncio
+import time
+from typing import Any
+
+import pytest
+import redis
+from redis.asyncio import Connection, ConnectionPool
+from redis.asyncio import Redis as AsyncRedis
+
+from models.config import Stage
+from service.contract.keys import pace_key, workers_key
+from service.contract.pace import Pace, StagePace
+from service.contract.record import JobRecord
+from service.contract.request import JobRequest
+from service.contract.transitions import Transitions, announce, create
+from service.jobs.queue_position import SAMPLE, Backlog, Outlook, Outlooks
+from tests.harness.drawing import GEOMETRY, a_claim, a_request, a_running_job, acquire, an_entry, record_of
+
+STEPS = len(GEOMETRY.steps)
+PACE = Pace(capacity=4, stages={stage: StagePace(fixed_seconds=2.0, turn_seconds=0.0) for stage in Stage})
+
+
+@pytest.fixture
+def transitions(store: redis.Redis) -> Transitions:
+    """Into a Redis where one worker lives whose rounds take two seconds."""
+    store.hset(pace_key("toy"), mapping=PACE.encode())  # type: ignore[arg-type]
+    transitions = Transitions(store)
+    transitions(announce("toy", "w", seconds=30))
+    return transitions
+
+
+class CountingConnection(Connection):
+    """Counts writes to the socket."""
+
+    sends = 0
+
+    async def send_packed_command(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
+        """As redis-py's."""
+        CountingConnection.sends += 1
+        await super().send_packed_command(*args, **kwargs)
+
+
+def outlook(url: str, record: JobRecord) -> Outlook:
+    """As the API reads it."""
+
+    async def ask() -> Outlook:
+        async with AsyncRedis.from_url(url) as client:
+            return await Outlooks(client).of(record)
+
+    return asyncio.run(ask())
+
+
+def queued(store: redis.Redis, transitions: Transitions) -> JobRecord:
+    """One more job that waits."""
+    request = a_request()
+    transitions(create(request, bound=1000))
+    return read(store, request)
+
+
+def read(store: redis.Redis, request: JobRequest) -> JobRecord:
+    """How it stands."""
+    return record_of(store, a_claim(request))
+
+
+def test_a_running_job_has_its_rounds_left(store: redis.Redis, redis_url: str, transitions: Transitions) -> None:
+    """No place in the queue; two seconds a slice."""
+    claim = a_running_job(transitions)
+    for step in range(3):
+        transitions(claim.append(an_entry(step)))
+    expected = Outlook(queue_position=None, eta_seconds=2.0 * (STEPS - 3))
+    assert outlook(redis_url, record_of(store, claim)) == expected
+
+
+def test_a_queued_job_also_waits_for_those_before_it(
+    store: redis.Redis, redis_url: str, transitions: Transitions
+) -> None:
+    """The further back, the later."""
+    running = a_running_job(transitions)
+    waiting = [outlook(redis_url, queued(store, transitions)) for _ in range(3)]
+    assert [each.queue_position for each in waiting] == [1, 2, 3]
+    times = [outlook(redis_url, record_of(store, running)).eta_seconds, *(each.eta_seconds for each in waiting)]
+    assert None not in times
+    assert times[1:] == sorted(set(times[1:]), key=lambda seconds: seconds or 0)
+
+
+def test_a_long_queue_is_read_in_part(store: redis.Redis, redis_url: str, transitions: Transitions) -> None:
+    """Twice as many jobs ahead take twice as long, though at most SAMPLE of them are looked at."""
+    submitted = [queued(store, transitions) for _ in range(2 * SAMPLE + 1)]
+    # As the queue has them: those of one millisecond go by their ids.
+    records = sorted(submitted, key=lambda record: (record.created_at, record.request.id))
+    half, whole = (outlook(redis_url, records[index]).eta_seconds or 0 for index in (SAMPLE, 2 * SAMPLE))
+    assert whole == pytest.approx(2 * half, rel=0.1)
+
+
+def test_without_a_measurement_or_a_worker_there_is_no_estimate(
+    store: redis.Redis, redis_url: str, transitions: Transitions
+) -> None:
+    """The place in the queue is still told."""
+    record = queued(store, transitions)
+    transitions(announce("toy", "w", seconds=0))
+    assert outlook(redis_url, record) == Outlook(queue_position=1, eta_seconds=None)
+    transitions(announce("toy", "w", seconds=30))
+    assert outlook(redis_url, record).eta_seconds is not None
+    store.delete(pace_key("toy"))
+    assert outlook(redis_url, record) == Outlook(queue_position=1, eta_seconds=None)
+
+
+def test_a_registration_that_has_run_out_counts_no_more(
+    store: redis.Redis, redis_url: str, transitions: Transitions
+) -> None:
+    """Also when nobody has removed it yet."""
+    transitions(announce("toy", "w", seconds=0.001))
+    record = queued(store, transitions)
+    time.sleep(0.01)
+    assert store.zcard(workers_key("toy")) == 1
+    assert outlook(redis_url, record).eta_seconds is None
+
+
+def test_a_job_that_has_ended_has_no_outlook(store: redis.Redis, redis_url: str, transitions: Transitions) -> None:
+    """Neither a place nor a time."""
+    claim = a_running_job(transitions)
+    transitions(claim.finish())
+    assert outlook(redis_url, record_of(store, claim)) == Outlook()
+
+
+def test_a_poll_costs_one_round_trip_more(store: redis.Redis, redis_url: str, transitions: Transitions) -> None:
+    """One write to the socket, whatever it asks."""
+    record = queued(store, transitions)
+
+    async def sends() -> int:
+        pool = ConnectionPool.from_url(redis_url, connection_class=CountingConnection)
+        async with AsyncRedis(connection_pool=pool) as client:
+            await client.ping()
+            CountingConnection.sends = 0
+            await Outlooks(client).of(record)
+        await pool.aclose()
+        return CountingConnection.sends
+
+    assert asyncio.run(sends()) == 1
+
+
+def test_a_backlog_counts_jobs_and_live_workers(store: redis.Redis, redis_url: str, transitions: Transitions) -> None:
+    """Each model for itself."""
+    a_running_job(transitions)
+    taken = a_request()
+    transitions(create(taken, bound=100))
+    transitions(acquire(a_claim(taken)))
+    queued(store, transitions)
+
+    async def ask() -> dict[str, Backlog]:
+        async with AsyncRedis.from_url(redis_url) as client:
+            return await Outlooks(client).backlogs(["toy", "other"])
+
+    nothing = Backlog(queued=0, running=0, workers=0)
+    assert asyncio.run(ask()) == {"toy": Backlog(queued=1, running=2, workers=1), "other": nothing}

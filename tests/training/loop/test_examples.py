@@ -1,0 +1,101 @@
+"""Examples are dealt the same however many take them, in order and ahead of time."""
+
+from __future__ import annotations
+
+import time
+from dataclasses import dataclass, replace
+from itertools import islice
+
+import numpy as np
+import pytest
+import torch
+
+from models.config import ANY, Stage
+from tests.harness.flat import GEOMETRY, Flat
+from training.data.symbols import Batch
+from training.loop.examples import Dealer, Feed, drop_controls, joined
+from training.loop.ranks import Ranks
+from training.loop.recipe import Recipe
+
+
+@dataclass(frozen=True)
+class Slow(Flat):
+    """A data set that takes its time."""
+
+    seconds: float = 0.0
+
+    def draw(self, rng: np.random.Generator, count: int) -> Batch:
+        """As flat, after a while."""
+        time.sleep(self.seconds)
+        return super().draw(rng, count)
+
+
+def dealer(seconds: float = 0.0, **recipe: int) -> Dealer:
+    return Dealer(data=Slow(seconds), stage=Stage.DEPTH, geometry=GEOMETRY, recipe=Recipe(**recipe))
+
+
+def test_two_processes_and_two_lots_share_out_one_batch() -> None:
+    """A batch of 8 is what two processes get with two lots of 2 each, in order; the next step's is another."""
+    whole = dealer(batch=8).lot(3, 0)
+    small = dealer(batch=2, accumulate=2)
+    dealers = [replace(small, ranks=Ranks(rank=rank, count=2)) for rank in range(2)]
+    dealt = joined([each.lot(3, which) for each in dealers for which in range(2)])
+    assert all(torch.equal(a, b) for a, b in zip(whole, dealt, strict=True))
+    assert not torch.equal(whole.images, dealer(batch=8).lot(4, 0).images)
+
+
+def test_a_feed_goes_on_from_any_step() -> None:
+    """With two workers as with one, a feed begun at step 2 gives what one begun at 0 gives third."""
+    with Feed(dealer(batch=4), 0) as first, Feed(dealer(batch=4), 2, workers=2) as later:
+        sought = list(islice(first, 5))[2:]
+        for lots, others in zip(sought, islice(later, 3), strict=True):
+            assert all(torch.equal(a, b) for a, b in zip(lots[0], others[0], strict=True))
+
+
+def test_a_feed_works_ahead() -> None:
+    """Where a step takes longer than its examples nothing is waited for; where it does not, the waiting is counted."""
+    with Feed(dealer(0.002, batch=4), 0) as feed:
+        next(iter(feed))  # the process has begun
+        begun = feed.waited_seconds
+        for _ in islice(feed, 5):
+            time.sleep(0.2)
+        assert feed.waited_seconds - begun < 0.2
+    with Feed(dealer(0.02, batch=4), 0) as feed:
+        for _ in islice(feed, 5):
+            pass
+        assert feed.waited_seconds > 0.2
+
+
+def test_every_slice_of_a_stage_is_drawn() -> None:
+    """All of depth's, all but the first of size's, only the first of base's."""
+    for stage, ks in ((Stage.BASE, {0}), (Stage.SIZE, {1, 2, 3}), (Stage.DEPTH, {0, 1, 2, 3})):
+        lot = replace(dealer(batch=64), stage=stage).lot(0, 0)
+        assert set(lot.k.tolist()) == ks
+
+
+def test_a_step_has_every_slice_equally_often() -> None:
+    """Three slices of size in a batch of 16: five times each and one once more, which one changing from step to step."""
+    size = replace(dealer(batch=16), stage=Stage.SIZE)
+    counts = [np.bincount(size.lot(step, 0).k, minlength=4).tolist() for step in range(60)]
+    assert all(sorted(each) == [0, 5, 5, 6] for each in counts)
+    assert {each.index(6) for each in counts} == {1, 2, 3}
+
+
+def test_controls_are_dropped_as_requests_leave_them_out() -> None:
+    """All together, label and style together with the rest kept, and each alone; nothing else changes."""
+    names = ("label", "style", "hue", "tile")
+    controls = np.full((20000, 4), 3)
+    dropped = drop_controls(np.random.default_rng(0), controls, names, 0.1)
+    gone = dropped == ANY
+    assert ((dropped == controls) | gone).all()
+    patterns = {tuple(row) for row in gone.tolist()}
+    assert (False, True, True, True) in patterns, "a label alone is what is requested most"
+    assert gone.all(1).mean() == pytest.approx(0.1 + 0.1 * 0.25**2, abs=0.02)
+    unconditional = gone[:, 0] & gone[:, 1] & ~gone[:, 2] & ~gone[:, 3]
+    assert unconditional.mean() == pytest.approx(0.1 * 0.75**2, abs=0.02)
+    assert gone[:, 0].mean() < gone[:, 1].mean()
+
+
+def test_an_unconditional_model_drops_nothing() -> None:
+    """A data set without controls has none to drop."""
+    assert drop_controls(np.random.default_rng(0), np.zeros((4, 0), np.int64), (), 0.1).shape == (4, 0)

@@ -1,0 +1,161 @@
+"""The trainer learns, resumes exactly, and measures without bias."""
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+
+from models.config import Control, Stage
+from models.network import Network
+from tests.harness.flat import GEOMETRY, Flat
+from tests.harness.toy import toy_config, toy_networks
+from training.evaluate import shares
+from training.loop.checkpoints import parts, renamed, save_state, take_up, warm_start
+from training.loop.examples import Dealer, Lot
+from training.loop.recipe import Recipe
+from training.loop.trainer import Trainer
+from training.scoring.bits import stage_share
+from training.scoring.codecs import CODECS, bits_per_dim
+
+RECIPE = Recipe(batch=16, learning_rate=1e-2, warmup_steps=5)
+
+
+def trainer(stage: Stage, *, compiled: bool = False) -> Trainer:
+    torch.manual_seed(0)
+    return Trainer(Network(toy_config(GEOMETRY), stage), RECIPE, compiled=compiled)
+
+
+def lot(stage: Stage, step: int) -> Lot:
+    return Dealer(data=Flat(), stage=stage, geometry=GEOMETRY, recipe=RECIPE).lot(step, 0)
+
+
+def halves(whole: Lot) -> Sequence[Lot]:
+    """A lot as two."""
+    return [Lot(*(part[rows] for part in whole)) for rows in (slice(8), slice(8, 16))]
+
+
+@pytest.mark.parametrize("stage", Stage)
+def test_training_lowers_bits_per_dim(stage: Stage) -> None:
+    """Forty steps on flat pictures halve the stage's bits/dim."""
+    t = trainer(stage)
+    losses = [t.update([lot(stage, step)], 1.0) for step in range(40)]
+    assert np.mean(losses[-5:]) < 0.5 * losses[0]
+
+
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_products_are_of_what_the_device_multiplies_fast(monkeypatch: pytest.MonkeyPatch, dtype: torch.dtype) -> None:
+    """bfloat16 where there are instructions for it; elsewhere it would take ninety times as long as float32."""
+    monkeypatch.setattr("training.loop.trainer.fast", lambda _: dtype)
+    t, seen = trainer(Stage.BASE), set[torch.dtype]()
+    assert isinstance(t.network, Network)
+    t.network.decoder.condition.register_forward_hook(lambda _module, _given, out: seen.add(out.dtype))
+    t.update([lot(Stage.BASE, 0)], 1.0)
+    assert seen == {dtype}
+
+
+def test_a_resumed_run_is_the_run(tmp_path: Path) -> None:
+    """Saved and taken up by a new trainer, the next step ends with the same weights, average and optimiser state."""
+    whole = trainer(Stage.DEPTH)
+    whole.update([lot(Stage.DEPTH, 0)], 1.0)
+    save_state(whole, tmp_path / "depth.pt")
+    resumed = trainer(Stage.DEPTH)
+    take_up(resumed, tmp_path / "depth.pt")
+    assert whole.update([lot(Stage.DEPTH, 1)], 1.0) == resumed.update([lot(Stage.DEPTH, 1)], 1.0)
+    assert resumed.step == whole.step == 2
+    for name, tensor in whole.network.state_dict().items():
+        assert torch.equal(tensor, resumed.network.state_dict()[name])
+        assert torch.equal(whole.average[name], resumed.average[name])
+
+
+def test_lots_are_averaged_as_one_batch() -> None:
+    """One update on a lot of 16 and one on its two halves: the same loss, and weights equal up to bfloat16's rounding."""
+    one, two = trainer(Stage.SIZE), trainer(Stage.SIZE)
+    whole = lot(Stage.SIZE, 0)
+    start = {name: tensor.clone() for name, tensor in one.network.state_dict().items()}
+    assert one.update([whole], 1.0) == pytest.approx(two.update(halves(whole), 1.0), rel=1e-4)
+    moved = torch.cat([(t - start[name]).flatten() for name, t in one.network.state_dict().items()])
+    apart = torch.cat([(t - one.network.state_dict()[name]).flatten() for name, t in two.network.state_dict().items()])
+    assert apart.norm() < 0.1 * moved.norm()
+
+
+def test_one_slice_estimates_the_stage_without_bias() -> None:
+    """The mean of a stage's share over its slices, each scaled as in training, is the share that evaluation sums."""
+    networks, pictures = toy_networks(GEOMETRY), Flat().held_out()
+    exact = shares(networks, GEOMETRY, pictures)
+    pixels, controls = torch.from_numpy(pictures.images).long(), torch.from_numpy(pictures.controls)
+    for stage in Stage:
+        ks = [s.slice for s in GEOMETRY.steps if s.stage is stage]
+        nats = [networks[stage](pixels >> 5, pixels & 31, torch.full((16,), k), controls).mean() for k in ks]
+        estimate = float(torch.stack(nats).mean()) * stage_share(stage, GEOMETRY)
+        assert math.isclose(estimate, float(exact[stage].mean()), rel_tol=1e-5)
+
+
+def test_every_parameter_learns() -> None:
+    """None is left without a gradient, in any stage: processes that exchange gradients would wait for it."""
+    for stage in Stage:
+        t = trainer(stage)
+        t.update([lot(stage, 0)], 1.0)
+        assert [name for name, p in t.network.named_parameters() if p.grad is None] == []
+
+
+def test_the_rate_stays_until_the_end_of_a_life() -> None:
+    """At the peak in every call but the one that ends it, there in a straight line to the final fraction, and no further."""
+    stable, ending = Recipe(), Recipe(final_rate=0.1, decay_share=0.5)
+    assert [stable.rate(done) for done in (0, 0.5, 0.99, 1, 1.5)] == [1] * 5
+    assert [ending.rate(done) for done in (0, 0.5, 0.75, 1, 1.5)] == pytest.approx([1, 1, 0.55, 0.1, 0.1])
+
+
+def test_a_checkpoint_in_parts_is_the_checkpoint(tmp_path: Path) -> None:
+    """Files no larger than asked; of an interrupted save the one before counts, and a finished one removes what is older."""
+    t, path = trainer(Stage.DEPTH), tmp_path / "depth.pt"
+    t.update([lot(Stage.DEPTH, 0)], 1.0)
+    save_state(t, path, part_bytes=100_000)
+    assert len(parts(path)) > 2
+    assert all(part.stat().st_size <= 100_000 for part in parts(path))
+    t.update([lot(Stage.DEPTH, 1)], 1.0)
+    save_state(t, path, part_bytes=100_000)
+    assert {part.name.split(".")[1] for part in parts(path)} == {"2"}
+    (tmp_path / "depth.3.1-of-2.pt").write_bytes(b"half of a checkpoint")
+    resumed = trainer(Stage.DEPTH)
+    take_up(resumed, path)
+    assert resumed.step == 2
+    assert all(torch.equal(tensor, resumed.average[name]) for name, tensor in t.average.items())
+
+
+def test_a_start_from_another_vocabulary_goes_by_name() -> None:
+    """Vectors and maps of values that both know are taken over, wherever they stand; new values begin as any new network's."""
+    old_config = toy_config(GEOMETRY)
+    label, hue, tile = old_config.controls
+    controls = (replace(label, values=("B", "heart", "A")), Control(name="style", values=("solid",)), tile, hue)
+    torch.manual_seed(0)
+    old, new = Network(old_config, Stage.BASE), Network(replace(old_config, controls=controls), Stage.BASE)
+    weights = renamed(old, old_config.controls, new, controls)
+    fitted, left = warm_start(new, weights)
+    assert (fitted, left) == (len(new.state_dict()), [])
+    before, after = old.state_dict(), weights
+    for kind in ("embedder.controls", "embedder.maps.tables"):
+        assert torch.equal(after[f"{kind}.0.weight"][[0, 1, 3]], before[f"{kind}.0.weight"][[0, 2, 1]])
+    assert torch.equal(after["embedder.controls.3.weight"], before["embedder.controls.1.weight"])
+    assert torch.equal(after["embedder.maps.tables.1.weight"], before["embedder.maps.tables.1.weight"])
+    assert torch.equal(after["embedder.controls.1.weight"], new.state_dict()["embedder.controls.1.weight"])
+
+
+def test_a_warm_start_takes_what_fits() -> None:
+    """From a network for pictures of another size all but the first layer and the meta-positions."""
+    large = Network(toy_config(GEOMETRY), Stage.DEPTH)
+    other = type(GEOMETRY)(size=16, slice_size=4)
+    fitted, left = warm_start(large, Network(toy_config(other), Stage.DEPTH).state_dict())
+    assert left == ["embedder.first.weight", "embedder.meta_position.weight"]
+    assert fitted == len(large.state_dict()) - 2
+
+
+def test_codecs_are_lossless_measures() -> None:
+    """Flat pictures cost little, noise costs at least its entropy."""
+    noise = np.random.default_rng(0).integers(0, 256, (16, 32, 32, 3), dtype=np.uint8)
+    for encode in CODECS.values():
+        assert bits_per_dim(np.zeros_like(noise), encode) < 0.5
+        assert bits_per_dim(noise, encode) >= 8

@@ -1,0 +1,149 @@
+"""Leases as the worker sees them: alive, lost, and in doubt."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+import redis
+
+from service.contract.keys import Keys
+from service.contract.statuses import Status
+from service.contract.transitions import Claim, Outcome, Transitions, create
+from tests.harness.drawing import a_claim, a_request, a_running_job, acquire, record_of
+from tests.harness.outage import MortalRedis, mortal_redis
+from tests.worker.test_batch import Workplace
+from worker.jobs.lease import Heartbeat, Lease
+from worker.jobs.patience import Patience
+from worker.settings import WorkerSettings
+
+LEASE_SECONDS = 0.5
+
+
+@pytest.fixture
+def transitions(store: redis.Redis) -> Transitions:
+    """Over the session's Redis."""
+    return Transitions(store)
+
+
+@pytest.fixture
+def mortal(tmp_path: Path) -> Iterator[MortalRedis]:
+    """A Redis to be killed."""
+    with mortal_redis(tmp_path) as server:
+        yield server
+
+
+def held(claim: Claim) -> Lease:
+    """Just acquired."""
+    return Lease(claim, until=time.monotonic() + LEASE_SECONDS)
+
+
+def test_a_heartbeat_keeps_every_lease_alive(store: redis.Redis, transitions: Transitions) -> None:
+    """By Redis' clock and by the worker's own."""
+    leases = [held(a_running_job(transitions, lease_seconds=LEASE_SECONDS)) for _ in range(3)]
+    beating = Heartbeat(store, model="toy", worker="w", lease_seconds=LEASE_SECONDS, seconds=0.05)
+    with beating:
+        for lease in leases:
+            beating.hold(lease)
+        time.sleep(2 * LEASE_SECONDS)
+        for lease in leases:
+            assert not lease.expired
+            assert transitions(acquire(Claim(keys=lease.claim.keys, token="other"))).outcome is Outcome.LEASED
+
+
+def test_a_heartbeat_learns_of_a_takeover_in_the_middle_of_a_slice(
+    store: redis.Redis, transitions: Transitions
+) -> None:
+    """No write of the main thread is needed, and the lease is not thought to live on."""
+    lease = held(a_running_job(transitions))
+    store.hset(lease.claim.keys.record, "token", "thief")
+    beating = Heartbeat(store, model="toy", worker="w", lease_seconds=30, seconds=60)
+    beating.hold(lease)
+    beating.beat()
+    assert lease.lost
+    assert lease.until <= time.monotonic() + LEASE_SECONDS
+
+
+def test_a_lease_never_outlives_that_of_redis(store: redis.Redis, transitions: Transitions) -> None:
+    """By its own clock the worker is in doubt no later than another worker may take the job."""
+    lease = held(a_running_job(transitions))
+    for _ in range(20):
+        lease.renew(transitions, lease_seconds=LEASE_SECONDS)
+        seconds, micros = store.time()
+        left = record_of(store, lease.claim).lease_until / 1000 - seconds - micros / 1e6
+        assert lease.until - time.monotonic() <= left + 0.002  # Redis counts in whole milliseconds
+
+
+def test_a_lease_runs_out_by_the_workers_own_clock_while_redis_is_away(mortal: MortalRedis) -> None:
+    """Nobody has to tell it; and it is neither lost nor kept until Redis is asked."""
+    with redis.Redis.from_url(mortal.url, retry=Patience()) as client:
+        lease = held(a_running_job(Transitions(client), lease_seconds=LEASE_SECONDS))
+    with redis.Redis.from_url(mortal.url) as client:
+        beating = Heartbeat(client, model="toy", worker="w", lease_seconds=LEASE_SECONDS, seconds=0.05)
+        beating.hold(lease)
+        mortal.kill()
+        with beating:
+            time.sleep(LEASE_SECONDS + 0.1)
+            assert lease.expired
+            assert not lease.lost
+
+
+@pytest.mark.parametrize("taken", [False, True])
+def test_in_doubt_the_batch_asks_before_it_draws(store: redis.Redis, taken: bool) -> None:
+    """A job that is still its own goes on to the end; one that was taken over is dropped without a write."""
+    place = Workplace(store)
+    ticket = place.submit(a_request())
+    keys = Keys(id=ticket.job, model="toy")
+
+    def stall() -> None:
+        if len(place.sampler.batches) == 2:
+            (job,) = place.batch._jobs.values()  # noqa: SLF001 - the clock of a stall of many seconds
+            job.lease.until = 0
+            if taken:
+                store.hset(keys.record, "lease_until", 1)
+                place.transitions(acquire(Claim(keys=keys, token="other")))
+
+    place.desk.beat = stall  # type: ignore[method-assign] # after the slices of a round are published
+    place.batch.run(ticket)
+    assert place.record(ticket).status is (Status.RUNNING if taken else Status.SUCCEEDED)
+    if taken:
+        assert len(place.sampler.batches) == 2
+        assert store.hget(keys.record, "token") == b"other"
+
+
+def test_what_was_drawn_while_redis_was_away_is_published_when_it_is_back(mortal: MortalRedis) -> None:
+    """The batch waits in the middle of its work, and the job ends as if nothing had been."""
+    with redis.Redis.from_url(mortal.url, retry=Patience()) as client:
+        place = Workplace(client)
+        ticket = place.submit(a_request())
+
+        def restart() -> None:
+            if len(place.sampler.batches) == 2:
+                mortal.kill()
+                mortal.start()
+
+        place.sampler.between = restart
+        place.batch.run(ticket)
+        record = place.record(ticket)
+    assert (record.status, record.attempts) == (Status.SUCCEEDED, 1)
+
+
+def test_a_lease_survives_lost_heartbeats_by_default() -> None:
+    """Two beats may fail, each with its full time-out, before the third would be too late."""
+    settings = WorkerSettings()
+    between = settings.heartbeat_seconds
+    assert between * 4 <= settings.lease_seconds
+
+
+def test_create_then_lose_everything_is_told_as_lost(store: redis.Redis, transitions: Transitions) -> None:
+    """A Redis that came back without the job has nothing for its worker to write to."""
+    request = a_request()
+    transitions(create(request, bound=9))
+    claim = a_claim(request)
+    transitions(acquire(claim))
+    lease = held(claim)
+    store.delete(claim.keys.record)
+    lease.renew(transitions, lease_seconds=30)
+    assert lease.lost

@@ -1,0 +1,138 @@
+"""The slices of a round, published together into a real Redis."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import redis
+from redis.client import Pipeline
+
+from models.subscale import Progress
+from service.contract.transitions import Claim, Transitions, cancel
+from tests.harness.drawing import GEOMETRY, a_picture, a_running_job, events_of
+from tests.harness.later import later
+from tests.harness.outage import MortalRedis, mortal_redis
+from worker.jobs.lease import Lease
+from worker.jobs.patience import Patience
+from worker.jobs.publish import Drawn, Publisher, Terms
+
+PICTURES = 3
+
+
+def publisher(client: redis.Redis) -> Publisher:
+    """Of a worker of the toy model."""
+    return Publisher(client, model="toy", terms=Terms(weights="w", numerics="n", lease_seconds=30, max_attempts=3))
+
+
+def drawn(claims: list[Claim]) -> list[Drawn]:
+    """The first slice of every picture of each job."""
+    leases = [Lease(claim, until=time.monotonic() + 30) for claim in claims]
+    progress = Progress(geometry=GEOMETRY).with_slice(a_picture().slices[0])
+    return [Drawn(lease=lease, image=image, progress=progress) for lease in leases for image in range(PICTURES)]
+
+
+def claims(client: redis.Redis, jobs: int = 3) -> list[Claim]:
+    """Jobs that this worker holds."""
+    transitions = Transitions(client)
+    return [a_running_job(transitions, num_images=PICTURES) for _ in range(jobs)]
+
+
+def slices(client: redis.Redis, claim: Claim) -> list[int | None]:
+    """The pictures whose first slice has been published."""
+    return [event.slice.image for event in events_of(client, claim) if event.slice]
+
+
+class CountingConnection(redis.Connection):
+    """Counts writes to the socket."""
+
+    sends = 0
+
+    def send_packed_command(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
+        """As redis-py's."""
+        CountingConnection.sends += 1
+        super().send_packed_command(*args, **kwargs)  # type: ignore[no-untyped-call] # redis-py has no types here
+
+
+def test_a_round_goes_out_in_one_write(store: redis.Redis, redis_url: str) -> None:
+    """After one that asks whether Redis knows the script, however many slices there are."""
+    round_ = drawn(claims(store))
+    pool = redis.ConnectionPool.from_url(redis_url, connection_class=CountingConnection)
+    with redis.Redis(connection_pool=pool) as client:
+        client.ping()
+        CountingConnection.sends = 0
+        publisher(client).append(round_)
+    pool.close()
+    assert CountingConnection.sends == 2
+    assert all(slices(store, claim) == [0, 1, 2] for claim in {id(d.lease): d.lease.claim for d in round_}.values())
+
+
+def test_each_lease_hears_what_concerns_its_job(store: redis.Redis) -> None:
+    """One was taken over and one is to stop: the others know nothing of it, and their slices are there."""
+    held, stolen, stopped = claims(store)
+    store.hset(stolen.keys.record, "token", "thief")
+    Transitions(store)(cancel(stopped.keys))
+    round_ = drawn([held, stolen, stopped])
+    publisher(store).append(round_)
+    leases = [each.lease for each in round_[::PICTURES]]
+    assert [(lease.lost, lease.canceling) for lease in leases] == [(False, False), (True, False), (False, True)]
+    assert [slices(store, claim) for claim in (held, stolen, stopped)] == [[0, 1, 2], [], [0, 1, 2]]
+
+
+def test_nothing_drawn_is_nothing_to_say(store: redis.Redis) -> None:
+    """As when all jobs of a round were taken over."""
+    publisher(store).append([])
+    assert store.dbsize() == 0
+
+
+def test_a_round_sent_twice_counts_once(store: redis.Redis) -> None:
+    """As when the connection broke before its answers."""
+    (claim,) = claims(store, 1)
+    for _ in range(2):
+        publisher(store).append(drawn([claim]))
+    assert slices(store, claim) == [0, 1, 2]
+
+
+def test_a_redis_that_forgot_the_script_in_between_is_told_it_again(
+    store: redis.Redis, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It was restarted after it had said that it knows it."""
+    (claim,) = claims(store, 1)
+    monkeypatch.setattr(Pipeline, "load_scripts", lambda _: store.script_flush())
+    publisher(store).append(drawn([claim]))
+    assert slices(store, claim) == [0, 1, 2]
+
+
+@pytest.fixture
+def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MortalRedis]:
+    """A Redis of the test's own."""
+    with mortal_redis(tmp_path_factory.mktemp("redis")) as server:
+        yield server
+
+
+def test_a_round_waits_for_a_redis_that_is_away(mortal: MortalRedis) -> None:
+    """And comes whole, once it is back."""
+    with redis.Redis.from_url(mortal.url, retry=Patience()) as client:
+        held = claims(client)
+        mortal.kill()
+        round_ = drawn(held)
+        with later(1, mortal.start):
+            publisher(client).append(round_)
+        assert [slices(client, claim) for claim in held] == [[0, 1, 2]] * 3
+    assert not any(each.lease.lost for each in round_)
+
+
+def test_a_round_that_finds_redis_full_is_published_whole_once_there_is_room(
+    store: redis.Redis, redis_url: str
+) -> None:
+    """Some of its slices may have had room at first."""
+    held = claims(store)
+    store.config_set("maxmemory", 1)
+    with (
+        later(1, lambda: store.config_set("maxmemory", 0)),
+        redis.Redis.from_url(redis_url, retry=Patience()) as client,
+    ):
+        publisher(client).append(drawn(held))
+    assert [slices(store, claim) for claim in held] == [[0, 1, 2]] * 3
