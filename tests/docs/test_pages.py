@@ -13,7 +13,7 @@ import pytest
 from service.app import create_app
 from service.settings import ServiceSettings
 
-ROOT = Path(__file__).parent.parent
+ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
 HEADERS_OF_GENERATE = {"idempotency-key", "prefer"}
