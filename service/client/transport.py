@@ -9,6 +9,7 @@ import httpx
 from httpx_sse import ServerSentEvent, connect_sse
 from pydantic import BaseModel, JsonValue, ValidationError
 
+from service import __version__
 from service.client.errors import AwayError, ClientError, ForeignError, ProblemError, refusal
 from service.client.patience import Patience
 
@@ -22,7 +23,9 @@ class Transport:
     """One server. Every request may be sent twice: those that are not idempotent by nature carry an Idempotency-Key."""
 
     def __init__(self, base_url: str, key: str | None, *, patience_seconds: float) -> None:
-        headers = {"Authorization": f"Bearer {key}"} if key else {}
+        headers = {"User-Agent": f"subscale/{__version__}"}
+        if key:
+            headers["Authorization"] = f"Bearer {key}"
         self._http = httpx.Client(base_url=base_url, headers=headers, timeout=TIMEOUT)
         self._patience_seconds = patience_seconds
 
