@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from functools import cache
 from typing import NamedTuple
 
 import torch
@@ -41,7 +40,6 @@ def visible(coarse: Tensor, fine: Tensor, k: Tensor, *, stage: Stage, geometry: 
     return Known(coarse, torch.where(earlier, fine, ABSENT), torch.where(earlier, full, ABSENT))
 
 
-@cache
 def ranks(geometry: Geometry, device: torch.device) -> Tensor:
     """How many slices are drawn before each slice, (K,) int64."""
     return torch.tensor(geometry.ranks, device=device)

@@ -1,11 +1,12 @@
 """What can go wrong in models/.
 
 ModelError
-├── ConfigError       a configuration that describes no network
-├── ControlError      a control, or a value of one, that the model does not have
-├── CheckpointError   a checkpoint that is not what its card says
-├── NoCompilerError   the sampler's C++ code cannot be compiled here
-└── NotFiniteError    a slice in whose drawing the numbers ran over
+├── ConfigError         a configuration that describes no network
+├── ControlError        a control, or a value of one, that the model does not have
+├── CheckpointError     a checkpoint that is not what its card says
+├── NativeArgumentError a tensor that the sampler's C++ code does not expect
+├── NoCompilerError     the sampler's C++ code cannot be compiled here
+└── NotFiniteError      a slice in whose drawing the numbers ran over
 """
 
 
@@ -31,3 +32,7 @@ class CheckpointError(ModelError):
 
 class NoCompilerError(ModelError):
     """No C++ compiler, or one that fails; the message has what it said."""
+
+
+class NativeArgumentError(ModelError):
+    """A tensor that the C++ code misses, does not know, or expects in another size or dtype; the message names it."""

@@ -8,16 +8,18 @@ from __future__ import annotations
 
 import ctypes
 import weakref
-from collections.abc import Iterable
+from collections.abc import Mapping
 from functools import cache
 from pathlib import Path
 from queue import SimpleQueue
+from typing import Final
 
 import torch
 from torch import Tensor
 
 from models.config import Stage, Step
-from models.decoder import IMAGE_FORECASTS, SLICE_FORECASTS, Conditioning, Decoder
+from models.decoder import IMAGE_FORECASTS, Conditioning, Decoder
+from models.errors import NativeArgumentError
 from models.network import Network
 from models.sampling.board import Board, Raster
 from models.sampling.native.compiler import built
@@ -27,44 +29,46 @@ from models.sampling.noise import STAGES, Shape, slice_word, to_gumbel
 
 Address = ctypes.c_void_p
 
+_MESSAGE_BYTES: Final = 500
 
-class EmbedderShape(ctypes.Structure):
-    """As in C++."""
 
-    _fields_ = tuple(
-        (name, ctypes.c_int64)
-        for name in (
-            *("side", "subscale", "channels", "coarse_bits", "fine_bits", "depth"),
-            *("width", "blocks", "gates"),
-        )
+class Argument(ctypes.Structure):
+    """A tensor that an object is made of: `Argument` in cpp/arguments.hpp."""
+
+    _fields_ = (
+        ("name", ctypes.c_char_p),
+        ("dtype", ctypes.c_char_p),
+        ("data", ctypes.c_void_p),
+        ("count", ctypes.c_int64),
     )
 
+    @classmethod
+    def of(cls, name: str, tensor: Tensor) -> Argument:
+        """Return the argument for a contiguous tensor, which the caller keeps alive."""
+        dtype = str(tensor.dtype).removeprefix("torch.")
+        return cls(name.encode(), dtype.encode(), tensor.data_ptr(), tensor.numel())
 
-class NoiseShape(ctypes.Structure):
-    """As in C++."""
 
-    _fields_ = tuple((name, ctypes.c_int64) for name in ("slice", "stage", "positions", "channels", "symbols"))
-
-
-class DecoderShape(ctypes.Structure):
-    """As in C++."""
-
-    _fields_ = tuple(
-        (name, ctypes.c_int64)
-        for name in (
-            *("rows", "lanes", "side", "reach", "width", "heads", "conv", "blocks", "expansion"),
-            *("channels", "symbols", "value_bits", "kernels"),
-        )
-    )
+_CREATE: Final = (ctypes.POINTER(Argument), ctypes.c_int64, ctypes.c_char_p, ctypes.c_int64)
+"""What a function takes that makes an object: arguments, how many, room for an error text, how many bytes."""
 
 
 class Native:
-    """A C++ object, and the tensors that it knows by their addresses."""
+    """A C++ object, made of numbers and tensors by name; it reads and writes the tensors where they are.
 
-    def __init__(self, library: ctypes.CDLL, name: str, shape: ctypes.Structure, tensors: Iterable[Tensor]) -> None:
-        self._kept = list(tensors)
-        addresses = (Address * len(self._kept))(*(tensor.data_ptr() for tensor in self._kept))
-        self.address = Address(getattr(library, f"{name}_create")(ctypes.byref(shape), addresses))
+    Raises NativeArgumentError if the C++ code misses one, does not know it, or expects another size or dtype.
+    """
+
+    def __init__(
+        self, library: ctypes.CDLL, name: str, numbers: Mapping[str, int], tensors: Mapping[str, Tensor]
+    ) -> None:
+        self._kept = {**{key: torch.tensor([value]) for key, value in numbers.items()}, **tensors}
+        arguments = [Argument.of(key, tensor) for key, tensor in self._kept.items()]
+        error = ctypes.create_string_buffer(_MESSAGE_BYTES)
+        create, count = getattr(library, f"{name}_create"), len(arguments)
+        self.address = Address(create((Argument * count)(*arguments), count, error, len(error)))
+        if not self.address:
+            raise NativeArgumentError(f"{name}: {error.value.decode()}")
         weakref.finalize(self, getattr(library, f"{name}_destroy"), self.address)
 
 
@@ -72,23 +76,11 @@ class NativeCondition:
     """`Network.condition` for one picture, from as many threads as are told."""
 
     def __init__(self, library: ctypes.CDLL, network: Network, threads: Threads) -> None:
-        embedder, decoder, geometry = network.embedder, network.decoder, network.geometry
         self._network, self._run = network, library.embedder_run
-        shape = EmbedderShape(
-            side=decoder.slice_size,
-            subscale=geometry.subscale,
-            channels=geometry.channels,
-            coarse_bits=geometry.coarse_bits,
-            fine_bits=geometry.fine_bits,
-            depth=network.stage is Stage.DEPTH,
-            width=decoder.widths.width,
-            blocks=len(embedder.blocks),
-            gates=decoder.condition.out_features,
-        )
-        tensors = [torch.tensor(geometry.ranks), *embedder_weights(embedder, decoder, layout(library))]
+        numbers, tensors = embedder_numbers(network), embedder_tensors(network, layout(library))
         self._idle: SimpleQueue[Native] = SimpleQueue()
         for _ in range(threads.count):
-            self._idle.put(Native(library, "embedder", shape, tensors))
+            self._idle.put(Native(library, "embedder", numbers, tensors))
 
     def __call__(self, coarse: Tensor, fine: Tensor, k: Tensor, controls: Tensor) -> Conditioning:
         """As `Network.condition`, from uint8 pictures; the batch is 1."""
@@ -116,9 +108,9 @@ class NativeCondition:
 def gumbel(library: ctypes.CDLL, seed: int, step: Step, shape: Shape, candidate: int = 0) -> Tensor:
     """As `noise.gumbel`, bit for bit."""
     positions, channels, symbols = shape
-    address = NoiseShape(slice_word(step, candidate), STAGES[step.stage], positions, channels, symbols)
+    address = (slice_word(step, candidate), STAGES[step.stage])
     numbers = torch.empty(shape, dtype=torch.double)
-    library.uniform(seed & 0xFFFFFFFFFFFFFFFF, ctypes.byref(address), numbers.data_ptr())
+    library.uniform(seed & 0xFFFFFFFFFFFFFFFF, *address, positions, channels, symbols, numbers.data_ptr())
     return to_gumbel(numbers)
 
 
@@ -129,10 +121,10 @@ class NativePasses:
 
     def __init__(self, library: ctypes.CDLL, decoder: Decoder, board: Board, threads: Threads, *, budget: int) -> None:
         self._run, self._threads, self._budget = library.decoder_run, threads, budget
-        weights = list(decoder_weights(decoder, layout(library)))
+        weights = decoder_weights(decoder, layout(library))
         raster = Raster(decoder.slice_size, decoder.widths.reach, board.front.device)
         self._passes = [
-            Native(library, "decoder", decoder_shape(decoder, band), [*weights, *memory(band, raster)])
+            Native(library, "decoder", decoder_numbers(decoder, band), {**weights, **memory(band, raster)})
             for band in board.bands(threads.count)
         ]
 
@@ -145,24 +137,45 @@ class NativePasses:
         return count
 
 
-def decoder_shape(decoder: Decoder, board: Board) -> DecoderShape:
-    """Of a decoder and the board it works on."""
+def embedder_numbers(network: Network) -> dict[str, int]:
+    """Sizes of a slice embedder and of the pictures it looks at."""
+    geometry, decoder = network.geometry, network.decoder
+    return {
+        "side": decoder.slice_size,
+        "subscale": geometry.subscale,
+        "channels": geometry.channels,
+        "coarse_bits": geometry.coarse_bits,
+        "fine_bits": geometry.fine_bits,
+        "depth": int(network.stage is Stage.DEPTH),
+        "width": decoder.widths.width,
+        "blocks": len(network.embedder.blocks),
+        "gates": decoder.condition.out_features,
+    }
+
+
+def embedder_tensors(network: Network, layout: Layout) -> dict[str, Tensor]:
+    """The order of slices, and the weights of an embedder."""
+    order = {"rank": torch.tensor(network.geometry.ranks)}
+    return {**order, **embedder_weights(network.embedder, network.decoder, layout)}
+
+
+def decoder_numbers(decoder: Decoder, board: Board) -> dict[str, int]:
+    """Sizes of a decoder and of the board it works on."""
     widths, head = decoder.widths, decoder.head
-    return DecoderShape(
-        rows=len(board.front),
-        lanes=board.lanes,
-        side=decoder.slice_size,
-        reach=widths.reach,
-        width=widths.width,
-        heads=widths.heads,
-        conv=widths.conv_width,
-        blocks=widths.blocks,
-        expansion=widths.expansion,
-        channels=head.channels,
-        symbols=head.symbols,
-        value_bits=decoder.value_bits,
-        kernels=SLICE_FORECASTS + IMAGE_FORECASTS,
-    )
+    return {
+        "rows": len(board.front),
+        "lanes": board.lanes,
+        "side": decoder.slice_size,
+        "reach": widths.reach,
+        "width": widths.width,
+        "heads": widths.heads,
+        "conv": widths.conv_width,
+        "blocks": widths.blocks,
+        "expansion": widths.expansion,
+        "channels": head.channels,
+        "symbols": head.symbols,
+        "value_bits": decoder.value_bits,
+    }
 
 
 def fits(network: Network) -> bool:
@@ -189,11 +202,11 @@ def library(folder: Path, *, bfloat16: bool) -> ctypes.CDLL:
     for name, result, takes in (
         ("lanes", ctypes.c_int64, ()),
         ("group", ctypes.c_int64, ()),
-        ("embedder_create", Address, (Address, Address)),
+        ("embedder_create", Address, _CREATE),
         ("embedder_destroy", None, (Address,)),
         ("embedder_run", None, (*(Address,) * 3, ctypes.c_int64, *(Address,) * 5)),
-        ("uniform", None, (ctypes.c_uint64, Address, Address)),
-        ("decoder_create", Address, (Address, Address)),
+        ("uniform", None, (ctypes.c_uint64, *(ctypes.c_int64,) * 5, Address)),
+        ("decoder_create", Address, _CREATE),
         ("decoder_destroy", None, (Address,)),
         ("decoder_run", ctypes.c_int64, (Address, ctypes.c_int64)),
     ):

@@ -9,12 +9,23 @@ import subprocess
 from pathlib import Path
 from uuid import uuid4
 
+from models.decoder import IMAGE_FORECASTS, SLICE_FORECASTS
+from models.embedder import ABSENT
 from models.errors import NoCompilerError
+from models.sampling.passes import PACE_STEP
 
 logger = logging.getLogger(__name__)
 
 SOURCES = Path(__file__).with_name("cpp")
-FLAGS = ("-std=c++20", "-O3", "-march=native", "-shared", "-fPIC")
+CONSTANTS = {
+    "SPN_ABSENT": ABSENT,
+    "SPN_PACE_STEP": PACE_STEP,
+    "SPN_SLICE_FORECASTS": SLICE_FORECASTS,
+    "SPN_IMAGE_FORECASTS": IMAGE_FORECASTS,
+}
+"""What Python and C++ must agree on: said here, in Python's numbers."""
+DEFINED = tuple(f"-D{name}={value}" for name, value in CONSTANTS.items())
+FLAGS = ("-std=c++20", "-O3", "-march=native", "-shared", "-fPIC", *DEFINED)
 
 
 def built(folder: Path, *, bfloat16: bool) -> Path:

@@ -1,8 +1,8 @@
-"""Weights and boards as the C++ code reads them: tensors in its order, linear layers in panels."""
+"""Weights and boards as the C++ code reads them: tensors by name, linear layers in panels."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable
 from typing import Final, NamedTuple
 
 import torch
@@ -30,51 +30,44 @@ class Layout(NamedTuple):
         return torch.bfloat16 if self.group > 1 else torch.float32
 
 
-class Weights:
-    """A module's weights by name, as the C++ code reads them."""
-
-    def __init__(self, module: nn.Module, layout: Layout) -> None:
-        self._tensors, self._layout = module.state_dict(), layout
-
-    def plain(self, *names: str) -> Iterator[Tensor]:
-        """Weight and, where there is one, bias of each module."""
-        for name in names:
-            yield from (self._tensors[at] for at in (f"{name}.weight", f"{name}.bias") if at in self._tensors)
-
-    def packed(self, *names: str) -> Iterator[Tensor]:
-        """Weight and bias of each linear layer or convolution, packed."""
-        for name in names:
-            weight, bias = self.plain(name)
-            yield from packed(weight, bias, self._layout)
+def embedder_weights(embedder: Embedder, decoder: Decoder, layout: Layout) -> dict[str, Tensor]:
+    """Return the weights of an embedder, and of the decoder's layers that read its output alone, by name."""
+    layers = ["first", *(f"blocks.{i}.{part}" for i in range(len(embedder.blocks)) for part in ("spread", "mix"))]
+    return {
+        **packed_layers(embedder, layers, layout),
+        **plain(embedder, ["last"]),
+        **packed_layers(decoder, ["condition"], layout),
+        "positions": decoder.positions().detach().contiguous(),
+    }
 
 
-def embedder_weights(embedder: Embedder, decoder: Decoder, layout: Layout) -> Iterator[Tensor]:
-    """In the order in which the C++ code reads them."""
-    weights = Weights(embedder, layout)
-    yield from weights.packed("first")
-    yield from weights.packed(
-        *(f"blocks.{i}.{part}" for i in range(len(embedder.blocks)) for part in ("spread", "mix"))
-    )
-    yield from weights.plain("last")
-    yield from Weights(decoder, layout).packed("condition")
-    yield decoder.positions().detach().contiguous()
+def decoder_weights(decoder: Decoder, layout: Layout) -> dict[str, Tensor]:
+    """Return the weights of all other layers of a decoder by name."""
+    channels, blocks = range(decoder.head.channels), range(len(decoder.blocks))
+    tables = [*(f"pixel.tables.{c}" for c in channels), *(f"head.earlier.{c}" for c in channels[:-1])]
+    norms = [f"blocks.{i}.{norm}" for i in blocks for norm in ("near_norm", "far_norm", "feed_norm")]
+    inner = ("narrow", "gates", "near_out", "qkv", "far_out", "feed.0", "feed.2")
+    layers = ["first", *(f"blocks.{i}.{layer}" for i in blocks for layer in inner)]
+    layers += ["head.hidden", *(f"head.out.{c}" for c in channels)]
+    found = {**plain(decoder, [*tables, *norms, "head.norm", "pixel.number"]), **packed_layers(decoder, layers, layout)}
+    found["pixel.number.weight"] = found["pixel.number.weight"].T.contiguous()  # (channels, P)
+    return found
 
 
-def decoder_weights(decoder: Decoder, layout: Layout) -> Iterator[Tensor]:
-    """In the order in which the C++ code reads them."""
-    weights, channels = Weights(decoder, layout), range(decoder.head.channels)
-    yield from weights.plain(*(f"pixel.tables.{c}" for c in channels))
-    number, bias = weights.plain("pixel.number")
-    yield from (number.T.contiguous(), bias)
-    yield from weights.packed("first")
-    for i in range(len(decoder.blocks)):
-        yield from weights.plain(*(f"blocks.{i}.{norm}" for norm in ("near_norm", "far_norm", "feed_norm")))
-        layers = ("narrow", "gates", "near_out", "qkv", "far_out", "feed.0", "feed.2")
-        yield from weights.packed(*(f"blocks.{i}.{layer}" for layer in layers))
-    yield from weights.plain("head.norm")
-    yield from weights.packed("head.hidden")
-    yield from weights.plain(*(f"head.earlier.{c}" for c in channels[:-1]))
-    yield from weights.packed(*(f"head.out.{c}" for c in channels))
+def plain(module: nn.Module, names: Iterable[str]) -> dict[str, Tensor]:
+    """Return weight and, where there is one, bias of each named part as they are."""
+    tensors = module.state_dict()
+    keys = (f"{name}.{kind}" for name in names for kind in ("weight", "bias"))
+    return {key: tensors[key] for key in keys if key in tensors}
+
+
+def packed_layers(module: nn.Module, names: Iterable[str], layout: Layout) -> dict[str, Tensor]:
+    """Return weight and bias of each named linear layer or convolution, packed."""
+    tensors, found = module.state_dict(), {}
+    for name in names:
+        weight, bias = f"{name}.weight", f"{name}.bias"
+        found[weight], found[bias] = packed(tensors[weight], tensors[bias], layout)
+    return found
 
 
 def packed(weight: Tensor, bias: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
@@ -89,10 +82,13 @@ def packed(weight: Tensor, bias: Tensor, layout: Layout) -> tuple[Tensor, Tensor
     return panels.to(layout.dtype).contiguous(), F.pad(bias, (0, outputs))
 
 
-def memory(board: Board, raster: Raster) -> Iterator[Tensor]:
-    """The board and its raster, in the order in which the C++ code reads them. It lays out keys and contents its own way."""
-    yield from board.conditioning
-    yield from (board.noise, board.temperature, board.guidance, board.values, board.pixels)
-    for caches in (board.grids, board.keys, board.contents):
-        yield from caches
-    yield from (board.front, board.seen, board.pace, raster.own, raster.previous, raster.taps)
+def memory(board: Board, raster: Raster) -> dict[str, Tensor]:
+    """Return the tensors of a board and its raster by name. The C++ code lays out keys and contents its own way."""
+    caches = {"grids": board.grids, "keys": board.keys, "contents": board.contents}
+    names = ("noise", "temperature", "guidance", "values", "pixels", "front", "seen", "pace")
+    return {
+        **board.conditioning._asdict(),
+        **{name: getattr(board, name) for name in names},
+        **{f"{name}.{layer}": cache for name, each in caches.items() for layer, cache in enumerate(each)},
+        **{name: getattr(raster, name) for name in ("own", "previous", "taps")},
+    }

@@ -1,21 +1,26 @@
 """Compiled engines: the same pictures as torch's, whoever shares a batch, compiled once."""
 
+import ctypes
+import platform
 from dataclasses import replace
 from pathlib import Path
 from typing import TypedDict, Unpack
 
 import pytest
 import torch
+from torch import Tensor
 
 from models.config import Geometry, Order, Stage, Step
-from models.errors import NoCompilerError
+from models.errors import NativeArgumentError, NoCompilerError, NotFiniteError
+from models.network import Network, build
 from models.pipeline import Pipeline
 from models.sampling import noise
-from models.sampling.board import bands
+from models.sampling.board import Board, Raster, bands
 from models.sampling.engine import Sampler, seats
-from models.sampling.native import binding, compiler
+from models.sampling.native import binding, compiler, packing
+from models.sampling.native.binding import Native
 from models.subscale import Progress
-from tests.harness.toy import ToyVerifier, toy_card, toy_networks
+from tests.harness.toy import ToyVerifier, toy_card, toy_config, toy_networks
 from tests.models.sampling.test_sampling import finish, pictures, states
 
 GEOMETRY = Geometry(size=8, slice_size=4)
@@ -77,6 +82,113 @@ def test_interlaced_slices_are_drawn_alike_by_torch_and_compiled_code(artefacts:
         drawn[order] = pictures(finish(torch_one, states(4, geometry)))
         assert pictures(finish(compiled, states(4, geometry))) == drawn[order]
     assert drawn[Order.RASTER] != drawn[Order.INTERLACED]
+
+
+def arguments(library: ctypes.CDLL, part: str) -> tuple[dict[str, int], dict[str, Tensor]]:
+    """What a toy's embedder or decoder is made of."""
+    network, layout = toy_networks(GEOMETRY)[Stage.SIZE], binding.layout(library)
+    assert isinstance(network, Network)
+    decoder = network.decoder
+    if part == "decoder":
+        raster = Raster(decoder.slice_size, decoder.widths.reach, torch.device("cpu"))
+        board = Board.empty(decoder, raster, 2, 2)
+        tensors = {**packing.decoder_weights(decoder, layout), **packing.memory(board, raster)}
+        return binding.decoder_numbers(decoder, board), tensors
+    return binding.embedder_numbers(network), binding.embedder_tensors(network, layout)
+
+
+@needs_compiler
+@pytest.mark.parametrize("part", ["embedder", "decoder"])
+def test_compiled_code_refuses_what_it_was_not_made_for(artefacts: Path, part: str) -> None:
+    """Every number and tensor left out, of a wrong size or of a wrong dtype is named; so is one that nobody reads."""
+    library = binding.library(artefacts, bfloat16=False)
+    numbers, tensors = arguments(library, part)
+    Native(library, part, numbers, tensors)
+    for name in numbers:
+        with pytest.raises(NativeArgumentError, match=f"{part}: {name} is missing"):
+            Native(library, part, {key: value for key, value in numbers.items() if key != name}, tensors)
+    for name, tensor in tensors.items():
+        left_out = {key: value for key, value in tensors.items() if key != name}
+        with pytest.raises(NativeArgumentError, match=f"{part}: {name} is missing"):
+            Native(library, part, numbers, left_out)
+        short = tensor.flatten()[:1] if tensor.numel() > 1 else tensor.repeat(2)
+        for wrong in (short, tensor.to(torch.int32)):
+            with pytest.raises(
+                NativeArgumentError, match=rf"^{part}: {name}: expected .*\d+ of \w+, got {wrong.numel()} "
+            ):
+                Native(library, part, numbers, {**tensors, name: wrong})
+    with pytest.raises(NativeArgumentError, match=f"{part}: no use for bias, more"):
+        Native(library, part, {**numbers, "more": 1}, {**tensors, "bias": torch.zeros(3)})
+
+
+@needs_compiler
+def test_one_image_of_nans_does_not_spoil_the_next(artefacts: Path) -> None:
+    """An embedder and a board that have seen NaN in every weight-free number draw afterwards as fresh ones do."""
+    networks = toy_networks(GEOMETRY)
+    for network in networks.values():
+        network.embedder.controls[0].weight[1] = torch.nan
+    drawer, fresh = (
+        Pipeline(networks, toy_card(GEOMETRY), capacity=8, verifier=ToyVerifier()).compile(artefacts) for _ in range(2)
+    )
+    rows = [replace(row, controls=(0, *row.controls[1:])) for row in states(8)]
+    spoilt = [replace(row, controls=(1, *row.controls[1:])) for row in rows]
+    with pytest.raises(NotFiniteError):
+        finish(drawer, spoilt)
+    assert pictures(finish(drawer, rows)) == pictures(finish(fresh, rows))
+
+
+@needs_compiler
+@pytest.mark.parametrize(
+    ("geometry", "widths"),
+    [
+        (GEOMETRY, {"reach": 1}),
+        (GEOMETRY, {"reach": 3}),
+        (GEOMETRY, {"expansion": 1}),
+        (GEOMETRY, {"expansion": 4}),
+        (GEOMETRY, {"blocks": 1, "embedder_blocks": 2}),
+        (GEOMETRY, {"width": 96, "heads": 3, "conv_width": 48}),
+        (GEOMETRY, {"width": 128, "heads": 2, "conv_width": 64}),
+        (Geometry(size=4, slice_size=4), {}),
+        (Geometry(size=8, slice_size=4, channels=1), {}),
+        (Geometry(size=8, slice_size=4, coarse_bits=2, fine_bits=2), {}),
+        (Geometry(size=8, slice_size=4, coarse_bits=1, fine_bits=1), {}),
+        (Geometry(size=8, slice_size=4, coarse_bits=5, fine_bits=3), {}),
+    ],
+)
+def test_compiled_code_draws_every_shape_as_torch_does(
+    artefacts: Path, geometry: Geometry, widths: dict[str, int]
+) -> None:
+    """Reach, expansion, depth, width, slices side by side, channels and bits: in float32 the images of the torch modules."""
+    config = toy_config(geometry)
+    card = replace(
+        toy_card(geometry),
+        config=replace(config, widths={stage: replace(each, **widths) for stage, each in config.widths.items()}),
+    )
+    networks = build(card.config)
+    generator = torch.Generator().manual_seed(1)
+    for parameter in networks.parameters():
+        parameter.data.normal_(0, 0.3 if parameter.ndim < 2 else parameter[0].numel() ** -0.5, generator=generator)
+    networks.eval().requires_grad_(requires_grad=False)
+    plain, compiled = (Pipeline(networks, card, capacity=4, verifier=ToyVerifier()) for _ in range(2))
+    compiled.compile(artefacts, bfloat16=False)
+    assert "native" in compiled.numerics
+    rows = [replace(row, sampling=replace(row.sampling, candidates=1)) for row in states(3, geometry)[1:]]
+    assert [row.sampling.guidance for row in rows] == [1, 2]
+    assert pictures(finish(compiled, rows)) == pictures(finish(plain, rows))
+
+
+@needs_compiler
+@pytest.mark.parametrize("processor", ["x86-64-v2", "x86-64-v3", "native"])
+def test_code_for_lesser_processors_draws_the_same(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, processor: str
+) -> None:
+    """With narrower registers: other panels of weights, the same images in float32."""
+    if platform.machine() != "x86_64":
+        pytest.skip("levels of x86-64")
+    flags = tuple(f"-march={processor}" if flag == "-march=native" else flag for flag in compiler.FLAGS)
+    monkeypatch.setattr(compiler, "FLAGS", flags)
+    compiled = pipeline(tmp_path, bfloat16=False)
+    assert pictures(finish(compiled, states(8))) == pictures(finish(pipeline(None), states(8)))
 
 
 @needs_compiler

@@ -14,21 +14,24 @@ namespace spn {
 struct EmbedderShape {
   PictureShape picture;
   int64_t width, blocks, gates;
+
+  explicit EmbedderShape(Arguments& a) : picture(a), width(a.number("width")), blocks(a.number("blocks")), gates(a.number("gates")) {}
 };
 
 // models.embedder.Embedder and the layers of the decoder that read nothing but its output.
 class Embedder {
  public:
-  Embedder(const EmbedderShape& shape, Pointers p)
-      : s(shape), picture(s.picture, p.take<const int64_t>()), side(s.picture.side), window(2 * s.picture.subscale + 1), n(side * side) {
-    first = p.linear(Pointers::whole(window * window * picture.planes()), s.width);
+  explicit Embedder(Arguments a) : s(a), picture(s.picture), side(s.picture.side), window(2 * s.picture.subscale + 1), n(side * side) {
+    first = a.linear("first", window * window * picture.planes(), s.width);
     for (int64_t i = 0; i < s.blocks; i++) {
-      spreads.push_back(p.linear(9 * s.width, s.width));
-      mixes.push_back(p.linear(s.width, s.width));
+      const std::string block = "blocks." + std::to_string(i);
+      spreads.push_back(a.linear(block + ".spread", 9 * s.width, s.width));
+      mixes.push_back(a.linear(block + ".mix", s.width, s.width));
     }
-    norm = p.norm();
-    condition = p.linear(s.width, s.gates);
-    position = p.take<const float>();
+    norm = a.norm("last", s.width);
+    condition = a.linear("condition", s.width, s.gates);
+    position = a.take<float>("positions", n * s.width);
+    a.finish();
     x.resize(n * s.width), wide.resize(n * s.width), in.resize(n * std::max(first.pitch, 9 * s.width));
     seen.resize(picture.across() * picture.across() * picture.planes()), grid.resize((side + 2) * (side + 2) * s.width);
   }
@@ -68,6 +71,8 @@ class Embedder {
       for (int64_t y = 0; y < size; y++) {
         const Element* from = &whole[((m / side * step + y) * line + m % side * step) * depth];
         std::copy_n(from, size * depth, &in[m * pitch + y * size * depth]);
+        // The padding has weights of zero; what an earlier image left there may be NaN.
+        if (y + 1 == size) std::fill(&in[m * pitch] + size * size * depth, &in[m * pitch] + pitch, Element{});
       }
   }
 

@@ -117,26 +117,4 @@ inline void normalise(const Norm& norm, const float* x, int64_t width, Out* out)
     put(out + i, (load(x + i) - mean) * scale * load(norm.weight + i) + load(norm.bias + i));
 }
 
-// What Python hands over, one address after another.
-struct Pointers {
-  const void* const* next;
-
-  template <class T>
-  T* take() {
-    return static_cast<T*>(const_cast<void*>(*next++));
-  }
-
-  Linear linear(int64_t inputs, int64_t outputs) {
-    const Element* weight = take<const Element>();
-    return {inputs, inputs, whole(outputs), weight, take<const float>()};
-  }
-
-  Norm norm() {
-    const float* weight = take<const float>();
-    return {weight, take<const float>()};
-  }
-
-  static int64_t whole(int64_t count) { return (count + LANES - 1) / LANES * LANES; }
-};
-
 }  // namespace spn

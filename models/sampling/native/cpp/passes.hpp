@@ -9,11 +9,10 @@
 #include <vector>
 
 #include "decoder.hpp"
-#include "picture.hpp"
 
 namespace spn {
 
-constexpr float PACE_STEP = 0.25f;  // as in models/sampling/passes.py
+constexpr float PACE_STEP = SPN_PACE_STEP;
 
 // A position of a row, in one of its lanes (models/sampling/board.py).
 struct Token {
@@ -24,8 +23,9 @@ struct Token {
 
 class Passes {
  public:
-  Passes(const DecoderShape& shape, Pointers pointers) : s(shape), d(s, pointers), b(s, pointers) {
-    n = s.side * s.side, slots = (s.side + s.reach) * (s.side + 2 * s.reach) + 1;
+  explicit Passes(Arguments a) : s(a), d(s, a), b(s, a) {
+    a.finish();
+    n = s.positions(), slots = s.slots();
     taps = s.taps(), depth = s.width / s.heads;
   }
 
@@ -111,7 +111,7 @@ class Passes {
   void forecast(const Token& t) {
     const int64_t seen = b.seen[t.row];
     if (t.position < seen) return;
-    const int64_t *offset = b.offset + t.at * s.channels, *near = b.forecasts + (t.at * 3 + 2) * s.channels;
+    const int64_t *offset = b.offset + t.at * s.channels, *near = b.forecasts + (t.at * IMAGE_FORECASTS + 2) * s.channels;
     const int64_t above = t.position - s.side;
     const int64_t* guess = seen > 0 ? value(slot(t, seen - 1)) : offset;
     if (above >= 0 && above < seen) guess = value(slot(t, above));
@@ -295,9 +295,9 @@ class Passes {
     const int64_t over = taps - 2 * s.reach - 1, left = near(taps - 1), above = near(over), corner = near(over - 1);
     const bool three = left >= 0 && above >= 0 && corner >= 0;
     const int64_t plane = three ? std::max<int64_t>(left + above - corner, 0) : ABSENT;
-    const int64_t* image = b.forecasts + t.at * 3 * s.channels + c;
-    const int64_t options[] = {left, above, plane, image[0], image[s.channels], image[2 * s.channels]};
-    for (int64_t k = 0; k < s.kernels; k++) {
+    const int64_t* image = b.forecasts + t.at * IMAGE_FORECASTS * s.channels + c;
+    const int64_t options[FORECASTS] = {left, above, plane, image[0], image[s.channels], image[2 * s.channels]};
+    for (int64_t k = 0; k < FORECASTS; k++) {
       if (options[k] < 0) continue;
       const int64_t symbol = std::clamp<int64_t>(options[k] - offset, 0, low);
       const float* kernel = logit + (k + 1) * s.symbols;

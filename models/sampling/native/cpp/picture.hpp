@@ -5,20 +5,31 @@
 #include <cstdint>
 #include <vector>
 
-#include "linear.hpp"
+#include "arguments.hpp"
 
 namespace spn {
 
-constexpr int64_t ABSENT = -1;
+constexpr int64_t ABSENT = SPN_ABSENT, SLICE_FORECASTS = SPN_SLICE_FORECASTS, IMAGE_FORECASTS = SPN_IMAGE_FORECASTS;
 
+// depth: 1 for the depth upscaler, else 0; rank: (slices), how many are drawn before each.
 struct PictureShape {
-  int64_t side, subscale, channels, coarse_bits, fine_bits, depth;  // depth: 1 for the depth upscaler, else 0
+  int64_t side, subscale, channels, coarse_bits, fine_bits, depth;
+  const int64_t* rank;
+
+  explicit PictureShape(Arguments& a)
+      : side(a.number("side")),
+        subscale(a.number("subscale")),
+        channels(a.number("channels")),
+        coarse_bits(a.number("coarse_bits")),
+        fine_bits(a.number("fine_bits")),
+        depth(a.number("depth")),
+        rank(a.take<int64_t>("rank", subscale * subscale)) {}
 };
 
-// Pictures are (size, size, channels) symbols; what is hidden from slice k may hold anything. `rank`: (slices), how many are drawn before.
+// Pictures are (size, size, channels) symbols; what is hidden from slice k may hold anything.
 class Picture {
  public:
-  Picture(const PictureShape& shape, const int64_t* rank) : s(shape), rank(rank), size(s.side * s.subscale), middle((1 << s.fine_bits) / 2) {
+  explicit Picture(const PictureShape& shape) : s(shape), size(s.side * s.subscale), middle((1 << s.fine_bits) / 2) {
     coarse_numbers = numbers(s.coarse_bits), fine_numbers = numbers(s.fine_bits), whole_numbers = numbers(s.coarse_bits + s.fine_bits);
   }
 
@@ -61,25 +72,25 @@ class Picture {
           forecasts[c] = mean({left, right});
           forecasts[s.channels + c] = mean({above, below});
           forecasts[2 * s.channels + c] = mean({left, right, above, below});
+          static_assert(IMAGE_FORECASTS == 3);
           *offset++ = s.depth ? coarse[(y * size + x) * s.channels + c] << s.fine_bits : 0;
-          if (c + 1 == s.channels) forecasts += 3 * s.channels;
+          if (c + 1 == s.channels) forecasts += IMAGE_FORECASTS * s.channels;
         }
   }
 
  private:
   PictureShape s;
-  const int64_t* rank;
   int64_t size, middle;
   std::vector<Element> coarse_numbers, fine_numbers, whole_numbers;
 
   bool inside(int64_t y, int64_t x) const { return 0 <= y && y < size && 0 <= x && x < size; }
-  bool earlier(int64_t y, int64_t x, int64_t k) const { return rank[y % s.subscale * s.subscale + x % s.subscale] < rank[k]; }
+  bool earlier(int64_t y, int64_t x, int64_t k) const { return s.rank[y % s.subscale * s.subscale + x % s.subscale] < s.rank[k]; }
 
   // Every value of so many bits as a number in [-1, 1].
   static std::vector<Element> numbers(int64_t bits) {
     const int64_t count = int64_t{1} << bits;
     const float step = static_cast<float>(2.0 / static_cast<double>(count - 1));
-    std::vector<float> plain(Pointers::whole(count));
+    std::vector<float> plain(whole(count));
     std::vector<Element> found(plain.size());
     for (int64_t v = 0; v < count; v++) {
       const float scaled = static_cast<float>(v) * step;
