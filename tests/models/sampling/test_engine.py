@@ -2,7 +2,7 @@
 
 import ctypes
 import platform
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.config import Geometry, Order, Stage, Step
+from models.config import Geometry, Order, Stage, Step, Widths
 from models.errors import NativeArgumentError, NoCompilerError, NotFiniteError
 from models.network import Network, build
 from models.pipeline import Pipeline
@@ -126,7 +126,7 @@ def test_one_image_of_nans_does_not_spoil_the_next(artefacts: Path) -> None:
     """An embedder and a board that have seen NaN in every weight-free number draw afterwards as fresh ones do."""
     networks = toy_networks(GEOMETRY)
     for network in networks.values():
-        network.embedder.controls[0].weight[1] = torch.nan
+        network.get_parameter("embedder.controls.0.weight")[1] = torch.nan
     drawer, fresh = (
         Pipeline(networks, toy_card(GEOMETRY), capacity=8, verifier=ToyVerifier()).compile(artefacts) for _ in range(2)
     )
@@ -162,7 +162,9 @@ def test_compiled_code_draws_every_shape_as_torch_does(
     config = toy_config(geometry)
     card = replace(
         toy_card(geometry),
-        config=replace(config, widths={stage: replace(each, **widths) for stage, each in config.widths.items()}),
+        config=replace(
+            config, widths={stage: Widths(**{**asdict(each), **widths}) for stage, each in config.widths.items()}
+        ),
     )
     networks = build(card.config)
     generator = torch.Generator().manual_seed(1)
