@@ -21,7 +21,7 @@ from models.cards import WEIGHTS, ModelCard
 from models.checkpoint import save_model
 from models.config import Geometry, ModelConfig, Stage, Widths
 from models.network import build
-from service.contract.keys import workers_key
+from service.contract.redis_keys import workers_key
 from service.local.processes import free_port, redis_binary
 
 MODEL = "toy"

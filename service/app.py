@@ -32,7 +32,7 @@ from service.api.routes.dependencies import Parts
 from service.catalogue import Catalogue
 from service.contract.transitions import Limits
 from service.destinations import Destinations
-from service.jobs.feed import Feed
+from service.jobs.event_reader import Feed
 from service.jobs.queue_position import Outlooks
 from service.jobs.reaper import reap
 from service.jobs.store import Jobs

@@ -16,7 +16,7 @@ import torch
 from models.cards import ModelCard
 from models.errors import ControlError, NotFiniteError
 from models.pipeline import ImageState
-from service.contract.problems import BROKEN, CHANGED, NOT_FINITE, TOO_LARGE
+from service.contract.problem_types import BROKEN, CHANGED, NOT_FINITE, TOO_LARGE
 from service.contract.record import OVERDUE, Problem
 from worker.jobs.lease import Heartbeat
 from worker.jobs.live_job import LiveJob, Ticket, initial_states

@@ -21,7 +21,7 @@ from rq.serializers import JSONSerializer
 from rq.utils import now
 from rq.worker.base import WorkerStatus
 
-from service.contract.keys import TASK, queue_name
+from service.contract.redis_keys import TASK, queue_name
 from worker.batch import DeviceLostError
 from worker.jobs.live_job import Ticket
 

@@ -18,7 +18,7 @@ from service.contract.stream import Drawing, Event, replay
 from service.images import PictureFormat, encode
 
 if TYPE_CHECKING:
-    from service.jobs.feed import Feed
+    from service.jobs.event_reader import Feed
     from service.jobs.store import Jobs
 
 KEEPALIVE_SECONDS = 15

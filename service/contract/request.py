@@ -8,7 +8,7 @@ from dataclasses import dataclass, field
 from pydantic import JsonValue, TypeAdapter
 
 from models.config import LABEL, Geometry, Sampling, Temperatures
-from service.contract.keys import Keys
+from service.contract.redis_keys import Keys
 from service.contract.statuses import WebhookEvent
 
 

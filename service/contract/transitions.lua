@@ -25,7 +25,7 @@
 -- An event that the job's webhook asks for enters the outbox in the step in which it enters the stream; `dispatch`,
 -- `postpone` and `settle` lead it out.
 --
--- KEYS: record, stream, queued, running, deadlines, ended, outbox (service.contract.keys.Keys); create: + idempotency
+-- KEYS: record, stream, queued, running, deadlines, ended, outbox (service.contract.redis_keys.Keys); create: + idempotency
 -- An owner's own lists are named here, by `owned`: the record knows its owner, a worker does not.
 -- ARGV: transition, job id, token or "", then the transition's own. Replies {outcome, ...}. Times are Redis' own, in ms.
 
@@ -63,7 +63,7 @@ local function emit_slice(image, step, stage, k, bits, dtype, version, data, sco
   tell('slice', entry, 'image', image, 'step', step, 'stage', stage)
 end
 
--- As service.contract.keys.owned_key.
+-- As service.contract.redis_keys.owned_key.
 local function owned(owner, list) return (owner == '' and 'spn:' or 'spn:owner:' .. owner .. ':') .. list end
 
 local function leased() return number('lease_until') > now end

@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import NoScriptError
 
-from service.contract.keys import ENDED, OUTBOX, Keys, delivery_key, idempotency_key, workers_key
 from service.contract.record import OVERDUE, Problem
+from service.contract.redis_keys import ENDED, OUTBOX, Keys, delivery_key, idempotency_key, workers_key
 from service.contract.request import JobRequest
 from service.contract.stream import SliceEntry
 

@@ -9,9 +9,9 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import RedisError, ResponseError
 
 from models.config import Step
-from service.contract.keys import Keys, pace_key, queued_key, running_key, workers_key
 from service.contract.pace import Pace
 from service.contract.record import JobRecord
+from service.contract.redis_keys import Keys, pace_key, queued_key, running_key, workers_key
 from service.contract.statuses import Status
 from service.jobs.eta import Situation, Work, eta_seconds
 

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError
 
-from service.contract.keys import Keys, deadlines_key, owned_key, queued_key, running_key, ticket_id, workers_key
 from service.contract.record import JobRecord
+from service.contract.redis_keys import Keys, deadlines_key, owned_key, queued_key, running_key, ticket_id, workers_key
 from service.contract.request import JobRequest
 from service.contract.statuses import Status
 from service.contract.stream import Drawing, Event, SliceEntry, replay

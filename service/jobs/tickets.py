@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from service.contract.keys import TASK, queue_name, ticket_id
+from service.contract.redis_keys import TASK, queue_name, ticket_id
 
 if TYPE_CHECKING:
     from redis import Redis

@@ -9,8 +9,8 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Self
 
 from models.config import Stage
-from service.contract.keys import delivery_key
 from service.contract.record import Fields, Problem
+from service.contract.redis_keys import delivery_key
 from service.contract.request import JobRequest
 from service.contract.statuses import Status, WebhookEvent
 from service.contract.transitions import AsyncTransitions, Outcome, dispatch, postpone, settle

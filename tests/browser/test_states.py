@@ -14,8 +14,8 @@ import redis
 from playwright.sync_api import Page, expect
 
 from service.api.keys import KeyHash, sha256_of
-from service.contract.keys import Keys, queued_key
 from service.contract.record import Problem
+from service.contract.redis_keys import Keys, queued_key
 from service.contract.transitions import Claim, Transitions
 from service.local.processes import free_port, redis_binary
 from service.settings import ServiceSettings

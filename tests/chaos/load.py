@@ -13,7 +13,7 @@ from typing import Self
 import httpx
 
 from benchmarks.site import MODEL
-from service.contract.keys import Keys
+from service.contract.redis_keys import Keys
 from tests.chaos.deadlines import NotHeldError, until
 from tests.chaos.orders import Order, References, RefusedError, check_drawn, order
 from tests.chaos.stand import Stand

@@ -12,7 +12,7 @@ import numpy as np
 from PIL import Image
 
 from benchmarks.site import GEOMETRY, MODEL
-from service.contract.keys import Keys
+from service.contract.redis_keys import Keys
 from service.contract.statuses import EventKind
 from service.contract.stream import Event
 from tests.chaos.deadlines import NotHeldError

@@ -16,7 +16,7 @@ import httpx
 import redis
 
 from benchmarks.site import MODEL, answers, healthy, redis_command, variables
-from service.contract.keys import Keys, owned_key, workers_key
+from service.contract.redis_keys import Keys, owned_key, workers_key
 from service.local.processes import free_port
 from tests.chaos.deadlines import NotHeldError, until
 from tests.chaos.journal import JOURNAL, Line, lines

@@ -8,7 +8,6 @@ from pathlib import Path
 import yaml  # type: ignore[import-untyped]
 
 from service.app import REDIS_SECONDS
-from service.contract import problems
 from service.contract.record import OVERDUE, Problem
 from service.errors import UnavailableError
 from service.jobs.store import GRACE_SECONDS
@@ -54,7 +53,7 @@ def test_the_table_is_what_the_settings_give() -> None:
 
 def test_every_reason_is_listed() -> None:
     """No job fails for a reason that this page does not explain."""
-    known = {value.type for value in vars(problems).values() if isinstance(value, Problem)} | {OVERDUE.type}
+    known = {value.type for value in vars(problem_types).values() if isinstance(value, Problem)} | {OVERDUE.type}
     listed = set(re.findall(r"^\| `(urn:spn:[a-z-]+)`", TEXT, re.MULTILINE))
     assert listed == known
 

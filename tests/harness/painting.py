@@ -9,8 +9,8 @@ from typing import Any
 
 import redis
 
-from service.contract.keys import Keys, queued_key
 from service.contract.record import JobRecord
+from service.contract.redis_keys import Keys, queued_key
 from service.contract.transitions import Claim, Outcome, Transitions
 from tests.harness.drawing import a_claim, acquire, an_entry
 

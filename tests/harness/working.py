@@ -12,7 +12,7 @@ from pathlib import Path
 
 import redis
 
-from service.contract.keys import workers_key
+from service.contract.redis_keys import workers_key
 
 START_SECONDS = 60
 

@@ -18,7 +18,7 @@ import httpx
 import pytest
 import redis
 
-from service.contract.keys import queued_key, running_key, workers_key
+from service.contract.redis_keys import queued_key, running_key, workers_key
 from service.local.processes import free_port
 from service.settings import ServiceSettings
 from tests.harness.serving import serving

@@ -13,7 +13,7 @@ import httpx
 import pytest
 import redis
 
-from service.contract.keys import Keys, queue_name, queued_key
+from service.contract.redis_keys import Keys, queue_name, queued_key
 from service.settings import ServiceSettings
 from tests.harness.painting import painting
 from tests.harness.processes import ApiProcess

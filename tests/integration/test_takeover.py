@@ -19,7 +19,7 @@ import pytest
 import redis
 from PIL import Image
 
-from service.contract.keys import workers_key
+from service.contract.redis_keys import workers_key
 from service.settings import ServiceSettings
 from tests.harness.serving import serving
 

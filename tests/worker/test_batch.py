@@ -11,8 +11,8 @@ import redis
 from models.cards import ModelCard
 from models.config import Step
 from models.pipeline import ImageState
-from service.contract.keys import Keys
 from service.contract.record import OVERDUE, JobRecord
+from service.contract.redis_keys import Keys
 from service.contract.request import JobRequest
 from service.contract.statuses import EventKind, Status
 from service.contract.transitions import Transitions, cancel, create

@@ -19,8 +19,8 @@ import redis
 
 from models.cards import TENSORS
 from models.config import Geometry
-from service.contract.keys import Keys, queue_name, workers_key
 from service.contract.record import JobRecord
+from service.contract.redis_keys import Keys, queue_name, workers_key
 from service.contract.request import JobRequest
 from service.contract.statuses import Status
 from service.contract.transitions import Transitions, create

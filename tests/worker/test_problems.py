@@ -11,9 +11,9 @@ import redis
 import torch
 
 from models.pipeline import ImageState, Pipeline
-from service.contract.keys import Keys
-from service.contract.problems import BROKEN, NOT_FINITE, POISONED, TOO_LARGE, UNREADABLE
+from service.contract.problem_types import BROKEN, NOT_FINITE, POISONED, TOO_LARGE, UNREADABLE
 from service.contract.record import Problem
+from service.contract.redis_keys import Keys
 from service.contract.request import JobRequest
 from service.contract.statuses import Status
 from service.contract.transitions import create

@@ -7,7 +7,7 @@ import redis
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from service.contract.keys import TASK, queue_name
+from service.contract.redis_keys import TASK, queue_name
 from worker.jobs.live_job import Ticket
 from worker.rq_adapter import TicketWorker
 

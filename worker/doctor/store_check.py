@@ -10,7 +10,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
 from redis.retry import Retry
 
-from service.contract.keys import workers_key
+from service.contract.redis_keys import workers_key
 from worker.doctor.findings import Finding, advice, fine, wrong
 
 TIMEOUT_SECONDS = 3

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
-from service.contract.keys import Keys
-from service.contract.problems import POISONED, UNREADABLE
+from service.contract.problem_types import POISONED, UNREADABLE
 from service.contract.record import JobRecord, Problem
+from service.contract.redis_keys import Keys
 from service.contract.request import JobRequest
 from service.contract.stream import Drawing, Event, SliceEntry, replay
 from service.contract.transitions import SUSPECT, Claim, Outcome, Transitions

@@ -9,8 +9,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 from redis.exceptions import RedisError
 
-from service.contract.keys import pace_key
 from service.contract.pace import PACE_SECONDS, Pace, StagePace
+from service.contract.redis_keys import pace_key
 
 if TYPE_CHECKING:
     from redis import Redis

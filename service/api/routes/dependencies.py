@@ -13,7 +13,7 @@ from service.catalogue import Catalogue
 from service.contract.record import JobRecord
 from service.destinations import Destinations
 from service.errors import MissingKeyError, SignatureError, UnknownKeyError
-from service.jobs.feed import Feed
+from service.jobs.event_reader import Feed
 from service.jobs.queue_position import Outlooks
 from service.jobs.store import Jobs
 from service.metrics import ServiceMetrics

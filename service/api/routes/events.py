@@ -12,7 +12,7 @@ from service.api.openapi.answers import EVENT_STREAM, refusals
 from service.api.routes.dependencies import SIGNED, App, JobId, signature
 from service.api.sse import BEGINNING, live
 from service.errors import UnknownJobError
-from service.jobs.feed import position
+from service.jobs.event_reader import position
 
 LAST_STREAM_ID = r"^[0-9]{1,19}-[0-9]{1,19}$"
 """19 digits always fit the 64 bits that Redis reads. Not `\\d`, which means the digits of all scripts."""

@@ -17,7 +17,7 @@ from pydantic import SecretStr
 from service.api.access import Access
 from service.api.keys import KeyHash, sha256_of
 from service.app import create_app
-from service.contract.keys import Keys
+from service.contract.redis_keys import Keys
 from service.contract.transitions import Claim, Transitions
 from service.settings import ServiceSettings
 from tests.harness.drawing import acquire, an_entry

@@ -16,7 +16,7 @@ import redis
 from PIL import Image
 
 from service.api.routes.dependencies import known
-from service.contract.keys import Keys
+from service.contract.redis_keys import Keys
 from service.contract.transitions import Claim, Transitions
 from service.images import PictureFormat, preferred
 from service.settings import ServiceSettings

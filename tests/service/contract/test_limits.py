@@ -10,8 +10,8 @@ from dataclasses import replace
 import pytest
 import redis
 
-from service.contract.keys import ENDED, deadlines_key, owned_key
 from service.contract.record import OVERDUE, JobRecord
+from service.contract.redis_keys import ENDED, deadlines_key, owned_key
 from service.contract.request import JobRequest
 from service.contract.statuses import Status
 from service.contract.transitions import (

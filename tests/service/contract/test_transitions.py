@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from service.contract.keys import queued_key, running_key, workers_key
+from service.contract.redis_keys import queued_key, running_key, workers_key
 from service.contract.statuses import EventKind, Status
 from service.contract.transitions import (
     Call,

@@ -12,9 +12,9 @@ from redis.asyncio import Connection, ConnectionPool
 from redis.asyncio import Redis as AsyncRedis
 
 from models.config import Stage
-from service.contract.keys import pace_key, workers_key
 from service.contract.pace import Pace, StagePace
 from service.contract.record import JobRecord
+from service.contract.redis_keys import pace_key, workers_key
 from service.contract.request import JobRequest
 from service.contract.transitions import Transitions, announce, create
 from service.jobs.queue_position import SAMPLE, Backlog, Outlook, Outlooks

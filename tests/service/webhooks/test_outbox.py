@@ -10,8 +10,8 @@ import pytest
 import redis
 
 from models.config import Stage
-from service.contract.keys import OUTBOX, delivery_key
 from service.contract.record import JobRecord
+from service.contract.redis_keys import OUTBOX, delivery_key
 from service.contract.request import JobRequest, Webhook
 from service.contract.statuses import Status, WebhookEvent
 from service.contract.transitions import (

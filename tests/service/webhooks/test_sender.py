@@ -23,7 +23,7 @@ from redis.asyncio import Redis as AsyncRedis
 from standardwebhooks import Webhook as Verifier
 
 from service.app import stop
-from service.contract.keys import OUTBOX, Keys
+from service.contract.redis_keys import OUTBOX, Keys
 from service.contract.request import JobRequest, Webhook
 from service.contract.statuses import WebhookEvent
 from service.contract.transitions import Claim, Transitions, cancel, create

@@ -12,8 +12,8 @@ import torch
 from models.config import Geometry, Sampling, Stage
 from models.pipeline import ImageState, Pipeline
 from models.subscale import Progress
-from service.contract.keys import pace_key
 from service.contract.pace import Pace
+from service.contract.redis_keys import pace_key
 from tests.harness.toy import ToyVerifier, toy_card, toy_networks
 from worker.device.rehearsal import rehearse
 from worker.telemetry.pace import PaceKeeper

@@ -16,7 +16,7 @@ import psutil
 import pytest
 import redis
 
-from service.contract.keys import workers_key
+from service.contract.redis_keys import workers_key
 from service.local.processes import free_port
 
 MODEL = "toy"

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from service.contract.keys import Keys
+from service.contract.redis_keys import Keys
 from service.contract.statuses import Status
 from service.contract.transitions import Claim, Outcome, Transitions, create
 from tests.harness.drawing import a_claim, a_request, a_running_job, acquire, record_of

@@ -7,7 +7,7 @@ import logging
 import pytest
 import redis
 
-from service.contract.keys import Keys
+from service.contract.redis_keys import Keys
 from service.contract.statuses import Status
 from service.contract.transitions import cancel
 from tests.harness.drawing import a_claim, a_request, acquire, an_entry

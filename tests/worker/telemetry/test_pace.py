@@ -11,8 +11,8 @@ from redis.backoff import NoBackoff
 from redis.retry import Retry
 
 from models.config import Stage
-from service.contract.keys import pace_key
 from service.contract.pace import PACE_SECONDS, Pace
+from service.contract.redis_keys import pace_key
 from service.local.processes import free_port
 from worker.telemetry.pace import PaceKeeper, RoundFit
 

@@ -33,7 +33,7 @@ from service.api.openapi.examples import (
 from service.api.schemas import Health, JobBody, JobPage, ModelList, ProblemBody, Readiness, SliceBody, problem_of
 from service.api.sse import data
 from service.app import MAX_BODY_BYTES, create_app
-from service.contract.problems import BROKEN
+from service.contract.problem_types import BROKEN
 from service.contract.request import JobRequest
 from service.contract.statuses import EventKind, Status
 from service.contract.stream import Event, SliceEntry

@@ -15,7 +15,7 @@ import redis
 
 from service.api.keys import KeyHash, sha256_of
 from service.api.openapi.refusals import ALL, Refusal, page
-from service.contract.keys import Keys
+from service.contract.redis_keys import Keys
 from service.contract.transitions import Claim, Transitions
 from service.local.processes import free_port
 from service.settings import ServiceSettings

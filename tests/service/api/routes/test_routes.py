@@ -17,7 +17,7 @@ import redis
 from PIL import Image
 
 from service.app import MAX_BODY_BYTES
-from service.contract.keys import Keys
+from service.contract.redis_keys import Keys
 from service.contract.transitions import Claim, Transitions
 from service.settings import ServiceSettings
 from tests.harness.drawing import GEOMETRY, POISONED, a_picture, acquire, an_entry
