@@ -32,8 +32,8 @@ from service.api.routes.dependencies import Parts
 from service.catalogue import Catalogue
 from service.contract.transitions import Limits
 from service.destinations import Destinations
-from service.jobs.event_reader import Feed
-from service.jobs.queue_position import Outlooks
+from service.jobs.event_reader import EventReader
+from service.jobs.queue_position import QueueEstimates
 from service.jobs.reaper import reap
 from service.jobs.store import Jobs
 from service.jobs.tickets import Tickets
@@ -100,9 +100,9 @@ def create_app(settings: ServiceSettings) -> FastAPI:
             ticket_seconds=settings.ticket_seconds,
             limits=Limits(per_minute=settings.submits_per_minute, concurrent=settings.concurrency),
         ),
-        feed=Feed(client),
+        event_reader=EventReader(client),
         access=Access.of(settings.keys, settings.secret.get_secret_value() if settings.secret else None),
-        outlooks=Outlooks(client),
+        queue_estimates=QueueEstimates(client),
         metrics=metrics,
         destinations=destinations,
     )
@@ -145,7 +145,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     parts: Parts = app.state.parts
     models = tuple(parts.catalogue.cards)
     tasks = [
-        asyncio.create_task(parts.feed.run()),
+        asyncio.create_task(parts.event_reader.run()),
         asyncio.create_task(reap(parts.jobs, models, seconds=parts.settings.reaper_seconds)),
     ]
     if app.state.sender:

@@ -57,7 +57,7 @@ def order(  # noqa: PLR0913 - the terms of a job, by keyword
         candidates=candidates(asked, card),
         controls=controls,
         geometry=card.config.geometry,
-        given=len(given),
+        start_slices=len(given),
         retention_seconds=retention_seconds,
         metadata=asked.metadata,
         owner=owner,

@@ -14,11 +14,11 @@ from service.api.schemas import SliceBody, problem_of
 from service.api.urls import image_url, job_url
 from service.contract.request import JobRequest
 from service.contract.statuses import EventKind
-from service.contract.stream import Drawing, Event, replay
+from service.contract.stream import Event, JobImages, replay
 from service.images import PictureFormat, encode
 
 if TYPE_CHECKING:
-    from service.jobs.event_reader import Feed
+    from service.jobs.event_reader import EventReader
     from service.jobs.store import Jobs
 
 KEEPALIVE_SECONDS = 15
@@ -26,41 +26,41 @@ BEGINNING = "0-0"
 
 
 async def live(  # noqa: PLR0913 - what is told, from where, and how
-    request: JobRequest, jobs: Jobs, feed: Feed, *, sig: str, after: str = BEGINNING, inline: bool = False
+    request: JobRequest, jobs: Jobs, reader: EventReader, *, sig: str, after: str = BEGINNING, inline: bool = False
 ) -> AsyncIterator[bytes]:
     """Everything after the id `after`, as it happens, until the job's end; `sig` opens the pictures' URLs. If Redis
     goes away the stream closes, and the client comes back with its last id.
     """
     try:
-        drawing = await seen(request, jobs, after) if inline else None
+        images = await seen(request, jobs, after) if inline else None
         while True:
             for event in await jobs.events(request, after=after):
-                drawing, after = drawing and drawing.after(event), event.id
-                yield message(request, event, drawing, sig=sig)
+                images, after = images and images.after(event), event.id
+                yield message(request, event, images, sig=sig)
                 if event.kind.final:
                     return
-            while not await feed.grown(request.keys.stream, after, seconds=KEEPALIVE_SECONDS):
+            while not await reader.grown(request.keys.stream, after, seconds=KEEPALIVE_SECONDS):
                 yield KEEPALIVE_COMMENT
     except RedisError:
         return
 
 
-async def seen(request: JobRequest, jobs: Jobs, until: str) -> Drawing:
+async def seen(request: JobRequest, jobs: Jobs, until: str) -> JobImages:
     """The pictures as the client last saw them."""
     return replay(request, await jobs.events(request, until=until))
 
 
-def message(request: JobRequest, event: Event, drawing: Drawing | None, *, sig: str) -> bytes:
+def message(request: JobRequest, event: Event, images: JobImages | None, *, sig: str) -> bytes:
     """One event on the wire."""
-    body = data(request, event, drawing, sig=sig)
+    body = data(request, event, images, sig=sig)
     return format_sse_event(event=event.kind, id=event.id, data_str=json.dumps(body))
 
 
-def data(request: JobRequest, event: Event, drawing: Drawing | None, *, sig: str) -> dict[str, Any]:
+def data(request: JobRequest, event: Event, images: JobImages | None, *, sig: str) -> dict[str, Any]:
     """What an event tells, beside its kind."""
     match event.kind:
         case EventKind.SLICE:
-            return slice_body(request, event, drawing, sig=sig).model_dump(mode="json", exclude_none=True)
+            return slice_body(request, event, images, sig=sig).model_dump(mode="json", exclude_none=True)
         case EventKind.STATUS:
             return {"status": event.status}
         case EventKind.FAILED if event.error:
@@ -69,11 +69,11 @@ def data(request: JobRequest, event: Event, drawing: Drawing | None, *, sig: str
             return {"url": job_url(request.id)}
 
 
-def slice_body(request: JobRequest, event: Event, drawing: Drawing | None, *, sig: str) -> SliceBody:
-    """A slice event; with `drawing` the picture itself comes along. Raises ValueError for another kind of event."""
+def slice_body(request: JobRequest, event: Event, images: JobImages | None, *, sig: str) -> SliceBody:
+    """A slice event; with `images` the picture itself comes along. Raises ValueError for another kind of event."""
     if (entry := event.slice) is None:
         raise ValueError(f"{event.kind} is no slice")
-    picture = drawing and encode(drawing.pictures[entry.image], PictureFormat.PNG, text={})
+    picture = images and encode(images.progress[entry.image], PictureFormat.PNG, text={})
     return SliceBody(
         index=entry.image,
         stage=entry.stage,

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Annotated
 
-from pydantic import JsonValue, TypeAdapter
+from pydantic import Field, JsonValue, TypeAdapter
 
 from models.config import LABEL, Geometry, Sampling, Temperatures
 from service.contract.redis_keys import Keys
@@ -24,7 +25,7 @@ class Webhook:
 class JobRequest:
     """What was asked, complete and never changed: with weights and numerics it determines every pixel.
 
-    `controls` holds one mapping per picture; `given` counts the slices each picture starts with. `owner` is the name
+    `controls` holds one mapping per picture; `start_slices` counts those each image starts with. `owner` is the name
     of the key that made it, "" where none are configured. `deadline_seconds` after its creation it fails, 0: never.
     `base_lanes`: the lanes of a base slice in a round, on average over the images (`service.contract.lanes`).
     """
@@ -35,7 +36,7 @@ class JobRequest:
     temperature: float | Temperatures
     controls: tuple[Mapping[str, str], ...]
     geometry: Geometry
-    given: int = 0
+    start_slices: Annotated[int, Field(alias="given")] = 0
     retention_seconds: int = 86_400
     metadata: Mapping[str, JsonValue] = field(default_factory=dict)
     owner: str = ""
@@ -57,7 +58,7 @@ class JobRequest:
 
         One for each further candidate, where there is a label to choose by and the base slice is not the caller's own.
         """
-        return 0 if self.given or LABEL not in self.controls[image] else self.candidates - 1
+        return 0 if self.start_slices or LABEL not in self.controls[image] else self.candidates - 1
 
     @property
     def num_images(self) -> int:
@@ -71,7 +72,7 @@ class JobRequest:
 
     def to_json(self) -> bytes:
         """The record's `request` field."""
-        return _REQUEST.dump_json(self)
+        return _REQUEST.dump_json(self, by_alias=True)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> JobRequest:

@@ -90,36 +90,36 @@ class Event:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawing:
+class JobImages:
     """The pictures of one job and the scores of their base slices, as far as its events tell."""
 
-    given: int
-    pictures: tuple[Progress, ...]
+    start_slices: int
+    progress: tuple[Progress, ...]
     scores: tuple[float | None, ...]
 
     @classmethod
     def blank(cls, request: JobRequest) -> Self:
         """Before the first event."""
         number = request.num_images
-        pictures = (Progress(geometry=request.geometry),) * number
-        return cls(given=request.given, pictures=pictures, scores=(None,) * number)
+        progress = (Progress(geometry=request.geometry),) * number
+        return cls(start_slices=request.start_slices, progress=progress, scores=(None,) * number)
 
-    def after(self, event: Event) -> Drawing:
+    def after(self, event: Event) -> JobImages:
         """One event later. Other events than slices and restarts change nothing."""
         if event.kind is EventKind.RESTARTED:
-            kept = (Progress(geometry=p.geometry, slices=p.slices[: self.given]) for p in self.pictures)
-            return Drawing(given=self.given, pictures=tuple(kept), scores=(None,) * len(self.pictures))
+            kept = (Progress(geometry=p.geometry, slices=p.slices[: self.start_slices]) for p in self.progress)
+            return JobImages(start_slices=self.start_slices, progress=tuple(kept), scores=(None,) * len(self.progress))
         if event.slice is None:
             return self
-        pictures, scores, image = list(self.pictures), list(self.scores), event.slice.image
-        pictures[image] = pictures[image].with_slice(event.slice.values)
+        progress, scores, image = list(self.progress), list(self.scores), event.slice.image
+        progress[image] = progress[image].with_slice(event.slice.values)
         scores[image] = event.slice.score if scores[image] is None else scores[image]
-        return Drawing(given=self.given, pictures=tuple(pictures), scores=tuple(scores))
+        return JobImages(start_slices=self.start_slices, progress=tuple(progress), scores=tuple(scores))
 
 
-def replay(request: JobRequest, events: Iterable[Event]) -> Drawing:
+def replay(request: JobRequest, events: Iterable[Event]) -> JobImages:
     """The pictures after `events`, which begin at the start of the stream."""
-    drawing = Drawing.blank(request)
+    images = JobImages.blank(request)
     for event in events:
-        drawing = drawing.after(event)
-    return drawing
+        images = images.after(event)
+    return images

@@ -145,18 +145,18 @@ def create(
     bound: int,
     limits: Limits = UNLIMITED,
     idempotency: Idempotency | None = None,
-    given: Sequence[SliceEntry] = (),
+    start: Sequence[SliceEntry] = (),
 ) -> Call:
     """A new queued job, unless `bound` jobs of its model already wait or its owner is over `limits`.
 
-    `given`: what every picture starts with.
+    `start`: the slices that every image starts with.
     """
     keys, once = request.keys.all, idempotency or Idempotency(key="", fingerprint="")
-    sizes = (request.num_images, request.given, request.base_lanes, request.retention_seconds * 1000)
-    slices = (value for entry in given for value in entry.encode()[1:])
+    sizes = (request.num_images, request.start_slices, request.base_lanes, request.retention_seconds * 1000)
+    slices = (value for entry in start for value in entry.encode()[1:])
     terms = (bound, request.owner, limits.per_minute, limits.concurrent, request.deadline_seconds)
-    told = " ".join(request.webhook.events) if request.webhook else ""
-    args = (*terms, once.seconds, once.fingerprint, request.to_json(), told, *sizes, *slices)
+    events = " ".join(request.webhook.events) if request.webhook else ""
+    args = (*terms, once.seconds, once.fingerprint, request.to_json(), events, *sizes, *slices)
     remembered = [idempotency_key(once.key, request.owner)] if idempotency else []
     return Call([*keys, *remembered], ["create", request.id, "", *args])
 

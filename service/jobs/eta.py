@@ -25,7 +25,7 @@ class Work:
     `base_lanes`: lanes that a base slice of one picture takes in a round; any other slice takes one.
     """
 
-    pictures: int
+    images: int
     steps: Sequence[Step]
     jobs: float = 1
     base_lanes: float = 1
@@ -33,20 +33,20 @@ class Work:
     @property
     def live(self) -> float:
         """All pictures."""
-        return self.jobs * self.pictures
+        return self.jobs * self.images
 
     def lanes(self, step: Step) -> float:
         """Return the lanes of one picture at a step."""
         return self.base_lanes if step.stage is Stage.BASE else 1
 
     @property
-    def seats(self) -> float:
+    def next_lanes(self) -> float:
         """Lanes of all pictures at the next step."""
         return self.live * (self.lanes(self.steps[0]) if self.steps else 1)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Situation:
+class QueueState:
     """One job and all that competes with it: what other running jobs have left, and what is queued.
 
     For a job that is not `begun` only the jobs before it count as queued.
@@ -60,26 +60,26 @@ class Situation:
     begun: bool = True
 
 
-def eta_seconds(situation: Situation) -> float | None:
+def eta_seconds(state: QueueState) -> float | None:
     """Seconds until the job has ended; None while nobody draws or a network it needs was not measured lately."""
-    pace, others = situation.pace, (*situation.running, *situation.queued)
-    needed = {step.stage for work in (situation.job, *others) for step in work.steps}
-    if pace is None or not situation.workers or not needed <= pace.stages.keys():
+    pace, others = state.pace, (*state.running, *state.queued)
+    needed = {step.stage for work in (state.job, *others) for step in work.steps}
+    if pace is None or not state.workers or not needed <= pace.stages.keys():
         return None
-    live = ceil(sum(work.live for work in others) / situation.workers) + situation.job.pictures
-    ahead = sum(drain_seconds(work, pace, live) for work in others) / situation.workers
-    alone = alone_seconds(situation.job, pace, live) + pace.job_seconds
-    if not situation.begun:
+    live = ceil(sum(work.live for work in others) / state.workers) + state.job.images
+    ahead = sum(drain_seconds(work, pace, live) for work in others) / state.workers
+    alone = alone_seconds(state.job, pace, live) + pace.job_seconds
+    if not state.begun:
         return alone + ahead
-    shared = sum(round_seconds(situation.job, step, pace, live) for step in situation.job.steps)
-    return min(shared * slowdown(situation, pace.capacity), alone + ahead)
+    shared = sum(round_seconds(state.job, step, pace, live) for step in state.job.steps)
+    return min(shared * slowdown(state, pace.capacity), alone + ahead)
 
 
-def slowdown(situation: Situation, capacity: int) -> float:
+def slowdown(state: QueueState, capacity: int) -> float:
     """Rounds of its worker until the job has advanced by one: networks take turns, and so do pictures too many."""
-    here = (situation.job, *situation.running)
-    jobs = ceil(sum(work.jobs for work in here) / situation.workers)
-    live = situation.job.seats + sum(work.seats for work in situation.running) / situation.workers
+    here = (state.job, *state.running)
+    jobs = ceil(sum(work.jobs for work in here) / state.workers)
+    live = state.job.next_lanes + sum(work.next_lanes for work in state.running) / state.workers
     stages = {work.steps[0].stage for work in here if work.steps}
     return max(1.0, live / capacity, min(len(stages), jobs))
 
@@ -93,7 +93,7 @@ def round_seconds(work: Work, step: Step, pace: Pace, live: int) -> float:
 def alone_seconds(work: Work, pace: Pace, live: int) -> float:
     """Return the seconds of its rounds one after the other, several for a step where its pictures do not fit in one."""
     return sum(
-        round_seconds(work, step, pace, live) * max(1, work.pictures * work.lanes(step) / pace.capacity)
+        round_seconds(work, step, pace, live) * max(1, work.images * work.lanes(step) / pace.capacity)
         for step in work.steps
     )
 

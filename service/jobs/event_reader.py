@@ -23,7 +23,7 @@ GATHER_SECONDS = 0.02
 RETRY_SECONDS = 0.5
 
 
-class Feed:
+class EventReader:
     """Wakes whoever waits for an entry after some id. A wake may be early: look again."""
 
     def __init__(self, client: Redis) -> None:
@@ -52,7 +52,7 @@ class Feed:
                 await self._read()
                 await asyncio.sleep(GATHER_SECONDS)
             except RedisError as error:
-                logger.warning("feed: %s", error)
+                logger.warning("event reader: %s", error)
                 await asyncio.sleep(RETRY_SECONDS)
 
     async def _read(self) -> None:

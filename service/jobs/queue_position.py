@@ -13,7 +13,7 @@ from service.contract.pace import Pace
 from service.contract.record import JobRecord
 from service.contract.redis_keys import Keys, pace_key, queued_key, running_key, workers_key
 from service.contract.statuses import Status
-from service.jobs.eta import Situation, Work, eta_seconds
+from service.jobs.eta import QueueState, Work, eta_seconds
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -26,7 +26,7 @@ COMPETITOR = ["#", *(f"{Keys(id='*', model='').record}->{field}" for field in ("
 
 
 @dataclass(frozen=True, kw_only=True)
-class Outlook:
+class QueueEstimate:
     """1 for the next to begin, None once begun; seconds until the end, None for unknown or ended."""
 
     queue_position: int | None = None
@@ -42,16 +42,16 @@ class Backlog:
     workers: int
 
 
-class Outlooks:
+class QueueEstimates:
     """The outlook of any job, and the backlog of any model."""
 
     def __init__(self, client: Redis) -> None:
         self._client = client
 
-    async def of(self, record: JobRecord) -> Outlook:
+    async def of(self, record: JobRecord) -> QueueEstimate:
         """How things stand for the job of `record`. Raises redis' ConnectionError."""
         if record.status.final:
-            return Outlook()
+            return QueueEstimate()
         model, job = record.request.model, record.request.id
         async with self._client.pipeline(transaction=False) as pipeline:
             pipeline.zrank(queued_key(model), job)
@@ -61,11 +61,11 @@ class Outlooks:
             for key in (running_key(model), queued_key(model)):
                 pipeline.zcard(key)
                 pipeline.sort(key, 0, SAMPLE, by="nosort", get=COMPETITOR, groups=True)
-            rank, *answers = told(await pipeline.execute(raise_on_error=False))
+            rank, *answers = usable(await pipeline.execute(raise_on_error=False))
         waits = record.status is Status.QUEUED and rank is not None
         known = None not in answers
-        seconds = eta_seconds(situation(record, answers, ahead=rank if waits else None)) if known else None
-        return Outlook(
+        seconds = eta_seconds(queue_state(record, answers, ahead=rank if waits else None)) if known else None
+        return QueueEstimate(
             queue_position=rank + 1 if waits else None,
             eta_seconds=None if seconds is None else round(seconds, 1),
         )
@@ -85,7 +85,7 @@ class Outlooks:
         }
 
 
-def told(answers: Sequence[Any]) -> list[Any]:
+def usable(answers: Sequence[Any]) -> list[Any]:
     """The answers, None for each SORT that Redis refuses as if it wrote, its memory or its disk being full. Raises what else
     came back as an error.
     """
@@ -95,15 +95,15 @@ def told(answers: Sequence[Any]) -> list[Any]:
     return [None if isinstance(answer, ResponseError) else answer for answer in answers]
 
 
-def situation(record: JobRecord, answers: Sequence[Any], *, ahead: int | None) -> Situation:
+def queue_state(record: JobRecord, answers: Sequence[Any], *, ahead: int | None) -> QueueState:
     """From what Redis answered; `ahead` counts the jobs queued before this one, None once it is begun."""
     pace, clock, workers, begun, running, waiting, queued = answers
     steps, job = record.request.geometry.steps, record.request.id
-    return Situation(
+    return QueueState(
         pace=Pace.decode(pace),
         workers=live(workers, clock),
         job=Work(
-            pictures=record.request.num_images, steps=steps[min(record.done) :], base_lanes=record.request.base_lanes
+            images=record.request.num_images, steps=steps[min(record.done) :], base_lanes=record.request.base_lanes
         ),
         running=others(running, steps, total=begun, job=job),
         queued=others(queued[:ahead], steps, total=waiting if ahead is None else ahead, job=job),
@@ -123,11 +123,11 @@ def others(rows: Sequence[Any], steps: Sequence[Step], *, total: int, job: str) 
     jobs = total / len(rows) if rows else 1
     return tuple(
         Work(
-            pictures=int(pictures),
+            images=int(images),
             steps=steps[min(int(done), len(steps) - 1) :],
             jobs=jobs,
             base_lanes=float(lanes or 1),
         )
-        for name, pictures, done, lanes in rows
-        if name.decode() != job and pictures is not None and done is not None
+        for name, images, done, lanes in rows
+        if name.decode() != job and images is not None and done is not None
     )

@@ -13,7 +13,7 @@ from service.contract.record import JobRecord
 from service.contract.redis_keys import Keys, deadlines_key, owned_key, queued_key, running_key, ticket_id, workers_key
 from service.contract.request import JobRequest
 from service.contract.statuses import Status
-from service.contract.stream import Drawing, Event, SliceEntry, replay
+from service.contract.stream import Event, JobImages, SliceEntry, replay
 from service.contract.transitions import (
     UNLIMITED,
     AsyncTransitions,
@@ -64,11 +64,11 @@ class Jobs:
         self._queue_bound, self._ticket_ms = queue_bound, ticket_seconds * 1000
 
     async def submit(
-        self, request: JobRequest, *, idempotency: Idempotency | None = None, given: Sequence[SliceEntry] = ()
+        self, request: JobRequest, *, idempotency: Idempotency | None = None, start: Sequence[SliceEntry] = ()
     ) -> tuple[JobRecord, bool]:
         """The job as it stands, and whether it existed before. Raises KeyReusedError and what REFUSALS lists."""
         reply = await self._transitions(
-            create(request, bound=self._queue_bound, limits=self._limits, idempotency=idempotency, given=given)
+            create(request, bound=self._queue_bound, limits=self._limits, idempotency=idempotency, start=start)
         )
         if refused := REFUSALS.get(reply.outcome):
             raise refused(retry_after_seconds=int(reply.value))
@@ -101,7 +101,7 @@ class Jobs:
         entries: Any = await self._client.xrange(request.keys.stream, start, until)
         return [Event.decode(entry, request.geometry) for entry in entries]
 
-    async def drawing(self, request: JobRequest, *, until: str = "+") -> Drawing:
+    async def images(self, request: JobRequest, *, until: str = "+") -> JobImages:
         """The pictures so far."""
         return replay(request, await self.events(request, until=until))
 

@@ -8,6 +8,7 @@ from pathlib import Path
 import yaml  # type: ignore[import-untyped]
 
 from service.app import REDIS_SECONDS
+from service.contract import problem_types
 from service.contract.record import OVERDUE, Problem
 from service.errors import UnavailableError
 from service.jobs.store import GRACE_SECONDS

@@ -18,7 +18,7 @@ GEOMETRY = Geometry(size=8, slice_size=4)
 POISONED = Problem(type="urn:test", title="Poisoned", detail="as a test")
 
 
-def a_request(*, num_images: int = 1, retention_seconds: int = 60, given: int = 0, seed: int = 7) -> JobRequest:
+def a_request(*, num_images: int = 1, retention_seconds: int = 60, start_slices: int = 0, seed: int = 7) -> JobRequest:
     """A job for the model `toy`."""
     return JobRequest(
         id=token_hex(6),
@@ -27,7 +27,7 @@ def a_request(*, num_images: int = 1, retention_seconds: int = 60, given: int = 
         temperature=1.0,
         controls=({"label": "A"},) * num_images,
         geometry=GEOMETRY,
-        given=given,
+        start_slices=start_slices,
         retention_seconds=retention_seconds,
     )
 

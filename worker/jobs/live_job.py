@@ -93,8 +93,8 @@ def initial_states(taken: Taken, card: ModelCard) -> list[ImageState]:
             seed=request.seed + image,
             controls=control_indices(card.config.controls, asked),
             sampling=request.sampling,
-            progress=taken.drawing.pictures[image],
-            score=taken.drawing.scores[image],
+            progress=taken.images.progress[image],
+            score=taken.images.scores[image],
         )
         for image, asked in enumerate(request.controls)
     ]

@@ -13,7 +13,7 @@ from service.contract.problem_types import POISONED, UNREADABLE
 from service.contract.record import JobRecord, Problem
 from service.contract.redis_keys import Keys
 from service.contract.request import JobRequest
-from service.contract.stream import Drawing, Event, SliceEntry, replay
+from service.contract.stream import Event, JobImages, SliceEntry, replay
 from service.contract.transitions import SUSPECT, Claim, Outcome, Transitions
 from worker.jobs.lease import Lease
 
@@ -32,7 +32,7 @@ class Taken:
     """A job this worker now holds, and how far it is. `suspect`: a holder was lost since the last new slice."""
 
     request: JobRequest
-    drawing: Drawing
+    images: JobImages
     lease: Lease
     suspect: bool
 
@@ -121,7 +121,7 @@ class Publisher:
             lease.hear(self._transitions(lease.claim.restart(weights=terms.weights, numerics=terms.numerics)))
         entries: Any = self._client.xrange(keys.stream)
         events = (Event.decode(entry, record.request.geometry) for entry in entries)
-        return Taken(request=record.request, drawing=replay(record.request, events), lease=lease, suspect=suspect)
+        return Taken(request=record.request, images=replay(record.request, events), lease=lease, suspect=suspect)
 
 
 def entry_of(drawn: Drawn) -> SliceEntry:

@@ -42,7 +42,7 @@ class Chronicle(Publisher):
     def take(self, job: str) -> Taken | None:
         """As Publisher.take; remembers jobs of which nothing is drawn yet."""
         taken = super().take(job)
-        if taken and all(picture.done == taken.request.given for picture in taken.drawing.pictures):
+        if taken and all(picture.done == taken.request.start_slices for picture in taken.images.progress):
             self._untouched.add(job)
         return taken
 

@@ -13,8 +13,8 @@ from service.catalogue import Catalogue
 from service.contract.record import JobRecord
 from service.destinations import Destinations
 from service.errors import MissingKeyError, SignatureError, UnknownKeyError
-from service.jobs.event_reader import Feed
-from service.jobs.queue_position import Outlooks
+from service.jobs.event_reader import EventReader
+from service.jobs.queue_position import QueueEstimates
 from service.jobs.store import Jobs
 from service.metrics import ServiceMetrics
 from service.settings import ServiceSettings
@@ -31,9 +31,9 @@ class Parts:
     settings: ServiceSettings
     catalogue: Catalogue
     jobs: Jobs
-    feed: Feed
+    event_reader: EventReader
     access: Access
-    outlooks: Outlooks
+    queue_estimates: QueueEstimates
     metrics: ServiceMetrics
     destinations: Destinations | None
     """None: no webhooks."""
@@ -51,12 +51,12 @@ JobId = Annotated[str, Path(max_length=64)]
 
 async def body(app: Parts, record: JobRecord) -> JobBody:
     """The job as callers see it."""
-    outlook = await app.outlooks.of(record)
+    estimate = await app.queue_estimates.of(record)
     return JobBody.of(
         record,
         sig=signature(app, record),
-        queue_position=outlook.queue_position,
-        eta_seconds=outlook.eta_seconds,
+        queue_position=estimate.queue_position,
+        eta_seconds=estimate.eta_seconds,
     )
 
 

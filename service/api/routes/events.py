@@ -42,5 +42,5 @@ async def get_events(  # noqa: PLR0913, PLR0917 - one argument per parameter
     if record.status.final and position(after) >= position(record.last_id):
         return Response(status_code=204)
     sig = signature(app, record)
-    stream = live(record.request, app.jobs, app.feed, sig=sig, after=after, inline=inline)
+    stream = live(record.request, app.jobs, app.event_reader, sig=sig, after=after, inline=inline)
     return EventSourceResponse(stream, headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})

@@ -59,7 +59,7 @@ async def drawn(app: Parts, record: JobRecord, index: int, slices: int | None) -
         raise FieldError("slices", f"a picture of this model has {total} slices")
     if not record.done[index]:
         raise NotStartedError
-    progress = (await app.jobs.drawing(record.request)).pictures[index]
+    progress = (await app.jobs.images(record.request)).progress[index]
     if slices and slices > progress.done:
         raise NotDrawnError(f"{progress.done} slices of this picture are drawn, not {slices}.")
     return Progress(geometry=progress.geometry, slices=progress.slices[:slices])

@@ -58,7 +58,7 @@ async def get_job(  # noqa: PLR0913, PLR0917 - one argument per parameter
     """How a job stands. With `wait` the answer comes when that has changed."""
     record = await app.jobs.get(job, owner=owner)
     if wait and not record.status.final and (if_none_match is None or known(if_none_match, etag(record))):
-        await app.feed.grown(record.request.keys.stream, record.last_id, seconds=wait)
+        await app.event_reader.grown(record.request.keys.stream, record.last_id, seconds=wait)
         record = await app.jobs.get(job, owner=owner)
     headers = {"ETag": etag(record), "Cache-Control": "no-cache"}
     if known(if_none_match, etag(record)):

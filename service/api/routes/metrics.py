@@ -27,6 +27,6 @@ async def backlogs(app: Parts) -> dict[str, Backlog] | None:
     """How each model stands; None while Redis is away."""
     try:
         async with asyncio.timeout(REDIS_SECONDS):
-            return await app.outlooks.backlogs(list(app.catalogue.cards))
+            return await app.queue_estimates.backlogs(list(app.catalogue.cards))
     except (RedisError, TimeoutError):
         return None

@@ -63,7 +63,7 @@ async def generate(  # noqa: PLR0913, PLR0917 - one argument per parameter
         destinations=app.destinations,
     )
     once = Idempotency(key=idempotency_key, fingerprint=fingerprint(asked)) if idempotency_key else None
-    record, replayed = await app.jobs.submit(what.request, idempotency=once, given=what.given)
+    record, replayed = await app.jobs.submit(what.request, idempotency=once, start=what.given)
     record = await ended(app, record, seconds=preferred_wait(prefer))
     response.headers["Location"] = job_url(record.request.id)
     if replayed:
@@ -77,7 +77,7 @@ async def ended(app: Parts, record: JobRecord, *, seconds: float) -> JobRecord:
     """The record once the job has ended, or as it stands after `seconds`."""
     deadline = time.monotonic() + seconds
     while not record.status.final and (left := deadline - time.monotonic()) > 0:
-        await app.feed.grown(record.request.keys.stream, record.last_id, seconds=left)
+        await app.event_reader.grown(record.request.keys.stream, record.last_id, seconds=left)
         record = await app.jobs.get(record.request.id, owner=record.request.owner)
     return record
 

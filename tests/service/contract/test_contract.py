@@ -21,9 +21,9 @@ def test_a_drawing_comes_back_from_its_stream(store: redis.Redis) -> None:
     for step in range(len(GEOMETRY.steps)):
         for image in range(2):
             transitions(claim.append(an_entry(step, image=image, seed=image)))
-    drawing = replay(record_of(store, claim).request, events_of(store, claim))
+    images = replay(record_of(store, claim).request, events_of(store, claim))
     for image in range(2):
-        np.testing.assert_array_equal(drawing.pictures[image].picture(), a_picture(image).picture())
+        np.testing.assert_array_equal(images.progress[image].picture(), a_picture(image).picture())
 
 
 def test_a_restart_voids_what_was_drawn_before(store: redis.Redis) -> None:
@@ -35,7 +35,7 @@ def test_a_restart_voids_what_was_drawn_before(store: redis.Redis) -> None:
     assert replay(record_of(store, claim).request, events_of(store, claim)).scores == (0.5,)
     transitions(claim.restart(weights="other", numerics="n"))
     transitions(claim.append(an_entry(0, seed=2)))
-    (picture,) = replay(record_of(store, claim).request, events_of(store, claim)).pictures
+    (picture,) = replay(record_of(store, claim).request, events_of(store, claim)).progress
     assert picture.done == 1
     assert replay(record_of(store, claim).request, events_of(store, claim)).scores == (None,)
     np.testing.assert_array_equal(picture.slices[0], a_picture(2).slices[0])

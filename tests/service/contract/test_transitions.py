@@ -89,8 +89,8 @@ def test_an_idempotency_key_is_free_again_once_its_job_is_gone(store: redis.Redi
 
 def test_given_slices_are_the_start_of_every_picture(store: redis.Redis, transitions: Transitions) -> None:
     """A job with a start picture begins with its slices, also after a restart."""
-    request = a_request(num_images=2, given=2)
-    transitions(create(request, bound=9, given=[an_entry(0), an_entry(1)]))
+    request = a_request(num_images=2, start_slices=2)
+    transitions(create(request, bound=9, start=[an_entry(0), an_entry(1)]))
     claim = a_claim(request)
     assert record_of(store, claim).done == (2, 2)
     transitions(acquire(claim))

@@ -10,7 +10,7 @@ import pytest
 
 from models.config import Geometry, Stage
 from service.contract.pace import Pace, StagePace
-from service.jobs.eta import Situation, Work, eta_seconds
+from service.jobs.eta import QueueState, Work, eta_seconds
 from worker.batch import ROOM
 from worker.scheduler import Row, Scheduler
 from worker.telemetry.pace import RoundFit
@@ -30,28 +30,28 @@ PACE = Pace(
 
 def test_a_job_alone_takes_its_rounds() -> None:
     """One after the other, each as long as its rows make it; pictures that fit advance together."""
-    job = Work(pictures=2, steps=STEPS)
+    job = Work(images=2, steps=STEPS)
     expected = 2 * sum(FIXED[step.stage] for step in STEPS)
-    assert eta_seconds(Situation(pace=PACE, workers=1, job=job, running=())) == pytest.approx(expected)
+    assert eta_seconds(QueueState(pace=PACE, workers=1, job=job, running=())) == pytest.approx(expected)
 
 
 def test_only_what_is_left_counts() -> None:
     """The last slice takes one round."""
-    job = Work(pictures=2, steps=STEPS[-1:])
-    assert eta_seconds(Situation(pace=PACE, workers=1, job=job, running=())) == pytest.approx(2 * FIXED[Stage.DEPTH])
+    job = Work(images=2, steps=STEPS[-1:])
+    assert eta_seconds(QueueState(pace=PACE, workers=1, job=job, running=())) == pytest.approx(2 * FIXED[Stage.DEPTH])
 
 
 def test_what_jobs_take_beside_their_rounds_is_counted_for_each() -> None:
     """Those before it too."""
-    job, pace = Work(pictures=4, steps=STEPS), replace(PACE, job_seconds=10.0)
-    behind = Situation(pace=PACE, workers=1, job=job, running=(), queued=(job,) * 3, begun=False)
+    job, pace = Work(images=4, steps=STEPS), replace(PACE, job_seconds=10.0)
+    behind = QueueState(pace=PACE, workers=1, job=job, running=(), queued=(job,) * 3, begun=False)
     assert eta_seconds(replace(behind, pace=pace)) == pytest.approx((eta_seconds(behind) or 0) + 40.0)
 
 
 def test_pictures_that_do_not_fit_take_turns() -> None:
     """Two jobs as large as the capacity: twice the rounds."""
-    job = Work(pictures=4, steps=STEPS)
-    alone = Situation(pace=PACE, workers=1, job=job, running=())
+    job = Work(images=4, steps=STEPS)
+    alone = QueueState(pace=PACE, workers=1, job=job, running=())
     shared = replace(alone, running=(job,))
     assert eta_seconds(shared) == pytest.approx(2 * (eta_seconds(alone) or 0))
 
@@ -59,27 +59,27 @@ def test_pictures_that_do_not_fit_take_turns() -> None:
 def test_a_base_slice_counts_its_lanes() -> None:
     """Eight lanes each, two pictures: four rounds as full as four lanes, as one picture alone is dearer than the capacity."""
     base, *others = STEPS
-    dear = Work(pictures=2, steps=STEPS, base_lanes=8)
+    dear = Work(images=2, steps=STEPS, base_lanes=8)
     round_ = FIXED[base.stage] * (1 + 8 / 2)
     expected = 4 * round_ + 2 * sum(FIXED[step.stage] for step in others)
-    assert eta_seconds(Situation(pace=PACE, workers=1, job=dear, running=(), begun=False)) == pytest.approx(expected)
+    assert eta_seconds(QueueState(pace=PACE, workers=1, job=dear, running=(), begun=False)) == pytest.approx(expected)
 
 
 def test_lanes_count_until_the_base_is_drawn() -> None:
     """Later slices are as cheap as any; jobs ahead count theirs too."""
-    plain, dear = Work(pictures=4, steps=STEPS), Work(pictures=4, steps=STEPS, base_lanes=4)
+    plain, dear = Work(images=4, steps=STEPS), Work(images=4, steps=STEPS, base_lanes=4)
     begun = [replace(work, steps=STEPS[1:]) for work in (plain, dear)]
-    first, second = (eta_seconds(Situation(pace=PACE, workers=1, job=work, running=())) for work in begun)
+    first, second = (eta_seconds(QueueState(pace=PACE, workers=1, job=work, running=())) for work in begun)
     assert first == second
-    behind = Situation(pace=PACE, workers=1, job=plain, running=(), queued=(plain,), begun=False)
+    behind = QueueState(pace=PACE, workers=1, job=plain, running=(), queued=(plain,), begun=False)
     wait = 3 * FIXED[Stage.BASE] * (1 + 4 / 2)
     assert (eta_seconds(replace(behind, queued=(dear,))) or 0) - (eta_seconds(behind) or 0) == pytest.approx(wait)
 
 
 def test_more_workers_shorten_the_queue() -> None:
     """What is ahead is shared among them."""
-    job = Work(pictures=4, steps=STEPS)
-    behind = Situation(pace=PACE, workers=1, job=job, running=(job,), queued=(job,) * 3, begun=False)
+    job = Work(images=4, steps=STEPS)
+    behind = QueueState(pace=PACE, workers=1, job=job, running=(job,), queued=(job,) * 3, begun=False)
     alone = eta_seconds(replace(behind, running=(), queued=())) or 0
     assert eta_seconds(behind) == pytest.approx(5 * alone)
     assert eta_seconds(replace(behind, workers=4)) == pytest.approx(2 * alone)
@@ -88,18 +88,18 @@ def test_more_workers_shorten_the_queue() -> None:
 @pytest.mark.parametrize(
     "unknown",
     [
-        Situation(pace=None, workers=1, job=Work(pictures=1, steps=STEPS), running=()),
-        Situation(pace=PACE, workers=0, job=Work(pictures=1, steps=STEPS), running=()),
-        Situation(
+        QueueState(pace=None, workers=1, job=Work(images=1, steps=STEPS), running=()),
+        QueueState(pace=PACE, workers=0, job=Work(images=1, steps=STEPS), running=()),
+        QueueState(
             pace=Pace(capacity=4, stages={Stage.BASE: PACE.stages[Stage.BASE]}),
             workers=1,
-            job=Work(pictures=1, steps=STEPS),
+            job=Work(images=1, steps=STEPS),
             running=(),
         ),
     ],
     ids=["nothing measured", "no worker", "a network not measured"],
 )
-def test_what_is_not_known_is_not_told(unknown: Situation) -> None:
+def test_what_is_not_known_is_not_told(unknown: QueueState) -> None:
     """No figure is better than a made-up one."""
     assert eta_seconds(unknown) is None
 
@@ -116,7 +116,7 @@ class Job:
     @property
     def work(self) -> Work:
         """What is left."""
-        return Work(pictures=len(self.done), steps=STEPS[min(self.done) :], base_lanes=self.base_lanes)
+        return Work(images=len(self.done), steps=STEPS[min(self.done) :], base_lanes=self.base_lanes)
 
     @property
     def complete(self) -> bool:
@@ -206,7 +206,7 @@ class Simulation:
         for job in (*running, *self.queue):
             begun = job in running
             queued = self.queue if begun else self.queue[: self.queue.index(job)]
-            now = Situation(
+            now = QueueState(
                 pace=pace,
                 workers=len(self.workers),
                 job=job.work,

@@ -17,7 +17,7 @@ from service.contract.record import JobRecord
 from service.contract.redis_keys import pace_key, workers_key
 from service.contract.request import JobRequest
 from service.contract.transitions import Transitions, announce, create
-from service.jobs.queue_position import SAMPLE, Backlog, Outlook, Outlooks
+from service.jobs.queue_position import SAMPLE, Backlog, QueueEstimate, QueueEstimates
 from tests.harness.drawing import GEOMETRY, a_claim, a_request, a_running_job, acquire, an_entry, record_of
 
 STEPS = len(GEOMETRY.steps)
@@ -44,12 +44,12 @@ class CountingConnection(Connection):
         await super().send_packed_command(*args, **kwargs)
 
 
-def outlook(url: str, record: JobRecord) -> Outlook:
+def estimate(url: str, record: JobRecord) -> QueueEstimate:
     """As the API reads it."""
 
-    async def ask() -> Outlook:
+    async def ask() -> QueueEstimate:
         async with AsyncRedis.from_url(url) as client:
-            return await Outlooks(client).of(record)
+            return await QueueEstimates(client).of(record)
 
     return asyncio.run(ask())
 
@@ -71,8 +71,8 @@ def test_a_running_job_has_its_rounds_left(store: redis.Redis, redis_url: str, t
     claim = a_running_job(transitions)
     for step in range(3):
         transitions(claim.append(an_entry(step)))
-    expected = Outlook(queue_position=None, eta_seconds=2.0 * (STEPS - 3))
-    assert outlook(redis_url, record_of(store, claim)) == expected
+    expected = QueueEstimate(queue_position=None, eta_seconds=2.0 * (STEPS - 3))
+    assert estimate(redis_url, record_of(store, claim)) == expected
 
 
 def test_a_queued_job_also_waits_for_those_before_it(
@@ -80,9 +80,9 @@ def test_a_queued_job_also_waits_for_those_before_it(
 ) -> None:
     """The further back, the later."""
     running = a_running_job(transitions)
-    waiting = [outlook(redis_url, queued(store, transitions)) for _ in range(3)]
+    waiting = [estimate(redis_url, queued(store, transitions)) for _ in range(3)]
     assert [each.queue_position for each in waiting] == [1, 2, 3]
-    times = [outlook(redis_url, record_of(store, running)).eta_seconds, *(each.eta_seconds for each in waiting)]
+    times = [estimate(redis_url, record_of(store, running)).eta_seconds, *(each.eta_seconds for each in waiting)]
     assert None not in times
     assert times[1:] == sorted(set(times[1:]), key=lambda seconds: seconds or 0)
 
@@ -92,7 +92,7 @@ def test_a_long_queue_is_read_in_part(store: redis.Redis, redis_url: str, transi
     submitted = [queued(store, transitions) for _ in range(2 * SAMPLE + 1)]
     # As the queue has them: those of one millisecond go by their ids.
     records = sorted(submitted, key=lambda record: (record.created_at, record.request.id))
-    half, whole = (outlook(redis_url, records[index]).eta_seconds or 0 for index in (SAMPLE, 2 * SAMPLE))
+    half, whole = (estimate(redis_url, records[index]).eta_seconds or 0 for index in (SAMPLE, 2 * SAMPLE))
     assert whole == pytest.approx(2 * half, rel=0.1)
 
 
@@ -102,11 +102,11 @@ def test_without_a_measurement_or_a_worker_there_is_no_estimate(
     """The place in the queue is still told."""
     record = queued(store, transitions)
     transitions(announce("toy", "w", seconds=0))
-    assert outlook(redis_url, record) == Outlook(queue_position=1, eta_seconds=None)
+    assert estimate(redis_url, record) == QueueEstimate(queue_position=1, eta_seconds=None)
     transitions(announce("toy", "w", seconds=30))
-    assert outlook(redis_url, record).eta_seconds is not None
+    assert estimate(redis_url, record).eta_seconds is not None
     store.delete(pace_key("toy"))
-    assert outlook(redis_url, record) == Outlook(queue_position=1, eta_seconds=None)
+    assert estimate(redis_url, record) == QueueEstimate(queue_position=1, eta_seconds=None)
 
 
 def test_a_registration_that_has_run_out_counts_no_more(
@@ -117,14 +117,14 @@ def test_a_registration_that_has_run_out_counts_no_more(
     record = queued(store, transitions)
     time.sleep(0.01)
     assert store.zcard(workers_key("toy")) == 1
-    assert outlook(redis_url, record).eta_seconds is None
+    assert estimate(redis_url, record).eta_seconds is None
 
 
 def test_a_job_that_has_ended_has_no_outlook(store: redis.Redis, redis_url: str, transitions: Transitions) -> None:
     """Neither a place nor a time."""
     claim = a_running_job(transitions)
     transitions(claim.finish())
-    assert outlook(redis_url, record_of(store, claim)) == Outlook()
+    assert estimate(redis_url, record_of(store, claim)) == QueueEstimate()
 
 
 def test_a_poll_costs_one_round_trip_more(store: redis.Redis, redis_url: str, transitions: Transitions) -> None:
@@ -136,7 +136,7 @@ def test_a_poll_costs_one_round_trip_more(store: redis.Redis, redis_url: str, tr
         async with AsyncRedis(connection_pool=pool) as client:
             await client.ping()
             CountingConnection.sends = 0
-            await Outlooks(client).of(record)
+            await QueueEstimates(client).of(record)
         await pool.aclose()
         return CountingConnection.sends
 
@@ -153,7 +153,7 @@ def test_a_backlog_counts_jobs_and_live_workers(store: redis.Redis, redis_url: s
 
     async def ask() -> dict[str, Backlog]:
         async with AsyncRedis.from_url(redis_url) as client:
-            return await Outlooks(client).backlogs(["toy", "other"])
+            return await QueueEstimates(client).backlogs(["toy", "other"])
 
     nothing = Backlog(queued=0, running=0, workers=0)
     assert asyncio.run(ask()) == {"toy": Backlog(queued=1, running=2, workers=1), "other": nothing}

@@ -159,8 +159,8 @@ def test_an_event_that_was_not_asked_for_is_not(
 
 def test_given_slices_are_told_like_others(store: redis.Redis, transitions: Transitions) -> None:
     """They are slice events of the stream too."""
-    request = replace(a_request(num_images=2, given=2), webhook=Webhook(url=URL, events=(WebhookEvent.SLICE,)))
-    transitions(create(request, bound=9, given=[an_entry(0), an_entry(1)]))
+    request = replace(a_request(num_images=2, start_slices=2), webhook=Webhook(url=URL, events=(WebhookEvent.SLICE,)))
+    transitions(create(request, bound=9, start=[an_entry(0), an_entry(1)]))
     assert len(pending(store)) == 4
 
 
@@ -185,7 +185,7 @@ def test_an_idempotent_replay_tells_nothing_more(store: redis.Redis, transitions
     """The second request made no second job."""
     request, once = hooked(WebhookEvent.SLICE), Idempotency(key="k", fingerprint="f")
     for again in (request, hooked(WebhookEvent.SLICE)):
-        transitions(create(again, bound=9, idempotency=once, given=[an_entry(0)]))
+        transitions(create(again, bound=9, idempotency=once, start=[an_entry(0)]))
     assert len(pending(store)) == 1
 
 
