@@ -248,7 +248,7 @@ def main() -> None:
             found["load"] = asyncio.run(streams(here, args))
         print(json.dumps(found["load"], indent=1))
     if args.jobs:
-        with site(retention_seconds=args.retention, worker_module="benchmarks.painter") as here:
+        with site(retention_seconds=args.retention, worker_module="benchmarks.random_worker") as here:
             found["memory"] = asyncio.run(memory(here, args.jobs, args.retention))
         print(json.dumps(found["memory"], indent=1))
     args.json.parent.mkdir(parents=True, exist_ok=True)

@@ -22,8 +22,8 @@ from models.cards import ModelCard
 from models.config import ModelConfig
 from models.pipeline import ImageState
 from models.subscale import Progress
-from research.evidence.bits import half, interval, picture_bits
 from research.evidence.contestants import spn
+from research.evidence.likelihood import half, interval, picture_bits
 from research.evidence.runs import Run, train
 from training.data.symbols import Symbols
 from training.presets import PRESETS

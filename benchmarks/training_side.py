@@ -17,7 +17,7 @@ from models.config import Control, Geometry, ModelConfig, Stage, Widths
 from models.network import Network
 
 try:
-    from training.loop.examples import Lot
+    from training.loop.minibatches import Lot
     from training.loop.recipe import Recipe
     from training.loop.trainer import Trainer
 except ImportError:  # revisions before `training/loop/`

@@ -20,18 +20,18 @@ from models.pipeline import Pipeline
 from models.verifier import load_verifier
 from training.data.symbols import DEFAULT, Pack
 from training.data.vocabulary import LABEL
+from training.judging import criteria as findings
 from training.judging import grid as grids
-from training.judging import verdicts as findings
 from training.judging.copies import copies
 from training.judging.copies import table as copies_table
+from training.judging.criteria import Verdict, faults, verdicts
 from training.judging.glyphs import Glyphs
+from training.judging.judged_requests import requests
 from training.judging.keepers import Real, real
 from training.judging.lessons import reader_of
+from training.judging.observation import see
+from training.judging.proportions import Share
 from training.judging.reader import Reader
-from training.judging.requests import requests
-from training.judging.shares import Share
-from training.judging.sight import see
-from training.judging.verdicts import Verdict, faults, verdicts
 from training.scoring.samples import PASSES, samples, temperatures
 
 REAL: Final = 600

@@ -26,12 +26,12 @@ from models.network import Network
 from training.data.opening import add_data_arguments, asked_for
 from training.data.symbols import Mix
 from training.loop.checkpoints import renamed, save_state, take_up, warm_start
-from training.loop.examples import Dealer, Feed
-from training.loop.journal import Journal, Note
 from training.loop.memory import keep_memory
+from training.loop.minibatches import Dealer, Feed
 from training.loop.previews import Preview
 from training.loop.ranks import Ranks, gathered
 from training.loop.recipe import Recipe
+from training.loop.run_journal import Journal, Note
 from training.loop.stopping import asked_to_stop
 from training.loop.trainer import Trainer
 from training.presets import PRESETS

@@ -27,8 +27,8 @@ from training.data.symbols import DEFAULT, Pack
 from training.data.tiles import Look, Mask, compose
 from training.data.vocabulary import HUE, LABEL, Tile
 from training.judging.glyphs import Glyphs, reshaped
+from training.judging.proportions import Share
 from training.judging.reader import names, read_as
-from training.judging.shares import Share
 
 _NOISE: Final = 0.02
 

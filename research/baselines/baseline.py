@@ -9,8 +9,8 @@ from torch.nn import functional as F
 
 from models.config import Control, Geometry, Stage
 from models.layers import Table
-from research.baselines.head import FORECASTS, Softmaxes
-from research.baselines.past import Near, Past, WholePicture
+from research.baselines.causal_context import Near, Past, WholePicture
+from research.baselines.softmax_head import FORECASTS, Softmaxes
 from research.baselines.trunk import Trunk
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from research.baselines.past import PIXEL_REACH, Near, Past
+from research.baselines.causal_context import PIXEL_REACH, Near, Past
 from research.baselines.trunk import EARLIER, Pixels, Trunk
 
 ABOVE = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 0), (0, 1))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from research.baselines.past import Past
+from research.baselines.causal_context import Past
 from research.baselines.trunk import EARLIER, Pixels, Trunk
 
 MASK_B = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 0))

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from research.baselines.past import Past
+from research.baselines.causal_context import Past
 from research.baselines.trunk import EARLIER, Pixels, Trunk
 
 ALONG = ((0, -1), (0, 0))

@@ -16,7 +16,7 @@ from models.config import Stage, Step
 from models.sampling.noise import gumbel, gumbel_max
 from models.subscale import Bytes
 from research.baselines.baseline import Baseline
-from research.baselines.past import Memory
+from research.baselines.causal_context import Memory
 
 BACKEND: Final = "inductor"
 

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from models.embedder import scaled
 from models.layers import Table
-from research.baselines.past import Past
+from research.baselines.causal_context import Past
 from research.baselines.pixelcnn import MASK_B
 from research.baselines.trunk import EARLIER, Pixels, Trunk
 

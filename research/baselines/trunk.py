@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from models.decoder import PixelEmbedding
 from models.embedder import scaled
-from research.baselines.past import PIXEL_REACH, Near, Offsets, Past
+from research.baselines.causal_context import PIXEL_REACH, Near, Offsets, Past
 
 EARLIER: Offsets = tuple(
     (dy, dx) for dy in range(-PIXEL_REACH, 1) for dx in range(-PIXEL_REACH, PIXEL_REACH + 1) if (dy, dx) < (0, 0)

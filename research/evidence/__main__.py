@@ -19,12 +19,12 @@ from numpy.typing import NDArray
 from models.cards import WEIGHTS, load_card
 from models.subscale import Bytes
 from research.baselines.baseline import Baseline
-from research.evidence import accuracy, bits, copies, digits, diversity, speed
+from research.evidence import accuracy, digits, diversity, likelihood, memorisation, speed
 from research.evidence.contestants import SIZE, contestants
-from research.evidence.drawing import SHIPPED, Draw, of_run, samples, shipped, spn_card
+from research.evidence.model_samples import SHIPPED, Draw, of_run, samples, shipped, spn_card
 from research.evidence.pages import DOCS, publish
-from research.evidence.requests import Requests, glyphs, letters
 from research.evidence.runs import RUNS, Run, train
+from research.evidence.sample_requests import Requests, glyphs, letters
 from research.evidence.shapes import distances, shapes
 from training.data.symbols import Batch, Symbols
 from training.data.tiles import box
@@ -92,9 +92,9 @@ def digits_table(evidence: Evidence) -> None:
 def bits_table(evidence: Evidence) -> None:
     """Likelihood at equal budget."""
     held_out = evidence.held_out()
-    rows, codecs = bits.rows_of(evidence.finished, held_out), bits.codec_bits(held_out.images)
-    publish("bits", bits.table(rows, codecs), bits.record(rows, codecs, len(held_out.images)))
-    bits.plot(rows, codecs)
+    rows, codecs = likelihood.rows_of(evidence.finished, held_out), likelihood.codec_bits(held_out.images)
+    publish("bits", likelihood.table(rows, codecs), likelihood.record(rows, codecs, len(held_out.images)))
+    likelihood.plot(rows, codecs)
 
 
 def speed_table(evidence: Evidence) -> None:
@@ -123,20 +123,20 @@ def accuracy_table(evidence: Evidence) -> None:
 
 def copies_table(evidence: Evidence) -> None:
     """Distances to the nearest training glyph."""
-    every, asked = copies.gallery(evidence.data), glyphs(evidence.data)
+    every, asked = memorisation.gallery(evidence.data), glyphs(evidence.data)
     others = shapes(every.real)
-    again = nearest_of(copies.drawn_again(evidence.data, asked).real, others)
-    near = [float(distance) for distance in np.quantile(again, copies.COPIES)]
+    again = nearest_of(memorisation.drawn_again(evidence.data, asked).real, others)
+    near = [float(distance) for distance in np.quantile(again, memorisation.COPIES)]
     rows = [
-        copies.nearness("training glyphs, drawn again", again, near),
-        copies.nearness("training glyphs, a random split held out", copies.to_others(asked, others), near),
-        copies.nearness("held-out glyphs, twins purged", nearest_of(held_glyphs(evidence.data), others), near),
+        memorisation.nearness("training glyphs, drawn again", again, near),
+        memorisation.nearness("training glyphs, a random split held out", memorisation.to_others(asked, others), near),
+        memorisation.nearness("held-out glyphs, twins purged", nearest_of(held_glyphs(evidence.data), others), near),
     ]
     for name, pictures in evidence.samples(asked).items():
         apart = distances(shapes(pictures), others)
-        rows.append(copies.nearness(f"samples of {name}", apart.min(1), near))
-        copies.sheet(pictures, apart, every.real, DOCS / f"evidence-closest-{name}.png")
-    publish("memorisation", copies.table(rows, near), copies.record(rows))
+        rows.append(memorisation.nearness(f"samples of {name}", apart.min(1), near))
+        memorisation.sheet(pictures, apart, every.real, DOCS / f"evidence-closest-{name}.png")
+    publish("memorisation", memorisation.table(rows, near), memorisation.record(rows))
 
 
 def diversity_table(evidence: Evidence) -> None:
@@ -145,7 +145,7 @@ def diversity_table(evidence: Evidence) -> None:
     on_tiles = letters(evidence.data).first(len(alone.controls))
     drawn, tiled = evidence.samples(alone), evidence.samples(on_tiles)
     few = replace(alone, drawings=np.resize(alone.drawings[: diversity.COLLAPSED], len(alone.drawings)))
-    collapsed = copies.drawn_again(evidence.data, few)
+    collapsed = memorisation.drawn_again(evidence.data, few)
     rows = [
         diversity.variety("real", alone.real, on_tiles.real),
         diversity.variety(f"real, of {diversity.COLLAPSED} drawings", collapsed.real, collapsed.real),

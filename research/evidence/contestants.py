@@ -12,7 +12,7 @@ import torch
 from models.config import Geometry, ModelConfig, Stage, Widths
 from models.network import Network
 from research.baselines.baseline import Baseline
-from research.baselines.presets import Kind, whole
+from research.baselines.baseline_presets import Kind, whole
 from training.data.vocabulary import CONTROLS
 from training.loop.recipe import Recipe
 from training.loop.trainer import Learner

@@ -14,9 +14,9 @@ import numpy as np
 
 from models.config import Control, Geometry
 from research.baselines.baseline import Baseline
-from research.baselines.presets import Kind, small
-from research.evidence.bits import Row, half, rows_of
+from research.baselines.baseline_presets import Kind, small
 from research.evidence.contestants import BASELINE_RATES, Contestant, Part
+from research.evidence.likelihood import Row, half, rows_of
 from research.evidence.runs import RUNS, Run
 from training.data.symbols import Batch
 from training.scoring.scores import Floats, markdown

@@ -16,7 +16,7 @@ from torch import nn
 
 from research.evidence.contestants import Contestant, Part
 from training.data.dataset import Dataset
-from training.loop.examples import Dealer, Feed
+from training.loop.minibatches import Dealer, Feed
 from training.loop.stopping import asked_to_stop
 from training.loop.trainer import Trainer
 

@@ -17,7 +17,7 @@ from models.network import Network
 from tests.harness.flat import GEOMETRY, Flat
 from tests.harness.toy import toy_config
 from training.loop.checkpoints import take_up
-from training.loop.examples import Dealer, Feed
+from training.loop.minibatches import Dealer, Feed
 from training.loop.ranks import gathered
 from training.loop.recipe import Recipe
 from training.loop.trainer import Trainer

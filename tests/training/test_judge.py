@@ -18,12 +18,12 @@ from training import judge as command
 from training.data.symbols import DEFAULT, Pack
 from training.data.vocabulary import LABEL, STYLE
 from training.judge import judge, table
+from training.judging.criteria import verdicts
 from training.judging.glyphs import FACES, Glyphs
 from training.judging.grid import grid, settings
 from training.judging.grid import table as grid_table
 from training.judging.keepers import Real, real
 from training.judging.reader import Reader
-from training.judging.verdicts import verdicts
 from training.scoring.samples import temperatures
 
 GEOMETRY = Geometry(size=32, slice_size=16)

@@ -14,7 +14,7 @@ from models.network import Network, build
 from models.pipeline import ImageState, Pipeline
 from models.subscale import Progress
 from tests.harness.toy import toy_config
-from training.loop.examples import Lot
+from training.loop.minibatches import Lot
 from training.loop.recipe import Recipe
 from training.loop.trainer import Trainer
 from training.presets import PRESETS

@@ -13,7 +13,7 @@ from PIL import Image
 
 from models.config import Control, ModelConfig, Stage
 from tests.harness.toy import toy_config
-from training.loop.journal import rows_of
+from training.loop.run_journal import rows_of
 from training.presets import PRESETS, Preset
 from training.train import main
 

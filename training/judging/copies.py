@@ -13,11 +13,11 @@ from PIL import Image
 from models.subscale import Bytes
 from training.data.symbols import Pack
 from training.data.vocabulary import LABEL
+from training.judging.glyph_recovery import Floats, recover
 from training.judging.glyphs import Glyphs
 from training.judging.keepers import composed
 from training.judging.looks import tile_of
-from training.judging.recovery import Floats, recover
-from training.judging.shares import Share
+from training.judging.proportions import Share
 from training.scoring.scores import markdown
 
 COPY: Final = 1.0

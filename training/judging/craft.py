@@ -16,7 +16,7 @@ from models.subscale import Bytes
 from training.data.tiles import tile_mask
 from training.data.vocabulary import Tile
 from training.judging.contours import area, contours, evenly, length
-from training.judging.recovery import Floats, Recovered, grown, residual
+from training.judging.glyph_recovery import Floats, Recovered, grown, residual
 
 UNIT: Final = 64
 """Lengths are in this part of the picture's side."""

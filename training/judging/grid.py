@@ -10,11 +10,11 @@ from typing import Final
 from models.config import Sampling, Temperatures
 from models.pipeline import Pipeline
 from training.data.vocabulary import LABEL, MONOGRAMS, TILE
+from training.judging.judged_requests import requests
 from training.judging.keepers import Real, is_keeper
+from training.judging.observation import see
+from training.judging.proportions import Share
 from training.judging.reader import Reader
-from training.judging.requests import requests
-from training.judging.shares import Share
-from training.judging.sight import see
 from training.scoring.samples import Asked, samples
 from training.scoring.scores import markdown
 

@@ -13,8 +13,8 @@ from training.data.tiles import Look, compose
 from training.data.vocabulary import HUE, LABEL, MONOGRAMS, STYLE, TILE, Tile
 from training.judging.craft import FAULTS, Craft
 from training.judging.glyphs import Glyphs, Indices
+from training.judging.observation import Seen, see
 from training.judging.reader import Reader
-from training.judging.sight import Seen, see
 from training.scoring.samples import Asked
 
 QUANTILE: Final = 0.95

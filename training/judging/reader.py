@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from training.data.vocabulary import LABEL, Tile
-from training.judging.recovery import Floats
+from training.judging.glyph_recovery import Floats
 
 ALIKE: Final = {"0": "O", "1": "I"}
 """Characters that some faces draw alike, by the one that they are read as."""

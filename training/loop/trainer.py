@@ -13,7 +13,7 @@ from torch.optim import AdamW, Optimizer
 
 from models.network import Network
 from research.baselines.baseline import Baseline
-from training.loop.examples import Lot
+from training.loop.minibatches import Lot
 from training.loop.muon import Muon
 from training.loop.precision import fast
 from training.loop.recipe import Recipe

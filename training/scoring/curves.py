@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from models.config import Stage
-from training.loop.journal import rows_of
+from training.loop.run_journal import rows_of
 from training.scoring.plots import plot_curves
 
 

@@ -10,13 +10,13 @@ from torch import Tensor
 from models.config import Geometry
 from models.sampling.noise import gumbel_max
 from research.baselines.baseline import Baseline
-from research.baselines.presets import Kind, small, whole
+from research.baselines.baseline_presets import Kind, small, whole
 from research.baselines.sampler import Sampler
 from tests.harness.flat import Flat
 from tests.harness.toy import CONTROLS
 from training.data.vocabulary import CONTROLS as SYMBOLS
 from training.evaluate import shares
-from training.loop.examples import Dealer
+from training.loop.minibatches import Dealer
 from training.loop.recipe import Recipe
 from training.loop.trainer import Trainer
 

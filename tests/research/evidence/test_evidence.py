@@ -11,16 +11,16 @@ import pytest
 from models.config import Geometry
 from models.subscale import Bytes
 from research.baselines.baseline import Baseline
-from research.baselines.presets import Kind, small
+from research.baselines.baseline_presets import Kind, small
 from research.evidence.accuracy import Exam, ratio_interval, scores
-from research.evidence.bits import picture_bits, rows_of
 from research.evidence.contestants import POSITIONS, SIZE, Contestant, Part, contestants
-from research.evidence.copies import drawn_again, nearness, to_others
 from research.evidence.diversity import GAP, effective
-from research.evidence.drawing import reduced, samples
+from research.evidence.likelihood import picture_bits, rows_of
+from research.evidence.memorisation import drawn_again, nearness, to_others
+from research.evidence.model_samples import reduced, samples
 from research.evidence.pages import filled
-from research.evidence.requests import Requests, composed, glyphs, letters
 from research.evidence.runs import Run, spend, train
+from research.evidence.sample_requests import Requests, composed, glyphs, letters
 from research.evidence.shapes import clusters, distances, shapes
 from tests.harness.flat import Flat
 from tests.harness.toy import CONTROLS

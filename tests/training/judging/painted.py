@@ -8,7 +8,7 @@ from models.subscale import Bytes
 from training.data.tiles import MASTER, Look, compose
 from training.data.vocabulary import Family, Tile
 from training.judging.craft import Craft, craft
-from training.judging.recovery import Floats, recover
+from training.judging.glyph_recovery import Floats, recover
 
 Mask = Bytes
 

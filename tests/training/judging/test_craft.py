@@ -5,7 +5,7 @@ import pytest
 
 from tests.training.judging.painted import coverage, faults, picture, ring
 from training.data.vocabulary import Tile
-from training.judging.recovery import grown
+from training.judging.glyph_recovery import grown
 
 TILES = pytest.mark.parametrize("tile", list(Tile))
 

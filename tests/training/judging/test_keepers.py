@@ -12,8 +12,8 @@ from training.data.vocabulary import LABEL, STYLE, Style, Tile
 from training.judging.craft import Craft
 from training.judging.glyphs import FACES, Glyphs
 from training.judging.keepers import QUANTILE, VISIBLE, Real, is_keeper, kind_of, real, within
+from training.judging.observation import Seen, see
 from training.judging.reader import Reader
-from training.judging.sight import Seen, see
 
 ASKED = {"label": "A", "hue": "red", "tile": "circle"}
 FINE = Craft(wobble=0.02, speckle=0.0, fill=1.0)

@@ -15,7 +15,7 @@ import numpy as np
 import pytest
 import torch
 
-from training.loop.journal import rows_of
+from training.loop.run_journal import rows_of
 
 WAIT_SECONDS = 60
 TOY = "tests.harness.toy_run"

@@ -15,7 +15,7 @@ from tests.harness.flat import GEOMETRY, Flat
 from tests.harness.toy import toy_config, toy_networks
 from training.evaluate import shares
 from training.loop.checkpoints import parts, renamed, save_state, take_up, warm_start
-from training.loop.examples import Dealer, Lot
+from training.loop.minibatches import Dealer, Lot
 from training.loop.recipe import Recipe
 from training.loop.trainer import Trainer
 from training.scoring.bits import stage_share

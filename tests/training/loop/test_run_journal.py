@@ -9,8 +9,8 @@ from pathlib import Path
 
 import pytest
 
-from training.loop import journal
-from training.loop.journal import Journal, Note, Row, rows_of, write_rows
+from training.loop import run_journal
+from training.loop.run_journal import Journal, Note, Row, rows_of, write_rows
 
 NOTE = Note(step=1, bits_per_dim=2.0, rate=1.0, slices=16, waited_seconds=0.0)
 
@@ -49,7 +49,7 @@ def test_a_line_cut_short_is_left_out(tmp_path: Path) -> None:
 
 def test_waiting_is_a_share_of_the_time_since_the_last_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where all the time went into waiting the share is about one."""
-    monkeypatch.setattr(journal, "_ROW_SECONDS", 0.0)
+    monkeypatch.setattr(run_journal, "_ROW_SECONDS", 0.0)
     with Journal(tmp_path / "size.csv", "size", step=0, minutes=1) as book:
         begun = book._begun  # noqa: SLF001 - to know what has passed
         book.note(replace(NOTE, waited_seconds=0.0))
@@ -61,8 +61,8 @@ def test_waiting_is_a_share_of_the_time_since_the_last_row(tmp_path: Path, monke
 
 def test_without_tensorboard_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """It is an option of the environment, not a need."""
-    monkeypatch.setattr(journal, "find_spec", no_spec)
-    assert journal.board(tmp_path) is None
+    monkeypatch.setattr(run_journal, "find_spec", no_spec)
+    assert run_journal.board(tmp_path) is None
 
 
 def no_spec(_name: str) -> importlib.machinery.ModuleSpec | None:

@@ -13,7 +13,7 @@ import torch
 from models.config import ANY, Stage
 from tests.harness.flat import GEOMETRY, Flat
 from training.data.symbols import Batch
-from training.loop.examples import Dealer, Feed, drop_controls, joined
+from training.loop.minibatches import Dealer, Feed, drop_controls, joined
 from training.loop.ranks import Ranks
 from training.loop.recipe import Recipe
 

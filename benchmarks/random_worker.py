@@ -1,4 +1,4 @@
-"""`python -m benchmarks.painter`: the worker process as it is, but its slices are random numbers, at no cost.
+"""`python -m benchmarks.random_worker`: the worker process as it is, but its slices are random numbers, at no cost.
 
 For figures of all that is around the networks: hundreds of jobs can be in flight on one core.
 """

@@ -18,8 +18,8 @@ from models.subscale import Bytes, Progress
 from research.baselines.baseline import Baseline
 from research.baselines.sampler import Sampler
 from research.evidence.contestants import SIZE, SPN
-from research.evidence.requests import Requests
 from research.evidence.runs import Run
+from research.evidence.sample_requests import Requests
 from training.data.tiles import box
 from training.scoring.samples import drawer, finished
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from models.subscale import Bytes
 from research.evidence.contestants import SIZE
-from research.evidence.requests import Requests, composed
+from research.evidence.sample_requests import Requests, composed
 from research.evidence.shapes import Shapes, distances, shapes
 from training.data.symbols import Symbols
 from training.data.vocabulary import Tile

@@ -5,7 +5,7 @@ from collections import Counter
 from models.config import Control
 from training.data.vocabulary import CONCEPTS, CONTROLS, HUE, LABEL, MONOGRAMS, STYLE, TILE
 from training.judging.glyphs import FACES, ICON_STYLES
-from training.judging.requests import requests
+from training.judging.judged_requests import requests
 
 
 def test_every_label_has_its_share_of_requests() -> None:

@@ -6,7 +6,7 @@ import pytest
 from tests.training.judging.painted import coverage, picture, ring
 from training.data.tiles import box, placed
 from training.data.vocabulary import HUE, Tile
-from training.judging.recovery import grown, recover, residual
+from training.judging.glyph_recovery import grown, recover, residual
 
 
 @pytest.mark.parametrize("tile", list(Tile))

@@ -13,10 +13,10 @@ from models.subscale import Bytes
 from training.data.colours import hue_of
 from training.data.vocabulary import HUE, LABEL, NEUTRAL, STYLE, TILE, Style, Tile
 from training.judging.craft import Craft, craft
+from training.judging.glyph_recovery import Floats, Recovered, grown, recover
 from training.judging.glyphs import FACES
 from training.judging.looks import tile_hue, tile_of
 from training.judging.reader import ICON, SIDE, Reader, read, read_as, small, zoomed
-from training.judging.recovery import Floats, Recovered, grown, recover
 
 _SOLID: Final = 0.10
 _STROKE: Final = 4

@@ -2,7 +2,7 @@
 
 import pytest
 
-from training.judging.shares import Share
+from training.judging.proportions import Share
 
 
 def test_the_interval_is_wilsons() -> None:

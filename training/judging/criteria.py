@@ -11,8 +11,8 @@ from training.data.vocabulary import HUE, LABEL, MONOGRAMS, STYLE, TILE
 from training.judging.craft import FAULTS, Craft
 from training.judging.glyphs import FACES, ICON_STYLES
 from training.judging.keepers import Kind, Real, is_keeper, kind_of
-from training.judging.shares import Share
-from training.judging.sight import Seen
+from training.judging.observation import Seen
+from training.judging.proportions import Share
 from training.scoring.samples import Asked
 from training.scoring.scores import markdown
 
