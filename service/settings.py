@@ -10,7 +10,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.cards import WEIGHTS
-from service.api.keys import KeyHash, key_hashes
+from service.api_keys import KeyHash, key_hashes
 from service.contract.logs import LogFormat
 from service.destinations import AllowedHost
 from service.webhooks.signature import signing_key
@@ -86,7 +86,7 @@ class ServiceSettings(BaseSettings):
     keys: Annotated[tuple[KeyHash, ...], NoDecode, BeforeValidator(key_hashes)] = Field(
         default=(),
         repr=False,
-        description="API keys as `name:sha256,name:sha256`, made by `python -m service.api.keys NAME`. None: open to all.",
+        description="API keys as `name:sha256,name:sha256`, made by `python -m service.api_keys NAME`. None: open to all.",
     )
     secret: Annotated[SecretStr, Field(min_length=16)] | None = Field(
         default=None,

@@ -15,7 +15,7 @@ from typing import Annotated
 from fastapi import Depends, Path, Query, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
-from service.api.keys import KeyHash, sha256_of
+from service.api_keys import KeyHash, sha256_of
 from service.errors import MissingKeyError, SignatureError, UnknownKeyError
 
 OPEN = ""

@@ -13,7 +13,7 @@ import pytest
 import redis
 from playwright.sync_api import Page, expect
 
-from service.api.keys import KeyHash, sha256_of
+from service.api_keys import KeyHash, sha256_of
 from service.contract.record import Problem
 from service.contract.redis_keys import Keys, queued_key
 from service.contract.transitions import Claim, Transitions

@@ -19,7 +19,7 @@ from hypothesis import HealthCheck, settings
 from schemathesis import Case, GenerationMode
 from schemathesis.specs.openapi.checks import positive_data_acceptance
 
-from service.api.keys import KeyHash, sha256_of
+from service.api_keys import KeyHash, sha256_of
 from service.app import create_app
 from service.contract.transitions import Claim, Transitions, create
 from service.settings import ServiceSettings

@@ -15,7 +15,7 @@ from fastapi import FastAPI
 from pydantic import SecretStr
 
 from service.api.access import Access
-from service.api.keys import KeyHash, sha256_of
+from service.api_keys import KeyHash, sha256_of
 from service.app import create_app
 from service.contract.redis_keys import Keys
 from service.contract.transitions import Claim, Transitions

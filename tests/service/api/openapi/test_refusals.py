@@ -13,8 +13,8 @@ import httpx
 import pytest
 import redis
 
-from service.api.keys import KeyHash, sha256_of
 from service.api.openapi.refusals import ALL, Refusal, page
+from service.api_keys import KeyHash, sha256_of
 from service.contract.redis_keys import Keys
 from service.contract.transitions import Claim, Transitions
 from service.local.processes import free_port

@@ -1,4 +1,4 @@
-"""API keys. `python -m service.api.keys NAME` makes one: the key for its holder, and its hash for SPN_KEYS.
+"""API keys. `python -m service.api_keys NAME` makes one: the key for its holder, and its hash for SPN_KEYS.
 
 Only hashes are configured. A key is 256 random bits, so a plain sha256 of it cannot be turned around.
 """
@@ -61,13 +61,13 @@ def check(each: KeyHash) -> None:
         raise ValueError("expected name:hash,name:hash with names of 1 to 64 letters, digits, `_`, `.` or `-`")
     if not SHA256.fullmatch(each.sha256):
         raise ValueError(
-            f"{each.name}: expected the sha256 of a key, 64 hexadecimal digits; see python -m service.api.keys"
+            f"{each.name}: expected the sha256 of a key, 64 hexadecimal digits; see python -m service.api_keys"
         )
 
 
 def main() -> int:
     """Print a new key, once, and what to configure."""
-    parser = argparse.ArgumentParser(prog="python -m service.api.keys", description="Make an API key.")
+    parser = argparse.ArgumentParser(prog="python -m service.api_keys", description="Make an API key.")
     parser.add_argument("name", help="who it is for; owns the jobs made with it")
     name = parser.parse_args().name
     if not NAME.fullmatch(name):

@@ -9,7 +9,7 @@ import sys
 import pytest
 from pydantic import ValidationError
 
-from service.api.keys import KeyHash, sha256_of
+from service.api_keys import KeyHash, sha256_of
 from service.settings import KEYED_RATE, ServiceSettings
 
 STUDIO, CI = sha256_of("a"), sha256_of("b")
@@ -27,7 +27,7 @@ BAD_KEYS = {
 
 def made_key(name: str) -> subprocess.CompletedProcess[str]:
     """What the command prints."""
-    command = [sys.executable, "-m", "service.api.keys", name]
+    command = [sys.executable, "-m", "service.api_keys", name]
     return subprocess.run(command, capture_output=True, text=True, check=False)
 
 
