@@ -1,4 +1,4 @@
-"""The application: settings in, parts wired together, nothing more."""
+"""The application: settings in, services wired together, nothing more."""
 
 from __future__ import annotations
 
@@ -25,10 +25,10 @@ from service.api.middleware.access_log import AccessLog
 from service.api.middleware.body_limit import BodyLimit
 from service.api.middleware.head import HeadAsGet
 from service.api.middleware.request_id import RequestId
-from service.api.openapi.answers import describe
+from service.api.openapi.responses import describe
 from service.api.router import router
 from service.api.routes import metrics as prometheus
-from service.api.routes.dependencies import Parts
+from service.api.routes.dependencies import Services
 from service.catalogue import Catalogue
 from service.contract.transitions import Limits
 from service.destinations import Destinations
@@ -90,7 +90,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     metrics = ServiceMetrics()
     destinations = Destinations(settings.webhook_hosts) if settings.webhook_secret else None
     app.state.sender = sender(settings, client, destinations)
-    app.state.parts = Parts(
+    app.state.services = Services(
         settings=settings,
         catalogue=Catalogue.read(settings.models, settings.model),
         jobs=Jobs(
@@ -142,11 +142,11 @@ def sender(settings: ServiceSettings, client: AsyncRedis, destinations: Destinat
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
     """The tasks that run beside the requests."""
-    parts: Parts = app.state.parts
-    models = tuple(parts.catalogue.cards)
+    services: Services = app.state.services
+    models = tuple(services.catalogue.cards)
     tasks = [
-        asyncio.create_task(parts.event_reader.run()),
-        asyncio.create_task(reap(parts.jobs, models, seconds=parts.settings.reaper_seconds)),
+        asyncio.create_task(services.event_reader.run()),
+        asyncio.create_task(reap(services.jobs, models, seconds=services.settings.reaper_seconds)),
     ]
     if app.state.sender:
         tasks.append(asyncio.create_task(app.state.sender.run()))
@@ -154,7 +154,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         yield
     finally:
         await stop(tasks)
-        await parts.jobs.close()
+        await services.jobs.close()
 
 
 async def stop(tasks: Iterable[asyncio.Task[None]]) -> None:

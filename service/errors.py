@@ -1,21 +1,21 @@
-"""What the API refuses, and how it says so: RFC 9457 problem+json, never a traceback.
+"""Errors that the API answers with, as RFC 9457 problem+json.
 
 ServiceError
-├── UnreadableError      400  a request body that is no text
-├── MissingKeyError      401  no API key came along
-├── UnknownKeyError      403  the API key is not one of ours
-├── SignatureError       403  a signed URL was changed, or is of another job
-├── UnknownJobError      404  no such job, or its retention is over, or it is another key's
-├── NotStartedError      404  a picture before its first slice
-├── NotDrawnError        404  a picture further than it is drawn
-├── FieldError           422  a field that is well-formed and yet impossible
-│   └── DestinationError 422  a webhook URL that this server sends nothing to
-├── KeyReusedError       422  an Idempotency-Key with another body
-├── LaterError                refused now, with the seconds after which to come again
-│   ├── HurriedError     429  the key submits too fast
-│   ├── CrowdedError     429  the key has too many jobs that have not ended
-│   └── QueueFullError   503  as many jobs wait as are allowed to
-└── UnavailableError     503  Redis cannot be reached
+├── UnreadableError               400  a request body that is not JSON text
+├── MissingKeyError               401  no API key
+├── UnknownKeyError               403  an API key that is not configured
+├── SignatureError                403  a signed URL that was changed, or is of another job
+├── UnknownJobError               404  no such job, or an expired one, or another owner's
+├── NotStartedError               404  an image before its first slice
+├── NotGeneratedError             404  an image after more slices than it has
+├── FieldError                    422  a field that is well-formed and cannot be honoured
+│   └── DestinationError          422  a webhook URL that this server refuses
+├── KeyReusedError                422  an Idempotency-Key with another body
+├── RetryLaterError                    refused now; carries the seconds until a retry
+│   ├── RateLimitedError          429  the owner submits too fast
+│   ├── ConcurrencyLimitError     429  the owner has too many jobs that have not ended
+│   └── QueueFullError            503  the queue is full
+└── UnavailableError              503  Redis is not available
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from typing import ClassVar
 
 
 class ServiceError(Exception):
-    """Root of all refusals; each subclass is one problem type."""
+    """Root of all refusals; each subclass is one problem type, with a row in docs/refusals.md."""
 
     type: ClassVar[str] = "about:blank"
     title: ClassVar[str] = "Refused"
@@ -33,85 +33,85 @@ class ServiceError(Exception):
 
     @property
     def headers(self) -> dict[str, str]:
-        """What goes with the refusal."""
+        """Return the headers of the response."""
         return {} if self.retry_after_seconds is None else {"Retry-After": str(self.retry_after_seconds)}
 
     @property
     def errors(self) -> list[dict[str, str]] | None:
-        """Which fields are at fault."""
+        """Return the wrong fields, each with a message; None if no field is wrong."""
         return None
 
 
 class UnreadableError(ServiceError):
-    """The body is not text, or cannot be taken apart, so there are no fields to speak of."""
+    """The body is not JSON in UTF-8."""
 
-    type, title, status = "urn:spn:unreadable", "Unreadable", 400
+    type, title, status = "urn:spn:unreadable", "Body unreadable", 400
 
     def __init__(self) -> None:
         super().__init__(
-            "The request body cannot be read: expected JSON in UTF-8, not compressed, without numbers of thousands of "
-            "digits and not nested thousands deep."
+            "The request body cannot be read. Send JSON in UTF-8, not compressed, without numbers of thousands of digits, "
+            "and not nested thousands of levels deep."
         )
 
 
 class MissingKeyError(ServiceError):
-    """The caller did not say who they are."""
+    """The request has no API key."""
 
     type, title, status = "urn:spn:key-missing", "API key missing", 401
 
     def __init__(self) -> None:
-        super().__init__("This server asks for an API key: send it as `Authorization: Bearer KEY`.")
+        super().__init__("This server requires an API key. Send it as `Authorization: Bearer KEY`.")
 
     @property
     def headers(self) -> dict[str, str]:
-        """How to say it."""
+        """Return the scheme to authenticate with."""
         return {"WWW-Authenticate": "Bearer"}
 
 
 class UnknownKeyError(ServiceError):
-    """Nobody has this key, or not any more."""
+    """The API key is not configured on this server."""
 
     type, title, status = "urn:spn:key-unknown", "API key unknown", 403
 
     def __init__(self) -> None:
-        super().__init__("This API key is not known here.")
+        super().__init__("This API key is unknown. Check it, or ask the operator of this server for a new one.")
 
 
 class SignatureError(ServiceError):
-    """The signature was made for another job, or by another secret, or not by us."""
+    """The signature is of another job or was made with another secret."""
 
     type, title, status = "urn:spn:signature-invalid", "Signature invalid", 403
 
     def __init__(self) -> None:
-        super().__init__("`sig` does not fit this job. Use the URLs as the job's body and its events give them.")
+        super().__init__("`sig` is not this job's signature. Use the URLs in the job and its events unchanged.")
 
 
 class UnknownJobError(ServiceError):
-    """No such job, as far as the caller may know."""
+    """The job does not exist, has expired, or belongs to another owner."""
 
     type, title, status = "urn:spn:unknown-job", "Unknown job", 404
 
     def __init__(self, job: str) -> None:
-        super().__init__(f"There is no job {job!r}, or it is no longer kept.")
+        super().__init__(f"There is no job {job!r}, or it has expired. `GET /jobs` lists your jobs.")
 
 
 class NotStartedError(ServiceError):
-    """The picture has no slice yet."""
+    """The image has no slice yet."""
 
     type, title, status = "urn:spn:not-started", "Not started", 404
 
     def __init__(self) -> None:
-        super().__init__("The first slice of this picture is not drawn yet.")
+        super().__init__("This image has no slice yet. Wait for the job's first `slice` event.")
 
 
-class NotDrawnError(ServiceError):
-    """More was asked for than there is."""
+class NotGeneratedError(ServiceError):
+    """The request names a state of an image, or a sample sheet, that does not exist."""
 
-    type, title, status = "urn:spn:not-drawn", "Not drawn", 404
+    type, title, status = "urn:spn:not-drawn", "Not generated", 404
 
 
 class FieldError(ServiceError):
-    """A field that cannot be honoured."""
+    """A field or parameter has a value that is not accepted."""
 
     type, title, status = "urn:spn:invalid-request", "Invalid request", 422
 
@@ -121,28 +121,30 @@ class FieldError(ServiceError):
 
     @property
     def errors(self) -> list[dict[str, str]]:
-        """The one field."""
+        """Return the wrong field."""
         return [{"field": self.field, "message": self.message}]
 
 
 class DestinationError(FieldError):
-    """A webhook URL that is refused, at submit or when its name turns out to lead somewhere else."""
+    """Webhooks to that URL are not allowed on this server."""
 
     def __init__(self, message: str) -> None:
         super().__init__("webhook.url", message)
 
 
 class KeyReusedError(ServiceError):
-    """The same Idempotency-Key came with another body."""
+    """The Idempotency-Key was used before, with another body."""
 
     type, title, status = "urn:spn:idempotency-key-reused", "Idempotency key reused", 422
 
     def __init__(self) -> None:
-        super().__init__("This Idempotency-Key was used with another request body.")
+        super().__init__(
+            "This Idempotency-Key was used with another request body. Send the same body again, or use a new key."
+        )
 
 
-class LaterError(ServiceError):
-    """Refused for now."""
+class RetryLaterError(ServiceError):
+    """The server accepts no such request now, but will later."""
 
     reason: ClassVar[str]
 
@@ -151,34 +153,34 @@ class LaterError(ServiceError):
         self.retry_after_seconds = retry_after_seconds
 
 
-class HurriedError(LaterError):
-    """Too many submits in the last minute."""
+class RateLimitedError(RetryLaterError):
+    """The owner has used up the rate limit: submits, and refused submits, of the last minute."""
 
     type, title, status = "urn:spn:rate-limited", "Too many requests", 429
-    reason = "As many jobs were submitted in the last minute as one key may."
+    reason = "The rate limit of this API key is reached: too many submits in the last minute."
 
 
-class CrowdedError(LaterError):
-    """Too many jobs that have not ended."""
+class ConcurrencyLimitError(RetryLaterError):
+    """The owner has reached the concurrency limit: jobs that have not ended."""
 
     type, title, status = "urn:spn:too-many-jobs", "Too many jobs", 429
-    reason = "As many jobs are queued or running as one key may have at a time."
+    reason = "The concurrency limit of this API key is reached: too many jobs are queued or running."
 
 
-class QueueFullError(LaterError):
-    """Too many jobs wait."""
+class QueueFullError(RetryLaterError):
+    """The queue of this model is full."""
 
     type, title, status = "urn:spn:queue-full", "Queue full", 503
-    reason = "As many jobs are waiting as this server accepts."
+    reason = "The queue is full."
 
 
 class UnavailableError(ServiceError):
-    """The store is away."""
+    """Redis cannot be reached, or accepts no writes."""
 
     type, title, status, retry_after_seconds = "urn:spn:unavailable", "Unavailable", 503, 2
 
     def __init__(self) -> None:
         super().__init__(
-            "The job store cannot be reached, or takes nothing now. Try again later, a submit with its Idempotency-Key: it "
-            "may have been accepted."
+            "The job store is not available now. Try again. Repeat a submit with the same Idempotency-Key: it may have been "
+            "accepted."
         )

@@ -17,7 +17,7 @@ from models.subscale import Bytes, Progress, split_depth
 from service.errors import FieldError
 
 
-class PictureFormat(StrEnum):
+class ImageFormat(StrEnum):
     """The formats offered."""
 
     PNG = "png"
@@ -30,12 +30,12 @@ class PictureFormat(StrEnum):
         return f"image/{self}"
 
 
-def preferred(accept: str) -> PictureFormat:
+def preferred(accept: str) -> ImageFormat:
     """The format that an Accept header wants most, the first of equals; PNG if it names none."""
-    offered = {picture_format.media_type: picture_format for picture_format in PictureFormat}
+    offered = {image_format.media_type: image_format for image_format in ImageFormat}
     named = [(weight(rest), name.strip()) for name, _, rest in (part.partition(";") for part in accept.split(","))]
     wanted = [(q, offered[name]) for q, name in named if q > 0 and name in offered]
-    return max(wanted, key=lambda each: each[0], default=(1, PictureFormat.PNG))[1]
+    return max(wanted, key=lambda each: each[0], default=(1, ImageFormat.PNG))[1]
 
 
 def weight(parameters: str) -> float:
@@ -46,16 +46,16 @@ def weight(parameters: str) -> float:
     return float(found[1]) if re.fullmatch(r"[01](?:\.[0-9]{0,3})?", found[1].strip()) else 0
 
 
-def encode(progress: Progress, picture_format: PictureFormat, *, scale: int = 1, text: Mapping[str, str]) -> bytes:
+def encode(progress: Progress, image_format: ImageFormat, *, scale: int = 1, text: Mapping[str, str]) -> bytes:
     """The picture as it stands, each pixel `scale` x `scale`. `text` goes into a PNG's text chunks."""
     pixels = progress.picture().repeat(scale, axis=0).repeat(scale, axis=1)
     image, out = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels), io.BytesIO()
-    match picture_format:
-        case PictureFormat.PNG:
+    match image_format:
+        case ImageFormat.PNG:
             image.save(out, "PNG", pnginfo=text_chunks(text))
-        case PictureFormat.WEBP:
+        case ImageFormat.WEBP:
             image.save(out, "WEBP", lossless=True)
-        case PictureFormat.JPEG:
+        case ImageFormat.JPEG:
             image.save(out, "JPEG", quality=95)
     return out.getvalue()
 

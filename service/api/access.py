@@ -68,7 +68,7 @@ Bearer = Annotated[
 
 def access_of(request: Request) -> Access:
     """The running app's."""
-    access: Access = request.app.state.parts.access
+    access: Access = request.app.state.services.access
     return access
 
 

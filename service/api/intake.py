@@ -30,14 +30,14 @@ NEAR = 0.5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Order:
+class NewJob:
     """A complete request, and the slices its pictures start with."""
 
     request: JobRequest
     given: tuple[SliceEntry, ...]
 
 
-def order(  # noqa: PLR0913 - the terms of a job, by keyword
+def new_job(  # noqa: PLR0913 - the terms of a job, by keyword
     asked: GenerateRequest,
     card: ModelCard,
     *,
@@ -45,7 +45,7 @@ def order(  # noqa: PLR0913 - the terms of a job, by keyword
     retention_seconds: int,
     deadline_seconds: int,
     destinations: Destinations | None = None,
-) -> Order:
+) -> NewJob:
     """What to draw with the model of `card`, for `owner`. Without `destinations` nobody can be told. Raises FieldError."""
     given, controls = given_slices(asked, card), per_picture(asked, card)
     request = JobRequest(
@@ -65,7 +65,7 @@ def order(  # noqa: PLR0913 - the terms of a job, by keyword
         webhook=webhook(asked.webhook, destinations) if asked.webhook else None,
     )
     lanes = [slice_lanes(card, Stage.BASE, request.sampling, requested) for requested in controls]
-    return Order(request=replace(request, base_lanes=sum(lanes) / len(lanes)), given=given)
+    return NewJob(request=replace(request, base_lanes=sum(lanes) / len(lanes)), given=given)
 
 
 def temperature(asked: GenerateRequest, card: ModelCard) -> float | Temperatures:

@@ -22,6 +22,7 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
+INTERNAL_ERROR = "The server failed. Its log has the details, under this answer's X-Request-ID."
 MOST_ERRORS = 20
 LONGEST = 2000
 """Characters of a field's name or a message: an answer is not much longer than the request, whatever that was."""
@@ -125,6 +126,4 @@ def _away(request: Request, error: Exception) -> JSONResponse:
 def _unexpected(request: Request, error: Exception) -> JSONResponse:
     logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
     headers = {"X-Request-ID": getattr(request.state, "request_id", "")}
-    return problem(
-        request, status=500, detail="Something went wrong here; the server's log knows more.", headers=headers
-    )
+    return problem(request, status=500, detail=INTERNAL_ERROR, headers=headers)

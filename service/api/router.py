@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from service.api.openapi.answers import refusals
+from service.api.openapi.responses import refusals
 from service.api.routes import events, health, images, jobs, models, submit
 from service.errors import FieldError, UnavailableError
 

@@ -15,7 +15,7 @@ from service.api.urls import image_url, job_url
 from service.contract.request import JobRequest
 from service.contract.statuses import EventKind
 from service.contract.stream import Event, JobImages, replay
-from service.images import PictureFormat, encode
+from service.images import ImageFormat, encode
 
 if TYPE_CHECKING:
     from service.jobs.event_reader import EventReader
@@ -73,7 +73,7 @@ def slice_body(request: JobRequest, event: Event, images: JobImages | None, *, s
     """A slice event; with `images` the picture itself comes along. Raises ValueError for another kind of event."""
     if (entry := event.slice) is None:
         raise ValueError(f"{event.kind} is no slice")
-    picture = images and encode(images.progress[entry.image], PictureFormat.PNG, text={})
+    picture = images and encode(images.progress[entry.image], ImageFormat.PNG, text={})
     return SliceBody(
         index=entry.image,
         stage=entry.stage,

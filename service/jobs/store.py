@@ -26,7 +26,7 @@ from service.contract.transitions import (
     overdue,
     requeue,
 )
-from service.errors import CrowdedError, HurriedError, KeyReusedError, QueueFullError, UnknownJobError
+from service.errors import ConcurrencyLimitError, KeyReusedError, QueueFullError, RateLimitedError, UnknownJobError
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
@@ -41,7 +41,7 @@ CHUNK = 200
 GRACE_SECONDS = 60
 """A worker notices a passed deadline after its slice. One that has not by then is stuck."""
 
-REFUSALS = {Outcome.FULL: QueueFullError, Outcome.HURRIED: HurriedError, Outcome.CROWDED: CrowdedError}
+REFUSALS = {Outcome.FULL: QueueFullError, Outcome.HURRIED: RateLimitedError, Outcome.CROWDED: ConcurrencyLimitError}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -130,7 +130,7 @@ def test_a_store_that_is_away_is_told_from_a_server_that_is(page: Page, models: 
         page.goto(url)
         expect(page.locator("#banner")).to_contain_text("The server's job store is away.")
         page.get_by_role("button", name="Generate").click()
-        expect(page.get_by_role("alert")).to_contain_text("The job store cannot be reached")
+        expect(page.get_by_role("alert")).to_contain_text("The job store is not available")
         with a_redis(port, tmp_path):
             expect(page.locator("#banner")).to_contain_text("Connected again.")
             generate(page)

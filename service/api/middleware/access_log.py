@@ -28,7 +28,7 @@ ERROR = 400
 
 
 @dataclass
-class Answer:
+class ResponseSummary:
     """What is known of the answer once it begins. Until then it is what an exception would make of it."""
 
     status: int = 500
@@ -47,7 +47,7 @@ class AccessLog:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        began, answer = time.perf_counter(), Answer()
+        began, answer = time.perf_counter(), ResponseSummary()
 
         async def watched(message: Message) -> None:
             if message["type"] == "http.response.start":
@@ -59,13 +59,13 @@ class AccessLog:
         finally:
             self._end(scope, answer, time.perf_counter() - began)
 
-    def _begin(self, answer: Answer, start: Message, seconds: float) -> None:
+    def _begin(self, answer: ResponseSummary, start: Message, seconds: float) -> None:
         answer.status, answer.seconds = start["status"], seconds
         answer.streams = Headers(raw=start["headers"]).get("content-type", "").startswith(STREAM)
         if answer.streams:
             self._metrics.streams.inc()
 
-    def _end(self, scope: Scope, answer: Answer, seconds: float) -> None:
+    def _end(self, scope: Scope, answer: ResponseSummary, seconds: float) -> None:
         if answer.streams:
             self._metrics.streams.dec()
         labels = (method_of(scope), route_of(scope), answer.status)

@@ -25,7 +25,7 @@ SIGNED = (*KEYED, SignatureError)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Parts:
+class Services:
     """What the endpoints work with."""
 
     settings: ServiceSettings
@@ -39,17 +39,17 @@ class Parts:
     """None: no webhooks."""
 
 
-def parts_of(request: Request) -> Parts:
-    """The parts of the running app."""
-    parts: Parts = request.app.state.parts
-    return parts
+def services_of(request: Request) -> Services:
+    """The services of the running app."""
+    services: Services = request.app.state.services
+    return services
 
 
-App = Annotated[Parts, Depends(parts_of)]
+App = Annotated[Services, Depends(services_of)]
 JobId = Annotated[str, Path(max_length=64)]
 
 
-async def body(app: Parts, record: JobRecord) -> JobBody:
+async def body(app: Services, record: JobRecord) -> JobBody:
     """The job as callers see it."""
     estimate = await app.queue_estimates.of(record)
     return JobBody.of(
@@ -60,7 +60,7 @@ async def body(app: Parts, record: JobRecord) -> JobBody:
     )
 
 
-def signature(app: Parts, record: JobRecord) -> str:
+def signature(app: Services, record: JobRecord) -> str:
     """What opens the job's pictures and events without a key."""
     return app.access.signature(record.request.id)
 

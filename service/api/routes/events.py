@@ -8,7 +8,7 @@ from fastapi import APIRouter, Header, Query, Response
 from fastapi.sse import EventSourceResponse
 
 from service.api.access import Viewer
-from service.api.openapi.answers import EVENT_STREAM, refusals
+from service.api.openapi.responses import EVENT_STREAM, refusals
 from service.api.routes.dependencies import SIGNED, App, JobId, signature
 from service.api.sse import BEGINNING, live
 from service.errors import UnknownJobError

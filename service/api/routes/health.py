@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fastapi import APIRouter
 
-from service.api.openapi.answers import answer
+from service.api.openapi.responses import answer
 from service.api.routes.dependencies import App
 from service.api.schemas import Health, Readiness
 

@@ -9,11 +9,11 @@ from fastapi import APIRouter, Header, Path, Query, Response
 
 from models.subscale import Progress
 from service.api.access import Viewer
-from service.api.openapi.answers import refusals
-from service.api.routes.dependencies import SIGNED, App, JobId, Parts, known
+from service.api.openapi.responses import refusals
+from service.api.routes.dependencies import SIGNED, App, JobId, Services, known
 from service.contract.record import JobRecord
-from service.errors import FieldError, NotDrawnError, NotStartedError, UnknownJobError
-from service.images import PictureFormat, encode, preferred
+from service.errors import FieldError, NotGeneratedError, NotStartedError, UnknownJobError
+from service.images import ImageFormat, encode, preferred
 
 FOREVER = "private, max-age=31536000, immutable"
 
@@ -24,9 +24,9 @@ router = APIRouter()
     "/jobs/{job}/images/{index}",
     response_class=Response,
     responses={
-        200: {"content": {f.media_type: {} for f in PictureFormat}},
+        200: {"content": {f.media_type: {} for f in ImageFormat}},
         304: {"description": "As you know it."},
-        **refusals(*SIGNED, UnknownJobError, NotStartedError, NotDrawnError),
+        **refusals(*SIGNED, UnknownJobError, NotStartedError, NotGeneratedError),
     },
 )
 async def get_image(  # noqa: PLR0913, PLR0917 - one argument per parameter
@@ -35,7 +35,7 @@ async def get_image(  # noqa: PLR0913, PLR0917 - one argument per parameter
     app: App,
     viewer: Viewer,
     slices: Annotated[int | None, Query(ge=1, description="As it was after so many slices; absent: now.")] = None,
-    format: PictureFormat | None = None,  # noqa: A002 - the parameter's name in the contract
+    format: ImageFormat | None = None,  # noqa: A002 - the parameter's name in the contract
     scale: Annotated[int, Query(ge=1, le=8, description="Nearest neighbour.")] = 1,
     accept: Annotated[str, Header()] = "",
     if_none_match: Annotated[str | None, Header()] = None,
@@ -53,15 +53,17 @@ async def get_image(  # noqa: PLR0913, PLR0917 - one argument per parameter
     return Response(picture, media_type=kind.media_type, headers=headers)
 
 
-async def drawn(app: Parts, record: JobRecord, index: int, slices: int | None) -> Progress:
-    """The picture now, or after `slices`. Raises NotStartedError, NotDrawnError, FieldError."""
+async def drawn(app: Services, record: JobRecord, index: int, slices: int | None) -> Progress:
+    """The picture now, or after `slices`. Raises NotStartedError, NotGeneratedError, FieldError."""
     if slices and slices > (total := len(record.request.geometry.steps)):
         raise FieldError("slices", f"a picture of this model has {total} slices")
     if not record.done[index]:
         raise NotStartedError
     progress = (await app.jobs.images(record.request)).progress[index]
     if slices and slices > progress.done:
-        raise NotDrawnError(f"{progress.done} slices of this picture are drawn, not {slices}.")
+        raise NotGeneratedError(
+            f"This image has {progress.done} slices so far, not {slices}. Wait for more `slice` events."
+        )
     return Progress(geometry=progress.geometry, slices=progress.slices[:slices])
 
 

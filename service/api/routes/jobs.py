@@ -7,7 +7,7 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Response
 
 from service.api.access import Owner
-from service.api.openapi.answers import a_job, answer, refusals
+from service.api.openapi.responses import a_job, answer, refusals
 from service.api.routes.dependencies import KEYED, MAX_WAIT_SECONDS, App, JobId, body, known, signature
 from service.api.schemas import JobBody, JobPage
 from service.contract.record import JobRecord

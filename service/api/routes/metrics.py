@@ -8,7 +8,7 @@ from fastapi import APIRouter, Response
 from prometheus_client import CONTENT_TYPE_LATEST
 from redis.exceptions import RedisError
 
-from service.api.routes.dependencies import App, Parts
+from service.api.routes.dependencies import App, Services
 from service.jobs.queue_position import Backlog
 
 REDIS_SECONDS = 2
@@ -23,7 +23,7 @@ async def metrics(app: App) -> Response:
     return Response(app.metrics.render(await backlogs(app)), media_type=CONTENT_TYPE_LATEST)
 
 
-async def backlogs(app: Parts) -> dict[str, Backlog] | None:
+async def backlogs(app: Services) -> dict[str, Backlog] | None:
     """How each model stands; None while Redis is away."""
     try:
         async with asyncio.timeout(REDIS_SECONDS):

@@ -5,11 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter
 from fastapi.responses import FileResponse
 
-from service.api.openapi.answers import answer, refusals
+from service.api.openapi.responses import answer, refusals
 from service.api.routes.dependencies import App
 from service.api.schemas import ModelBody, ModelList
 from service.catalogue import Catalogue
-from service.errors import NotDrawnError
+from service.errors import NotGeneratedError
 
 router = APIRouter()
 
@@ -20,11 +20,11 @@ async def list_models(app: App) -> ModelList:
     return ModelList(models=[model_body(app.catalogue, name) for name in app.catalogue.cards])
 
 
-@router.get("/models/{name}/sheet.png", response_class=FileResponse, responses=refusals(NotDrawnError))
+@router.get("/models/{name}/sheet.png", response_class=FileResponse, responses=refusals(NotGeneratedError))
 async def get_sheet(name: str, app: App) -> FileResponse:
     """A model's sample sheet."""
     if (path := app.catalogue.sheet(name)) is None:
-        raise NotDrawnError(f"There is no sample sheet of a model {name!r}.")
+        raise NotGeneratedError(f"There is no sample sheet of a model {name!r}.")
     return FileResponse(path, media_type="image/png")
 
 

@@ -9,21 +9,21 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Response
 
 from service.api.access import Owner
-from service.api.intake import fingerprint, order
-from service.api.openapi.answers import LONG_BODY, a_job, refusals
+from service.api.intake import fingerprint, new_job
+from service.api.openapi.responses import LONG_BODY, a_job, refusals
 from service.api.requests import GenerateRequest
-from service.api.routes.dependencies import KEYED, MAX_WAIT_SECONDS, App, Parts, body
+from service.api.routes.dependencies import KEYED, MAX_WAIT_SECONDS, App, Services, body
 from service.api.schemas import JobBody
 from service.api.urls import job_url
 from service.contract.record import JobRecord
 from service.contract.statuses import Status
 from service.contract.transitions import Idempotency
 from service.errors import (
-    CrowdedError,
+    ConcurrencyLimitError,
     FieldError,
-    HurriedError,
     KeyReusedError,
     QueueFullError,
+    RateLimitedError,
     UnavailableError,
     UnreadableError,
 )
@@ -39,7 +39,7 @@ router = APIRouter()
         200: a_job("Ended within Prefer: wait.", Status.SUCCEEDED, Status.FAILED, Status.CANCELED),
         202: a_job("Accepted.", Status.QUEUED),
         **refusals(UnreadableError, *KEYED, FieldError, KeyReusedError),
-        **refusals(HurriedError, CrowdedError, QueueFullError, UnavailableError),
+        **refusals(RateLimitedError, ConcurrencyLimitError, QueueFullError, UnavailableError),
         **LONG_BODY,
     },
 )
@@ -54,7 +54,7 @@ async def generate(  # noqa: PLR0913, PLR0917 - one argument per parameter
     ] = None,
 ) -> JobBody:
     """Draw pictures. Answers at once with the job, whose pictures sharpen slice by slice."""
-    what = order(
+    what = new_job(
         asked,
         app.catalogue.card(asked.model),
         owner=owner,
@@ -73,7 +73,7 @@ async def generate(  # noqa: PLR0913, PLR0917 - one argument per parameter
     return await body(app, record)
 
 
-async def ended(app: Parts, record: JobRecord, *, seconds: float) -> JobRecord:
+async def ended(app: Services, record: JobRecord, *, seconds: float) -> JobRecord:
     """The record once the job has ended, or as it stands after `seconds`."""
     deadline = time.monotonic() + seconds
     while not record.status.final and (left := deadline - time.monotonic()) > 0:

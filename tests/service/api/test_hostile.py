@@ -18,7 +18,7 @@ from PIL import Image
 from service.api.routes.dependencies import known
 from service.contract.redis_keys import Keys
 from service.contract.transitions import Claim, Transitions
-from service.images import PictureFormat, preferred
+from service.images import ImageFormat, preferred
 from service.settings import ServiceSettings
 from tests.harness.drawing import GEOMETRY, acquire, an_entry
 from tests.harness.serving import serving
@@ -155,16 +155,16 @@ def headers_of(answer: httpx.Response) -> dict[str, str]:
 @pytest.mark.parametrize(
     ("accept", "wanted"),
     [
-        ("", PictureFormat.PNG),
-        ("text/html;;, */*", PictureFormat.PNG),
-        ("image/webp;q=0, image/jpeg", PictureFormat.JPEG),
-        ("image/jpeg;q=0.3, image/webp; q=0.9", PictureFormat.WEBP),
-        ("image/webp, image/png", PictureFormat.WEBP),
-        ("image/webp;q=x, image/png;q=0.1", PictureFormat.PNG),
-        ("image/avif,image/webp,image/apng,*/*;q=0.8", PictureFormat.WEBP),
+        ("", ImageFormat.PNG),
+        ("text/html;;, */*", ImageFormat.PNG),
+        ("image/webp;q=0, image/jpeg", ImageFormat.JPEG),
+        ("image/jpeg;q=0.3, image/webp; q=0.9", ImageFormat.WEBP),
+        ("image/webp, image/png", ImageFormat.WEBP),
+        ("image/webp;q=x, image/png;q=0.1", ImageFormat.PNG),
+        ("image/avif,image/webp,image/apng,*/*;q=0.8", ImageFormat.WEBP),
     ],
 )
-def test_the_format_is_the_one_wanted_most(accept: str, wanted: PictureFormat) -> None:
+def test_the_format_is_the_one_wanted_most(accept: str, wanted: ImageFormat) -> None:
     """By its weight; one of weight 0 is not wanted."""
     assert preferred(accept) is wanted
 

@@ -16,7 +16,7 @@ from PIL import Image
 
 from models.cards import ModelCard
 from models.config import Control, Sampling, Temperatures
-from service.api.intake import canonical, order, unknown
+from service.api.intake import canonical, new_job, unknown
 from service.api.requests import GenerateRequest
 from service.contract.record import JobRecord
 from service.contract.request import JobRequest
@@ -187,7 +187,7 @@ def test_base_lanes_are_candidates_twice_where_guidance_acts() -> None:
 
 def ordered(asked: GenerateRequest, card: ModelCard) -> JobRequest:
     """What is drawn for a request."""
-    return order(asked, card, owner="", retention_seconds=60, deadline_seconds=60).request
+    return new_job(asked, card, owner="", retention_seconds=60, deadline_seconds=60).request
 
 
 def test_an_unknown_value_of_many_names_similar_ones() -> None:

@@ -91,15 +91,15 @@ PROVOCATIONS: dict[str, Provocation] = {
     "Signature": Provocation(ask=keyless(f"{NONE}/events?sig=x"), settings={"keys": KEYS}),
     "UnknownJob": Provocation(ask=lambda scene: scene.http.get(NONE)),
     "NotStarted": Provocation(ask=lambda scene: scene.http.get(f"{scene.job()}/images/0")),
-    "NotDrawn": Provocation(ask=lambda scene: scene.http.get(f"{scene.job(slices=1)}/images/0?slices=2")),
+    "NotGenerated": Provocation(ask=lambda scene: scene.http.get(f"{scene.job(slices=1)}/images/0?slices=2")),
     "Field": Provocation(ask=lambda scene: scene.submit({"controls": {"hue": "beige"}})),
     "Destination": Provocation(
         ask=lambda scene: scene.submit({"webhook": {"url": "https://10.0.0.1/", "events": ["failed"]}}),
         settings={"webhook_secret": SECRET},
     ),
     "KeyReused": Provocation(ask=reused),
-    "Hurried": Provocation(ask=twice, settings={"rate_per_minute": 1}),
-    "Crowded": Provocation(ask=twice, settings={"concurrency": 1}),
+    "RateLimited": Provocation(ask=twice, settings={"rate_per_minute": 1}),
+    "ConcurrencyLimit": Provocation(ask=twice, settings={"concurrency": 1}),
     "QueueFull": Provocation(ask=twice, settings={"queue_bound": 1}),
     "Unavailable": Provocation(
         ask=lambda scene: scene.http.get(NONE), settings={"redis_url": f"redis://127.0.0.1:{free_port()}/0"}

@@ -11,7 +11,7 @@ from fastapi.sse import EventSourceResponse
 from service.api.openapi.examples import EXAMPLES, slug
 from service.api.schemas import JobBody, ProblemBody
 from service.contract.statuses import EventKind, Status
-from service.errors import LaterError, ServiceError
+from service.errors import RetryLaterError, ServiceError
 
 Answer = dict[str, Any]
 """A response in the form that FastAPI takes."""
@@ -61,7 +61,7 @@ def refusals(*errors: type[ServiceError]) -> Answers:
         status: refusal(*(f"problem-{slug(error)}" for error in errors if error.status == status))
         for status in sorted({error.status for error in errors})
     }
-    for status in {error.status for error in errors if issubclass(error, LaterError)}:
+    for status in {error.status for error in errors if issubclass(error, RetryLaterError)}:
         found[status]["headers"] = RETRY_AFTER
     return found  # type: ignore[return-value]
 
