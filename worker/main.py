@@ -6,8 +6,6 @@ interpreter (which would load the model again), and both run one job at a time. 
 after a crash, is not RQ's here: leases and the stream of slices give it (see `worker.jobs.lease`,
 `service.contract.transitions`).
 
-With SPN_DEVICES it becomes `worker.device.supervisor`, which starts it once for each device.
-
 First SIGTERM: running jobs are handed back after the current slice, exit 0; at the latest after `SPN_DRAIN_SECONDS`. Second:
 exit at once; leases run out. Exit status 1 for anything that nobody asked for.
 """
@@ -15,7 +13,6 @@ exit at once; leases run out. Exit status 1 for anything that nobody asked for.
 from __future__ import annotations
 
 import logging
-import os
 import sys
 from contextlib import ExitStack
 
@@ -46,8 +43,6 @@ logger = logging.getLogger(__name__)
 def main() -> int:
     """Serve one model. Exit status 1 for a checkpoint that cannot be loaded, a metrics port that is taken, or a lost device."""
     settings = WorkerSettings()
-    if settings.devices:
-        os.execv(sys.executable, [sys.executable, "-m", "worker.device.supervisor"])  # noqa: S606 - so torch leaves this process
     logs.configure(settings.log_format)
     torch.set_num_threads(1)  # what runs side by side are pictures; torch's own threads spin while they wait
     try:

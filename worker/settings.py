@@ -5,18 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated
 
-from pydantic import BeforeValidator, Field, StringConstraints
-from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
+from pydantic import Field, StringConstraints
+from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.cards import WEIGHTS
 from service.contract.logs import LogFormat
 
 Device = Annotated[str, StringConstraints(pattern=r"^(cpu|cuda(:\d+)?)$")]
-
-
-def split(value: object) -> object:
-    """The items of a comma-separated list."""
-    return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
 
 
 class WorkerSettings(BaseSettings):
@@ -27,11 +22,7 @@ class WorkerSettings(BaseSettings):
     redis_url: str = Field(default="redis://127.0.0.1:6379/0", description="Redis shared by the API and all workers.")
     models: Path = Field(default=WEIGHTS, description="Folder with one folder per model.")
     model: str = Field(default="symbols-64", description="The model this worker serves.")
-    device: str = Field(default="cpu", description="Torch device: cpu, cuda, cuda:1.")
-    devices: Annotated[tuple[Device, ...], NoDecode, BeforeValidator(split)] = Field(
-        default=(),
-        description="Devices by commas, such as cuda:0,cuda:1: a worker process on each, kept running. Unset: one, here.",
-    )
+    device: Device = Field(default="cpu", description="Torch device: cpu, cuda, cuda:1.")
     threads: int | None = Field(
         default=None,
         ge=1,
@@ -65,7 +56,7 @@ class WorkerSettings(BaseSettings):
         default=0,
         ge=0,
         le=65_535,
-        description="Port of Prometheus metrics; 0: none. With SPN_DEVICES of the first, the next have the next ports.",
+        description="Port of Prometheus metrics; 0: none.",
     )
     metrics_host: str = Field(default="127.0.0.1", description="Address of that port.")
     log_format: LogFormat = Field(default=LogFormat.TEXT, description="text, or json: one object per line.")

@@ -1,4 +1,4 @@
-"""Child processes that are kept running and taken down together: for `service.local` and `worker.device.supervisor`."""
+"""Child processes that are kept running and taken down together, for `service.local`."""
 
 from __future__ import annotations
 

@@ -36,8 +36,8 @@ SERVICES: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())["services"]
 OF_PROCESS = {"api": "API", "worker": "worker", "worker-gpu": "worker"}
 LEFT_ALONE = {
     "api": {"SPN_PORT"},  # of the container; PORT is the one outside
-    "worker": {"SPN_DEVICE", "SPN_DEVICES", "SPN_ARTEFACTS"},  # the CPU, one worker a container; the image's
-    "worker-gpu": {"SPN_DEVICES", "SPN_ARTEFACTS"},
+    "worker": {"SPN_DEVICE", "SPN_ARTEFACTS"},  # the CPU; the image's
+    "worker-gpu": {"SPN_ARTEFACTS"},
 }
 OTHER_DEFAULTS = {"SPN_LOG_FORMAT": "json"}
 REWRITE = "python -m tests.harness.settings_pages writes it anew"

@@ -49,8 +49,6 @@ def device(name: str) -> Finding:
     kind, _, index = name.partition(":")
     if kind == "cpu":
         return fine("device", f"cpu, {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}")
-    if kind != "cuda":
-        return wrong("device", f"{name!r} is not served", "set SPN_DEVICE to cpu, cuda or cuda:N")
     count = torch.cuda.device_count()
     if int(index or 0) >= count:
         cure = "nvidia-smi must list it, and torch be a CUDA build (docker compose --profile gpu); or SPN_DEVICE=cpu"
