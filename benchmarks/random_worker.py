@@ -15,7 +15,7 @@ from models.pipeline import ImageState, Pipeline, next_step
 from worker.device.capacity import LADDER
 from worker.main import serve
 from worker.settings import WorkerSettings
-from worker.telemetry.metrics import WorkerMetrics
+from worker.telemetry.worker_metrics import WorkerMetrics
 
 
 class Painter(Pipeline):

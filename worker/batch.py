@@ -22,7 +22,7 @@ from worker.jobs.lease import Heartbeat
 from worker.jobs.live_job import LiveJob, Ticket, initial_states
 from worker.jobs.publish import Drawn, Publisher, Taken
 from worker.scheduler import Row, Scheduler
-from worker.telemetry.pace import PaceKeeper
+from worker.telemetry.pace_estimator import PaceKeeper
 
 logger = logging.getLogger(__name__)
 

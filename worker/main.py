@@ -27,15 +27,15 @@ from service.contract import logs
 from worker.batch import Batch
 from worker.device.capacity import fitting_capacity, whole_cores
 from worker.device.rehearsal import rehearse
+from worker.jobs.backoff import Patience
 from worker.jobs.lease import Heartbeat
-from worker.jobs.patience import Patience
 from worker.jobs.publish import Terms
 from worker.rq_adapter import TicketWorker
 from worker.settings import WorkerSettings
-from worker.telemetry.chronicle import Chronicle
-from worker.telemetry.metrics import WorkerMetrics
-from worker.telemetry.pace import PaceKeeper
+from worker.telemetry.batch_log import Chronicle
+from worker.telemetry.pace_estimator import PaceKeeper
 from worker.telemetry.rounds import MeasuredSampler
+from worker.telemetry.worker_metrics import WorkerMetrics
 
 logger = logging.getLogger(__name__)
 

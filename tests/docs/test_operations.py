@@ -8,7 +8,7 @@ from pathlib import Path
 from prometheus_client import CollectorRegistry
 
 from service.metrics import ServiceMetrics
-from worker.telemetry.metrics import WorkerMetrics
+from worker.telemetry.worker_metrics import WorkerMetrics
 
 PAGE = Path(__file__).parents[2] / "docs" / "operations.md"
 

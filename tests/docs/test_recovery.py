@@ -13,7 +13,7 @@ from service.contract.record import OVERDUE, Problem
 from service.errors import UnavailableError
 from service.jobs.store import GRACE_SECONDS
 from service.settings import ServiceSettings
-from worker.jobs.patience import LONGEST_SECONDS
+from worker.jobs.backoff import LONGEST_SECONDS
 from worker.settings import WorkerSettings
 
 ROOT = Path(__file__).parents[2]

@@ -8,7 +8,7 @@ from collections.abc import Sequence
 from models.pipeline import ImageState, Pipeline
 from worker.main import serve
 from worker.settings import WorkerSettings
-from worker.telemetry.metrics import WorkerMetrics
+from worker.telemetry.worker_metrics import WorkerMetrics
 
 ROUND_SECONDS = 0.15
 CAPACITY = 4

@@ -22,7 +22,7 @@ from worker.batch import Batch
 from worker.jobs.lease import Heartbeat
 from worker.jobs.live_job import Ticket
 from worker.jobs.publish import Publisher, Terms
-from worker.telemetry.pace import PaceKeeper
+from worker.telemetry.pace_estimator import PaceKeeper
 
 STEPS = len(GEOMETRY.steps)
 

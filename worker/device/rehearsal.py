@@ -17,7 +17,7 @@ from models.subscale import Progress
 from worker.jobs.live_job import state_lanes
 
 if TYPE_CHECKING:
-    from worker.telemetry.pace import PaceKeeper
+    from worker.telemetry.pace_estimator import PaceKeeper
 
 logger = logging.getLogger(__name__)
 

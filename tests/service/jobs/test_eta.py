@@ -13,7 +13,7 @@ from service.contract.pace import Pace, StagePace
 from service.jobs.eta import QueueState, Work, eta_seconds
 from worker.batch import ROOM
 from worker.scheduler import Row, Scheduler
-from worker.telemetry.pace import RoundFit
+from worker.telemetry.pace_estimator import RoundFit
 
 STEPS = Geometry(size=32, slice_size=16).steps
 FIXED = {Stage.BASE: 0.2, Stage.SIZE: 0.3, Stage.DEPTH: 0.5}

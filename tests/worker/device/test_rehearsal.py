@@ -16,7 +16,7 @@ from service.contract.pace import Pace
 from service.contract.redis_keys import pace_key
 from tests.harness.toy import ToyVerifier, toy_card, toy_networks
 from worker.device.rehearsal import rehearse
-from worker.telemetry.pace import PaceKeeper
+from worker.telemetry.pace_estimator import PaceKeeper
 
 GEOMETRY = Geometry(size=8, slice_size=4)
 

@@ -15,8 +15,8 @@ from service.contract.transitions import Claim, Outcome, Transitions, create
 from tests.harness.drawing import a_claim, a_request, a_running_job, acquire, record_of
 from tests.harness.outage import MortalRedis, mortal_redis
 from tests.worker.test_batch import Workplace
+from worker.jobs.backoff import Patience
 from worker.jobs.lease import Heartbeat, Lease
-from worker.jobs.patience import Patience
 from worker.settings import WorkerSettings
 
 LEASE_SECONDS = 0.5

@@ -15,8 +15,8 @@ from service.contract.transitions import Claim, Transitions, cancel
 from tests.harness.drawing import GEOMETRY, a_picture, a_running_job, events_of
 from tests.harness.later import later
 from tests.harness.outage import MortalRedis, mortal_redis
+from worker.jobs.backoff import Patience
 from worker.jobs.lease import Lease
-from worker.jobs.patience import Patience
 from worker.jobs.publish import Drawn, Publisher, Terms
 
 PICTURES = 3

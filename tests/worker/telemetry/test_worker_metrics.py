@@ -11,8 +11,8 @@ import pytest
 from models.config import Stage
 from service.contract.statuses import Status
 from service.local.processes import free_port
-from worker.telemetry.metrics import WorkerMetrics
 from worker.telemetry.rounds import Round
+from worker.telemetry.worker_metrics import WorkerMetrics
 
 
 @pytest.fixture

@@ -15,7 +15,7 @@ from tests.worker.test_batch import Workplace
 from worker.batch import Batch
 from worker.jobs.lease import Heartbeat
 from worker.jobs.publish import Terms
-from worker.telemetry.chronicle import Chronicle
+from worker.telemetry.batch_log import Chronicle
 
 
 class Listener:
@@ -62,7 +62,7 @@ def test_a_finished_job_is_told_with_its_times(
     """Both since its creation, which may be long before this worker saw it; the log names the job."""
     ticket = place.submit(a_request(num_images=2))
     aged(place, ticket.job, 100)
-    with caplog.at_level(logging.INFO, "worker.telemetry.chronicle"):
+    with caplog.at_level(logging.INFO, "worker.telemetry.batch_log"):
         place.batch.run(ticket)
     ((status, seconds),) = listener.ends
     assert status is Status.SUCCEEDED

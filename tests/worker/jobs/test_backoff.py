@@ -11,7 +11,7 @@ import redis
 
 from tests.harness.later import later
 from tests.harness.outage import mortal_redis
-from worker.jobs.patience import Patience, passing
+from worker.jobs.backoff import Patience, passing
 
 AWAY_SECONDS = 1.0
 
@@ -41,7 +41,7 @@ def test_a_redis_that_is_away_is_waited_for(
     tmp_path_factory: pytest.TempPathFactory, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Longer than redis-py's own retries need for giving up at once; the log tells of the beginning and the end."""
-    caplog.set_level(logging.INFO, logger="worker.jobs.patience")
+    caplog.set_level(logging.INFO, logger="worker.jobs.backoff")
     with (
         mortal_redis(tmp_path_factory.mktemp("redis")) as server,
         redis.Redis.from_url(server.url, retry=Patience()) as patient,

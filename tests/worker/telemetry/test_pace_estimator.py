@@ -14,7 +14,7 @@ from models.config import Stage
 from service.contract.pace import PACE_SECONDS, Pace
 from service.contract.redis_keys import pace_key
 from service.local.processes import free_port
-from worker.telemetry.pace import PaceKeeper, RoundFit
+from worker.telemetry.pace_estimator import PaceKeeper, RoundFit
 
 FEW, FULL = 1, 16
 COSTS = {"nearly free rows": (1.0, 0.01), "rows and passes alike": (1.0, 0.2), "nothing but rows": (0.01, 1.0)}
@@ -66,7 +66,7 @@ def test_it_is_forgotten_some_time_after_the_last_round(store: redis.Redis) -> N
 def test_rounds_in_quick_succession_are_written_once(store: redis.Redis, monkeypatch: pytest.MonkeyPatch) -> None:
     """The next one that is a second later brings those between."""
     pace, clock = keeper(store), [100.0]
-    monkeypatch.setattr("worker.telemetry.pace.time.monotonic", lambda: clock[0])
+    monkeypatch.setattr("worker.telemetry.pace_estimator.time.monotonic", lambda: clock[0])
     for seconds in (3.0, 1.0, 1.0):
         pace.round(Stage.BASE, lanes=2, seconds=seconds)
         clock[0] += 0.4
