@@ -23,7 +23,7 @@ from typing import Any
 from tqdm import tqdm
 
 from benchmarks.caller import events, submitted
-from benchmarks.site import Site, site
+from benchmarks.site import BenchmarkSite, site
 
 JSON = Path("docs/benchmarks/batching.json")
 OTHERS = 16
@@ -95,7 +95,7 @@ async def first_slice_seconds(port: int, moment: float) -> float:
     return own[0] - asked
 
 
-async def throughput(here: Site, args: argparse.Namespace) -> dict[str, Any]:
+async def throughput(here: BenchmarkSite, args: argparse.Namespace) -> dict[str, Any]:
     """The first part."""
     sides: dict[int, list[float]] = {1: [], args.in_flight: []}
     for _ in tqdm(range(args.repeats), desc="throughput"):
@@ -111,7 +111,7 @@ async def throughput(here: Site, args: argparse.Namespace) -> dict[str, Any]:
     }
 
 
-async def newcomers(here: Site, args: argparse.Namespace) -> dict[str, Any]:
+async def newcomers(here: BenchmarkSite, args: argparse.Namespace) -> dict[str, Any]:
     """The second part."""
     dice = random.Random(0)  # noqa: S311 - moments
     full, firsts = list[float](), list[float]()
@@ -137,7 +137,7 @@ def rounded(values: Sequence[float]) -> list[float]:
     return [round(value, 3) for value in values]
 
 
-async def both(here: Site, args: argparse.Namespace) -> dict[str, Any]:
+async def both(here: BenchmarkSite, args: argparse.Namespace) -> dict[str, Any]:
     """All figures, after a picture that counts for nothing."""
     await slices(here.port)
     found = {"model": args.model, "cores": os.cpu_count(), "load_before": round(os.getloadavg()[0], 2)}

@@ -13,12 +13,12 @@ ACCEPTED = 202
 LAST_CHUNK = b"0\r\n"
 
 
-class RefusedError(Exception):
+class UnexpectedStatusError(Exception):
     """An answer other than the one wanted."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class StreamEvent:
     """One event of a stream; `id` begins with the millisecond at which it was written."""
 
     kind: str
@@ -33,11 +33,11 @@ class Caller:
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def submit(self) -> str:
-        """A new job's id. Raises RefusedError."""
+        """A new job's id. Raises UnexpectedStatusError."""
         return str((await self._asked(b"POST /generate", b"{}", ACCEPTED))["id"])
 
     async def poll(self, job: str) -> dict[str, Any]:
-        """How a job stands. Raises RefusedError."""
+        """How a job stands. Raises UnexpectedStatusError."""
         return await self._asked(f"GET /jobs/{job}".encode(), b"", OK)
 
     def close(self) -> None:
@@ -58,7 +58,7 @@ class Caller:
             self.close()
             raise
         if status != wanted:
-            raise RefusedError(f"{what.decode()}: {status} {answer.decode()}")
+            raise UnexpectedStatusError(f"{what.decode()}: {status} {answer.decode()}")
         found: dict[str, Any] = json.loads(answer)
         return found
 
@@ -72,20 +72,20 @@ async def submitted(port: int) -> str:
         caller.close()
 
 
-async def events(port: int, job: str) -> AsyncIterator[Told]:
+async def events(port: int, job: str) -> AsyncIterator[StreamEvent]:
     """The events of a job until the stream ends. The API sends each as one chunk, so no line is cut in two."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(request(f"GET /jobs/{job}/events".encode(), b""))
         if (status := (await head(reader))[0]) != OK:
-            raise RefusedError(f"events of {job}: {status}")
+            raise UnexpectedStatusError(f"events of {job}: {status}")
         kind = ""
         while (line := await reader.readline()) not in {b"", LAST_CHUNK}:
             name, _, value = line.decode().rstrip().partition(": ")
             if name == "event":
                 kind = value
             elif name == "id":
-                yield Told(kind=kind, id=value)
+                yield StreamEvent(kind=kind, id=value)
     finally:
         writer.close()
 

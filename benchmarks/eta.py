@@ -18,7 +18,7 @@ from typing import Any
 
 import httpx
 
-from benchmarks.site import Site, site
+from benchmarks.site import BenchmarkSite, site
 
 JSON = Path("docs/benchmarks/eta.json")
 PAUSE_SECONDS = 0.5
@@ -26,7 +26,7 @@ MOST_IMAGES = 8
 
 
 @dataclass(frozen=True, kw_only=True)
-class Told:
+class EstimateSample:
     """An estimate, and when it was given."""
 
     job: str
@@ -41,21 +41,21 @@ def queue(http: httpx.Client, jobs: int) -> list[str]:
     return [str(http.post("/generate", json=body).json()["id"]) for body in bodies]
 
 
-def watched(http: httpx.Client, jobs: list[str]) -> tuple[list[Told], dict[str, float]]:
+def watched(http: httpx.Client, jobs: list[str]) -> tuple[list[EstimateSample], dict[str, float]]:
     """What was told of jobs that waited, and when each job was seen to have ended."""
-    told, ended = list[Told](), dict[str, float]()
+    told, ended = list[EstimateSample](), dict[str, float]()
     while len(ended) < len(jobs):
         for job in (each for each in jobs if each not in ended):
             body = http.get(f"/jobs/{job}").json()
             if body["finished_at"]:
                 ended[job] = time.monotonic()
             elif body["status"] == "queued" and body["eta_seconds"] is not None:
-                told.append(Told(job=job, at=time.monotonic(), seconds=body["eta_seconds"]))
+                told.append(EstimateSample(job=job, at=time.monotonic(), seconds=body["eta_seconds"]))
         time.sleep(PAUSE_SECONDS)
     return told, ended
 
 
-def figures(told: list[Told], ended: dict[str, float]) -> dict[str, Any]:
+def figures(told: list[EstimateSample], ended: dict[str, float]) -> dict[str, Any]:
     """Errors as shares of the truth: of each job's first estimate, and of all."""
     ratios = [(each.job, each.seconds / (ended[each.job] - each.at)) for each in told]
     errors = [(job, abs(ratio - 1)) for job, ratio in ratios]
@@ -69,7 +69,7 @@ def figures(told: list[Told], ended: dict[str, float]) -> dict[str, Any]:
     }
 
 
-def measured(here: Site, jobs: int) -> dict[str, Any]:
+def measured(here: BenchmarkSite, jobs: int) -> dict[str, Any]:
     """One run."""
     with httpx.Client(base_url=f"http://127.0.0.1:{here.port}", timeout=60) as http:
         watched(http, queue(http, 1))

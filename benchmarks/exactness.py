@@ -41,7 +41,7 @@ SMALL = ModelConfig(
 MOST_GUIDANCE, MOST_CANDIDATES = 3.0, 4
 
 
-class Oracle(Pipeline):
+class ReferencePipeline(Pipeline):
     """Draws by `models.sampling.reference`."""
 
     def draw(self, stage: Stage, slices: Sequence[Given]) -> Bytes:
@@ -124,7 +124,7 @@ def agreeing_seeds(count: int) -> int:
     card, same = guided(ModelCard(name="small", config=SMALL, sha256="", parameters=0)), 0
     judge = verifier(card)
     pipelines = [Pipeline(networks, card, capacity=100, sampler=sampler, verifier=judge) for sampler in Sampler]
-    pipelines.append(Oracle(networks, card, capacity=100, verifier=judge))
+    pipelines.append(ReferencePipeline(networks, card, capacity=100, verifier=judge))
     for rows in batches(blank_states(SMALL, count, np.random.default_rng(2)), 100, "samplers"):
         drawn = [finished(pipeline, rows) for pipeline in pipelines]
         same += sum(len(set(images)) == 1 for images in zip(*drawn, strict=True))

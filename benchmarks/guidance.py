@@ -32,7 +32,7 @@ WAYS = (
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class GuidanceRow:
     """One way: processor seconds of the base slices, and of `batch` whole images together."""
 
     guidance: float
@@ -42,7 +42,7 @@ class Row:
     seconds: float
 
 
-def table_of(model: Model, *, batch: int, repeats: int) -> list[Row]:
+def table_of(model: Model, *, batch: int, repeats: int) -> list[GuidanceRow]:
     """Measure all ways, one warm-up each."""
     pipeline = Pipeline(*model, capacity=16, verifier=verifier(model[1])).compile(ARTEFACTS)
     runs: dict[Sampling, list[tuple[float, float]]] = {way: [] for way in WAYS}
@@ -73,10 +73,10 @@ def draw(pipeline: Pipeline, rows: list[ImageState]) -> tuple[float, float]:
     return base - begun, time.process_time() - begun
 
 
-def row(way: Sampling, batch: int, times: Sequence[tuple[float, float]]) -> Row:
+def row(way: Sampling, batch: int, times: Sequence[tuple[float, float]]) -> GuidanceRow:
     """The figures of one way."""
     base, whole = zip(*times, strict=True)
-    return Row(
+    return GuidanceRow(
         guidance=way.guidance,
         candidates=way.candidates,
         batch=batch,

@@ -23,8 +23,8 @@ from typing import Any
 
 import psutil
 
-from benchmarks.caller import Caller, RefusedError, events, submitted
-from benchmarks.site import GEOMETRY, Memory, Site, site
+from benchmarks.caller import Caller, UnexpectedStatusError, events, submitted
+from benchmarks.site import GEOMETRY, BenchmarkSite, MemoryUse, site
 
 JSON = Path("docs/benchmarks/load.json")
 POLLERS = 32
@@ -42,7 +42,7 @@ EVENTS = len(GEOMETRY.steps) + 3
 
 
 @dataclass
-class Figures:
+class LoadResults:
     """What the watchers and pollers saw."""
 
     latencies: list[float] = field(default_factory=list)
@@ -53,7 +53,7 @@ class Figures:
     failed_polls: list[str] = field(default_factory=list)
 
 
-class Crowd:
+class LoadGenerator:
     """Watchers and pollers of one API process."""
 
     def __init__(self, port: int, *, streams: int, polls_per_second: int) -> None:
@@ -62,13 +62,13 @@ class Crowd:
         self._seated = [asyncio.Event() for _ in range(streams)]
         self._over = asyncio.Event()
         self._begun = 0.0
-        self.figures = Figures()
+        self.figures = LoadResults()
 
-    async def run(self, seconds: float) -> Figures:
+    async def run(self, seconds: float) -> LoadResults:
         """All streams are opened first; then the polls begin. What is open at the end is watched to its own end."""
         watchers = [asyncio.create_task(self._watch(seat)) for seat in range(self._streams)]
         await asyncio.gather(*(seat.wait() for seat in self._seated))
-        self.figures = Figures()
+        self.figures = LoadResults()
         await self._poll(seconds)
         self._over.set()
         done, left = await asyncio.wait(watchers, timeout=DRAIN_SECONDS)
@@ -93,7 +93,7 @@ class Crowd:
                 written = int(told.id.partition("-")[0]) / 1000
                 if written > opened:
                     self.figures.delays.append(time.time() - written)
-        except (OSError, RefusedError, asyncio.IncompleteReadError) as error:
+        except (OSError, UnexpectedStatusError, asyncio.IncompleteReadError) as error:
             self.figures.lost.append(f"{job}: {error}")
             return
         self.figures.watched += 1
@@ -121,12 +121,12 @@ class Crowd:
                 self.figures.latencies.append(time.perf_counter() - moment)
                 if self.figures.latencies[-1] > SLOW_SECONDS:
                     self.figures.slow_at.append(moment - self._begun)
-            except (OSError, RefusedError, asyncio.IncompleteReadError) as error:
+            except (OSError, UnexpectedStatusError, asyncio.IncompleteReadError) as error:
                 self.figures.failed_polls.append(str(error))
             due.task_done()
 
 
-def summary(figures: Figures) -> dict[str, Any]:
+def summary(figures: LoadResults) -> dict[str, Any]:
     """For people and JSON. Milliseconds; an event is late after LATE_SECONDS."""
     return {
         "polls": len(figures.latencies),
@@ -150,7 +150,7 @@ def quantiles(seconds: list[float]) -> dict[str, float]:
     }
 
 
-async def submit_all(here: Site, jobs: int, *, at_once: int) -> None:
+async def submit_all(here: BenchmarkSite, jobs: int, *, at_once: int) -> None:
     """Submit so many, never more than `at_once` that have not ended."""
     left = iter(range(jobs))
 
@@ -165,12 +165,12 @@ async def submit_all(here: Site, jobs: int, *, at_once: int) -> None:
         await asyncio.sleep(0.2)
 
 
-def waiting(here: Site) -> int:
+def waiting(here: BenchmarkSite) -> int:
     """Jobs that have not ended."""
     return int(here.store.zcard("spn:active"))
 
 
-async def memory(here: Site, jobs: int, retention_seconds: int) -> dict[str, Any]:
+async def memory(here: BenchmarkSite, jobs: int, retention_seconds: int) -> dict[str, Any]:
     """A few jobs to know what one costs; then `jobs`, most of which pass their retention while the others come."""
     await submit_all(here, 50, at_once=50)
     await asyncio.sleep(retention_seconds + 3)
@@ -178,7 +178,7 @@ async def memory(here: Site, jobs: int, retention_seconds: int) -> dict[str, Any
     few = min(jobs // 10, 500)
     await submit_all(here, few, at_once=few)
     kept, known = here.memory(), int(here.store.zcard("spn:ended"))
-    samples: list[Memory] = []
+    samples: list[MemoryUse] = []
     watching = asyncio.create_task(sampled(here, samples))
     begun = time.perf_counter()
     await submit_all(here, jobs, at_once=200)
@@ -197,19 +197,19 @@ async def memory(here: Site, jobs: int, retention_seconds: int) -> dict[str, Any
     }
 
 
-async def sampled(here: Site, samples: list[Memory]) -> None:
+async def sampled(here: BenchmarkSite, samples: list[MemoryUse]) -> None:
     """Look every SAMPLE_SECONDS, for ever."""
     while True:
         samples.append(await asyncio.to_thread(here.memory))
         await asyncio.sleep(SAMPLE_SECONDS)
 
 
-def mib(samples: list[Memory], name: str) -> list[float]:
+def mib(samples: list[MemoryUse], name: str) -> list[float]:
     """One of the figures over time."""
     return [round(getattr(each, name) / 2**20, 1) for each in tenths(samples)]
 
 
-def tenths(samples: list[Memory]) -> list[Memory]:
+def tenths(samples: list[MemoryUse]) -> list[MemoryUse]:
     """Ten of them, evenly."""
     return [samples[(len(samples) - 1) * part // 9] for part in range(10)]
 
@@ -223,9 +223,9 @@ def machine(found: dict[str, Any]) -> Iterator[None]:
     found["machine"] |= {"load_after": os.getloadavg()[0], "cpu_percent": psutil.cpu_percent()}
 
 
-async def streams(here: Site, args: argparse.Namespace) -> dict[str, Any]:
+async def streams(here: BenchmarkSite, args: argparse.Namespace) -> dict[str, Any]:
     """The first part."""
-    crowd = Crowd(here.port, streams=args.streams, polls_per_second=args.polls)
+    crowd = LoadGenerator(here.port, streams=args.streams, polls_per_second=args.polls)
     found: dict[str, Any] = {"streams": args.streams, "polls_per_second": args.polls, "seconds": args.seconds}
     with machine(found):
         figures = await crowd.run(args.seconds)

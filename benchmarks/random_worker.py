@@ -18,7 +18,7 @@ from worker.settings import WorkerSettings
 from worker.telemetry.worker_metrics import WorkerMetrics
 
 
-class Painter(Pipeline):
+class RandomPipeline(Pipeline):
     """A pipeline whose networks are loaded and never asked."""
 
     def advance(self, states: Sequence[ImageState]) -> list[ImageState]:
@@ -37,7 +37,7 @@ def main() -> None:
     """Serve one model until told to stop."""
     settings = WorkerSettings()
     torch.set_num_threads(1)
-    painter = Painter.load(settings.models / settings.model, capacity=settings.capacity or LADDER[0])
+    painter = RandomPipeline.load(settings.models / settings.model, capacity=settings.capacity or LADDER[0])
     serve(settings, painter, WorkerMetrics(settings.model))
 
 

@@ -37,7 +37,7 @@ LEAST_TOKENS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class SamplingRow:
     """One way to draw `batch` pictures together; seconds are the median of the whole batch."""
 
     side: str
@@ -82,13 +82,13 @@ class Side:
         """All passes so far."""
         return sum(engine.passes for engine in self.pipeline.engines.values())
 
-    def row(self, seconds: float, machine: Machine) -> Row:
+    def row(self, seconds: float, machine: Machine) -> SamplingRow:
         """The measured figures."""
         config = self.pipeline.card.config
         pixels = config.geometry.positions * len(config.geometry.steps) * self.batch
         passes = self._passes / self._runs
         work = sum(2 * multiply_adds(self.pipeline.network(step.stage).decoder) for step in config.geometry.steps)
-        return Row(
+        return SamplingRow(
             side=self.name,
             batch=self.batch,
             tokens=self.pipeline.capacity,
@@ -120,7 +120,9 @@ def side(name: str, model: tuple[nn.ModuleDict, ModelCard], batch: int) -> Side:
     return Side(name, pipeline if name == "cached eager" else compile_passes(pipeline, ARTEFACTS), batch)
 
 
-def table_of(model: tuple[nn.ModuleDict, ModelCard], batches: list[int], repeats: int, machine: Machine) -> list[Row]:
+def table_of(
+    model: tuple[nn.ModuleDict, ModelCard], batches: list[int], repeats: int, machine: Machine
+) -> list[SamplingRow]:
     """All ways, batch by batch."""
     rows = []
     for batch in batches:
@@ -166,7 +168,7 @@ def peers(parameters: int, size: int, batches: list[int], repeats: int) -> list[
     return rows
 
 
-def markdown(rows: list[Row], others: list[dict[str, object]]) -> str:
+def markdown(rows: list[SamplingRow], others: list[dict[str, object]]) -> str:
     """The table of docs/sampling.md."""
     lines = [
         "| batch | side | tokens | s per batch | passes | accepted per pass | ms per pass | pictures/s | share of products |"
@@ -184,7 +186,7 @@ def markdown(rows: list[Row], others: list[dict[str, object]]) -> str:
     return "\n".join(lines)
 
 
-def plot(rows: list[Row], others: list[dict[str, object]], path: Path) -> None:
+def plot(rows: list[SamplingRow], others: list[dict[str, object]], path: Path) -> None:
     """Seconds per picture over batch, one line a side."""
     from matplotlib import pyplot as plt  # noqa: PLC0415 - needs the benchmarks extra
 

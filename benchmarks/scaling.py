@@ -27,7 +27,7 @@ SIZES = (64, 128, 256)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class ScalingRow:
     """One size: seconds of a whole picture; bytes of the three decoders, and of their boards with all caches."""
 
     size: int
@@ -39,7 +39,7 @@ class Row:
     board_bytes: int
 
 
-def row(size: int, repeats: int) -> Row:
+def row(size: int, repeats: int) -> ScalingRow:
     """Measure slices in the middle of a random picture."""
     widths = Widths(width=96, blocks=4, heads=3, conv_width=48, embedder_blocks=2)
     config = ModelConfig(geometry=Geometry(size=size, slice_size=16), controls=(), widths=dict.fromkeys(Stage, widths))
@@ -56,7 +56,7 @@ def row(size: int, repeats: int) -> Row:
         both, alone = seconds_of(pipeline, ImageState(seed=1, controls=(), progress=done), repeats)
         embedder += alone * len(steps)
         decoder += (both - alone) * len(steps)
-    return Row(
+    return ScalingRow(
         size=size,
         slices=len(config.geometry.steps),
         parameters=parameters,
@@ -90,7 +90,7 @@ def bytes_of(tree: object) -> int:
     return sum(map(bytes_of, tree)) if isinstance(tree, tuple) else 0
 
 
-def exponent(rows: list[Row]) -> float:
+def exponent(rows: list[ScalingRow]) -> float:
     """Least-squares slope of log seconds over log pixels: 1 is linear."""
     pixels, seconds = [r.size**2 for r in rows], [r.decoder_seconds for r in rows]
     return float(np.polyfit(np.log(pixels), np.log(seconds), 1)[0])

@@ -31,7 +31,7 @@ START_SECONDS = 180
 
 
 @dataclass(frozen=True, kw_only=True)
-class Memory:
+class MemoryUse:
     """Bytes: what API and worker have resident, and what Redis has allocated; and how many keys Redis holds."""
 
     api_bytes: int
@@ -41,7 +41,7 @@ class Memory:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Site:
+class BenchmarkSite:
     """Where the API and Redis listen."""
 
     port: int
@@ -49,9 +49,9 @@ class Site:
     worker: int
     store: redis.Redis
 
-    def memory(self) -> Memory:
+    def memory(self) -> MemoryUse:
         """Now."""
-        return Memory(
+        return MemoryUse(
             api_bytes=psutil.Process(self.api).memory_info().rss,
             worker_bytes=psutil.Process(self.worker).memory_info().rss,
             redis_bytes=int(self.store.info("memory")["used_memory"]),
@@ -62,7 +62,7 @@ class Site:
 @contextmanager
 def site(
     *, retention_seconds: int, worker_nice: int = 0, worker_module: str = "worker.main", shipped: str = ""
-) -> Iterator[Site]:
+) -> Iterator[BenchmarkSite]:
     """Redis that syncs every write, one API process, one worker; the API's log goes to a file, as it would.
 
     `shipped` names a model in models/weights, drawn by compiled code; else it is a toy, eager.
@@ -81,7 +81,7 @@ def site(
         worker = stack.enter_context(child(command, environment, log.fileno()))
         api = stack.enter_context(child([sys.executable, "-m", "service.main"], environment, log.fileno()))
         until(lambda: healthy(port) and bool(store.zcard(workers_key(shipped or MODEL))))
-        yield Site(port=port, api=api.pid, worker=worker.pid, store=store)
+        yield BenchmarkSite(port=port, api=api.pid, worker=worker.pid, store=store)
 
 
 def save_toy(folder: Path) -> None:

@@ -24,10 +24,10 @@ from models.pipeline import ImageState
 from models.subscale import Progress
 from research.evidence.contestants import spn
 from research.evidence.likelihood import half, interval, picture_bits
-from research.evidence.runs import Run, train
+from research.evidence.runs import TrainingRun, train
 from training.data.symbols import Symbols
 from training.presets import PRESETS
-from training.scoring.samples import drawer, finished
+from training.scoring.samples import compiled_pipeline, finish
 from training.scoring.scores import Floats, markdown
 
 SLICES: Final = (16, 32)
@@ -42,18 +42,18 @@ def config(side: int) -> ModelConfig:
     return replace(shipped, geometry=replace(shipped.geometry, slice_size=side))
 
 
-def run_of(side: int, minutes: float) -> Run:
+def run_of(side: int, minutes: float) -> TrainingRun:
     """Its training."""
     contestant = spn(f"slices-{side}", f"{side} x {side}", config(side))
-    return Run(contestant=contestant, seed=0, minutes=minutes, folder=RUNS)
+    return TrainingRun(contestant=contestant, seed=0, minutes=minutes, folder=RUNS)
 
 
-def one_picture(run: Run, side: int) -> Callable[[], object]:
+def one_picture(run: TrainingRun, side: int) -> Callable[[], object]:
     """What draws one."""
     card = ModelCard(name=run.label, config=config(side), sha256="", parameters=run.contestant.parameters)
-    drawing, blank = drawer(run.networks(), card, capacity=1), Progress(geometry=card.config.geometry)
+    drawing, blank = compiled_pipeline(run.networks(), card, capacity=1), Progress(geometry=card.config.geometry)
     state = ImageState(seed=0, controls=(0,) * len(card.config.controls), progress=blank)
-    return lambda: finished(drawing, [state])
+    return lambda: finish(drawing, [state])
 
 
 def seconds(actions: dict[int, Callable[[], object]]) -> dict[int, float]:
@@ -83,7 +83,7 @@ def main() -> None:
     report(runs, {side: picture_bits(run, held_out) for side, run in runs.items()}, args.minutes)
 
 
-def report(runs: dict[int, Run], bits: dict[int, Floats], minutes: float) -> None:
+def report(runs: dict[int, TrainingRun], bits: dict[int, Floats], minutes: float) -> None:
     """Print the table, write the JSON."""
     times, first = seconds({side: one_picture(run, side) for side, run in runs.items()}), bits[SLICES[0]]
     rows = [

@@ -21,7 +21,7 @@ from models.cards import WEIGHTS, ModelCard, load_card
 from models.config import Geometry, Stage
 from models.subscale import Bytes, Progress, split_depth, to_slices
 from service.client import Client
-from training.data.symbols import Batch, Symbols
+from training.data.symbols import ImageBatch, Symbols
 from training.scoring.samples import tiled
 
 SHEET = Path("docs/start.png")
@@ -77,7 +77,7 @@ def png_base64(pixels: Bytes) -> str:
     return base64.b64encode(out.getvalue()).decode()
 
 
-def named(batch: Batch, card: ModelCard, index: int) -> dict[str, str]:
+def named(batch: ImageBatch, card: ModelCard, index: int) -> dict[str, str]:
     """What is known of a held-out picture."""
     columns = zip(card.config.controls, batch.controls[index], strict=True)
     return {control.name: control.values[value - 1] for control, value in columns if value}

@@ -21,8 +21,8 @@ from tqdm import tqdm
 
 from models.checkpoint import load_model
 from models.config import Geometry, Stage
-from training.data.opening import add_data_arguments, asked_for
-from training.data.symbols import Batch
+from training.data.opening import add_data_arguments, open_dataset
+from training.data.symbols import ImageBatch
 from training.scoring.bits import split
 from training.scoring.plots import plot
 from training.scoring.scores import painted_table, scores_of, table
@@ -35,7 +35,7 @@ CHUNK: Final = 8
 def shares(
     networks: nn.ModuleDict,
     geometry: Geometry,
-    batch: Batch,
+    batch: ImageBatch,
     *,
     stages: Sequence[Stage] | None = None,
     chunk: int = CHUNK,
@@ -72,7 +72,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     networks, card = load_model(args.model)
     geometry = card.config.geometry
-    data = asked_for(args, size=geometry.size)
+    data = open_dataset(args, size=geometry.size)
     if data.controls != card.config.controls:
         parser.error(f"{card.name} was trained on data with other controls than {args.data or 'the symbols'}")
     held_out = data.held_out()

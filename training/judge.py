@@ -24,13 +24,13 @@ from training.judging import criteria as findings
 from training.judging import grid as grids
 from training.judging.copies import copies
 from training.judging.copies import table as copies_table
-from training.judging.criteria import Verdict, faults, verdicts
+from training.judging.criteria import CriterionResult, faults, results
 from training.judging.glyphs import Glyphs
 from training.judging.judged_requests import requests
-from training.judging.keepers import Real, real
+from training.judging.keepers import ReferenceImages, reference_images
 from training.judging.lessons import reader_of
-from training.judging.observation import see
-from training.judging.proportions import Share
+from training.judging.observation import observe
+from training.judging.proportions import Proportion
 from training.judging.reader import Reader
 from training.scoring.samples import PASSES, samples, temperatures
 
@@ -42,29 +42,29 @@ COPIED: Final = 64
 
 
 @dataclass(frozen=True, kw_only=True)
-class Judgement:
+class JudgeReport:
     """What is found in a model's images, and how many of them lie within the bound of each craft fault."""
 
-    verdicts: list[Verdict]
-    faults: dict[str, Share]
+    verdicts: list[CriterionResult]
+    faults: dict[str, Proportion]
 
 
 def judge(
-    pipeline: Pipeline, reader: Reader, held_out: Real, *, each: int, sampling: Sampling | None = None
-) -> Judgement:
+    pipeline: Pipeline, reader: Reader, held_out: ReferenceImages, *, each: int, sampling: Sampling | None = None
+) -> JudgeReport:
     """Draw `each` images per label, and half of them again by style, and as many per look; say what they show."""
     asked = requests(pipeline.card.config.controls, each)
-    seen = see(reader, list(samples(pipeline, asked, sampling=sampling)))
-    return Judgement(verdicts=verdicts(asked, seen, held_out), faults=faults(asked, seen, held_out.bounds()))
+    seen = observe(reader, list(samples(pipeline, asked, sampling=sampling)))
+    return JudgeReport(verdicts=results(asked, seen, held_out), faults=faults(asked, seen, held_out.bounds()))
 
 
-def table(judgement: Judgement) -> str:
+def table(judgement: JudgeReport) -> str:
     """The judgement as Markdown: the verdicts, then a line on craft."""
     craft = ", ".join(f"{fault} {share.value:.1%}" for fault, share in judgement.faults.items())
     return f"{findings.table(judgement.verdicts)}\n\nWithin the bound of real pictures: {craft}."
 
 
-def loaded(folder: Path, *, capacity: int = 16) -> Pipeline:
+def load_pipeline(folder: Path, *, capacity: int = 16) -> Pipeline:
     """The model in a folder with its verifier, on compiled engines where that can be."""
     networks, card = load_model(folder)
     return Pipeline(networks, card, capacity=capacity, verifier=load_verifier(folder, card)).compile(PASSES)
@@ -80,7 +80,7 @@ def main() -> None:
     """The command line."""
     args = _arguments()
     torch.set_num_threads(args.threads)
-    pipeline, pack = loaded(args.model), Pack.read(DEFAULT)
+    pipeline, pack = load_pipeline(args.model), Pack.read(DEFAULT)
     sampling = sampling_of(pipeline.card.sampling, args)
     size = pipeline.card.config.geometry.size
     record: dict[str, Any] = {"model": pipeline.card.name, "sampling": asdict(sampling)}
@@ -91,7 +91,7 @@ def main() -> None:
         record["copies"] = asdict(found)
     else:
         reader = reader_of(Glyphs.train(pack))
-        held_out = real(reader, Glyphs.held_out(pack), count=REAL, size=size)
+        held_out = reference_images(reader, Glyphs.held_out(pack), count=REAL, size=size)
         if args.grid:
             points = grids.grid(pipeline, reader, held_out, each=args.each)
             print(grids.table(points))

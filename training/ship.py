@@ -24,12 +24,12 @@ from models.config import LABEL, ModelConfig, Sampling, Stage, Temperatures
 from models.network import build
 from models.pipeline import Pipeline
 from models.verifier import VERIFIER
-from training.data.opening import add_data_arguments, asked_for
-from training.data.symbols import Batch
+from training.data.opening import add_data_arguments, open_dataset
+from training.data.symbols import ImageBatch
 from training.evaluate import shares
-from training.loop.checkpoints import state_of
+from training.loop.checkpoints import read_state
 from training.presets import PRESETS, SUBJECT
-from training.scoring.samples import PASSES, Asked, samples, temperatures, tiled
+from training.scoring.samples import PASSES, ControlValues, samples, temperatures, tiled
 from training.scoring.scores import scores_of, table
 
 Shares = dict[Stage, NDArray[np.float64]]
@@ -51,14 +51,14 @@ def averaged(config: ModelConfig, runs: Path) -> nn.ModuleDict:
     """The networks of `config` with the averaged weights of their runs."""
     networks = build(config)
     for stage, network in networks.items():
-        if (state := state_of(runs / f"{stage}.pt")) is None:
+        if (state := read_state(runs / f"{stage}.pt")) is None:
             msg = f"no run of {stage} in {runs}"
             raise SystemExit(msg)
         network.load_state_dict(state["average"])
     return networks.eval().requires_grad_(requires_grad=False)
 
 
-def keep_better(new: nn.ModuleDict, shipped: Path, config: ModelConfig, held_out: Batch) -> Shares:
+def keep_better(new: nn.ModuleDict, shipped: Path, config: ModelConfig, held_out: ImageBatch) -> Shares:
     """Put the shipped weights back for every stage whose held-out share did not fall; the shares of what is then in `new`.
 
     The shipped shares are those of the card, where it has them.
@@ -87,7 +87,7 @@ def round_weights(networks: nn.ModuleDict) -> None:
         tensor.copy_(tensor.to(STORED))
 
 
-def sheet_labels(config: ModelConfig) -> list[Asked]:
+def sheet_labels(config: ModelConfig) -> list[ControlValues]:
     """Return the requests of the sample sheet: every character, then labels evenly spaced among the others."""
     values = next((control.values for control in config.controls if control.name == LABEL), ())
     characters = [value for value in values if len(value) == 1]
@@ -126,7 +126,7 @@ def main() -> None:
     args = arguments()
     torch.set_num_threads(args.threads)
     folder = args.models / args.preset
-    data = asked_for(args, size=PRESETS[args.preset](()).geometry.size)
+    data = open_dataset(args, size=PRESETS[args.preset](()).geometry.size)
     config, held_out = PRESETS[args.preset](data.controls), data.held_out()
     networks = averaged(config, args.runs / args.preset)
     round_weights(networks)

@@ -23,29 +23,29 @@ import torch
 from models.checkpoint import load_model
 from models.config import Stage
 from models.network import Network
-from training.data.opening import add_data_arguments, asked_for
+from training.data.opening import add_data_arguments, open_dataset
 from training.data.symbols import Mix
-from training.loop.checkpoints import renamed, save_state, take_up, warm_start
+from training.loop.checkpoints import matched_controls, resume_from, save_state, warm_start
 from training.loop.memory import keep_memory
-from training.loop.minibatches import Dealer, Feed
+from training.loop.minibatches import ExampleSource, Prefetcher
 from training.loop.previews import Preview
-from training.loop.ranks import Ranks, gathered
+from training.loop.ranks import Ranks, process_group
 from training.loop.recipe import Recipe
-from training.loop.run_journal import Journal, Note
-from training.loop.stopping import asked_to_stop
+from training.loop.run_journal import RunJournal, StepReport
+from training.loop.stopping import stop_on_signal
 from training.loop.trainer import Trainer
 from training.presets import PRESETS
 
 
 @dataclass(frozen=True, kw_only=True)
-class Sheets:
+class PreviewSchedule:
     """A preview, and how often it is drawn."""
 
     preview: Preview
     minutes: float
 
 
-class Every:
+class Timer:
     """A clock that is due every so many minutes."""
 
     def __init__(self, minutes: float) -> None:
@@ -59,9 +59,11 @@ class Every:
         return True
 
 
-def train(trainer: Trainer, dealer: Dealer, path: Path, *, workers: int = 1, sheets: Sheets | None = None) -> None:
+def train(
+    trainer: Trainer, dealer: ExampleSource, path: Path, *, workers: int = 1, sheets: PreviewSchedule | None = None
+) -> None:
     """Run for the recipe's minutes or until asked to stop; the first process saves to `path`, journal and sheets beside it."""
-    with asked_to_stop() as stopped, Feed(dealer, trainer.step, workers=workers) as feed:
+    with stop_on_signal() as stopped, Prefetcher(dealer, trainer.step, workers=workers) as feed:
         notes = steps(trainer, feed, dealer.ranks, stopped)
         if dealer.ranks.leads:
             lead(trainer, notes, path, sheets)
@@ -69,7 +71,7 @@ def train(trainer: Trainer, dealer: Dealer, path: Path, *, workers: int = 1, she
             deque(notes, maxlen=0)
 
 
-def steps(trainer: Trainer, feed: Feed, ranks: Ranks, stopped: Callable[[], bool]) -> Iterator[Note]:
+def steps(trainer: Trainer, feed: Prefetcher, ranks: Ranks, stopped: Callable[[], bool]) -> Iterator[StepReport]:
     """Update until the time is over, all processes in step. The clock starts after the first update, which may compile."""
     recipe, begun = trainer.recipe, None
     for lots in feed:
@@ -79,7 +81,7 @@ def steps(trainer: Trainer, feed: Feed, ranks: Ranks, stopped: Callable[[], bool
         rate = recipe.rate(done)
         bits = ranks.mean(trainer.update(lots, rate))
         begun = begun or time.monotonic()
-        yield Note(
+        yield StepReport(
             bits_per_dim=bits,
             step=trainer.step,
             rate=rate,
@@ -88,11 +90,13 @@ def steps(trainer: Trainer, feed: Feed, ranks: Ranks, stopped: Callable[[], bool
         )
 
 
-def lead(trainer: Trainer, notes: Iterable[Note], path: Path, sheets: Sheets | None) -> None:
+def lead(trainer: Trainer, notes: Iterable[StepReport], path: Path, sheets: PreviewSchedule | None) -> None:
     """What the first process does beside: a journal, a checkpoint every few minutes and at the end, sheets."""
     recipe = trainer.recipe
-    saving, drawing = Every(recipe.save_every_minutes), Every(sheets.minutes if sheets else math.inf)
-    with Journal(path.with_suffix(".csv"), trainer.network.stage, step=trainer.step, minutes=recipe.minutes) as journal:
+    saving, drawing = Timer(recipe.save_every_minutes), Timer(sheets.minutes if sheets else math.inf)
+    with RunJournal(
+        path.with_suffix(".csv"), trainer.network.stage, step=trainer.step, minutes=recipe.minutes
+    ) as journal:
         for note in notes:
             journal.note(note)
             if saving.due():
@@ -153,24 +157,28 @@ def main() -> None:
     args = arguments()
     torch.set_num_threads(args.threads)
     keep_memory()
-    data = asked_for(args, size=PRESETS[args.preset](()).geometry.size, mix=args.mix)
+    data = open_dataset(args, size=PRESETS[args.preset](()).geometry.size, mix=args.mix)
     config = PRESETS[args.preset](data.controls)
-    with gathered(args.device) as (ranks, device):
+    with process_group(args.device) as (ranks, device):
         torch.manual_seed(0)
         network = Network(config, args.stage)
         if args.warm_start:
             shipped, card = load_model(args.warm_start)
-            weights = renamed(cast("Network", shipped[args.stage]), card.config.controls, network, config.controls)
+            weights = matched_controls(
+                cast("Network", shipped[args.stage]), card.config.controls, network, config.controls
+            )
             fitted, left = warm_start(network, weights)
             print(f"warm start: {fitted} tensors from {args.warm_start.name}; begun anew: {', '.join(left) or 'none'}")
         trainer = Trainer(network.to(device), recipe_of(args), parallel=ranks.count > 1, compiled=args.compile)
         path = args.runs / args.preset / f"{args.stage}.pt"
-        take_up(trainer, path)
-        dealer = Dealer(data=data, stage=args.stage, geometry=config.geometry, recipe=trainer.recipe, ranks=ranks)
+        resume_from(trainer, path)
+        dealer = ExampleSource(
+            data=data, stage=args.stage, geometry=config.geometry, recipe=trainer.recipe, ranks=ranks
+        )
         sheets = None
         if args.sheet_minutes and ranks.leads:
             preview = Preview(config=config, stage=args.stage, held_out=data.held_out(), device=device)
-            sheets = Sheets(preview=preview, minutes=args.sheet_minutes)
+            sheets = PreviewSchedule(preview=preview, minutes=args.sheet_minutes)
         train(trainer, dealer, path, workers=args.workers, sheets=sheets)
 
 

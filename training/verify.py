@@ -27,14 +27,14 @@ from training.data.symbols import DEFAULT, Pack
 from training.data.tiles import Look, Mask, compose
 from training.data.vocabulary import HUE, LABEL, Tile
 from training.judging.glyphs import Glyphs, reshaped
-from training.judging.proportions import Share
+from training.judging.proportions import Proportion
 from training.judging.reader import names, read_as
 
 _NOISE: Final = 0.02
 
 
 @dataclass(frozen=True, kw_only=True)
-class Course:
+class VerifierTraining:
     """How a verifier is taught: `steps` of `pictures` fresh pictures, each of which gives four slices."""
 
     steps: int = 3000
@@ -46,14 +46,14 @@ class Course:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Marks:
+class VerifierAccuracy:
     """Shares of held-out base slices told right, characters drawn alike (O and 0, I and 1) counted as one."""
 
-    letters: Share
-    concepts: Share
+    letters: Proportion
+    concepts: Proportion
 
 
-def taught(glyphs: Glyphs, geometry: Geometry, course: Course) -> Verifier:
+def train_verifier(glyphs: Glyphs, geometry: Geometry, course: VerifierTraining) -> Verifier:
     """Return a verifier taught by `course` on composed glyphs, in evaluation mode; slices are composed ahead in a thread."""
     torch.manual_seed(course.seed)
     verifier = Verifier(geometry, len(LABEL.values)).train()
@@ -69,7 +69,7 @@ def taught(glyphs: Glyphs, geometry: Geometry, course: Course) -> Verifier:
     return verifier.eval()
 
 
-def example(glyphs: Glyphs, geometry: Geometry, course: Course, step: int) -> tuple[Tensor, Tensor]:
+def example(glyphs: Glyphs, geometry: Geometry, course: VerifierTraining, step: int) -> tuple[Tensor, Tensor]:
     """Slices (B, h, w, C) of fresh training pictures, some values off by one, and their labels (B,).
 
     Beside the base slice of a picture stand its neighbours to the right, below and between: a glyph a pixel farther on.
@@ -95,7 +95,7 @@ def shown(rng: np.random.Generator, glyphs: Glyphs, index: int, mask: Mask, size
     return compose(rng, mask, Look(family=glyphs.family(index), hue=hue, tile=tile), size=size)
 
 
-def marks(verifier: Verifier, glyphs: Glyphs, geometry: Geometry, seed: int = 1) -> Marks:
+def accuracy_of(verifier: Verifier, glyphs: Glyphs, geometry: Geometry, seed: int = 1) -> VerifierAccuracy:
     """How many held-out drawings, composed once each on any tile, a verifier tells from their base slices."""
     rng = np.random.default_rng(seed)
     pictures = [shown(rng, glyphs, i, glyphs.masks[i], geometry.size) for i in range(len(glyphs))]
@@ -103,26 +103,26 @@ def marks(verifier: Verifier, glyphs: Glyphs, geometry: Geometry, seed: int = 1)
     seen = np.array(names(verifier.probabilities(torch.from_numpy(slices)).numpy()))
     right = seen == [read_as(LABEL.values[label]) for label in glyphs.labels]
     letters = glyphs.letters
-    return Marks(letters=Share.of(list(right[letters])), concepts=Share.of(list(right[~letters])))
+    return VerifierAccuracy(letters=Proportion.of(list(right[letters])), concepts=Proportion.of(list(right[~letters])))
 
 
 def main() -> None:
     """The command line."""
     parser = argparse.ArgumentParser(description="Teach the verifier of a model's base slices.")
     parser.add_argument("--out", type=Path, required=True, help="folder of the model, or where the verifier is to lie")
-    parser.add_argument("--steps", type=int, default=Course.steps)
+    parser.add_argument("--steps", type=int, default=VerifierTraining.steps)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     pack = Pack.read(DEFAULT)
     card = load_card(args.out) if (args.out / CARD).exists() else None
     geometry = card.config.geometry if card else Geometry(size=64, slice_size=16)
-    verifier = taught(Glyphs.train(pack), geometry, Course(steps=args.steps))
+    verifier = train_verifier(Glyphs.train(pack), geometry, VerifierTraining(steps=args.steps))
     digest = save_verifier(verifier, args.out)
     if card:
         save_card(replace(card, verifier=digest), args.out)
         verifier = load_verifier(args.out, load_card(args.out)) or verifier
-    found = marks(verifier, Glyphs.held_out(pack), geometry)
+    found = accuracy_of(verifier, Glyphs.held_out(pack), geometry)
     print(f"sha256 {digest}; held-out base slices told right:")
     print(f"{found.letters} of {found.letters.count} letters, {found.concepts} of {found.concepts.count} concepts")
 

@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from models.config import Control, Geometry, Stage
 from models.layers import Table
-from research.baselines.causal_context import Near, Past, WholePicture
+from research.baselines.causal_context import CausalContext, LocalContext, WholeImageContext
 from research.baselines.softmax_head import FORECASTS, Softmaxes
 from research.baselines.trunk import Trunk
 
@@ -50,7 +50,7 @@ class Baseline(nn.Module):
 
     def logits(self, values: Tensor, controls: Tensor) -> Tensor:
         """Teacher-forced: (B, H, W, C) -> (B, H, W, C, V), each from the sub-pixels before it alone."""
-        past = WholePicture(values)
+        past = WholeImageContext(values)
         hiddens, near = self.hiddens(self.condition(controls)[:, None, None], past), self.near(past)
         logits = []
         for c in range(values.shape[-1]):
@@ -58,11 +58,11 @@ class Baseline(nn.Module):
             self.head.tell(hiddens, c, values[..., c])
         return torch.stack(logits, -2)
 
-    def hiddens(self, condition: Tensor, past: Past) -> list[Tensor]:
+    def hiddens(self, condition: Tensor, past: CausalContext) -> list[Tensor]:
         """One pre-activation per channel."""
         return self.head.hiddens(self.trunk(condition, past))
 
-    def near(self, past: Near) -> Tensor:
+    def near(self, past: LocalContext) -> Tensor:
         """What forecasts are made of: (..., 3, C)."""
         return past.values(FORECASTS)
 

@@ -14,14 +14,14 @@ from research.baselines.row_lstm import RowLSTM
 from research.baselines.snail import PixelSNAIL
 from research.baselines.trunk import Trunk
 
-ASKED: Final = 32
+CONDITION_WIDTH: Final = 32
 """Width of the embedded controls."""
 
 HIDDEN: Final = 96
 """Width of the head's hidden layer per channel, the Subscale Pixel Network's."""
 
 
-class Kind(StrEnum):
+class BaselineKind(StrEnum):
     """The four, in the order in which they were published."""
 
     PIXELCNN = "pixelcnn"
@@ -33,39 +33,51 @@ class Kind(StrEnum):
 Size = Callable[[Geometry, int], Trunk]
 """Geometry and bits -> a trunk."""
 
-_WHOLE: Final[dict[Kind, Size]] = {
-    Kind.PIXELCNN: lambda g, bits: PixelCNN(channels=g.channels, bits=bits, asked=ASKED, half=152, blocks=15),
-    Kind.ROW_LSTM: lambda g, bits: RowLSTM(channels=g.channels, bits=bits, asked=ASKED, half=108, layers=9),
-    Kind.GATED: lambda g, bits: GatedPixelCNN(channels=g.channels, bits=bits, asked=ASKED, width=124, layers=10),
-    Kind.SNAIL: lambda g, bits: PixelSNAIL(
-        channels=g.channels, bits=bits, asked=ASKED, width=116, blocks=4, residuals=4, heads=2, side=g.size
+_WHOLE: Final[dict[BaselineKind, Size]] = {
+    BaselineKind.PIXELCNN: lambda g, bits: PixelCNN(
+        channels=g.channels, bits=bits, asked=CONDITION_WIDTH, half=152, blocks=15
+    ),
+    BaselineKind.ROW_LSTM: lambda g, bits: RowLSTM(
+        channels=g.channels, bits=bits, asked=CONDITION_WIDTH, half=108, layers=9
+    ),
+    BaselineKind.GATED: lambda g, bits: GatedPixelCNN(
+        channels=g.channels, bits=bits, asked=CONDITION_WIDTH, width=124, layers=10
+    ),
+    BaselineKind.SNAIL: lambda g, bits: PixelSNAIL(
+        channels=g.channels, bits=bits, asked=CONDITION_WIDTH, width=116, blocks=4, residuals=4, heads=2, side=g.size
     ),
 }
-_SMALL: Final[dict[Kind, Size]] = {
-    Kind.PIXELCNN: lambda g, bits: PixelCNN(channels=g.channels, bits=bits, asked=ASKED, half=28, blocks=6),
-    Kind.ROW_LSTM: lambda g, bits: RowLSTM(channels=g.channels, bits=bits, asked=ASKED, half=20, layers=4),
-    Kind.GATED: lambda g, bits: GatedPixelCNN(channels=g.channels, bits=bits, asked=ASKED, width=26, layers=4),
-    Kind.SNAIL: lambda g, bits: PixelSNAIL(
-        channels=g.channels, bits=bits, asked=ASKED, width=28, blocks=2, residuals=2, heads=1, side=g.size
+_SMALL: Final[dict[BaselineKind, Size]] = {
+    BaselineKind.PIXELCNN: lambda g, bits: PixelCNN(
+        channels=g.channels, bits=bits, asked=CONDITION_WIDTH, half=28, blocks=6
+    ),
+    BaselineKind.ROW_LSTM: lambda g, bits: RowLSTM(
+        channels=g.channels, bits=bits, asked=CONDITION_WIDTH, half=20, layers=4
+    ),
+    BaselineKind.GATED: lambda g, bits: GatedPixelCNN(
+        channels=g.channels, bits=bits, asked=CONDITION_WIDTH, width=26, layers=4
+    ),
+    BaselineKind.SNAIL: lambda g, bits: PixelSNAIL(
+        channels=g.channels, bits=bits, asked=CONDITION_WIDTH, width=28, blocks=2, residuals=2, heads=1, side=g.size
     ),
 }
 
 
-def whole(kind: Kind, geometry: Geometry, controls: tuple[Control, ...], *, kernels: bool = False) -> Baseline:
+def whole(kind: BaselineKind, geometry: Geometry, controls: tuple[Control, ...], *, kernels: bool = False) -> Baseline:
     """Return a baseline over all bits, with about as many parameters as the network of research/evidence."""
     return _built(_WHOLE, kind, geometry, controls, bits=geometry.bits, hidden=HIDDEN, kernels=kernels)
 
 
 def small(
-    kind: Kind, geometry: Geometry, controls: tuple[Control, ...], *, bits: int, kernels: bool = False
+    kind: BaselineKind, geometry: Geometry, controls: tuple[Control, ...], *, bits: int, kernels: bool = False
 ) -> Baseline:
     """A baseline of some 95,000 parameters over the `bits` most significant bits."""
-    return _built(_SMALL, kind, geometry, controls, bits=bits, hidden=ASKED, kernels=kernels)
+    return _built(_SMALL, kind, geometry, controls, bits=bits, hidden=CONDITION_WIDTH, kernels=kernels)
 
 
 def _built(  # noqa: PLR0913 - all that a baseline is
-    sizes: dict[Kind, Size],
-    kind: Kind,
+    sizes: dict[BaselineKind, Size],
+    kind: BaselineKind,
     geometry: Geometry,
     controls: tuple[Control, ...],
     *,
@@ -74,4 +86,4 @@ def _built(  # noqa: PLR0913 - all that a baseline is
     kernels: bool,
 ) -> Baseline:
     trunk = sizes[kind](geometry, bits)
-    return Baseline(trunk, geometry, controls, bits=bits, asked=ASKED, hidden=hidden, kernels=kernels)
+    return Baseline(trunk, geometry, controls, bits=bits, asked=CONDITION_WIDTH, hidden=hidden, kernels=kernels)

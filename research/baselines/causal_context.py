@@ -1,7 +1,7 @@
 """How a baseline reaches the pixels and features before a token: for whole pictures at once, a row, or one pixel a step.
 
-Each network is written once and asks a `Past`; tokens have leading axes (B, H, W), (B, W) or (B). Training and likelihood
-ask `WholePicture`. Sampling asks a `Memory`, which keeps every layer's features of the pixels that are final.
+Each network is written once and reads a `CausalContext`. Tokens have leading axes (B, H, W), (B, W) or (B).
+Training and likelihood use `WholeImageContext`. Sampling uses `CachedContext`, which keeps the features of all final pixels.
 """
 
 from __future__ import annotations
@@ -24,14 +24,14 @@ Offsets = Sequence[tuple[int, int]]
 PIXEL_REACH = 3
 """Offsets of pixels are at most so far, those of features at most one."""
 
-Rows = Callable[[Tensor, "Near"], Tensor]
+Rows = Callable[[Tensor, "LocalContext"], Tensor]
 """Condition and past -> features of each token that depend on the rows above it alone."""
 
 Cell = Callable[[Tensor, Tensor, Tensor], tuple[Tensor, Tensor]]
 """Gates of a token, hidden states (..., 3 * h) above it and cell state (..., h) above it -> its own hidden and cell state."""
 
 
-class Near(Protocol):
+class LocalContext(Protocol):
     """What convolutions ask for. A layer has a number of its own; whatever lies outside the picture is zero."""
 
     def values(self, offsets: Offsets) -> Tensor:
@@ -41,7 +41,7 @@ class Near(Protocol):
         """Remember `x`, (..., D), and return it at `offsets`, (..., T * D); its own is among them as (0, 0)."""
 
 
-class Past(Near, Protocol):
+class CausalContext(LocalContext, Protocol):
     """What whole trunks ask for beside."""
 
     def places(self) -> tuple[Tensor, Tensor]:
@@ -63,7 +63,7 @@ class Past(Near, Protocol):
         """What `compute` gives for each token; a sampler asks it once a row."""
 
 
-class WholePicture:
+class WholeImageContext:
     """The past of every pixel of pictures with `values` (B, H, W, C)."""
 
     def __init__(self, values: Tensor) -> None:
@@ -112,7 +112,7 @@ class WholePicture:
         return compute(condition, self)
 
 
-class Memory:
+class CachedContext:
     """Pictures of `shape` (B, H, W, C) being drawn pixel by pixel: `put` values, then move `at` to the next position.
 
     Features are kept in caches that are made when a layer first asks. The past of a whole row is `row`, below.
@@ -208,13 +208,13 @@ class Memory:
 
     def row_begins(self, compute: Rows, condition: Tensor) -> None:
         """Compute a row's share of features at its first pixel, all columns together; condition (B, 1, E)."""
-        self.shares = compute(condition, RowMemory(self))
+        self.shares = compute(condition, RowContext(self))
 
 
-class RowMemory:
-    """The past of one row of tokens (B, W, ...), over the caches of a `Memory` that stands at the row's first pixel."""
+class RowContext:
+    """The past of one row of tokens (B, W, ...), over the caches of a `CachedContext` that stands at the row's first pixel."""
 
-    def __init__(self, memory: Memory) -> None:
+    def __init__(self, memory: CachedContext) -> None:
         self.memory = memory
 
     def values(self, offsets: Offsets) -> Tensor:

@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from research.baselines.causal_context import PIXEL_REACH, Near, Past
+from research.baselines.causal_context import PIXEL_REACH, CausalContext, LocalContext
 from research.baselines.trunk import EARLIER, Pixels, Trunk
 
 ABOVE = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 0), (0, 1))
@@ -25,10 +25,10 @@ class GatedPixelCNN(Trunk):
         square = [(dy, dx) for dy in range(-PIXEL_REACH, 0) for dx in range(-PIXEL_REACH, PIXEL_REACH + 1)]
         self.above = Pixels(square, channels=channels, bits=bits, width=width)
         self.along = Pixels([o for o in EARLIER if o[0] == 0], channels=channels, bits=bits, width=width)
-        self.vertical = nn.ModuleList(Vertical(width, asked) for _ in range(layers))
-        self.horizontal = nn.ModuleList(Horizontal(width, asked) for _ in range(layers))
+        self.vertical = nn.ModuleList(VerticalLayer(width, asked) for _ in range(layers))
+        self.horizontal = nn.ModuleList(HorizontalLayer(width, asked) for _ in range(layers))
 
-    def over_rows(self, condition: Tensor, past: Near) -> Tensor:
+    def over_rows(self, condition: Tensor, past: LocalContext) -> Tensor:
         """What the vertical stack tells every layer of the horizontal one: (..., layers * 2D)."""
         x: Tensor = self.above(past)
         told = []
@@ -37,7 +37,7 @@ class GatedPixelCNN(Trunk):
             told.append(share)
         return torch.cat(told, -1)
 
-    def forward(self, condition: Tensor, past: Past) -> Tensor:
+    def forward(self, condition: Tensor, past: CausalContext) -> Tensor:
         """(..., E) -> (..., D)."""
         told = past.rows(self.over_rows, condition).chunk(len(self.horizontal), -1)
         x: Tensor = self.along(past)
@@ -46,7 +46,7 @@ class GatedPixelCNN(Trunk):
         return x
 
 
-class Vertical(nn.Module):
+class VerticalLayer(nn.Module):
     """Gated convolution over the rows above, and what the horizontal layer beside it is told."""
 
     def __init__(self, width: int, asked: int) -> None:
@@ -56,13 +56,13 @@ class Vertical(nn.Module):
         self.condition = nn.Linear(asked, 2 * width, bias=False)
         self.tell = nn.Linear(2 * width, 2 * width, bias=False)
 
-    def forward(self, x: Tensor, condition: Tensor, past: Near, layer: int) -> tuple[Tensor, Tensor]:
+    def forward(self, x: Tensor, condition: Tensor, past: LocalContext, layer: int) -> tuple[Tensor, Tensor]:
         """(..., D) -> (..., D), (..., 2D)."""
         spread = self.spread(past.taps(layer, self.norm(x), ABOVE)) + self.condition(condition)
         return gated(spread), self.tell(spread)
 
 
-class Horizontal(nn.Module):
+class HorizontalLayer(nn.Module):
     """Gated convolution along the row, with a residual."""
 
     def __init__(self, width: int, asked: int) -> None:
@@ -72,7 +72,7 @@ class Horizontal(nn.Module):
         self.condition = nn.Linear(asked, 2 * width, bias=False)
         self.mix = nn.Linear(width, width)
 
-    def forward(self, x: Tensor, told: Tensor, condition: Tensor, past: Past, layer: int) -> Tensor:
+    def forward(self, x: Tensor, told: Tensor, condition: Tensor, past: CausalContext, layer: int) -> Tensor:
         """(..., D), told (..., 2D) -> (..., D)."""
         spread = self.spread(past.taps(layer, self.norm(x), ALONG))
         out: Tensor = x + self.mix(gated(spread + told + self.condition(condition)))

@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor, nn
 from torch.nn import functional as F
 
-from research.baselines.causal_context import Past
+from research.baselines.causal_context import CausalContext
 from research.baselines.trunk import EARLIER, Pixels, Trunk
 
 MASK_B = ((-1, -1), (-1, 0), (-1, 1), (0, -1), (0, 0))
@@ -21,9 +21,9 @@ class PixelCNN(Trunk):
     def __init__(self, *, channels: int, bits: int, asked: int, half: int, blocks: int) -> None:
         super().__init__(2 * half)
         self.first = Pixels(EARLIER, channels=channels, bits=bits, width=2 * half)
-        self.blocks = nn.ModuleList(Residual(half, asked) for _ in range(blocks))
+        self.blocks = nn.ModuleList(MaskedResidualBlock(half, asked) for _ in range(blocks))
 
-    def forward(self, condition: Tensor, past: Past) -> Tensor:
+    def forward(self, condition: Tensor, past: CausalContext) -> Tensor:
         """(..., E) -> (..., D)."""
         x: Tensor = self.first(past)
         for layer, block in enumerate(self.blocks):
@@ -31,7 +31,7 @@ class PixelCNN(Trunk):
         return x
 
 
-class Residual(nn.Module):
+class MaskedResidualBlock(nn.Module):
     """One block of `PixelCNN`."""
 
     def __init__(self, half: int, asked: int) -> None:
@@ -42,7 +42,7 @@ class Residual(nn.Module):
         self.condition = nn.Linear(asked, half, bias=False)
         self.widen = nn.Linear(half, 2 * half)
 
-    def forward(self, x: Tensor, condition: Tensor, past: Past, layer: int) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor, past: CausalContext, layer: int) -> Tensor:
         """(..., 2 * half) -> (..., 2 * half)."""
         narrow = F.relu(self.narrow(F.relu(self.norm(x))))
         spread = self.spread(past.taps(layer, narrow, MASK_B)) + self.condition(condition)

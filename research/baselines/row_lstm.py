@@ -5,7 +5,7 @@ from __future__ import annotations
 import torch
 from torch import Tensor, nn
 
-from research.baselines.causal_context import Past
+from research.baselines.causal_context import CausalContext
 from research.baselines.trunk import EARLIER, Pixels, Trunk
 
 ALONG = ((0, -1), (0, 0))
@@ -18,9 +18,9 @@ class RowLSTM(Trunk):
     def __init__(self, *, channels: int, bits: int, asked: int, half: int, layers: int) -> None:
         super().__init__(2 * half)
         self.first = Pixels(EARLIER, channels=channels, bits=bits, width=2 * half)
-        self.layers = nn.ModuleList(Layer(half, asked) for _ in range(layers))
+        self.layers = nn.ModuleList(RowLSTMLayer(half, asked) for _ in range(layers))
 
-    def forward(self, condition: Tensor, past: Past) -> Tensor:
+    def forward(self, condition: Tensor, past: CausalContext) -> Tensor:
         """(..., E) -> (..., D)."""
         x: Tensor = self.first(past)
         for number, layer in enumerate(self.layers):
@@ -28,7 +28,7 @@ class RowLSTM(Trunk):
         return x
 
 
-class Layer(nn.Module):
+class RowLSTMLayer(nn.Module):
     """Masked input-to-state along the row, state-to-state from the three states above."""
 
     def __init__(self, half: int, asked: int) -> None:
@@ -39,7 +39,7 @@ class Layer(nn.Module):
         self.state = nn.Linear(3 * half, 4 * half, bias=False)
         self.widen = nn.Linear(half, 2 * half)
 
-    def forward(self, x: Tensor, condition: Tensor, past: Past, number: int) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor, past: CausalContext, number: int) -> Tensor:
         """(..., 2 * half) -> (..., 2 * half)."""
         gates = self.input(past.taps(number, self.norm(x), ALONG)) + self.condition(condition)
         out: Tensor = x + self.widen(past.recur(number, gates, self._cell))

@@ -16,18 +16,18 @@ from models.config import Stage, Step
 from models.sampling.noise import gumbel, gumbel_max
 from models.subscale import Bytes
 from research.baselines.baseline import Baseline
-from research.baselines.causal_context import Memory
+from research.baselines.causal_context import CachedContext
 
 BACKEND: Final = "inductor"
 
 
-class Sampler:
+class BaselineSampler:
     """Draws `batch` pictures at once. With `compiled` the steps are compiled by Inductor, at the first draw."""
 
     def __init__(self, baseline: Baseline, batch: int, *, compiled: bool = False) -> None:
         g = baseline.geometry
         self.baseline, self.batch = baseline, batch
-        self.memory = Memory((batch, g.size, g.size, g.channels), next(baseline.parameters()))
+        self.memory = CachedContext((batch, g.size, g.size, g.channels), next(baseline.parameters()))
         self.pixel: Callable[[Tensor, Tensor], None] = self._pixel
         self.row: Callable[[Tensor], None] = self._row
         if compiled:

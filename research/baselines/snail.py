@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from models.embedder import scaled
 from models.layers import Table
-from research.baselines.causal_context import Past
+from research.baselines.causal_context import CausalContext
 from research.baselines.pixelcnn import MASK_B
 from research.baselines.trunk import EARLIER, Pixels, Trunk
 
@@ -30,11 +30,11 @@ class PixelSNAIL(Trunk):
         self.first = Pixels(EARLIER, channels=channels, bits=bits, width=width)
         self.row, self.column = Table(side, KEY), Table(side, KEY)
         self.blocks = nn.ModuleList(
-            Block(width=width, asked=asked, channels=channels, bits=bits, residuals=residuals, heads=heads)
+            AttentionBlock(width=width, asked=asked, channels=channels, bits=bits, residuals=residuals, heads=heads)
             for _ in range(blocks)
         )
 
-    def forward(self, condition: Tensor, past: Past) -> Tensor:
+    def forward(self, condition: Tensor, past: CausalContext) -> Tensor:
         """(..., E) -> (..., D)."""
         x: Tensor = self.first(past)
         rows, columns = past.places()
@@ -44,7 +44,7 @@ class PixelSNAIL(Trunk):
         return x
 
 
-class Block(nn.Module):
+class AttentionBlock(nn.Module):
     """Residual convolutions, attention, join."""
 
     def __init__(  # noqa: PLR0913 - its size
@@ -59,7 +59,7 @@ class Block(nn.Module):
         self.content = nn.Linear(width + channels + KEY, width)
         self.join = nn.Linear(2 * width, width)
 
-    def forward(self, x: Tensor, place: Tensor, condition: Tensor, past: Past, number: int) -> Tensor:
+    def forward(self, x: Tensor, place: Tensor, condition: Tensor, past: CausalContext, number: int) -> Tensor:
         """(..., D) -> (..., D)."""
         for i, residual in enumerate(self.residuals):
             x = residual(x, condition, past, 2 * (number * len(self.residuals) + i))
@@ -68,7 +68,7 @@ class Block(nn.Module):
         out: Tensor = x + self.join(F.elu(torch.cat([own, seen], -1)))
         return out
 
-    def _attended(self, own: Tensor, place: Tensor, past: Past, number: int) -> Tensor:
+    def _attended(self, own: Tensor, place: Tensor, past: CausalContext, number: int) -> Tensor:
         """Token i asks; the pixels up to i - 1 answer with their value, features and place."""
         before = past.previous(number, torch.cat([own, place], -1))
         pixel = past.last_pixel()
@@ -89,7 +89,7 @@ class GatedResidual(nn.Module):
         self.condition = nn.Linear(asked, width, bias=False)
         self.gates = nn.Linear(len(MASK_B) * width, 2 * width)
 
-    def forward(self, x: Tensor, condition: Tensor, past: Past, layer: int) -> Tensor:
+    def forward(self, x: Tensor, condition: Tensor, past: CausalContext, layer: int) -> Tensor:
         """(..., D) -> (..., D)."""
         spread = self.spread(past.taps(layer, F.elu(self.norm(x)), MASK_B)) + self.condition(condition)
         value, gate = self.gates(past.taps(layer + 1, F.elu(spread), MASK_B)).chunk(2, -1)

@@ -9,7 +9,7 @@ from torch import Tensor, nn
 
 from models.decoder import PixelEmbedding
 from models.embedder import scaled
-from research.baselines.causal_context import PIXEL_REACH, Near, Offsets, Past
+from research.baselines.causal_context import PIXEL_REACH, CausalContext, LocalContext, Offsets
 
 EARLIER: Offsets = tuple(
     (dy, dx) for dy in range(-PIXEL_REACH, 1) for dx in range(-PIXEL_REACH, PIXEL_REACH + 1) if (dy, dx) < (0, 0)
@@ -27,11 +27,11 @@ class Trunk(nn.Module):
         super().__init__()
         self.width = width
 
-    def over_rows(self, condition: Tensor, past: Near) -> Tensor:  # noqa: ARG002 - most trunks have no such part
+    def over_rows(self, condition: Tensor, past: LocalContext) -> Tensor:  # noqa: ARG002 - most trunks have no such part
         """Condition (..., E) -> (..., A), for whole rows of tokens together; nothing here."""
         return condition.new_zeros(*condition.shape[:-1], 0)
 
-    def forward(self, condition: Tensor, past: Past) -> Tensor:
+    def forward(self, condition: Tensor, past: CausalContext) -> Tensor:
         """Condition (..., E) -> (..., D), each token's from the pixels before it alone."""
         raise NotImplementedError
 
@@ -48,7 +48,7 @@ class Pixels(nn.Module):
         self.embed = PixelEmbedding(channels, 1 << bits, EMBEDDED)
         self.mix = nn.Linear(len(offsets) * EMBEDDED, width)
 
-    def forward(self, past: Near) -> Tensor:
+    def forward(self, past: LocalContext) -> Tensor:
         """(..., D)."""
         values = past.values(self.offsets)
         numbers = scaled(values, self.bits, self.mix.weight.dtype)

@@ -23,10 +23,10 @@ from research.evidence import accuracy, digits, diversity, likelihood, memorisat
 from research.evidence.contestants import SIZE, contestants
 from research.evidence.model_samples import SHIPPED, Draw, of_run, samples, shipped, spn_card
 from research.evidence.pages import DOCS, publish
-from research.evidence.runs import RUNS, Run, train
-from research.evidence.sample_requests import Requests, glyphs, letters
+from research.evidence.runs import RUNS, TrainingRun, train
+from research.evidence.sample_requests import SampleRequests, glyphs, letters
 from research.evidence.shapes import distances, shapes
-from training.data.symbols import Batch, Symbols
+from training.data.symbols import ImageBatch, Symbols
 from training.data.tiles import box
 
 
@@ -37,21 +37,21 @@ class Evidence:
         self.data = Symbols.load(size=SIZE)
         self.args = args
         self.runs = [
-            Run(contestant=contestant, seed=seed, minutes=args.minutes)
+            TrainingRun(contestant=contestant, seed=seed, minutes=args.minutes)
             for seed in range(args.seeds)
             for contestant in contestants()
         ]
 
     @property
-    def finished(self) -> list[Run]:
+    def finished(self) -> list[TrainingRun]:
         """Runs to make tables of, the SPN's first."""
         return [run for run in self.runs if run.finished]
 
-    def held_out(self) -> Batch:
+    def held_out(self) -> ImageBatch:
         """The first pictures of the fixed order, which mixes the families."""
         return self.data.held_out().first(self.args.pictures)
 
-    def samples(self, requests: Requests) -> dict[str, Bytes]:
+    def samples(self, requests: SampleRequests) -> dict[str, Bytes]:
         """What every model of `--models` draws: the shipped one, or a run by name and seed."""
         return {name: samples(self.draw(name), requests, self.place(name, requests)) for name in self.args.models}
 
@@ -59,12 +59,12 @@ class Evidence:
         """How to draw from a model."""
         return shipped if name == SHIPPED else partial(of_run, self.run(name))
 
-    def place(self, name: str, requests: Requests) -> Path:
+    def place(self, name: str, requests: SampleRequests) -> Path:
         """Where its samples are kept; shipped weights change under their name."""
         kept = RUNS / f"{name}-{load_card(WEIGHTS / name).sha256[:8]}" if name == SHIPPED else self.run(name).place
         return kept / requests.name
 
-    def run(self, label: str) -> Run:
+    def run(self, label: str) -> TrainingRun:
         """A finished run by its label."""
         for run in self.finished:
             if run.label == label:
@@ -117,7 +117,7 @@ def accuracy_table(evidence: Evidence) -> None:
     whole = evidence.data.held_out()
     asked = letters(evidence.data).first(evidence.args.letters)
     pictures = {"real": asked.real, **evidence.samples(asked)}
-    scores = accuracy.scores(accuracy.letters_exam(whole), pictures, accuracy.letter_classes(asked.controls[:, 0]))
+    scores = accuracy.scores(accuracy.letters_test_set(whole), pictures, accuracy.letter_classes(asked.controls[:, 0]))
     publish("cas", accuracy.table(scores), accuracy.record(scores))
 
 
@@ -128,13 +128,17 @@ def copies_table(evidence: Evidence) -> None:
     again = nearest_of(memorisation.drawn_again(evidence.data, asked).real, others)
     near = [float(distance) for distance in np.quantile(again, memorisation.COPIES)]
     rows = [
-        memorisation.nearness("training glyphs, drawn again", again, near),
-        memorisation.nearness("training glyphs, a random split held out", memorisation.to_others(asked, others), near),
-        memorisation.nearness("held-out glyphs, twins purged", nearest_of(held_glyphs(evidence.data), others), near),
+        memorisation.nearest_distances("training glyphs, drawn again", again, near),
+        memorisation.nearest_distances(
+            "training glyphs, a random split held out", memorisation.to_others(asked, others), near
+        ),
+        memorisation.nearest_distances(
+            "held-out glyphs, twins purged", nearest_of(held_glyphs(evidence.data), others), near
+        ),
     ]
     for name, pictures in evidence.samples(asked).items():
         apart = distances(shapes(pictures), others)
-        rows.append(memorisation.nearness(f"samples of {name}", apart.min(1), near))
+        rows.append(memorisation.nearest_distances(f"samples of {name}", apart.min(1), near))
         memorisation.sheet(pictures, apart, every.real, DOCS / f"evidence-closest-{name}.png")
     publish("memorisation", memorisation.table(rows, near), memorisation.record(rows))
 

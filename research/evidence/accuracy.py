@@ -16,7 +16,7 @@ from tqdm import tqdm
 
 from models.subscale import Bytes
 from research.evidence.classifier import CLASSES, Classifier, class_of, scaled
-from training.data.symbols import Batch
+from training.data.symbols import ImageBatch
 from training.data.vocabulary import MONOGRAMS, Family
 from training.scoring.scores import markdown
 
@@ -32,7 +32,7 @@ Classes = NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Exam:
+class LabelledTestSet:
     """Real held-out pictures with their classes, -1 for what is not asked."""
 
     name: str
@@ -42,7 +42,7 @@ class Exam:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Score:
+class ClassificationAccuracy:
     """Accuracy of classifiers taught by `source`, mean of `TEACHERS`; ratio to those taught by real pictures, 95 % interval."""
 
     test: str
@@ -54,11 +54,11 @@ class Score:
     interval: tuple[float, float]
 
 
-def letters_exam(held_out: Batch) -> Exam:
+def letters_test_set(held_out: ImageBatch) -> LabelledTestSet:
     """Held-out monograms: families that nobody was trained on; O and 0 are one class, and I and 1."""
     chosen = held_out.families == Family.LETTERS
     classes = letter_classes(held_out.controls[chosen, 0])
-    return Exam(name="monograms", pictures=held_out.images[chosen], classes=classes, count=len(CLASSES))
+    return LabelledTestSet(name="monograms", pictures=held_out.images[chosen], classes=classes, count=len(CLASSES))
 
 
 def letter_classes(labels: NDArray[np.int64]) -> Classes:
@@ -66,7 +66,7 @@ def letter_classes(labels: NDArray[np.int64]) -> Classes:
     return np.array([class_of(MONOGRAMS[label - 1]) for label in labels])
 
 
-def scores(exam: Exam, sources: dict[str, Bytes], classes: Classes) -> list[Score]:
+def scores(exam: LabelledTestSet, sources: dict[str, Bytes], classes: Classes) -> list[ClassificationAccuracy]:
     """Each source's pictures, which show `classes`, teach classifiers of their own; the first source is real.
 
     Last comes what needs no picture: to name the commonest class always.
@@ -78,7 +78,7 @@ def scores(exam: Exam, sources: dict[str, Bytes], classes: Classes) -> list[Scor
     rights["nothing: the commonest class"] = (exam.classes == np.bincount(classes).argmax()).astype(float)
     real = next(iter(rights.values()))
     return [
-        Score(
+        ClassificationAccuracy(
             test=exam.name,
             source=name,
             taught=len(classes),
@@ -91,7 +91,7 @@ def scores(exam: Exam, sources: dict[str, Bytes], classes: Classes) -> list[Scor
     ]
 
 
-def taught(pictures: Bytes, classes: Classes, exam: Exam, seed: int) -> NDArray[np.bool_]:
+def taught(pictures: Bytes, classes: Classes, exam: LabelledTestSet, seed: int) -> NDArray[np.bool_]:
     """Which of the exam's pictures a fresh classifier gets right after the lesson."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
@@ -120,7 +120,7 @@ def ratio_interval(right: NDArray[np.float64], real: NDArray[np.float64]) -> tup
     return float(low), float(high)
 
 
-def table(all_scores: Sequence[Score]) -> str:
+def table(all_scores: Sequence[ClassificationAccuracy]) -> str:
     """One line per test and source."""
     lines = [
         [
@@ -136,6 +136,6 @@ def table(all_scores: Sequence[Score]) -> str:
     return markdown(["test", "taught by", "n", "tested on", "accuracy", "of real"], lines)
 
 
-def record(all_scores: Sequence[Score]) -> list[dict[str, object]]:
+def record(all_scores: Sequence[ClassificationAccuracy]) -> list[dict[str, object]]:
     """For JSON."""
     return [asdict(s) for s in all_scores]

@@ -12,7 +12,7 @@ import torch
 from models.config import Geometry, ModelConfig, Stage, Widths
 from models.network import Network
 from research.baselines.baseline import Baseline
-from research.baselines.baseline_presets import Kind, whole
+from research.baselines.baseline_presets import BaselineKind, whole
 from training.data.vocabulary import CONTROLS
 from training.loop.recipe import Recipe
 from training.loop.trainer import Learner
@@ -86,11 +86,11 @@ def contestants() -> tuple[Contestant, ...]:
     """The Subscale Pixel Network first, the four, then the control: Gated PixelCNN with our kernels in its head."""
     return (
         spn("spn", "SPN", SPN),
-        baseline(Kind.GATED, "Gated PixelCNN"),
-        baseline(Kind.PIXELCNN, "PixelCNN"),
-        baseline(Kind.SNAIL, "PixelSNAIL"),
-        baseline(Kind.ROW_LSTM, "PixelRNN (Row LSTM)"),
-        baseline(Kind.GATED, "Gated PixelCNN, our head", kernels=True),
+        baseline(BaselineKind.GATED, "Gated PixelCNN"),
+        baseline(BaselineKind.PIXELCNN, "PixelCNN"),
+        baseline(BaselineKind.SNAIL, "PixelSNAIL"),
+        baseline(BaselineKind.ROW_LSTM, "PixelRNN (Row LSTM)"),
+        baseline(BaselineKind.GATED, "Gated PixelCNN, our head", kernels=True),
     )
 
 
@@ -103,7 +103,7 @@ def spn(name: str, title: str, config: ModelConfig) -> Contestant:
     return Contestant(name=name, title=title, parts=tuple(parts))
 
 
-def baseline(kind: Kind, title: str, *, kernels: bool = False) -> Contestant:
+def baseline(kind: BaselineKind, title: str, *, kernels: bool = False) -> Contestant:
     """One network over whole pictures."""
     make = partial(whole, kind, PICTURE, CONTROLS, kernels=kernels)
     part = Part(stage=Baseline.stage, share=1.0, geometry=PICTURE, make=make, rates=BASELINE_RATES)

@@ -14,11 +14,11 @@ import numpy as np
 
 from models.config import Control, Geometry
 from research.baselines.baseline import Baseline
-from research.baselines.baseline_presets import Kind, small
+from research.baselines.baseline_presets import BaselineKind, small
 from research.evidence.contestants import BASELINE_RATES, Contestant, Part
-from research.evidence.likelihood import Row, half, rows_of
-from research.evidence.runs import RUNS, Run
-from training.data.symbols import Batch
+from research.evidence.likelihood import LikelihoodRow, half, rows_of
+from research.evidence.runs import RUNS, TrainingRun
+from training.data.symbols import ImageBatch
 from training.scoring.scores import Floats, markdown
 
 GEOMETRY: Final = Geometry(size=8, slice_size=8, channels=1, coarse_bits=1, fine_bits=1)
@@ -40,11 +40,11 @@ class Digits:
         order = np.random.default_rng(0).permutation(len(chances))
         self.trained, self.held = chances[order[:TRAINED]], chances[order[TRAINED:]]
 
-    def draw(self, rng: np.random.Generator, count: int) -> Batch:
+    def draw(self, rng: np.random.Generator, count: int) -> ImageBatch:
         """`count` training digits."""
         return binarised(rng, self.trained[rng.integers(TRAINED, size=count)])
 
-    def held_out(self) -> Batch:
+    def held_out(self) -> ImageBatch:
         """All others."""
         return binarised(np.random.default_rng(1), self.held)
 
@@ -55,35 +55,35 @@ class Digits:
         return float(-np.where(black, np.log(chance), np.log(1 - chance)).sum((1, 2)).mean())
 
 
-def binarised(rng: np.random.Generator, chances: Floats) -> Batch:
+def binarised(rng: np.random.Generator, chances: Floats) -> ImageBatch:
     """(B, 8, 8) chances -> pictures of 0 and 255."""
     images = (rng.random(chances.shape) < chances)[..., None].astype(np.uint8) * 255
     count = len(images)
-    return Batch(images=images, controls=np.zeros((count, 0), np.int64), families=np.zeros(count, np.int64))
+    return ImageBatch(images=images, controls=np.zeros((count, 0), np.int64), families=np.zeros(count, np.int64))
 
 
-def runs(minutes: float, seeds: int, folder: Path = FOLDER) -> list[Run]:
+def runs(minutes: float, seeds: int, folder: Path = FOLDER) -> list[TrainingRun]:
     """The four at a small size."""
     return [
-        Run(contestant=contestant(kind), seed=seed, minutes=minutes, folder=folder)
+        TrainingRun(contestant=contestant(kind), seed=seed, minutes=minutes, folder=folder)
         for seed in range(seeds)
-        for kind in Kind
+        for kind in BaselineKind
     ]
 
 
-def contestant(kind: Kind) -> Contestant:
+def contestant(kind: BaselineKind) -> Contestant:
     """One of the four, over one bit."""
     make = partial(small, kind, GEOMETRY, (), bits=1)
     part = Part(stage=Baseline.stage, share=1.0, geometry=GEOMETRY, make=make, rates=BASELINE_RATES)
     return Contestant(name=kind.value, title=kind.value, parts=(part,))
 
 
-def rows(digits: Digits, finished: Sequence[Run]) -> list[Row]:
+def rows(digits: Digits, finished: Sequence[TrainingRun]) -> list[LikelihoodRow]:
     """In bits/dim."""
     return rows_of(finished, digits.held_out())
 
 
-def table(digits: Digits, found: Sequence[Row]) -> str:
+def table(digits: Digits, found: Sequence[LikelihoodRow]) -> str:
     """In nats a picture, best first."""
     nats = GEOMETRY.dimensions * np.log(2)
     lines = [

@@ -10,8 +10,8 @@ import numpy as np
 from models.subscale import Bytes
 from research.evidence.contestants import SIZE, Contestant
 from research.evidence.pages import DOCS
-from research.evidence.runs import Run
-from training.data.symbols import Batch
+from research.evidence.runs import TrainingRun
+from training.data.symbols import ImageBatch
 from training.evaluate import shares
 from training.scoring.codecs import CODECS, bits_per_dim
 from training.scoring.scores import Floats, markdown
@@ -23,7 +23,7 @@ Interval = tuple[float, float]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class LikelihoodRow:
     """One contestant: bits/dim of each seed; 95 % intervals over pictures, of the mean and of the excess over the SPN."""
 
     name: str
@@ -37,9 +37,9 @@ class Row:
     excess_interval: Interval
 
 
-def rows_of(runs: Sequence[Run], held_out: Batch) -> list[Row]:
+def rows_of(runs: Sequence[TrainingRun], held_out: ImageBatch) -> list[LikelihoodRow]:
     """A row per contestant with finished runs; the first is what the others are compared with."""
-    by_name: dict[str, list[Run]] = {}
+    by_name: dict[str, list[TrainingRun]] = {}
     for run in runs:
         by_name.setdefault(run.contestant.name, []).append(run)
     seeds = {name: np.stack([picture_bits(run, held_out) for run in each]) for name, each in by_name.items()}
@@ -47,11 +47,11 @@ def rows_of(runs: Sequence[Run], held_out: Batch) -> list[Row]:
     return [row(by_name[name], bits, first) for name, bits in seeds.items()]
 
 
-def row(runs: list[Run], bits: Floats, first: Floats) -> Row:
+def row(runs: list[TrainingRun], bits: Floats, first: Floats) -> LikelihoodRow:
     """From bits/dim by seed and picture."""
     contestant: Contestant = runs[0].contestant
     excess = bits.mean(0) - first
-    return Row(
+    return LikelihoodRow(
         name=contestant.name,
         title=contestant.title,
         parameters=contestant.parameters,
@@ -64,7 +64,7 @@ def row(runs: list[Run], bits: Floats, first: Floats) -> Row:
     )
 
 
-def picture_bits(run: Run, held_out: Batch) -> Floats:
+def picture_bits(run: TrainingRun, held_out: ImageBatch) -> Floats:
     """Bits/dim of each held-out picture, in float32, kept beside the run."""
     path = run.place / f"bits-{len(held_out.images)}.npy"
     if not path.exists():
@@ -89,7 +89,7 @@ def codec_bits(images: Bytes) -> dict[str, float]:
     return {name: bits_per_dim(images, encode) for name, encode in CODECS.items()}
 
 
-def table(rows: Sequence[Row], codecs: dict[str, float]) -> str:
+def table(rows: Sequence[LikelihoodRow], codecs: dict[str, float]) -> str:
     """The rows, then the codecs."""
     lines = [
         [
@@ -116,12 +116,12 @@ def half(ends: Interval) -> float:
     return (ends[1] - ends[0]) / 2
 
 
-def record(rows: Sequence[Row], codecs: dict[str, float], pictures: int) -> dict[str, object]:
+def record(rows: Sequence[LikelihoodRow], codecs: dict[str, float], pictures: int) -> dict[str, object]:
     """For JSON."""
     return {"size": SIZE, "pictures": pictures, "rows": [asdict(r) for r in rows], "codecs": codecs}
 
 
-def plot(rows: Sequence[Row], codecs: dict[str, float]) -> None:
+def plot(rows: Sequence[LikelihoodRow], codecs: dict[str, float]) -> None:
     """Dots of seeds on bars of means; codecs as lines."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - needs the benchmarks extra
 

@@ -13,7 +13,7 @@ from PIL import Image
 
 from models.subscale import Bytes
 from research.evidence.contestants import SIZE
-from research.evidence.sample_requests import Requests, composed
+from research.evidence.sample_requests import SampleRequests, composed
 from research.evidence.shapes import Shapes, distances, shapes
 from training.data.symbols import Symbols
 from training.data.vocabulary import Tile
@@ -28,7 +28,7 @@ _COLUMNS: Final = 16
 
 
 @dataclass(frozen=True, kw_only=True)
-class Nearness:
+class NearestDistances:
     """Distances of `count` glyphs to the nearest training glyph: quantiles 1, 10, 50 %, and shares within each of `near`."""
 
     source: str
@@ -37,25 +37,25 @@ class Nearness:
     shares: tuple[float, ...]
 
 
-def gallery(data: Symbols) -> Requests:
+def gallery(data: Symbols) -> SampleRequests:
     """Every training glyph alone on white: what is compared with."""
     every = np.arange(len(data.pack.glyphs))
     return composed("gallery", data, np.random.default_rng(4), every, [Tile.NONE] * len(every))
 
 
-def drawn_again(data: Symbols, some: Requests) -> Requests:
+def drawn_again(data: Symbols, some: SampleRequests) -> SampleRequests:
     """The same training glyphs in other hues, places and sizes: what somebody draws who has learnt them by heart."""
     return composed("again", data, np.random.default_rng(5), some.drawings, [Tile.NONE] * len(some.drawings))
 
 
-def nearness(source: str, nearest: NDArray[np.float32], near: Sequence[float]) -> Nearness:
+def nearest_distances(source: str, nearest: NDArray[np.float32], near: Sequence[float]) -> NearestDistances:
     """Of distances to the nearest."""
     low, tenth, median = (float(q) for q in np.quantile(nearest, (0.01, 0.1, 0.5)))
     below = [float((nearest <= distance).mean()) for distance in near]
-    return Nearness(source=source, count=len(nearest), quantiles=(low, tenth, median), shares=tuple(below))
+    return NearestDistances(source=source, count=len(nearest), quantiles=(low, tenth, median), shares=tuple(below))
 
 
-def to_others(some: Requests, others: Shapes) -> NDArray[np.float32]:
+def to_others(some: SampleRequests, others: Shapes) -> NDArray[np.float32]:
     """Of real training glyphs to the nearest other one: a random split held out of the rest, nothing purged."""
     apart = distances(shapes(some.real), others)
     apart[np.arange(len(apart)), some.drawings] = np.inf
@@ -72,7 +72,7 @@ def sheet(pictures: Bytes, apart: NDArray[np.float32], real: Bytes, path: Path) 
     Image.fromarray(tiled(np.stack(rows), columns=_COLUMNS, scale=64 // SIZE)).save(path)
 
 
-def table(rows: Sequence[Nearness], near: Sequence[float]) -> str:
+def table(rows: Sequence[NearestDistances], near: Sequence[float]) -> str:
     """One line per source."""
     lines = [
         [r.source, str(r.count), *(f"{q:.1f}" for q in r.quantiles), *(f"{share:.1%}" for share in r.shares)]
@@ -81,6 +81,6 @@ def table(rows: Sequence[Nearness], near: Sequence[float]) -> str:
     return markdown(["glyphs", "n", "1 %", "10 %", "median", *(f"within {distance:.1f}" for distance in near)], lines)
 
 
-def record(rows: Sequence[Nearness]) -> list[dict[str, object]]:
+def record(rows: Sequence[NearestDistances]) -> list[dict[str, object]]:
     """For JSON."""
     return [asdict(r) for r in rows]

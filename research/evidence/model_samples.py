@@ -16,12 +16,12 @@ from models.config import Stage
 from models.pipeline import ImageState
 from models.subscale import Bytes, Progress
 from research.baselines.baseline import Baseline
-from research.baselines.sampler import Sampler
+from research.baselines.sampler import BaselineSampler
 from research.evidence.contestants import SIZE, SPN
-from research.evidence.runs import Run
-from research.evidence.sample_requests import Requests
+from research.evidence.runs import TrainingRun
+from research.evidence.sample_requests import SampleRequests
 from training.data.tiles import box
-from training.scoring.samples import drawer, finished
+from training.scoring.samples import compiled_pipeline, finish
 
 SHIPPED: Final = "symbols-64"
 """The weights that the service ships, trained for hours."""
@@ -33,7 +33,7 @@ Draw = Callable[[Sequence[Sequence[int]], Sequence[int]], Bytes]
 """Controls and seeds, up to `TOGETHER` of each -> (n, H, W, C) uint8."""
 
 
-def samples(draw: Callable[[], Draw], requests: Requests, place: Path) -> Bytes:
+def samples(draw: Callable[[], Draw], requests: SampleRequests, place: Path) -> Bytes:
     """One picture per request, kept in `place`; `draw` is only made if something is missing."""
     place.mkdir(parents=True, exist_ok=True)
     made: Draw | None = None
@@ -58,22 +58,22 @@ def reduced(draw: Draw) -> Draw:
     return lambda controls, seeds: box(draw(controls, seeds), SIZE)
 
 
-def of_run(run: Run) -> Draw:
+def of_run(run: TrainingRun) -> Draw:
     """Of a finished run's averaged weights."""
     networks = run.networks()
     if isinstance(only := networks[Stage.BASE], Baseline):
-        return Sampler(only, TOGETHER, compiled=True).draw
+        return BaselineSampler(only, TOGETHER, compiled=True).draw
     return pipeline(networks, spn_card(run))
 
 
-def spn_card(run: Run) -> ModelCard:
+def spn_card(run: TrainingRun) -> ModelCard:
     """A card for weights that are not shipped."""
     return ModelCard(name=run.label, config=SPN, sha256="", parameters=run.contestant.parameters)
 
 
 def pipeline(networks: nn.ModuleDict, card: ModelCard) -> Draw:
     """The Subscale Pixel Network's batch form."""
-    drawing = drawer(networks, card, capacity=TOGETHER)
+    drawing = compiled_pipeline(networks, card, capacity=TOGETHER)
 
     def draw(controls: Sequence[Sequence[int]], seeds: Sequence[int]) -> Bytes:
         blank = Progress(geometry=card.config.geometry)
@@ -81,6 +81,6 @@ def pipeline(networks: nn.ModuleDict, card: ModelCard) -> Draw:
             ImageState(seed=seed, controls=tuple(asked), progress=blank)
             for asked, seed in zip(controls, seeds, strict=True)
         ]
-        return np.stack([state.progress.picture() for state in finished(drawing, states)])
+        return np.stack([state.progress.picture() for state in finish(drawing, states)])
 
     return draw

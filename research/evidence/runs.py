@@ -16,8 +16,8 @@ from torch import nn
 
 from research.evidence.contestants import Contestant, Part
 from training.data.dataset import Dataset
-from training.loop.minibatches import Dealer, Feed
-from training.loop.stopping import asked_to_stop
+from training.loop.minibatches import ExampleSource, Prefetcher
+from training.loop.stopping import stop_on_signal
 from training.loop.trainer import Trainer
 
 RUNS: Final = Path("runs/evidence")
@@ -25,7 +25,7 @@ SAVE_EVERY_SECONDS: Final = 60.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Run:
+class TrainingRun:
     """One contestant from one seed within `minutes` of processor time in all."""
 
     contestant: Contestant
@@ -90,9 +90,9 @@ class Run:
         return networks.eval().requires_grad_(requires_grad=False)
 
 
-def train(run: Run, data: Dataset) -> bool:
+def train(run: TrainingRun, data: Dataset) -> bool:
     """Train what is left of a run; whether it came to its end, and was not asked to stop."""
-    with asked_to_stop() as stopped:
+    with stop_on_signal() as stopped:
         for part in run.parts:
             spend(run, part, data, stopped)
             if stopped():
@@ -100,7 +100,7 @@ def train(run: Run, data: Dataset) -> bool:
     return True
 
 
-def spend(run: Run, part: Part, data: Dataset, stopped: Callable[[], bool]) -> None:
+def spend(run: TrainingRun, part: Part, data: Dataset, stopped: Callable[[], bool]) -> None:
     """Train one part until its budget is spent, the rate falling along the recipe's cosine."""
     torch.manual_seed(run.seed)
     recipe, budget, path = part.recipe(run.seed), run.seconds(part), run.path(part)
@@ -109,9 +109,9 @@ def spend(run: Run, part: Part, data: Dataset, stopped: Callable[[], bool]) -> N
         state = run.state(part)
         trainer.resume(state)
         spent = state["spent_seconds"]
-    dealer = Dealer(data=data, stage=part.stage, geometry=part.geometry, recipe=recipe)
+    dealer = ExampleSource(data=data, stage=part.stage, geometry=part.geometry, recipe=recipe)
     bits = saved = spent
-    with Feed(dealer, trainer.step) as feed:
+    with Prefetcher(dealer, trainer.step) as feed:
         begun = time.thread_time() - spent
         for lots in feed:
             spent = time.thread_time() - begun

@@ -19,7 +19,7 @@ GLYPHS: Final = 1000
 
 
 @dataclass(frozen=True, kw_only=True)
-class Requests:
+class SampleRequests:
     """`controls` (n, 4) int64, one picture each; `real` (n, 32, 32, 3) shows training drawings as they were asked for.
 
     `drawings`: which training drawing each real picture shows.
@@ -30,12 +30,12 @@ class Requests:
     real: Bytes
     drawings: NDArray[np.int64]
 
-    def first(self, count: int) -> Requests:
+    def first(self, count: int) -> SampleRequests:
         """The first `count` of them."""
         return replace(self, controls=self.controls[:count], real=self.real[:count], drawings=self.drawings[:count])
 
 
-def letters(data: Symbols, count: int = LETTERS) -> Requests:
+def letters(data: Symbols, count: int = LETTERS) -> SampleRequests:
     """Monograms, characters in turn, on any tile in any hue, as often as in training."""
     rng = np.random.default_rng(1)
     labels = np.arange(count) % len(MONOGRAMS) + 1
@@ -44,7 +44,7 @@ def letters(data: Symbols, count: int = LETTERS) -> Requests:
     return composed("letters", data, rng, drawings, [Tile(tile) for tile in tiles])
 
 
-def glyphs(data: Symbols, count: int = GLYPHS) -> Requests:
+def glyphs(data: Symbols, count: int = GLYPHS) -> SampleRequests:
     """Glyphs alone on white, so that their masks can be told: half monograms, half icons."""
     rng = np.random.default_rng(2)
     families = np.arange(count) % 2
@@ -55,7 +55,7 @@ def glyphs(data: Symbols, count: int = GLYPHS) -> Requests:
 
 def composed(
     name: str, data: Symbols, rng: np.random.Generator, drawings: NDArray[np.int64], tiles: list[Tile]
-) -> Requests:
+) -> SampleRequests:
     """Requests for the labels of training drawings, hues at random; the real pictures show those drawings."""
     pack = data.pack
     hues = rng.integers(len(HUE.values), size=len(drawings))
@@ -68,4 +68,4 @@ def composed(
         (int(pack.glyph_labels[i]), int(pack.glyph_styles[i]), HUE.index(look.hue), TILE.index(look.tile))
         for i, look in zip(drawings, looks, strict=True)
     ]
-    return Requests(name=name, controls=np.array(asked), real=np.stack(real), drawings=drawings)
+    return SampleRequests(name=name, controls=np.array(asked), real=np.stack(real), drawings=drawings)

@@ -23,8 +23,8 @@ from models.pipeline import ImageState, Pipeline
 from models.subscale import Progress
 from research.baselines.baseline import Baseline
 from research.baselines.gated import GatedPixelCNN
-from research.baselines.sampler import Sampler
-from training.scoring.samples import PASSES, finished
+from research.baselines.sampler import BaselineSampler
+from training.scoring.samples import PASSES, finish
 from training.scoring.scores import markdown
 
 BATCHES: Final = (1, 32)
@@ -44,7 +44,7 @@ COMPILED: Final[dict[str, Compile]] = {
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class SpeedRow:
     """One model drawing `batch` pictures together; processor seconds a picture, median and range of the repeats."""
 
     title: str
@@ -58,7 +58,7 @@ class Row:
 Action = Callable[[], None]
 
 
-def rows_of(actions: dict[tuple[str, str, int], Action], repeats: int) -> list[Row]:
+def rows_of(actions: dict[tuple[str, str, int], Action], repeats: int) -> list[SpeedRow]:
     """Title, kind of passes and batch -> what draws a batch; all in turn, once unmeasured."""
     seconds: dict[tuple[str, str, int], list[float]] = {key: [] for key in actions}
     for repeat in tqdm(range(repeats + 1), desc="drawing"):
@@ -68,7 +68,7 @@ def rows_of(actions: dict[tuple[str, str, int], Action], repeats: int) -> list[R
             if repeat:
                 seconds[key].append((time.thread_time() - begun) / key[2])
     return [
-        Row(
+        SpeedRow(
             title=title,
             passes=passes,
             batch=batch,
@@ -90,7 +90,7 @@ def spn(networks: nn.ModuleDict, card: ModelCard, batch: int, compiled: Compile)
         states = [
             ImageState(seed=seed, controls=asked(seed), progress=blank) for seed in (next(seeds) for _ in range(batch))
         ]
-        finished(pipeline, states)
+        finish(pipeline, states)
 
     return draw
 
@@ -98,7 +98,7 @@ def spn(networks: nn.ModuleDict, card: ModelCard, batch: int, compiled: Compile)
 def baseline(network: Baseline, batch: int) -> Action:
     """One pixel a step from caches."""
     network = network.eval().requires_grad_(requires_grad=False)
-    sampler, seeds = Sampler(network, batch, compiled=True), count()
+    sampler, seeds = BaselineSampler(network, batch, compiled=True), count()
 
     def draw() -> None:
         chosen = [next(seeds) for _ in range(batch)]
@@ -117,7 +117,7 @@ def asked(seed: int) -> tuple[int, int, int]:
     return (seed % 36 + 1, 0, 0)
 
 
-def table(rows: Sequence[Row]) -> str:
+def table(rows: Sequence[SpeedRow]) -> str:
     """One line per model and batch; how many times as long as the first of its batch, and as the first run by Inductor."""
     lines = []
     for r in rows:
@@ -137,6 +137,6 @@ def table(rows: Sequence[Row]) -> str:
     return markdown(["model", "passes", "together", "s per picture", "range", "of the SPN's", "run alike"], lines)
 
 
-def record(rows: Sequence[Row]) -> list[dict[str, object]]:
+def record(rows: Sequence[SpeedRow]) -> list[dict[str, object]]:
     """For JSON."""
     return [asdict(r) for r in rows]

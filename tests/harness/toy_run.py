@@ -16,9 +16,9 @@ from models.config import Stage
 from models.network import Network
 from tests.harness.flat import GEOMETRY, Flat
 from tests.harness.toy import toy_config
-from training.loop.checkpoints import take_up
-from training.loop.minibatches import Dealer, Feed
-from training.loop.ranks import gathered
+from training.loop.checkpoints import resume_from
+from training.loop.minibatches import ExampleSource, Prefetcher
+from training.loop.ranks import process_group
 from training.loop.recipe import Recipe
 from training.loop.trainer import Trainer
 from training.train import steps, train
@@ -42,16 +42,16 @@ def main() -> None:
         save_every_minutes=0.0,
         warmup_steps=5,
     )
-    with gathered("cpu") as (ranks, device):
+    with process_group("cpu") as (ranks, device):
         torch.manual_seed(ranks.rank)  # other processes begin elsewhere, and must not stay there
         network = Network(toy_config(GEOMETRY), Stage.SIZE).to(device)
         trainer = Trainer(network, recipe, parallel=ranks.count > 1)
-        dealer = Dealer(data=Flat(), stage=Stage.SIZE, geometry=GEOMETRY, recipe=recipe, ranks=ranks)
+        dealer = ExampleSource(data=Flat(), stage=Stage.SIZE, geometry=GEOMETRY, recipe=recipe, ranks=ranks)
         if args.steps is None:
-            take_up(trainer, args.path)
+            resume_from(trainer, args.path)
             train(trainer, dealer, args.path)
             return
-        with Feed(dealer, 0) as feed:
+        with Prefetcher(dealer, 0) as feed:
             bits = [note.bits_per_dim for note in islice(steps(trainer, feed, ranks, lambda: False), args.steps)]
         if ranks.leads:
             args.path.write_text(json.dumps(bits))

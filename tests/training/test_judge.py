@@ -18,11 +18,11 @@ from training import judge as command
 from training.data.symbols import DEFAULT, Pack
 from training.data.vocabulary import LABEL, STYLE
 from training.judge import judge, table
-from training.judging.criteria import verdicts
+from training.judging.criteria import results
 from training.judging.glyphs import FACES, Glyphs
 from training.judging.grid import grid, settings
 from training.judging.grid import table as grid_table
-from training.judging.keepers import Real, real
+from training.judging.keepers import ReferenceImages, reference_images
 from training.judging.reader import Reader
 from training.scoring.samples import temperatures
 
@@ -39,9 +39,9 @@ def reader() -> Reader:
 
 
 @pytest.fixture(scope="module")
-def held_out(reader: Reader) -> Real:
+def held_out(reader: Reader) -> ReferenceImages:
     """Twenty of each."""
-    return real(reader, Glyphs.held_out(Pack.read(DEFAULT)), count=20, size=32)
+    return reference_images(reader, Glyphs.held_out(Pack.read(DEFAULT)), count=20, size=32)
 
 
 def untrained(*controls: Control, guided: tuple[Stage, ...] = ()) -> Pipeline:
@@ -53,7 +53,7 @@ def untrained(*controls: Control, guided: tuple[Stage, ...] = ()) -> Pipeline:
     return Pipeline(build(config).eval(), card, capacity=64)
 
 
-def test_a_model_is_judged_on_all_that_it_offers(reader: Reader, held_out: Real) -> None:
+def test_a_model_is_judged_on_all_that_it_offers(reader: Reader, held_out: ReferenceImages) -> None:
     """Random weights fail on nearly every count, and the table says so."""
     found = judge(untrained(FEW, STYLE, TWO_HUES, ONE_TILE), reader, held_out, each=1)
     counts = {verdict.kind: verdict.images.count for verdict in found.verdicts}
@@ -73,19 +73,19 @@ def test_a_model_is_judged_on_all_that_it_offers(reader: Reader, held_out: Real)
     assert set(found.faults) == {"wobble", "speckle", "fill"}
 
 
-def test_an_older_model_is_judged_on_its_letters(reader: Reader, held_out: Real) -> None:
+def test_an_older_model_is_judged_on_its_letters(reader: Reader, held_out: ReferenceImages) -> None:
     """Nothing is said of styles and concepts, which it does not have."""
     label = Control(name="label", values=("A", "animal"))
     kinds = {verdict.kind for verdict in judge(untrained(label, TWO_HUES, ONE_TILE), reader, held_out, each=1).verdicts}
     assert kinds == {"letters read", "hue", "tile", "not blank", "keepers, letters"}
 
 
-def test_verdicts_count_what_is_right(held_out: Real) -> None:
+def test_verdicts_count_what_is_right(held_out: ReferenceImages) -> None:
     """Of four images of an A one shows something else, and one is green; the weakest value is named."""
     asked = [ASKED, ASKED, ASKED, {**ASKED, "label": "B"}]
     wobbly = replace(SEEN, craft=replace(SEEN.craft, wobble=9.0))
     seen = [SEEN, replace(SEEN, hue="green"), wobbly, SEEN]
-    found = {verdict.kind: verdict for verdict in verdicts(asked, seen, held_out)}
+    found = {verdict.kind: verdict for verdict in results(asked, seen, held_out)}
     assert (found["letters read"].images.right, found["letters read"].images.count) == (3, 4)
     assert found["letters read"].weakest == {"B": 0.0, "A": 1.0}
     assert found["hue"].images.value == 0.75
@@ -93,7 +93,7 @@ def test_verdicts_count_what_is_right(held_out: Real) -> None:
     assert found["tile"].real.count == 40
 
 
-def test_the_grid_compares_settings(reader: Reader, held_out: Real, monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_grid_compares_settings(reader: Reader, held_out: ReferenceImages, monkeypatch: pytest.MonkeyPatch) -> None:
     """One line each, with seconds."""
     monkeypatch.setattr("training.judging.grid.GUIDANCES", (1.0,))
     points = grid(untrained(FEW, STYLE, TWO_HUES, ONE_TILE), reader, held_out, each=1)

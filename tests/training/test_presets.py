@@ -14,7 +14,7 @@ from models.network import Network, build
 from models.pipeline import ImageState, Pipeline
 from models.subscale import Progress
 from tests.harness.toy import toy_config
-from training.loop.minibatches import Lot
+from training.loop.minibatches import Minibatch
 from training.loop.recipe import Recipe
 from training.loop.trainer import Trainer
 from training.presets import PRESETS
@@ -46,7 +46,7 @@ def test_a_preset_trains(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     images = torch.from_numpy(pictures(config.geometry))
     for stage in config.geometry.stages:
         last = max(step.slice for step in config.geometry.steps if step.stage is stage)
-        lot = Lot(images, torch.ones(2, 1, dtype=torch.long), torch.full((2,), last))
+        lot = Minibatch(images, torch.ones(2, 1, dtype=torch.long), torch.full((2,), last))
         torch.manual_seed(0)
         bits = Trainer(Network(config, stage), Recipe()).update([lot], 1.0)
         entropy = config.geometry.target_bits(stage) * stage_share(stage, config.geometry) * np.log(2)

@@ -14,7 +14,7 @@ from models.checkpoint import load_model, save_model
 from models.config import Geometry, Sampling, Stage, Temperatures
 from models.pipeline import Pipeline
 from tests.harness.toy import toy_card, toy_config, toy_networks
-from training.data.symbols import Batch
+from training.data.symbols import ImageBatch
 from training.evaluate import shares
 from training.scoring.samples import temperatures
 from training.ship import STORED, draw_sheet, keep_better, means, round_weights, sheet_labels
@@ -22,10 +22,10 @@ from training.ship import STORED, draw_sheet, keep_better, means, round_weights,
 GEOMETRY = Geometry(size=8, slice_size=4)
 
 
-def pictures() -> Batch:
+def pictures() -> ImageBatch:
     """A few flat ones."""
     images = np.broadcast_to(np.arange(0, 240, 40, dtype=np.uint8)[:, None, None, None], (6, 8, 8, 3)).copy()
-    return Batch(images=images, controls=np.ones((6, 3), np.int64), families=np.zeros(6, np.int64))
+    return ImageBatch(images=images, controls=np.ones((6, 3), np.int64), families=np.zeros(6, np.int64))
 
 
 def ship(networks: nn.ModuleDict, folder: Path, *, with_shares: bool) -> ModelCard:

@@ -20,7 +20,7 @@ from training.data.symbols import DEFAULT, Pack
 from training.data.vocabulary import CONTROLS, LABEL
 from training.judging.glyphs import Glyphs
 from training.judging.reader import names
-from training.verify import Course, base_slices, example, main, marks, taught
+from training.verify import VerifierTraining, accuracy_of, base_slices, example, main, train_verifier
 
 GEOMETRY = Geometry(size=64, slice_size=16)
 PACK = Pack.read(DEFAULT)
@@ -29,11 +29,11 @@ PACK = Pack.read(DEFAULT)
 def test_a_short_course_tells_letters_from_base_slices() -> None:
     """Of four letters more than two in three, fresh ones; guessing tells one in four."""
     few = some(Glyphs.train(PACK), "AEST")
-    verifier = taught(few, GEOMETRY, Course(steps=40, pictures=12))
-    slices, labels = example(few, GEOMETRY, Course(pictures=25, seed=9), 0)
+    verifier = train_verifier(few, GEOMETRY, VerifierTraining(steps=40, pictures=12))
+    slices, labels = example(few, GEOMETRY, VerifierTraining(pictures=25, seed=9), 0)
     told = names(verifier.probabilities(slices).numpy())
     assert np.mean([name == LABEL.values[label] for name, label in zip(told, labels, strict=True)]) > 0.66
-    found = marks(verifier, few, GEOMETRY)
+    found = accuracy_of(verifier, few, GEOMETRY)
     assert found.letters.value > 0.66
     assert (found.letters.count, found.concepts.count) == (160, 0)
 
@@ -50,7 +50,7 @@ def test_base_slices_are_the_models_own(size: int) -> None:
 def test_examples_depend_on_course_and_step_alone() -> None:
     """Equal steps are equal, other steps are not."""
     few = some(Glyphs.train(PACK), "AE")
-    first, again, other = (example(few, GEOMETRY, Course(pictures=2), step) for step in (1, 1, 2))
+    first, again, other = (example(few, GEOMETRY, VerifierTraining(pictures=2), step) for step in (1, 1, 2))
     assert torch.equal(first[0], again[0])
     assert torch.equal(first[1], again[1])
     assert not torch.equal(first[0], other[0])

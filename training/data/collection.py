@@ -12,7 +12,7 @@ import numpy as np
 from models.config import ANY, Control
 from models.subscale import Bytes
 from training.data.errors import DataError, UnreadablePicture
-from training.data.symbols import Batch
+from training.data.symbols import ImageBatch
 
 logger = logging.getLogger(__name__)
 
@@ -27,7 +27,7 @@ MOST_JUDGED: Final = 1000
 _TRIES: Final = 100
 
 
-class Shelf(Protocol):
+class ImageSource(Protocol):
     """Pictures by number."""
 
     @property
@@ -55,7 +55,7 @@ class Collection:
 
     families: tuple[str, ...] = ("pictures",)
 
-    def __init__(self, shelf: Shelf, *, size: int) -> None:
+    def __init__(self, shelf: ImageSource, *, size: int) -> None:
         self.shelf, self.size = shelf, size
         self.controls: tuple[Control, ...] = (Control(name=LABEL, values=shelf.labels),) if shelf.labels else ()
         if len(shelf) < 2:  # noqa: PLR2004 - one to train on and one to judge by
@@ -65,13 +65,13 @@ class Collection:
         held = max(1, int((places < HELD_SHARE).sum()))
         self.held, self.trained = order[:held], np.sort(order[held:])
         self.unreadable: set[str] = set()
-        self._judged: Batch | None = None
+        self._judged: ImageBatch | None = None
 
-    def draw(self, rng: np.random.Generator, count: int) -> Batch:
+    def draw(self, rng: np.random.Generator, count: int) -> ImageBatch:
         """`count` training pictures, each as likely as any. Raises DataError where a hundred in a row are unreadable."""
         return self._batch([self._readable(rng) for _ in range(count)])
 
-    def held_out(self) -> Batch:
+    def held_out(self) -> ImageBatch:
         """Up to a thousand held-out pictures in the order of their hashes. Raises DataError where none is readable."""
         if self._judged is None:
             tried = ((int(index), self._try(int(index))) for index in self.held[:MOST_JUDGED])
@@ -100,9 +100,9 @@ class Collection:
                 logger.warning("skipped: %s", problem)
             return None
 
-    def _batch(self, pictures: Sequence[tuple[int, Bytes]]) -> Batch:
+    def _batch(self, pictures: Sequence[tuple[int, Bytes]]) -> ImageBatch:
         labels = [[self.shelf.label(index) + 1 if self.controls else ANY] for index, _ in pictures]
-        return Batch(
+        return ImageBatch(
             images=np.stack([picture for _, picture in pictures]),
             controls=np.array(labels, np.int64)[:, : len(self.controls)],
             families=np.zeros(len(pictures), np.int64),

@@ -7,7 +7,7 @@ from typing import Protocol
 import numpy as np
 
 from models.config import Control
-from training.data.symbols import Batch
+from training.data.symbols import ImageBatch
 
 
 class Dataset(Protocol):
@@ -21,8 +21,8 @@ class Dataset(Protocol):
     def families(self) -> tuple[str, ...]:
         """Names of the groups that scores are given for, by the ids of a batch."""
 
-    def draw(self, rng: np.random.Generator, count: int) -> Batch:
+    def draw(self, rng: np.random.Generator, count: int) -> ImageBatch:
         """`count` training pictures; the same generator state gives the same pictures."""
 
-    def held_out(self) -> Batch:
+    def held_out(self) -> ImageBatch:
         """The held-out pictures, always the same, in the same order."""

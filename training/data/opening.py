@@ -28,15 +28,15 @@ def add_data_arguments(parser: argparse.ArgumentParser) -> None:
     parser.add_argument("--labels", type=Labels, choices=list(Labels), default=Labels.NONE, help="of a folder's images")
 
 
-def asked_for(args: argparse.Namespace, *, size: int, mix: Mix = Mix.BALANCED) -> Dataset:
+def open_dataset(args: argparse.Namespace, *, size: int, mix: Mix = Mix.BALANCED) -> Dataset:
     """The data set of a command line; what is wrong with it ends the program in one sentence."""
     try:
-        return opened(args.data, args.labels, size=size, mix=mix)
+        return dataset_at(args.data, args.labels, size=size, mix=mix)
     except DataError as error:
         raise SystemExit(str(error)) from None
 
 
-def opened(path: Path | None, labels: Labels, *, size: int, mix: Mix = Mix.BALANCED) -> Dataset:
+def dataset_at(path: Path | None, labels: Labels, *, size: int, mix: Mix = Mix.BALANCED) -> Dataset:
     """Pictures of `size` x `size` from `path`. Raises DataError for what is no data set."""
     if path is None:
         return Symbols.load(size=size, mix=mix)

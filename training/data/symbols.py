@@ -37,7 +37,7 @@ _TILE_EDGES: Final = np.cumsum(list(TILE_SHARES.values()))[:-1]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Batch:
+class ImageBatch:
     """Images with what may be asked of them."""
 
     images: NDArray[np.uint8]
@@ -47,9 +47,9 @@ class Batch:
     families: NDArray[np.int64]
     """(B,): ids of `FAMILIES`."""
 
-    def first(self, count: int) -> Batch:
+    def first(self, count: int) -> ImageBatch:
         """The first images alone."""
-        return Batch(images=self.images[:count], controls=self.controls[:count], families=self.families[:count])
+        return ImageBatch(images=self.images[:count], controls=self.controls[:count], families=self.families[:count])
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -113,20 +113,20 @@ class Symbols:
         """The packed set, for images of size x size: a whole fraction of 128."""
         return cls(Pack.read(path), size=size, mix=mix)
 
-    def draw(self, rng: np.random.Generator, count: int) -> Batch:
+    def draw(self, rng: np.random.Generator, count: int) -> ImageBatch:
         """`count` fresh training images; the same generator state gives the same images."""
         rows = [self._one(rng) for _ in range(count)]
         controls = np.array([controls for _, controls in rows], np.int64)
-        return Batch(
+        return ImageBatch(
             images=np.stack([image for image, _ in rows]),
             controls=controls,
             families=np.where(controls[:, 0] > len(MONOGRAMS), Family.ICONS, Family.LETTERS).astype(np.int64),
         )
 
-    def held_out(self) -> Batch:
+    def held_out(self) -> ImageBatch:
         """Every held-out image, frozen, boxed down from 64 (or 128); in a fixed order that mixes the families."""
         frozen = self.pack.held_images if self.size <= COMPOSED else self.pack.held_large_images
-        return Batch(
+        return ImageBatch(
             images=box(frozen, self.size),
             controls=self.pack.held_controls,
             families=self.pack.held_families,

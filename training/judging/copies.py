@@ -17,7 +17,7 @@ from training.judging.glyph_recovery import Floats, recover
 from training.judging.glyphs import Glyphs
 from training.judging.keepers import composed
 from training.judging.looks import tile_of
-from training.judging.proportions import Share
+from training.judging.proportions import Proportion
 from training.scoring.scores import markdown
 
 COPY: Final = 1.0
@@ -65,9 +65,9 @@ class Copies:
     """
 
     label: str
-    images: Share
-    held_out: Share
-    again: Share
+    images: Proportion
+    held_out: Proportion
+    again: Proportion
     image_distance: float
     held_out_distance: float
     again_distance: float
@@ -84,9 +84,9 @@ def copies(pictures: Sequence[Bytes], pack: Pack, label: str) -> Copies:
     drawn, kept, copied = (distances(_recovered(each), gallery).min(axis=1) for each in (pictures, real, again))
     return Copies(
         label=label,
-        images=Share.of(list(drawn < COPY)),
-        held_out=Share.of(list(kept < COPY)),
-        again=Share.of(list(copied < COPY)),
+        images=Proportion.of(list(drawn < COPY)),
+        held_out=Proportion.of(list(kept < COPY)),
+        again=Proportion.of(list(copied < COPY)),
         image_distance=float(np.median(drawn)),
         held_out_distance=float(np.median(kept)),
         again_distance=float(np.median(copied)),

@@ -10,10 +10,10 @@ from typing import Final
 from training.data.vocabulary import HUE, LABEL, MONOGRAMS, STYLE, TILE
 from training.judging.craft import FAULTS, Craft
 from training.judging.glyphs import FACES, ICON_STYLES
-from training.judging.keepers import Kind, Real, is_keeper, kind_of
-from training.judging.observation import Seen
-from training.judging.proportions import Share
-from training.scoring.samples import Asked
+from training.judging.keepers import ImageKind, ReferenceImages, is_keeper, kind_of
+from training.judging.observation import Observation
+from training.judging.proportions import Proportion
+from training.scoring.samples import ControlValues
 from training.scoring.scores import markdown
 
 _WEAKEST: Final = 8
@@ -21,65 +21,67 @@ _WEAKEST: Final = 8
 _KEPT: Final = (LABEL.name, HUE.name, TILE.name)
 """What a keeper has to show."""
 
-Right = Callable[[Asked, Seen], bool]
+Right = Callable[[ControlValues, Observation], bool]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Verdict:
+class CriterionResult:
     """The share of images of one kind that are right; the same of real held-out pictures; the values right least often."""
 
     kind: str
-    images: Share
-    real: Share
+    images: Proportion
+    real: Proportion
     weakest: dict[str, float]
 
 
 @dataclass(frozen=True, kw_only=True)
-class Question:
+class Criterion:
     """What a verdict is about: which requests, what counts as right, and by which control its values are told apart."""
 
     kind: str
-    concerns: Callable[[Asked], bool]
+    concerns: Callable[[ControlValues], bool]
     right: Right
     values: str
 
 
-def verdicts(asked: Sequence[Asked], seen: Sequence[Seen], real: Real) -> list[Verdict]:
+def results(
+    asked: Sequence[ControlValues], seen: Sequence[Observation], real: ReferenceImages
+) -> list[CriterionResult]:
     """Return a verdict for every question that some request concerns."""
-    return [verdict for question in questions(real.bounds()) if (verdict := _verdict(question, asked, seen, real))]
+    return [verdict for question in criteria(real.bounds()) if (verdict := _verdict(question, asked, seen, real))]
 
 
-def questions(bounds: Mapping[Kind, Craft]) -> list[Question]:
+def criteria(bounds: Mapping[ImageKind, Craft]) -> list[Criterion]:
     """All that is asked about images."""
 
-    def keeper(asked: Asked, seen: Seen) -> bool:
+    def keeper(asked: ControlValues, seen: Observation) -> bool:
         return is_keeper({name: asked[name] for name in _KEPT}, seen, bounds)
 
     return [
-        Question(kind="letters read", concerns=_letter, right=_shown(LABEL.name), values=LABEL.name),
-        Question(kind="concepts read", concerns=_concept, right=_shown(LABEL.name), values=LABEL.name),
-        Question(kind="hue", concerns=lambda asked: HUE.name in asked, right=_shown(HUE.name), values=HUE.name),
-        Question(kind="tile", concerns=lambda asked: TILE.name in asked, right=_shown(TILE.name), values=TILE.name),
-        Question(
+        Criterion(kind="letters read", concerns=_letter, right=_shown(LABEL.name), values=LABEL.name),
+        Criterion(kind="concepts read", concerns=_concept, right=_shown(LABEL.name), values=LABEL.name),
+        Criterion(kind="hue", concerns=lambda asked: HUE.name in asked, right=_shown(HUE.name), values=HUE.name),
+        Criterion(kind="tile", concerns=lambda asked: TILE.name in asked, right=_shown(TILE.name), values=TILE.name),
+        Criterion(
             kind="solid or outline",
             concerns=lambda asked: asked.get(STYLE.name) in ICON_STYLES,
             right=_shown(STYLE.name),
             values=STYLE.name,
         ),
-        Question(
+        Criterion(
             kind="face of letters",
             concerns=lambda asked: asked.get(STYLE.name) in FACES,
             right=_shown(STYLE.name),
             values=STYLE.name,
         ),
-        Question(kind="not blank", concerns=lambda _: True, right=lambda _, seen: not seen.blank, values=TILE.name),
-        Question(
+        Criterion(kind="not blank", concerns=lambda _: True, right=lambda _, seen: not seen.blank, values=TILE.name),
+        Criterion(
             kind="keepers, letters",
             concerns=lambda asked: _letter(asked) and TILE.name in asked,
             right=keeper,
             values=LABEL.name,
         ),
-        Question(
+        Criterion(
             kind="keepers, concepts",
             concerns=lambda asked: _concept(asked) and TILE.name in asked,
             right=keeper,
@@ -88,16 +90,18 @@ def questions(bounds: Mapping[Kind, Craft]) -> list[Question]:
     ]
 
 
-def faults(asked: Sequence[Asked], seen: Sequence[Seen], bounds: Mapping[Kind, Craft]) -> dict[str, Share]:
+def faults(
+    asked: Sequence[ControlValues], seen: Sequence[Observation], bounds: Mapping[ImageKind, Craft]
+) -> dict[str, Proportion]:
     """Return, fault by fault, the share of images within the bound, of those whose label and tile were asked for."""
     chosen = [(kind_of(a), s.craft) for a, s in zip(asked, seen, strict=True) if {LABEL.name, TILE.name} <= set(a)]
     return {
-        fault: Share.of([getattr(craft, fault) <= getattr(bounds[kind], fault) for kind, craft in chosen])
+        fault: Proportion.of([getattr(craft, fault) <= getattr(bounds[kind], fault) for kind, craft in chosen])
         for fault in FAULTS
     }
 
 
-def table(found: Sequence[Verdict]) -> str:
+def table(found: Sequence[CriterionResult]) -> str:
     """The verdicts as a Markdown table."""
     rows = [
         [v.kind, str(v.images.count), str(v.images), f"{v.real.value:.1%} of {v.real.count}", _few(v.weakest)]
@@ -106,20 +110,22 @@ def table(found: Sequence[Verdict]) -> str:
     return markdown(["asked for", "images", "right (95 %)", "real held-out", "least"], rows)
 
 
-def _verdict(question: Question, asked: Sequence[Asked], seen: Sequence[Seen], real: Real) -> Verdict | None:
+def _verdict(
+    question: Criterion, asked: Sequence[ControlValues], seen: Sequence[Observation], real: ReferenceImages
+) -> CriterionResult | None:
     pairs = [(a, s) for a, s in zip(asked, seen, strict=True) if question.concerns(a)]
     if not pairs:
         return None
     by_value: dict[str, list[bool]] = defaultdict(list)
     for a, s in pairs:
         by_value[a.get(question.values, "any")].append(question.right(a, s))
-    shares = {value: Share.of(hits).value for value, hits in by_value.items()}
+    shares = {value: Proportion.of(hits).value for value, hits in by_value.items()}
     weakest = sorted(shares, key=lambda value: shares[value])[:_WEAKEST]
     others = [(a, s) for a, s in zip(real.asked, real.seen, strict=True) if question.concerns(a)]
-    return Verdict(
+    return CriterionResult(
         kind=question.kind,
-        images=Share.of([hit for hits in by_value.values() for hit in hits]),
-        real=Share.of([question.right(a, s) for a, s in others]),
+        images=Proportion.of([hit for hits in by_value.values() for hit in hits]),
+        real=Proportion.of([question.right(a, s) for a, s in others]),
         weakest={value: shares[value] for value in weakest},
     )
 
@@ -132,9 +138,9 @@ def _shown(control: str) -> Right:
     return lambda asked, seen: seen.shows(control, asked[control])
 
 
-def _letter(asked: Asked) -> bool:
+def _letter(asked: ControlValues) -> bool:
     return asked.get(LABEL.name) in MONOGRAMS
 
 
-def _concept(asked: Asked) -> bool:
+def _concept(asked: ControlValues) -> bool:
     return LABEL.name in asked and not _letter(asked)

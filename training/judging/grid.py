@@ -11,11 +11,11 @@ from models.config import Sampling, Temperatures
 from models.pipeline import Pipeline
 from training.data.vocabulary import LABEL, MONOGRAMS, TILE
 from training.judging.judged_requests import requests
-from training.judging.keepers import Real, is_keeper
-from training.judging.observation import see
-from training.judging.proportions import Share
+from training.judging.keepers import ReferenceImages, is_keeper
+from training.judging.observation import observe
+from training.judging.proportions import Proportion
 from training.judging.reader import Reader
-from training.scoring.samples import Asked, samples
+from training.scoring.samples import ControlValues, samples
 from training.scoring.scores import markdown
 
 GUIDANCES: Final = (1.0, 1.5, 2.0, 3.0)
@@ -28,18 +28,18 @@ CONCEPTS: Final = 5
 
 
 @dataclass(frozen=True, kw_only=True)
-class Point:
+class GridPoint:
     """One setting, and what images drawn so are like."""
 
     sampling: Sampling
-    letters: Share
-    concepts: Share
-    keepers: Share
+    letters: Proportion
+    concepts: Proportion
+    keepers: Proportion
     seconds: float
     """Per image."""
 
 
-def grid(pipeline: Pipeline, reader: Reader, real: Real, *, each: int) -> list[Point]:
+def grid(pipeline: Pipeline, reader: Reader, real: ReferenceImages, *, each: int) -> list[GridPoint]:
     """Judge every setting by `each` images per letter, and per some of the concepts, in all hues and on all tiles."""
     asked = [one for one in requests(pipeline.card.config.controls, each) if {LABEL.name, TILE.name} <= set(one)]
     letters = [one for one in asked if one[LABEL.name] in MONOGRAMS]
@@ -47,19 +47,21 @@ def grid(pipeline: Pipeline, reader: Reader, real: Real, *, each: int) -> list[P
     return [point(pipeline, reader, real, [*letters, *concepts], sampling) for sampling in settings(pipeline)]
 
 
-def point(pipeline: Pipeline, reader: Reader, real: Real, asked: Sequence[Asked], sampling: Sampling) -> Point:
+def point(
+    pipeline: Pipeline, reader: Reader, real: ReferenceImages, asked: Sequence[ControlValues], sampling: Sampling
+) -> GridPoint:
     """Draw and judge under one setting."""
     begun = time.perf_counter()
     pictures = samples(pipeline, asked, sampling=sampling)
     seconds = (time.perf_counter() - begun) / len(pictures)
-    pairs = list(zip(asked, see(reader, list(pictures)), strict=True))
+    pairs = list(zip(asked, observe(reader, list(pictures)), strict=True))
     bounds = real.bounds()
     read = [(wish[LABEL.name] in MONOGRAMS, seen.shows(LABEL.name, wish[LABEL.name])) for wish, seen in pairs]
-    return Point(
+    return GridPoint(
         sampling=sampling,
-        letters=Share.of([hit for letter, hit in read if letter]),
-        concepts=Share.of([hit for letter, hit in read if not letter]),
-        keepers=Share.of([is_keeper(wish, seen, bounds) for wish, seen in pairs]),
+        letters=Proportion.of([hit for letter, hit in read if letter]),
+        concepts=Proportion.of([hit for letter, hit in read if not letter]),
+        keepers=Proportion.of([is_keeper(wish, seen, bounds) for wish, seen in pairs]),
         seconds=seconds,
     )
 
@@ -76,13 +78,13 @@ def settings(pipeline: Pipeline) -> list[Sampling]:
     ]
 
 
-def table(points: Sequence[Point]) -> str:
+def table(points: Sequence[GridPoint]) -> str:
     """One line per setting, as Markdown."""
     head = ["guidance", "candidates", "base, size, depth", "letters read", "concepts read", "keepers", "s an image"]
     return markdown(head, [_row(each) for each in points])
 
 
-def _row(each: Point) -> list[str]:
+def _row(each: GridPoint) -> list[str]:
     heat = each.sampling.temperature
     return [
         f"{each.sampling.guidance:g}",

@@ -9,13 +9,13 @@ from typing import Final
 from models.config import Control
 from training.data.vocabulary import CONCEPTS, HUE, LABEL, MONOGRAMS, STYLE, TILE, Style
 from training.judging.glyphs import FACES, ICON_STYLES
-from training.scoring.samples import Asked
+from training.scoring.samples import ControlValues
 
 _STRIDE: Final = 17
 """Coprime to the number of looks: neighbours differ in hue, and often in tile."""
 
 
-def requests(controls: Sequence[Control], each: int) -> list[Asked]:
+def requests(controls: Sequence[Control], each: int) -> list[ControlValues]:
     """Return `each` requests per label with a hue and a tile, half of them again with a style, and `each` per look alone.
 
     A model without a control, or without a value, is not asked for it. One without styles is older than the concepts: some of
@@ -35,14 +35,14 @@ def requests(controls: Sequence[Control], each: int) -> list[Asked]:
     return asked
 
 
-def _with_looks(labels: Sequence[str], looks: Sequence[Asked], each: int) -> list[Asked]:
+def _with_looks(labels: Sequence[str], looks: Sequence[ControlValues], each: int) -> list[ControlValues]:
     """Every label `each` times, hues and tiles in turn: neighbours in the list differ in both."""
     mixed = [looks[place * _STRIDE % len(looks)] for place in range(len(looks))]
     wanted = [label for _ in range(each) for label in labels]
     return [{LABEL.name: label, **look} for label, look in zip(wanted, cycle(mixed), strict=False)]
 
 
-def _styled(labels: Sequence[str], styles: Iterable[Style], each: int) -> list[Asked]:
+def _styled(labels: Sequence[str], styles: Iterable[Style], each: int) -> list[ControlValues]:
     """Half as many as `each` per label, at least one, styles in turn."""
     wanted = [label for _ in range(max(1, each // 2)) for label in labels]
     turns = islice(cycle(styles), len(wanted))

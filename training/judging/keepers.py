@@ -13,9 +13,9 @@ from training.data.tiles import Look, compose
 from training.data.vocabulary import HUE, LABEL, MONOGRAMS, STYLE, TILE, Tile
 from training.judging.craft import FAULTS, Craft
 from training.judging.glyphs import Glyphs, Indices
-from training.judging.observation import Seen, see
+from training.judging.observation import Observation, observe
 from training.judging.reader import Reader
-from training.scoring.samples import Asked
+from training.scoring.samples import ControlValues
 
 QUANTILE: Final = 0.95
 """Share of real held-out pictures of a kind that lie within a bound."""
@@ -23,18 +23,18 @@ QUANTILE: Final = 0.95
 VISIBLE: Final = Craft(wobble=0.0, speckle=0.5, fill=3.0)
 """Faults that nobody sees, whatever real pictures have: real ones are composed by exact arithmetic."""
 
-Kind = tuple[bool, bool]
+ImageKind = tuple[bool, bool]
 """Letter or not; on a tile or not."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Real:
+class ReferenceImages:
     """Held-out pictures: what was composed, and what is seen in them."""
 
-    asked: list[Asked]
-    seen: list[Seen]
+    asked: list[ControlValues]
+    seen: list[Observation]
 
-    def bounds(self) -> dict[Kind, Craft]:
+    def bounds(self) -> dict[ImageKind, Craft]:
         """The faults that `QUANTILE` of the pictures of each kind stay within."""
         kinds = [kind_of(each) for each in self.asked]
         return {
@@ -43,20 +43,20 @@ class Real:
         }
 
 
-def real(reader: Reader, glyphs: Glyphs, *, count: int, size: int, seed: int = 7) -> Real:
+def reference_images(reader: Reader, glyphs: Glyphs, *, count: int, size: int, seed: int = 7) -> ReferenceImages:
     """Return `count` letters and as many icons, composed from held-out drawings, and seen."""
     rng = np.random.default_rng(seed)
     chosen = [rng.choice(np.flatnonzero(glyphs.letters == letter), count) for letter in (True, False)]
     pictures, asked = composed(rng, glyphs, np.concatenate(chosen), size=size)
-    return Real(asked=asked, seen=see(reader, pictures))
+    return ReferenceImages(asked=asked, seen=observe(reader, pictures))
 
 
 def composed(
     rng: np.random.Generator, glyphs: Glyphs, chosen: Indices, *, size: int
-) -> tuple[list[Bytes], list[Asked]]:
+) -> tuple[list[Bytes], list[ControlValues]]:
     """Return pictures (size, size, 3) of drawings in any hue, on each tile in turn, and what they show."""
     pictures: list[Bytes] = []
-    asked: list[Asked] = []
+    asked: list[ControlValues] = []
     for place, index in enumerate(chosen.tolist()):
         tile, hue = tuple(Tile)[place % len(Tile)], HUE.values[rng.integers(len(HUE.values))]
         look = Look(family=glyphs.family(index), hue=hue, tile=tile)
@@ -66,12 +66,12 @@ def composed(
     return pictures, asked
 
 
-def kind_of(asked: Asked) -> Kind:
+def kind_of(asked: ControlValues) -> ImageKind:
     """The kind of a picture of which label and tile are known."""
     return asked[LABEL.name] in MONOGRAMS, asked[TILE.name] != Tile.NONE
 
 
-def is_keeper(asked: Asked, seen: Seen, bounds: Mapping[Kind, Craft]) -> bool:
+def is_keeper(asked: ControlValues, seen: Observation, bounds: Mapping[ImageKind, Craft]) -> bool:
     """Whether a picture shows all that was asked for and has no fault beyond the bound of its kind."""
     return seen.agrees(asked) and within(seen.craft, bounds[kind_of(asked)])
 

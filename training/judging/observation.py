@@ -23,7 +23,7 @@ _STROKE: Final = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class Seen:
+class Observation:
     """What one picture shows. `style` is solid or outline, `face` the class of a letter's face: which of them matters is
     for the request to say.
     """
@@ -49,14 +49,14 @@ class Seen:
         return not self.blank and all(self.shows(control, value) for control, value in asked.items())
 
 
-def see(reader: Reader, pictures: Sequence[Bytes]) -> list[Seen]:
+def observe(reader: Reader, pictures: Sequence[Bytes]) -> list[Observation]:
     """Return what is seen in each picture (H, W, 3)."""
     tiles = [tile_of(picture) for picture in pictures]
     glyphs = [recover(picture, tile) for picture, tile in zip(pictures, tiles, strict=True)]
     reading = read(reader, [glyph.coverage for glyph in glyphs], tiles)
     faces = reading.faces.argmax(axis=-1)
     return [
-        Seen(
+        Observation(
             label=label,
             face=FACES[face],
             style=style_of(glyph.coverage, tile),

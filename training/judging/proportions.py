@@ -11,14 +11,14 @@ _Z: Final = 1.959964
 
 
 @dataclass(frozen=True, kw_only=True)
-class Share:
+class Proportion:
     """`right` of `count`."""
 
     right: int
     count: int
 
     @classmethod
-    def of(cls, hits: Sequence[bool]) -> Share:
+    def of(cls, hits: Sequence[bool]) -> Proportion:
         """Return the share of true ones."""
         return cls(right=sum(map(bool, hits)), count=len(hits))
 

@@ -34,7 +34,7 @@ _VIEWS: Final = (0.94, 1.0, 1.06)
 _WIDTH: Final = 32
 
 
-class Residual(nn.Module):
+class ResidualBlock(nn.Module):
     """Two 3 x 3 convolutions beside a shortcut (arXiv:1512.03385)."""
 
     def __init__(self, before: int, after: int, stride: int) -> None:
@@ -63,9 +63,9 @@ class Reader(nn.Module):
         self.features = nn.Sequential(
             _convolution(1, w // 2, 2), nn.BatchNorm2d(w // 2), nn.ReLU(inplace=True),
             _convolution(w // 2, w, 2), nn.BatchNorm2d(w), nn.ReLU(inplace=True),
-            Residual(w, w, 1), Residual(w, w, 1),
-            Residual(w, 2 * w, 2), Residual(2 * w, 2 * w, 1),
-            Residual(2 * w, 4 * w, 2), Residual(4 * w, 4 * w, 1),
+            ResidualBlock(w, w, 1), ResidualBlock(w, w, 1),
+            ResidualBlock(w, 2 * w, 2), ResidualBlock(2 * w, 2 * w, 1),
+            ResidualBlock(2 * w, 4 * w, 2), ResidualBlock(4 * w, 4 * w, 1),
             nn.AdaptiveAvgPool2d(2), nn.Flatten(), nn.Dropout(0.2),
         )  # fmt: skip
         self.label, self.face = nn.Linear(16 * w, labels), nn.Linear(16 * w, faces)

@@ -23,7 +23,7 @@ def save_state(trainer: Trainer, path: Path, *, part_bytes: int | None = None) -
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if part_bytes is None:
-        written(path, lambda file: torch.save(trainer.state(), file))
+        write_atomically(path, lambda file: torch.save(trainer.state(), file))
         return
     whole = io.BytesIO()
     torch.save(trainer.state(), whole)
@@ -31,19 +31,19 @@ def save_state(trainer: Trainer, path: Path, *, part_bytes: int | None = None) -
     before = parts(path)
     for i, start in enumerate(starts, 1):
         part = path.with_suffix(f".{trainer.step}.{i}-of-{len(starts)}.pt")
-        written(part, lambda file, start=start: file.write(whole.getbuffer()[start : start + part_bytes]))  # type: ignore[misc]
+        write_atomically(part, lambda file, start=start: file.write(whole.getbuffer()[start : start + part_bytes]))  # type: ignore[misc]
     for part in before:
         if part.name.split(".")[1] != str(trainer.step):
             part.unlink()
 
 
-def take_up(trainer: Trainer, path: Path) -> None:
+def resume_from(trainer: Trainer, path: Path) -> None:
     """Go on from `path`, whole or in parts, if it is there."""
-    if state := state_of(path, trainer.device):
+    if state := read_state(path, trainer.device):
         trainer.resume(state)
 
 
-def state_of(path: Path, device: torch.device | str = "cpu") -> dict[str, Any] | None:
+def read_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any] | None:
     """Load the checkpoint `path`, whole or in parts: the one with the most steps. None where there is none."""
     found = [torch.load(path, weights_only=True, map_location=device)] if path.exists() else []
     steps: dict[str, list[Path]] = defaultdict(list)
@@ -63,7 +63,7 @@ def parts(path: Path) -> list[Path]:
     )
 
 
-def written(path: Path, write: Callable[[IO[bytes]], object]) -> None:
+def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     """A file whole or not at all."""
     partial = path.with_name(f"{path.name}.partial")
     with partial.open("wb") as file:
@@ -71,7 +71,7 @@ def written(path: Path, write: Callable[[IO[bytes]], object]) -> None:
     partial.replace(path)
 
 
-def renamed(
+def matched_controls(
     old: Network, old_controls: Sequence[Control], new: Network, new_controls: Sequence[Control]
 ) -> dict[str, Tensor]:
     """Return the weights of `old` with its tables of controls in the order of `new`.

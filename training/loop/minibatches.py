@@ -35,7 +35,7 @@ _SHUFFLE: Final = 2**32 - 1
 """In the place of an example: the generator that shuffles a step's slices."""
 
 
-class Lot(NamedTuple):
+class Minibatch(NamedTuple):
     """Images (B, H, W, C) uint8, controls (B, n) int64, target slices k (B,) int64."""
 
     images: Tensor
@@ -44,7 +44,7 @@ class Lot(NamedTuple):
 
 
 @dataclass(frozen=True, kw_only=True)
-class Dealer:
+class ExampleSource:
     """Which examples a process gets at a step."""
 
     data: Dataset
@@ -53,20 +53,20 @@ class Dealer:
     recipe: Recipe
     ranks: Ranks = ALONE
 
-    def lot(self, step: int, which: int) -> Lot:
-        """Lot number `which` of this process at `step`."""
+    def lot(self, step: int, which: int) -> Minibatch:
+        """Return minibatch number `which` of this process at `step`."""
         lots, batch = self.recipe.accumulate, self.recipe.batch
         first = (self.ranks.rank * lots + which) * batch
-        return joined([self.example(step, place) for place in range(first, first + batch)])
+        return concatenated([self.example(step, place) for place in range(first, first + batch)])
 
-    def example(self, step: int, place: int) -> Lot:
+    def example(self, step: int, place: int) -> Minibatch:
         """A lot of one."""
         rng = np.random.default_rng([self.recipe.seed, step, place])
         batch = self.data.draw(rng, 1)
         k = torch.tensor([self.target(step, place)])
         names = [control.name for control in self.data.controls]
         controls = drop_controls(rng, batch.controls, names, self.recipe.drop_control)
-        return Lot(torch.from_numpy(batch.images), torch.from_numpy(controls), k)
+        return Minibatch(torch.from_numpy(batch.images), torch.from_numpy(controls), k)
 
     def target(self, step: int, place: int) -> int:
         """The slice that this example is about: within a step every slice of the stage equally often, but for a remainder.
@@ -78,26 +78,26 @@ class Dealer:
         return int(shuffled[place % len(slices)])
 
 
-class Feed:
+class Prefetcher:
     """Endless lists of a step's lots from step `start` on; `waited_seconds` for them in all.
 
     `workers` processes prepare them ahead, two steps each; with none the caller does. They are processes because examples are
     made by small pieces of Python, which threads run one at a time.
     """
 
-    def __init__(self, dealer: Dealer, start: int, *, workers: int = 1) -> None:
+    def __init__(self, dealer: ExampleSource, start: int, *, workers: int = 1) -> None:
         self.waited_seconds = 0.0
         # Forked, they share the data set's memory. What they inherit of torch they use for the tensors of their examples alone.
         context = "fork" if workers else None
         loader = DataLoader(
-            Deals(dealer),
+            MinibatchDataset(dealer),
             batch_size=None,
             sampler=cast("Iterable[int]", count(start)),
             num_workers=workers,
             multiprocessing_context=context,
             worker_init_fn=ignore_signals,
         )
-        self._lots: Iterator[list[Lot]] = iter(loader)
+        self._lots: Iterator[list[Minibatch]] = iter(loader)
 
     def __enter__(self) -> Self:
         return self
@@ -107,7 +107,7 @@ class Feed:
     ) -> None:
         del self._lots  # ends the processes
 
-    def __iter__(self) -> Iterator[list[Lot]]:
+    def __iter__(self) -> Iterator[list[Minibatch]]:
         while True:
             begun = time.monotonic()
             lots = next(self._lots)
@@ -115,13 +115,13 @@ class Feed:
             yield lots
 
 
-class Deals(Data[list[Lot]]):
+class MinibatchDataset(Data[list[Minibatch]]):
     """A dealer as torch's loader asks it: lots by step."""
 
-    def __init__(self, dealer: Dealer) -> None:
+    def __init__(self, dealer: ExampleSource) -> None:
         self.dealer = dealer
 
-    def __getitem__(self, step: int) -> list[Lot]:
+    def __getitem__(self, step: int) -> list[Minibatch]:
         return [self.dealer.lot(step, which) for which in range(self.dealer.recipe.accumulate)]
 
 
@@ -132,9 +132,9 @@ def ignore_signals(_worker: int) -> None:
         signal.signal(number, signal.SIG_IGN)
 
 
-def joined(lots: list[Lot]) -> Lot:
+def concatenated(lots: list[Minibatch]) -> Minibatch:
     """Several lots as one."""
-    return Lot(*(torch.cat(parts) for parts in zip(*lots, strict=True)))
+    return Minibatch(*(torch.cat(parts) for parts in zip(*lots, strict=True)))
 
 
 def drop_controls(

@@ -16,7 +16,7 @@ from models.config import ModelConfig, Stage, Widths
 from models.network import build
 from models.pipeline import ImageState, Pipeline
 from models.subscale import Bytes, Progress
-from training.data.symbols import Batch
+from training.data.symbols import ImageBatch
 from training.scoring.bits import BYTE
 from training.scoring.samples import tiled
 
@@ -36,7 +36,7 @@ class Preview:
 
     config: ModelConfig
     stage: Stage
-    held_out: Batch
+    held_out: ImageBatch
     device: torch.device
 
     def write(self, weights: dict[str, Tensor], path: Path) -> None:

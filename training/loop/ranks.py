@@ -51,7 +51,7 @@ ALONE: Final = Ranks()
 
 
 @contextmanager
-def gathered(device: str) -> Iterator[tuple[Ranks, torch.device]]:
+def process_group(device: str) -> Iterator[tuple[Ranks, torch.device]]:
     """The own place among the processes that torchrun started, if it did, and the own device: a GPU for each process."""
     if "WORLD_SIZE" not in os.environ:
         yield ALONE, torch.device(device)

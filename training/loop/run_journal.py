@@ -19,7 +19,7 @@ _ROW_SECONDS: Final = 10.0
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
+class JournalRow:
     """One line: `seconds` trained in all calls; bits/dim smoothed over some fifty steps; `rate` as fraction of the peak.
 
     Slices per second (of all processes) and the share of time waiting for data are since the row before.
@@ -34,7 +34,7 @@ class Row:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Note:
+class StepReport:
     """What a step has to say; `waited_seconds` of the whole call, `slices` in the step, of all processes."""
 
     step: int
@@ -44,10 +44,10 @@ class Note:
     waited_seconds: float
 
 
-_ROWS: Final = TypeAdapter(Row)
+_ROWS: Final = TypeAdapter(JournalRow)
 
 
-class Journal:
+class RunJournal:
     """Takes a note per step, writes a row every ten seconds. Goes on where `path` has rows up to `step`; later ones go."""
 
     def __init__(self, path: Path, title: str, *, step: int, minutes: float) -> None:
@@ -58,7 +58,7 @@ class Journal:
         self._earlier = rows[-1].seconds if rows else 0.0
         self._begun = self._written = time.monotonic()
         self._waited, self._slices, self._share = 0.0, 0, 0.0
-        self._last: Note | None = None
+        self._last: StepReport | None = None
         self._bar = tqdm(total=round(minutes * 60), unit="s", bar_format=_BAR)
         self._board = board(path.with_suffix(".board"))
 
@@ -74,7 +74,7 @@ class Journal:
         if self._board:
             self._board.close()
 
-    def note(self, note: Note) -> None:
+    def note(self, note: StepReport) -> None:
         """After every step."""
         self.smooth = (
             note.bits_per_dim if self.smooth is None else self.smooth + _FOLLOW * (note.bits_per_dim - self.smooth)
@@ -88,11 +88,11 @@ class Journal:
             f"{self.title} {self.smooth:.4f} bits/dim, step {note.step}, {self._share:.0%} waiting for data"
         )
 
-    def _write(self, note: Note) -> None:
+    def _write(self, note: StepReport) -> None:
         now = time.monotonic()
         passed = max(now - self._written, 1e-9)
         self._share = (note.waited_seconds - self._waited) / passed
-        row = Row(
+        row = JournalRow(
             step=note.step,
             seconds=round(self._earlier + now - self._begun, 1),
             bits_per_dim=round(self.smooth or 0.0, 5),
@@ -108,7 +108,7 @@ class Journal:
         self._written, self._waited, self._slices = now, note.waited_seconds, 0
 
 
-def rows_of(path: Path) -> list[Row]:
+def rows_of(path: Path) -> list[JournalRow]:
     """The whole rows of a journal; none where there is no file. The last line of a killed run may be cut short."""
     if not path.exists():
         return []
@@ -116,7 +116,7 @@ def rows_of(path: Path) -> list[Row]:
         return [_ROWS.validate_python(line) for line in csv.DictReader(file) if all(line.values())]
 
 
-def write_rows(rows: list[Row], path: Path) -> None:
+def write_rows(rows: list[JournalRow], path: Path) -> None:
     """The file anew, with these rows."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".csv.partial")
@@ -129,7 +129,7 @@ def write_rows(rows: list[Row], path: Path) -> None:
 
 def writer_of(file: Any) -> csv.DictWriter[str]:  # noqa: ANN401 - csv's own type for a file is private
     """A writer of rows."""
-    return csv.DictWriter(file, [field.name for field in fields(Row)])
+    return csv.DictWriter(file, [field.name for field in fields(JournalRow)])
 
 
 def board(folder: Path) -> Any | None:  # noqa: ANN401 - of an optional package

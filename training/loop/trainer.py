@@ -13,7 +13,7 @@ from torch.optim import AdamW, Optimizer
 
 from models.network import Network
 from research.baselines.baseline import Baseline
-from training.loop.minibatches import Lot
+from training.loop.minibatches import Minibatch
 from training.loop.muon import Muon
 from training.loop.precision import fast
 from training.loop.recipe import Recipe
@@ -40,7 +40,7 @@ class Trainer:
         self.average = {name: t.detach().clone() for name, t in network.state_dict().items()}
         self.step = 0
 
-    def update(self, lots: Sequence[Lot], rate: float) -> float:
+    def update(self, lots: Sequence[Minibatch], rate: float) -> float:
         """One step at the fraction `rate` of the peak rates, on the mean over `lots`, which are of one size.
 
         Returns the stage's share of bits/dim on this process's lots.
@@ -77,7 +77,7 @@ class Trainer:
         self.average = {name: tensor.to(self.device) for name, tensor in state["average"].items()}
         self.step = state["step"]
 
-    def _loss(self, lot: Lot) -> Tensor:
+    def _loss(self, lot: Minibatch) -> Tensor:
         """Mean nats per sub-pixel of a lot."""
         images, controls, k = (tensor.to(self.device, non_blocking=True) for tensor in lot)
         coarse, fine = split(images, self.network.geometry)

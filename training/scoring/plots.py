@@ -7,12 +7,12 @@ from pathlib import Path
 
 import numpy as np
 
-from training.scoring.scores import JOINT, Score
+from training.scoring.scores import JOINT, LikelihoodScore
 
 _GROUP = 0.8
 
 
-def plot(scores: Sequence[Score], name: str, path: Path) -> None:
+def plot(scores: Sequence[LikelihoodScore], name: str, path: Path) -> None:
     """Bars of bits/dim, the model's split by stage and with its 95 % interval, to `path`."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - needs the benchmarks extra
 

@@ -19,16 +19,18 @@ from models.subscale import Bytes, Progress
 PASSES: Final = Path(".cache/passes")
 """Where compiled code is kept."""
 
-Asked = Mapping[str, str]
+ControlValues = Mapping[str, str]
 """Controls by name; what is not named is not asked for."""
 
 
-def drawer(networks: nn.ModuleDict, card: ModelCard, *, capacity: int = 16) -> Pipeline:
+def compiled_pipeline(networks: nn.ModuleDict, card: ModelCard, *, capacity: int = 16) -> Pipeline:
     """A pipeline with compiled engines where that can be, kept in `PASSES`."""
     return Pipeline(networks, card, capacity=capacity).compile(PASSES)
 
 
-def samples(pipeline: Pipeline, asked: Sequence[Asked], *, sampling: Sampling | None = None, seed: int = 0) -> Bytes:
+def samples(
+    pipeline: Pipeline, asked: Sequence[ControlValues], *, sampling: Sampling | None = None, seed: int = 0
+) -> Bytes:
     """Return one picture per entry of `asked`, seeds counting from `seed`: (n, H, W, C) uint8, full range.
 
     `sampling`: the card's if not given.
@@ -45,7 +47,7 @@ def samples(pipeline: Pipeline, asked: Sequence[Asked], *, sampling: Sampling | 
     ]
     starts = range(0, len(states), pipeline.capacity)
     groups = [states[start : start + pipeline.capacity] for start in starts]
-    done = [finished(pipeline, group) for group in tqdm(groups, desc="drawing", leave=False)]
+    done = [finish(pipeline, group) for group in tqdm(groups, desc="drawing", leave=False)]
     return np.stack([state.progress.picture() for group in done for state in group])
 
 
@@ -57,7 +59,7 @@ def temperatures(text: str) -> Temperatures:
     return Temperatures(**{Stage(name).value: float(value) for name, value in parts.items()})
 
 
-def finished(pipeline: Pipeline, states: list[ImageState]) -> list[ImageState]:
+def finish(pipeline: Pipeline, states: list[ImageState]) -> list[ImageState]:
     """Up to `capacity` states that stand at one network, advanced together to the last slice."""
     while states[0].progress.next:
         states = pipeline.advance(states)

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 
 from models.config import Geometry, Stage
 from models.subscale import Bytes, to_full_range
-from training.data.symbols import Batch
+from training.data.symbols import ImageBatch
 from training.scoring.bits import BYTE
 from training.scoring.codecs import CODECS, bits_per_dim
 
@@ -25,7 +25,7 @@ _LEVELS: Final = (2.5, 97.5)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Score:
+class LikelihoodScore:
     """Bits/dim of one family: additive shares by stage; codecs by name, on the same pictures.
 
     `intervals`: low and high end of the 95 % bootstrap interval over pictures, by stage and joint. `painted`: share of the
@@ -55,14 +55,19 @@ class Score:
 
 
 def scores_of(
-    parts: Mapping[Stage, Floats], batch: Batch, families: Sequence[str], geometry: Geometry, *, codecs: bool = True
-) -> list[Score]:
+    parts: Mapping[Stage, Floats],
+    batch: ImageBatch,
+    families: Sequence[str],
+    geometry: Geometry,
+    *,
+    codecs: bool = True,
+) -> list[LikelihoodScore]:
     """One score per family of `batch`, and one over all pictures, from each picture's shares."""
     groups = {name: batch.families == i for i, name in enumerate(families)}
     groups[ALL] = np.ones(len(batch.images), bool)
     pictures = shown(batch.images, geometry)
     return [
-        Score(
+        LikelihoodScore(
             family=name,
             count=int(chosen.sum()),
             stages={stage: float(share[chosen].mean()) for stage, share in parts.items()},
@@ -89,7 +94,7 @@ def intervals(parts: Mapping[Stage, Floats]) -> dict[str, tuple[float, float]]:
     return {name: (float(low), float(high)) for name, (low, high) in ends.items()}
 
 
-def table(scores: Sequence[Score]) -> str:
+def table(scores: Sequence[LikelihoodScore]) -> str:
     """The scores as a Markdown table, the joint with half the width of its interval."""
     names = [*scores[0].stages, JOINT, *scores[0].codecs]
     rows = []
@@ -100,7 +105,7 @@ def table(scores: Sequence[Score]) -> str:
     return markdown(["pictures", "n", *names], rows)
 
 
-def painted_table(scores: Sequence[Score]) -> str:
+def painted_table(scores: Sequence[LikelihoodScore]) -> str:
     """All bits over the sub-pixels that are not white, as a Markdown table: white that costs nothing flatters nobody."""
     rows = [
         [s.family, f"{s.painted:.0%}", *_plain({side: bits / s.painted for side, bits in s.sides.items()})]

@@ -8,7 +8,7 @@ import pytest
 import torch
 from torch import nn
 
-from benchmarks.exactness import Oracle
+from benchmarks.exactness import ReferencePipeline
 from models.config import Geometry, Order, Sampling, Stage, Step, Temperatures
 from models.errors import ConfigError
 from models.pipeline import ImageState, Pipeline, next_step
@@ -61,7 +61,7 @@ def test_all_samplers_draw_the_same_pictures(seed: int, geometry: Geometry) -> N
     networks, rows = toy_networks(geometry, seed).double(), states(8, geometry)
     samplers = (Sampler.CACHED, Sampler.PARALLEL)
     drawn = [pictures(finish(pipeline(networks, sampler, geometry), rows)) for sampler in samplers]
-    oracle = Oracle(networks, toy_card(geometry), verifier=ToyVerifier())
+    oracle = ReferencePipeline(networks, toy_card(geometry), verifier=ToyVerifier())
     assert drawn[0] == drawn[1] == pictures(finish(oracle, rows))
     assert len(set(drawn[0])) == 8
 

@@ -10,25 +10,25 @@ from torch import Tensor
 from models.config import Geometry
 from models.sampling.noise import gumbel_max
 from research.baselines.baseline import Baseline
-from research.baselines.baseline_presets import Kind, small, whole
-from research.baselines.sampler import Sampler
+from research.baselines.baseline_presets import BaselineKind, small, whole
+from research.baselines.sampler import BaselineSampler
 from tests.harness.flat import Flat
 from tests.harness.toy import CONTROLS
 from training.data.vocabulary import CONTROLS as SYMBOLS
 from training.evaluate import shares
-from training.loop.minibatches import Dealer
+from training.loop.minibatches import ExampleSource
 from training.loop.recipe import Recipe
 from training.loop.trainer import Trainer
 
 SIDE = 4
 GEOMETRY = Geometry(size=SIDE, slice_size=SIDE, coarse_bits=1, fine_bits=1)
 PLACES = list(itertools.product(range(SIDE), range(SIDE), range(3)))
-BLIND = {Kind.PIXELCNN}
-SIDES = [(kind, kernels) for kind in Kind for kernels in (False, True)]
+BLIND = {BaselineKind.PIXELCNN}
+SIDES = [(kind, kernels) for kind in BaselineKind for kernels in (False, True)]
 SPN_PARAMETERS = 3_771_216
 
 
-def a_baseline(kind: Kind, *, kernels: bool = False, geometry: Geometry = GEOMETRY) -> Baseline:
+def a_baseline(kind: BaselineKind, *, kernels: bool = False, geometry: Geometry = GEOMETRY) -> Baseline:
     """Every weight at random, so that nothing passes vacuously; double precision."""
     baseline = small(kind, geometry, CONTROLS, bits=geometry.bits, kernels=kernels).double()
     generator = torch.Generator().manual_seed(1)
@@ -46,7 +46,7 @@ ASKED = torch.tensor([[1, 2, 0]])
 
 
 @pytest.mark.parametrize(("kind", "kernels"), SIDES)
-def test_a_sub_pixel_sees_its_past_and_nothing_else(kind: Kind, kernels: bool) -> None:
+def test_a_sub_pixel_sees_its_past_and_nothing_else(kind: BaselineKind, kernels: bool) -> None:
     """Changing a sub-pixel moves no logits at or before it; of its past all matters to the last pixel, but a blind spot."""
     baseline, image = a_baseline(kind, kernels=kernels), a_picture()
     changed = image.repeat(len(PLACES), 1, 1, 1)
@@ -68,15 +68,15 @@ def test_who_has_a_blind_spot() -> None:
     other = image.clone()
     other[0, 9, 11] = 3
     seen = {}
-    for kind in Kind:
+    for kind in BaselineKind:
         baseline = a_baseline(kind, geometry=geometry)
         before, after = (baseline.logits(each, ASKED)[0, 10, 4] for each in (image, other))
         seen[kind] = bool((before != after).any())
-    assert seen == {kind: kind in {Kind.GATED, Kind.SNAIL} for kind in Kind}
+    assert seen == {kind: kind in {BaselineKind.GATED, BaselineKind.SNAIL} for kind in BaselineKind}
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_controls_matter(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", BaselineKind)
+def test_controls_matter(kind: BaselineKind) -> None:
     """Another value of any control gives other logits, and none gives others again."""
     baseline, image = a_baseline(kind), a_picture()
     drawn = [baseline.logits(image, torch.tensor([c])) for c in ([0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1])]
@@ -84,7 +84,7 @@ def test_controls_matter(kind: Kind) -> None:
 
 
 @pytest.mark.parametrize(("kind", "kernels"), SIDES)
-def test_probabilities_sum_to_one(kind: Kind, kernels: bool) -> None:
+def test_probabilities_sum_to_one(kind: BaselineKind, kernels: bool) -> None:
     """One channel, 2 x 2, two bits: the joint of all 256 pictures."""
     geometry = Geometry(size=2, slice_size=2, channels=1, coarse_bits=1, fine_bits=1)
     baseline = a_baseline(kind, kernels=kernels, geometry=geometry)
@@ -96,10 +96,10 @@ def test_probabilities_sum_to_one(kind: Kind, kernels: bool) -> None:
 
 
 @pytest.mark.parametrize(("kind", "kernels"), SIDES)
-def test_caches_draw_what_the_naive_way_draws(kind: Kind, kernels: bool) -> None:
+def test_caches_draw_what_the_naive_way_draws(kind: BaselineKind, kernels: bool) -> None:
     """Every drawn picture is the fixed point of whole forward passes under its noise, also after caches were used before."""
     baseline = a_baseline(kind, kernels=kernels)
-    sampler = Sampler(baseline, 2)
+    sampler = BaselineSampler(baseline, 2)
     asked = [[1, 2, 0], [0, 0, 1]]
     for seeds in ([3, 4], [5, 6]):
         drawn = torch.from_numpy(sampler.draw(asked, seeds)).long()
@@ -112,7 +112,7 @@ def test_caches_draw_what_the_naive_way_draws(kind: Kind, kernels: bool) -> None
 
 def test_a_short_batch_draws_the_same_pictures() -> None:
     """A picture is the same with fewer beside it."""
-    sampler = Sampler(a_baseline(Kind.GATED), 2)
+    sampler = BaselineSampler(a_baseline(BaselineKind.GATED), 2)
     both = sampler.draw([[1, 2, 0], [0, 0, 1]], [3, 4])
     assert (sampler.draw([[1, 2, 0]], [3]) == both[:1]).all()
 
@@ -121,22 +121,22 @@ def test_compiled_steps_draw_the_same_pictures(monkeypatch: pytest.MonkeyPatch) 
     """Of a dozen samplers each is traced once, whole, and draws what eager steps draw; the code that is made is not tried."""
     monkeypatch.setattr("research.baselines.sampler.BACKEND", "eager")
     asked = [[1, 2, 0], [0, 0, 1]]
-    for kind in [*Kind] * 3:
+    for kind in [*BaselineKind] * 3:
         baseline = a_baseline(kind)
-        eager, compiled = Sampler(baseline, 2), Sampler(baseline, 2, compiled=True)
+        eager, compiled = BaselineSampler(baseline, 2), BaselineSampler(baseline, 2, compiled=True)
         assert (compiled.draw(asked, [3, 4]) == eager.draw(asked, [3, 4])).all()
         with torch.compiler.set_stance("fail_on_recompile"):
             assert (compiled.draw(asked, [5, 6]) == eager.draw(asked, [5, 6])).all()
 
 
-@pytest.mark.parametrize("kind", Kind)
-def test_the_trainer_trains_baselines(kind: Kind) -> None:
+@pytest.mark.parametrize("kind", BaselineKind)
+def test_the_trainer_trains_baselines(kind: BaselineKind) -> None:
     """Thirty updates on flat pictures lower the held-out bits/dim by a third, and every parameter learns."""
     geometry = Geometry(size=8, slice_size=8)
     torch.manual_seed(0)
     recipe = Recipe(batch=2, warmup_steps=5)
     trainer = Trainer(small(kind, geometry, CONTROLS, bits=8, kernels=True), recipe)
-    dealer = Dealer(data=Flat(), stage=Baseline.stage, geometry=geometry, recipe=recipe)
+    dealer = ExampleSource(data=Flat(), stage=Baseline.stage, geometry=geometry, recipe=recipe)
     losses = [trainer.update([dealer.lot(step, 0)], 1.0) for step in range(30)]
     assert losses[-1] < 2 / 3 * losses[0]
     assert [name for name, p in trainer.network.named_parameters() if p.grad is None] == []

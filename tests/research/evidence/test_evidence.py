@@ -11,16 +11,16 @@ import pytest
 from models.config import Geometry
 from models.subscale import Bytes
 from research.baselines.baseline import Baseline
-from research.baselines.baseline_presets import Kind, small
-from research.evidence.accuracy import Exam, ratio_interval, scores
+from research.baselines.baseline_presets import BaselineKind, small
+from research.evidence.accuracy import LabelledTestSet, ratio_interval, scores
 from research.evidence.contestants import POSITIONS, SIZE, Contestant, Part, contestants
 from research.evidence.diversity import GAP, effective
 from research.evidence.likelihood import picture_bits, rows_of
-from research.evidence.memorisation import drawn_again, nearness, to_others
+from research.evidence.memorisation import drawn_again, nearest_distances, to_others
 from research.evidence.model_samples import reduced, samples
 from research.evidence.pages import filled
-from research.evidence.runs import Run, spend, train
-from research.evidence.sample_requests import Requests, composed, glyphs, letters
+from research.evidence.runs import TrainingRun, spend, train
+from research.evidence.sample_requests import SampleRequests, composed, glyphs, letters
 from research.evidence.shapes import clusters, distances, shapes
 from tests.harness.flat import Flat
 from tests.harness.toy import CONTROLS
@@ -38,11 +38,11 @@ def symbols() -> Symbols:
     return Symbols.load(size=SIZE)
 
 
-def a_run(folder: Path, seed: int = 0, seconds: float = SECONDS) -> Run:
-    make = partial(small, Kind.GATED, GEOMETRY, CONTROLS, bits=8)
+def a_run(folder: Path, seed: int = 0, seconds: float = SECONDS) -> TrainingRun:
+    make = partial(small, BaselineKind.GATED, GEOMETRY, CONTROLS, bits=8)
     part = Part(stage=Baseline.stage, share=1.0, geometry=GEOMETRY, make=make)
     toy = Contestant(name="toy", title="Toy", parts=(part,))
-    return Run(contestant=toy, seed=seed, minutes=seconds / 60, folder=folder)
+    return TrainingRun(contestant=toy, seed=seed, minutes=seconds / 60, folder=folder)
 
 
 def test_a_budget_is_spent_and_hardly_passed(tmp_path: Path) -> None:
@@ -131,7 +131,7 @@ def test_a_table_takes_its_own_place_alone() -> None:
 
 
 @pytest.mark.parametrize("make", [partial(glyphs, count=100), partial(letters, count=100)])
-def test_real_pictures_answer_their_requests(symbols: Symbols, make: Callable[[Symbols], Requests]) -> None:
+def test_real_pictures_answer_their_requests(symbols: Symbols, make: Callable[[Symbols], SampleRequests]) -> None:
     """Each shows a training drawing of the label that is asked for, and the same call asks the same again."""
     requests = make(symbols)
     assert (symbols.pack.glyph_labels[requests.drawings] == requests.controls[:, 0]).all()
@@ -164,8 +164,8 @@ def test_copies_are_found(symbols: Symbols) -> None:
     apart = distances(shapes(drawn_again(symbols, some).real), others)
     assert (apart.argmin(1) == np.arange(100)).mean() > 0.97
     near = [float(np.quantile(apart.min(1), 0.9))]
-    assert nearness("copies", apart.min(1), near).shares == pytest.approx((0.9,), abs=0.01)
-    split = nearness("split", to_others(replace(some, drawings=np.arange(100)), others), near)
+    assert nearest_distances("copies", apart.min(1), near).shares == pytest.approx((0.9,), abs=0.01)
+    split = nearest_distances("split", to_others(replace(some, drawings=np.arange(100)), others), near)
     assert split.shares[0] < 0.1
     assert list(split.quantiles) == sorted(split.quantiles)
 
@@ -215,7 +215,7 @@ def test_samples_that_show_nothing_teach_nothing(monkeypatch: pytest.MonkeyPatch
     classes = np.arange(200) % 2
     real = np.broadcast_to((classes * 200)[:, None, None, None], (200, SIZE, SIZE, 3)).astype(np.uint8)
     noise = rng.integers(0, 256, real.shape, dtype=np.uint8)
-    exam = Exam(name="toy", pictures=real[:50], classes=classes[:50], count=2)
+    exam = LabelledTestSet(name="toy", pictures=real[:50], classes=classes[:50], count=2)
     taught, guessed, commonest = scores(exam, {"real": real, "noise": noise}, classes)
     assert taught.accuracy == taught.ratio == 1
     assert guessed.ratio < 0.75

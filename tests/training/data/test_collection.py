@@ -14,7 +14,7 @@ from training.data.collection import Collection
 from training.data.errors import DataError, UnreadablePicture
 from training.data.fitting import fitted
 from training.data.folder import Folder
-from training.data.opening import Labels, opened
+from training.data.opening import Labels, dataset_at
 from training.data.symbols import Symbols
 
 FORMS = ("png", "jpeg", "webp")
@@ -120,7 +120,7 @@ def test_arrays_are_a_data_set(tmp_path: Path) -> None:
     images = np.random.default_rng(0).integers(0, 256, (120, 8, 8, 3), dtype=np.uint8)
     np.save(tmp_path / "set.npy", images)
     np.savez(tmp_path / "set.npz", images=images, labels=np.arange(120) % 3)
-    plain, labelled = (opened(tmp_path / f"set.{suffix}", Labels.NONE, size=8) for suffix in ("npy", "npz"))
+    plain, labelled = (dataset_at(tmp_path / f"set.{suffix}", Labels.NONE, size=8) for suffix in ("npy", "npz"))
     assert plain.controls == ()
     assert labelled.controls[0].values == ("0", "1", "2")
     a, b = (data.draw(np.random.default_rng(3), 10) for data in (plain, labelled))
@@ -151,5 +151,5 @@ def test_what_is_no_data_set_is_refused(tmp_path: Path) -> None:
     (tmp_path / "set.zip").write_text("no")
     for path in (tmp_path / "nowhere", tmp_path / "set.zip", tmp_path / "set.npz"):
         with pytest.raises(DataError):
-            opened(path, Labels.NONE, size=8)
-    assert isinstance(opened(None, Labels.NONE, size=32), Symbols)
+            dataset_at(path, Labels.NONE, size=8)
+    assert isinstance(dataset_at(None, Labels.NONE, size=32), Symbols)

@@ -11,22 +11,22 @@ from training.data.symbols import DEFAULT, Pack
 from training.data.vocabulary import LABEL, STYLE, Style, Tile
 from training.judging.craft import Craft
 from training.judging.glyphs import FACES, Glyphs
-from training.judging.keepers import QUANTILE, VISIBLE, Real, is_keeper, kind_of, real, within
-from training.judging.observation import Seen, see
+from training.judging.keepers import QUANTILE, VISIBLE, ReferenceImages, is_keeper, kind_of, reference_images, within
+from training.judging.observation import Observation, observe
 from training.judging.reader import Reader
 
 ASKED = {"label": "A", "hue": "red", "tile": "circle"}
 FINE = Craft(wobble=0.02, speckle=0.0, fill=1.0)
-SEEN = Seen(label="A", face="serif", style="solid", hue="red", tile="circle", blank=False, craft=FINE)
+SEEN = Observation(label="A", face="serif", style="solid", hue="red", tile="circle", blank=False, craft=FINE)
 BOUNDS = {(True, True): Craft(wobble=0.04, speckle=0.5, fill=3.0)}
 
 
 @pytest.fixture(scope="module")
-def held_out() -> Real:
+def held_out() -> ReferenceImages:
     """Sixty letters and sixty icons, seen by a reader that cannot read."""
     torch.manual_seed(0)
     reader = Reader(len(LABEL.values), len(FACES)).eval()
-    return real(reader, Glyphs.held_out(Pack.read(DEFAULT)), count=60, size=64)
+    return reference_images(reader, Glyphs.held_out(Pack.read(DEFAULT)), count=60, size=64)
 
 
 def test_what_shows_the_request_and_is_drawn_well_is_kept() -> None:
@@ -47,7 +47,7 @@ def test_what_shows_the_request_and_is_drawn_well_is_kept() -> None:
         replace(SEEN, craft=replace(FINE, fill=3.5)),
     ],
 )
-def test_one_fault_is_enough_to_be_dropped(other: Seen) -> None:
+def test_one_fault_is_enough_to_be_dropped(other: Observation) -> None:
     """Each control, and each measure."""
     assert not is_keeper(ASKED, other, BOUNDS)
 
@@ -59,7 +59,7 @@ def test_styles_of_icons_and_faces_of_letters_are_told_apart() -> None:
     assert not SEEN.shows("style", "outline")
 
 
-def test_bounds_hold_what_they_should_of_real_pictures(held_out: Real) -> None:
+def test_bounds_hold_what_they_should_of_real_pictures(held_out: ReferenceImages) -> None:
     """At least 95 of 100 of each kind, fault by fault; and nobody is blamed for what cannot be seen."""
     bounds = held_out.bounds()
     assert set(bounds) == {(letter, tiled) for letter in (True, False) for tiled in (True, False)}
@@ -70,7 +70,7 @@ def test_bounds_hold_what_they_should_of_real_pictures(held_out: Real) -> None:
         assert within(VISIBLE, bound)
 
 
-def test_rules_are_right_about_real_pictures(held_out: Real) -> None:
+def test_rules_are_right_about_real_pictures(held_out: ReferenceImages) -> None:
     """Hue, tile, and solid or outline of nearly all; none is blank."""
     pairs = list(zip(held_out.asked, held_out.seen, strict=True))
     icons = [(a, s) for a, s in pairs if a[STYLE.name] not in FACES]
@@ -85,5 +85,5 @@ def test_sight_works_at_every_size(size: int) -> None:
     """The same disc is seen alike: solid, blue, on a circle."""
     torch.manual_seed(0)
     reader = Reader(len(LABEL.values), len(FACES)).eval()
-    (seen,) = see(reader, [picture(disc(), Tile.CIRCLE, size=size)])
+    (seen,) = observe(reader, [picture(disc(), Tile.CIRCLE, size=size)])
     assert (seen.hue, seen.tile, seen.style, seen.blank) == ("blue", Tile.CIRCLE, Style.SOLID, False)

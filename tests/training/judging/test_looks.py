@@ -3,16 +3,18 @@
 import numpy as np
 import pytest
 
-from training.data.symbols import Batch, Symbols
+from training.data.symbols import ImageBatch, Symbols
 from training.data.vocabulary import CONTROLS, HUE, TILE, Family, Tile
 from training.judging.looks import rim, tile_hue, tile_of
 
 
-def composed(size: int) -> Batch:
+def composed(size: int) -> ImageBatch:
     """The held-out pictures that the composer made."""
     held_out = Symbols.load(size=size).held_out()
     chosen = held_out.families <= Family.LETTERS
-    return Batch(images=held_out.images[chosen], controls=held_out.controls[chosen], families=held_out.families[chosen])
+    return ImageBatch(
+        images=held_out.images[chosen], controls=held_out.controls[chosen], families=held_out.families[chosen]
+    )
 
 
 @pytest.mark.parametrize("size", [32, 64])

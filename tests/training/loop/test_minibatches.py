@@ -12,26 +12,26 @@ import torch
 
 from models.config import ANY, Stage
 from tests.harness.flat import GEOMETRY, Flat
-from training.data.symbols import Batch
-from training.loop.minibatches import Dealer, Feed, drop_controls, joined
+from training.data.symbols import ImageBatch
+from training.loop.minibatches import ExampleSource, Prefetcher, concatenated, drop_controls
 from training.loop.ranks import Ranks
 from training.loop.recipe import Recipe
 
 
 @dataclass(frozen=True)
-class Slow(Flat):
+class SlowDataset(Flat):
     """A data set that takes its time."""
 
     seconds: float = 0.0
 
-    def draw(self, rng: np.random.Generator, count: int) -> Batch:
+    def draw(self, rng: np.random.Generator, count: int) -> ImageBatch:
         """As flat, after a while."""
         time.sleep(self.seconds)
         return super().draw(rng, count)
 
 
-def dealer(seconds: float = 0.0, **recipe: int) -> Dealer:
-    return Dealer(data=Slow(seconds), stage=Stage.DEPTH, geometry=GEOMETRY, recipe=Recipe(**recipe))
+def dealer(seconds: float = 0.0, **recipe: int) -> ExampleSource:
+    return ExampleSource(data=SlowDataset(seconds), stage=Stage.DEPTH, geometry=GEOMETRY, recipe=Recipe(**recipe))
 
 
 def test_two_processes_and_two_lots_share_out_one_batch() -> None:
@@ -39,14 +39,14 @@ def test_two_processes_and_two_lots_share_out_one_batch() -> None:
     whole = dealer(batch=8).lot(3, 0)
     small = dealer(batch=2, accumulate=2)
     dealers = [replace(small, ranks=Ranks(rank=rank, count=2)) for rank in range(2)]
-    dealt = joined([each.lot(3, which) for each in dealers for which in range(2)])
+    dealt = concatenated([each.lot(3, which) for each in dealers for which in range(2)])
     assert all(torch.equal(a, b) for a, b in zip(whole, dealt, strict=True))
     assert not torch.equal(whole.images, dealer(batch=8).lot(4, 0).images)
 
 
 def test_a_feed_goes_on_from_any_step() -> None:
     """With two workers as with one, a feed begun at step 2 gives what one begun at 0 gives third."""
-    with Feed(dealer(batch=4), 0) as first, Feed(dealer(batch=4), 2, workers=2) as later:
+    with Prefetcher(dealer(batch=4), 0) as first, Prefetcher(dealer(batch=4), 2, workers=2) as later:
         sought = list(islice(first, 5))[2:]
         for lots, others in zip(sought, islice(later, 3), strict=True):
             assert all(torch.equal(a, b) for a, b in zip(lots[0], others[0], strict=True))
@@ -54,13 +54,13 @@ def test_a_feed_goes_on_from_any_step() -> None:
 
 def test_a_feed_works_ahead() -> None:
     """Where a step takes longer than its examples nothing is waited for; where it does not, the waiting is counted."""
-    with Feed(dealer(0.002, batch=4), 0) as feed:
+    with Prefetcher(dealer(0.002, batch=4), 0) as feed:
         next(iter(feed))  # the process has begun
         begun = feed.waited_seconds
         for _ in islice(feed, 5):
             time.sleep(0.2)
         assert feed.waited_seconds - begun < 0.2
-    with Feed(dealer(0.02, batch=4), 0) as feed:
+    with Prefetcher(dealer(0.02, batch=4), 0) as feed:
         for _ in islice(feed, 5):
             pass
         assert feed.waited_seconds > 0.2

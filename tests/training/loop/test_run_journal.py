@@ -10,14 +10,14 @@ from pathlib import Path
 import pytest
 
 from training.loop import run_journal
-from training.loop.run_journal import Journal, Note, Row, rows_of, write_rows
+from training.loop.run_journal import JournalRow, RunJournal, StepReport, rows_of, write_rows
 
-NOTE = Note(step=1, bits_per_dim=2.0, rate=1.0, slices=16, waited_seconds=0.0)
+NOTE = StepReport(step=1, bits_per_dim=2.0, rate=1.0, slices=16, waited_seconds=0.0)
 
 
 def test_rows_are_written_and_read(tmp_path: Path) -> None:
     """What a run noted is in the file, up to its last step."""
-    with Journal(tmp_path / "size.csv", "size", step=0, minutes=1) as book:
+    with RunJournal(tmp_path / "size.csv", "size", step=0, minutes=1) as book:
         for step in range(1, 4):
             book.note(replace(NOTE, step=step))
     (row,) = rows_of(tmp_path / "size.csv")
@@ -27,9 +27,9 @@ def test_rows_are_written_and_read(tmp_path: Path) -> None:
 
 def test_rows_past_the_checkpoint_go(tmp_path: Path) -> None:
     """A run killed after step 9 and taken up at step 5 tells what came up to 5 and goes on; seconds and bits/dim go on too."""
-    row = Row(step=5, seconds=50.0, bits_per_dim=1.0, rate=0.5, slices_per_second=1.0, waiting_share=0.0)
+    row = JournalRow(step=5, seconds=50.0, bits_per_dim=1.0, rate=0.5, slices_per_second=1.0, waiting_share=0.0)
     write_rows([row, replace(row, step=9, seconds=90.0)], tmp_path / "size.csv")
-    with Journal(tmp_path / "size.csv", "size", step=5, minutes=1) as book:
+    with RunJournal(tmp_path / "size.csv", "size", step=5, minutes=1) as book:
         book.note(replace(NOTE, step=6))
     first, second = rows_of(tmp_path / "size.csv")
     assert first == row
@@ -40,7 +40,7 @@ def test_rows_past_the_checkpoint_go(tmp_path: Path) -> None:
 
 def test_a_line_cut_short_is_left_out(tmp_path: Path) -> None:
     """As a kill may leave it."""
-    row = Row(step=5, seconds=50.0, bits_per_dim=1.0, rate=0.5, slices_per_second=1.0, waiting_share=0.0)
+    row = JournalRow(step=5, seconds=50.0, bits_per_dim=1.0, rate=0.5, slices_per_second=1.0, waiting_share=0.0)
     path = tmp_path / "size.csv"
     write_rows([row], path)
     path.write_text(path.read_text() + "6,60.0,1.")
@@ -50,7 +50,7 @@ def test_a_line_cut_short_is_left_out(tmp_path: Path) -> None:
 def test_waiting_is_a_share_of_the_time_since_the_last_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """Where all the time went into waiting the share is about one."""
     monkeypatch.setattr(run_journal, "_ROW_SECONDS", 0.0)
-    with Journal(tmp_path / "size.csv", "size", step=0, minutes=1) as book:
+    with RunJournal(tmp_path / "size.csv", "size", step=0, minutes=1) as book:
         begun = book._begun  # noqa: SLF001 - to know what has passed
         book.note(replace(NOTE, waited_seconds=0.0))
         while time.monotonic() - begun < 0.1:

@@ -14,8 +14,8 @@ from models.network import Network
 from tests.harness.flat import GEOMETRY, Flat
 from tests.harness.toy import toy_config, toy_networks
 from training.evaluate import shares
-from training.loop.checkpoints import parts, renamed, save_state, take_up, warm_start
-from training.loop.minibatches import Dealer, Lot
+from training.loop.checkpoints import matched_controls, parts, resume_from, save_state, warm_start
+from training.loop.minibatches import ExampleSource, Minibatch
 from training.loop.recipe import Recipe
 from training.loop.trainer import Trainer
 from training.scoring.bits import stage_share
@@ -29,13 +29,13 @@ def trainer(stage: Stage, *, compiled: bool = False) -> Trainer:
     return Trainer(Network(toy_config(GEOMETRY), stage), RECIPE, compiled=compiled)
 
 
-def lot(stage: Stage, step: int) -> Lot:
-    return Dealer(data=Flat(), stage=stage, geometry=GEOMETRY, recipe=RECIPE).lot(step, 0)
+def lot(stage: Stage, step: int) -> Minibatch:
+    return ExampleSource(data=Flat(), stage=stage, geometry=GEOMETRY, recipe=RECIPE).lot(step, 0)
 
 
-def halves(whole: Lot) -> Sequence[Lot]:
+def halves(whole: Minibatch) -> Sequence[Minibatch]:
     """A lot as two."""
-    return [Lot(*(part[rows] for part in whole)) for rows in (slice(8), slice(8, 16))]
+    return [Minibatch(*(part[rows] for part in whole)) for rows in (slice(8), slice(8, 16))]
 
 
 @pytest.mark.parametrize("stage", Stage)
@@ -63,7 +63,7 @@ def test_a_resumed_run_is_the_run(tmp_path: Path) -> None:
     whole.update([lot(Stage.DEPTH, 0)], 1.0)
     save_state(whole, tmp_path / "depth.pt")
     resumed = trainer(Stage.DEPTH)
-    take_up(resumed, tmp_path / "depth.pt")
+    resume_from(resumed, tmp_path / "depth.pt")
     assert whole.update([lot(Stage.DEPTH, 1)], 1.0) == resumed.update([lot(Stage.DEPTH, 1)], 1.0)
     assert resumed.step == whole.step == 2
     for name, tensor in whole.network.state_dict().items():
@@ -121,7 +121,7 @@ def test_a_checkpoint_in_parts_is_the_checkpoint(tmp_path: Path) -> None:
     assert {part.name.split(".")[1] for part in parts(path)} == {"2"}
     (tmp_path / "depth.3.1-of-2.pt").write_bytes(b"half of a checkpoint")
     resumed = trainer(Stage.DEPTH)
-    take_up(resumed, path)
+    resume_from(resumed, path)
     assert resumed.step == 2
     assert all(torch.equal(tensor, resumed.average[name]) for name, tensor in t.average.items())
 
@@ -133,7 +133,7 @@ def test_a_start_from_another_vocabulary_goes_by_name() -> None:
     controls = (replace(label, values=("B", "heart", "A")), Control(name="style", values=("solid",)), tile, hue)
     torch.manual_seed(0)
     old, new = Network(old_config, Stage.BASE), Network(replace(old_config, controls=controls), Stage.BASE)
-    weights = renamed(old, old_config.controls, new, controls)
+    weights = matched_controls(old, old_config.controls, new, controls)
     fitted, left = warm_start(new, weights)
     assert (fitted, left) == (len(new.state_dict()), [])
     before, after = old.state_dict(), weights

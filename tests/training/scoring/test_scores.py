@@ -10,7 +10,7 @@ from PIL import Image
 
 from models.config import Geometry, Stage
 from tests.harness.toy import toy_networks
-from training.data.symbols import Batch
+from training.data.symbols import ImageBatch
 from training.evaluate import shares
 from training.scoring.bits import split, stage_share
 from training.scoring.plots import plot
@@ -20,13 +20,13 @@ GEOMETRY = Geometry(size=8, slice_size=4)
 FIVE_BITS = Geometry(size=8, slice_size=4, coarse_bits=3, fine_bits=2)
 
 
-def pictures(count: int = 12) -> Batch:
+def pictures(count: int = 12) -> ImageBatch:
     """Noise on the left half, white on the right; two families."""
     rng = np.random.default_rng(0)
     images = np.full((count, 8, 8, 3), 255, np.uint8)
     images[:, :, :4] = rng.integers(0, 255, (count, 8, 4, 3))
     controls = np.ones((count, 3), np.int64)
-    return Batch(images=images, controls=controls, families=np.arange(count) % 2)
+    return ImageBatch(images=images, controls=controls, families=np.arange(count) % 2)
 
 
 def test_families_average_to_all() -> None:
