@@ -12,9 +12,9 @@ from pydantic import BaseModel, Field, JsonValue
 from models.cards import ModelCard
 from models.config import Stage, Temperatures
 from service.api.requests import Controls
-from service.api.urls import image_url, job_url, query_of
 from service.contract.record import JobRecord, Problem
 from service.contract.statuses import Status
+from service.urls import image_url, job_url, query_of
 
 
 class ProblemBody(BaseModel):

@@ -11,11 +11,11 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from redis.exceptions import RedisError
 
 from service.api.schemas import SliceBody, problem_of
-from service.api.urls import image_url, job_url
 from service.contract.request import JobRequest
 from service.contract.statuses import EventKind
 from service.contract.stream import Event, JobImages, replay
 from service.images import ImageFormat, encode
+from service.urls import image_url, job_url
 
 if TYPE_CHECKING:
     from service.jobs.event_reader import EventReader

@@ -10,8 +10,8 @@ from pydantic import BaseModel, JsonValue
 
 from models.config import Stage
 from service.api.schemas import JobUrls, ProblemBody, problem_of
-from service.api.urls import image_url, job_url
 from service.contract.statuses import Status, WebhookEvent
+from service.urls import image_url, job_url
 
 if TYPE_CHECKING:
     from service.webhooks.outbox import Delivery, Place

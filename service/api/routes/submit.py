@@ -14,7 +14,6 @@ from service.api.openapi.responses import LONG_BODY, a_job, refusals
 from service.api.requests import GenerateRequest
 from service.api.routes.dependencies import KEYED, MAX_WAIT_SECONDS, App, Services, body
 from service.api.schemas import JobBody
-from service.api.urls import job_url
 from service.contract.record import JobRecord
 from service.contract.statuses import Status
 from service.contract.transitions import Idempotency
@@ -27,6 +26,7 @@ from service.errors import (
     UnavailableError,
     UnreadableError,
 )
+from service.urls import job_url
 
 router = APIRouter()
 
