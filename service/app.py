@@ -26,6 +26,7 @@ from service.api.middleware.body_limit import BodyLimit
 from service.api.middleware.head import HeadAsGet
 from service.api.middleware.request_id import RequestId
 from service.api.openapi.responses import describe
+from service.api.openapi.webhook_operation import webhooks
 from service.api.router import router
 from service.api.routes import metrics as prometheus
 from service.api.routes.dependencies import Services
@@ -39,7 +40,6 @@ from service.jobs.store import Jobs
 from service.jobs.tickets import Tickets
 from service.metrics import ServiceMetrics
 from service.settings import ServiceSettings
-from service.webhooks import payload
 from service.webhooks.outbox import Outbox
 from service.webhooks.sender import HIDDEN_SECONDS, Sender
 from service.webhooks.signature import signing_key
@@ -75,7 +75,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         docs_url=None,
         redoc_url=None,
         lifespan=lifespan,
-        webhooks=payload.documented,
+        webhooks=webhooks,
     )
     once_more = Retry(NoBackoff(), retries=1, supported_errors=(redis.ConnectionError,))  # on one that Redis has closed
     pool = BlockingConnectionPool.from_url(

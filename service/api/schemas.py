@@ -12,20 +12,10 @@ from pydantic import BaseModel, Field, JsonValue
 from models.cards import ModelCard
 from models.config import Stage, Temperatures
 from service.api.requests import Controls
-from service.contract.record import JobRecord, Problem
+from service.contract.record import JobRecord
 from service.contract.statuses import Status
-from service.urls import image_url, job_url, query_of
-
-
-class ProblemBody(BaseModel):
-    """RFC 9457."""
-
-    type: str
-    title: str
-    status: int
-    detail: str
-    instance: str | None = None
-    errors: list[dict[str, str]] | None = None
+from service.problem_body import ProblemBody, problem_of
+from service.urls import JobUrls, image_url, job_url, query_of
 
 
 class JobProgress(BaseModel):
@@ -51,14 +41,6 @@ class ImageBody(BaseModel):
     final: bool
     score: float | None = Field(description="The verifier's probability of the label; null without label or verifier.")
     url: str | None
-
-
-class JobUrls(BaseModel):
-    """Where to go on."""
-
-    self: str
-    events: str
-    cancel: str
 
 
 class TemperaturesBody(BaseModel):
@@ -253,13 +235,6 @@ def shared(controls: Sequence[Mapping[str, str]]) -> Controls | list[Controls]:
     """One mapping if all pictures have the same, else the list."""
     mappings = [dict(each) for each in controls]
     return mappings[0] if all(each == mappings[0] for each in mappings) else mappings
-
-
-def problem_of(problem: Problem, instance: str) -> ProblemBody:
-    """Why a job failed."""
-    return ProblemBody(
-        type=problem.type, title=problem.title, status=problem.status, detail=problem.detail, instance=instance
-    )
 
 
 def moment(milliseconds: int) -> datetime | None:

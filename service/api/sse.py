@@ -10,11 +10,12 @@ from typing import TYPE_CHECKING, Any
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from redis.exceptions import RedisError
 
-from service.api.schemas import SliceBody, problem_of
+from service.api.schemas import SliceBody
 from service.contract.request import JobRequest
 from service.contract.statuses import EventKind
 from service.contract.stream import Event, JobImages, replay
 from service.images import ImageFormat, encode
+from service.problem_body import problem_of
 from service.urls import image_url, job_url
 
 if TYPE_CHECKING:

@@ -13,7 +13,7 @@ from http import HTTPStatus
 import httpx
 from pydantic import ValidationError
 
-from service.api.schemas import ProblemBody
+from service.problem_body import ProblemBody
 
 PASSING = {429, 502, 503, 504}
 """Statuses that say nothing about the request itself: too much at once, or a restart behind a proxy."""

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Place:
+class SlicePosition:
     """Which slice: step number `step` of picture `image`."""
 
     image: int
@@ -31,7 +31,7 @@ class Place:
 @dataclass(frozen=True, kw_only=True)
 class Delivery:
     """One event on its way to one receiver, with all that is told. `at` is the event's time in milliseconds since 1970;
-    `attempt` counts from 1; `place` for WebhookEvent.SLICE alone.
+    `attempt` counts from 1; `position` for WebhookEvent.SLICE alone.
     """
 
     id: str
@@ -40,7 +40,7 @@ class Delivery:
     at: int
     attempt: int
     request: JobRequest
-    place: Place | None = None
+    position: SlicePosition | None = None
     error: Problem | None = None
 
     @classmethod
@@ -54,13 +54,13 @@ class Delivery:
             at=int(text["at"]),
             attempt=int(text["attempts"]),
             request=JobRequest.from_json(text["request"]),
-            place=_place(text) if "step" in text else None,
+            position=_position(text) if "step" in text else None,
             error=Problem.from_json(text["error"]) if text.get("error") else None,
         )
 
 
-def _place(text: dict[str, str]) -> Place:
-    return Place(image=int(text["image"]), step=int(text["step"]), stage=Stage(text["stage"]))
+def _position(text: dict[str, str]) -> SlicePosition:
+    return SlicePosition(image=int(text["image"]), step=int(text["step"]), stage=Stage(text["stage"]))
 
 
 class Outbox:

@@ -1,27 +1,23 @@
-"""What a webhook tells: small, with relative URLs for the rest, as the API gives them elsewhere."""
+"""Body of a webhook: small, with relative URLs for everything else."""
 
 from __future__ import annotations
 
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Self
 
-from fastapi import APIRouter
 from pydantic import BaseModel, JsonValue
 
 from models.config import Stage
-from service.api.schemas import JobUrls, ProblemBody, problem_of
 from service.contract.statuses import Status, WebhookEvent
-from service.urls import image_url, job_url
+from service.problem_body import ProblemBody, problem_of
+from service.urls import JobUrls, image_url, job_url
 
 if TYPE_CHECKING:
-    from service.webhooks.outbox import Delivery, Place
-
-documented = APIRouter()
-"""For the OpenAPI page."""
+    from service.webhooks.outbox import Delivery, SlicePosition
 
 
-class AnnouncementData(BaseModel):
-    """The job as it was at the event; index to url for a slice alone, `error` for a failure alone."""
+class WebhookPayloadData(BaseModel):
+    """State of the job at the event. A slice event alone has `index` to `url`, a failure alone has `error`."""
 
     id: str
     event: WebhookEvent
@@ -36,44 +32,41 @@ class AnnouncementData(BaseModel):
     error: ProblemBody | None = None
 
 
-class Announcement(BaseModel):
-    """The body of a webhook. `type` is `job.` and the event, `timestamp` the event's time."""
+class WebhookPayload(BaseModel):
+    """Body of a webhook. `type` is `job.` and the event, `timestamp` is the time of the event."""
 
     type: str
     timestamp: datetime
-    data: AnnouncementData
+    data: WebhookPayloadData
 
     @classmethod
     def of(cls, delivery: Delivery) -> Self:
-        """A delivery as its receiver sees it; what does not apply is not set."""
-        request, here = delivery.request, job_url(delivery.request.id)
-        details: dict[str, Any] = slice_details(delivery, delivery.place) if delivery.place else {}
+        """Return the payload of a delivery. Fields that do not apply are not set."""
+        request, url = delivery.request, job_url(delivery.request.id)
+        details: dict[str, Any] = slice_details(delivery, delivery.position) if delivery.position else {}
         if delivery.error:
-            details["error"] = problem_of(delivery.error, here)
-        data = AnnouncementData(
+            details["error"] = problem_of(delivery.error, url)
+        data = WebhookPayloadData(
             id=request.id,
             event=delivery.event,
             status=delivery.status,
             metadata=dict(request.metadata),
-            urls=JobUrls(self=here, events=f"{here}/events", cancel=here),
+            urls=JobUrls(self=url, events=f"{url}/events", cancel=url),
             **details,
         )
         return cls(type=f"job.{delivery.event}", timestamp=datetime.fromtimestamp(delivery.at / 1000, UTC), data=data)
 
+    def encode(self) -> bytes:
+        """Return the JSON to send; the same at every attempt."""
+        return self.model_dump_json(exclude_unset=True).encode()
 
-def slice_details(delivery: Delivery, place: Place) -> dict[str, Any]:
-    """Which slice, and its picture."""
+
+def slice_details(delivery: Delivery, position: SlicePosition) -> dict[str, Any]:
+    """Return the fields of a slice event: which slice it is, and the URL of the image up to it."""
     return {
-        "index": place.image,
-        "stage": place.stage,
-        "slices_done": place.step + 1,
+        "index": position.image,
+        "stage": position.stage,
+        "slices_done": position.step + 1,
         "slices_total": len(delivery.request.geometry.steps),
-        "url": image_url(delivery.request.id, place.image, place.step + 1, sig=""),
+        "url": image_url(delivery.request.id, position.image, position.step + 1, sig=""),
     }
-
-
-@documented.post("job")
-def announced(_: Announcement) -> None:
-    """One event of a job whose request asked for it. Standard Webhooks: check `webhook-signature`, know repetitions by
-    their `webhook-id`, answer 2xx within 10 seconds; 410 wants no more of this event.
-    """

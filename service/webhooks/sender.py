@@ -19,7 +19,7 @@ import httpx
 from redis.exceptions import RedisError
 
 from service.errors import DestinationError
-from service.webhooks.payload import Announcement
+from service.webhooks.payload import WebhookPayload
 from service.webhooks.signature import signed
 
 if TYPE_CHECKING:
@@ -49,7 +49,7 @@ USER_AGENT = "subscale-webhooks/1"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Pace:
+class RetrySchedule:
     """How often to look for deliveries, and when to make a failed one again: after `first_seconds`, twice that, and so
     on up to `longest_seconds`, each time up to half of it less by chance, until `total_seconds` after the first attempt.
     """
@@ -75,11 +75,11 @@ class Sender:
         destinations: Destinations,
         *,
         key: bytes,
-        pace: Pace | None = None,
+        schedule: RetrySchedule | None = None,
         tls: ssl.SSLContext | None = None,
     ) -> None:
         self._outbox, self._destinations, self._key = outbox, destinations, key
-        self._pace, self._tls = pace or Pace(), tls or httpx.create_ssl_context()
+        self._schedule, self._tls = schedule or RetrySchedule(), tls or httpx.create_ssl_context()
         self._slots, self._underway = asyncio.Semaphore(AT_ONCE), Counter[str]()
 
     async def run(self) -> None:
@@ -91,7 +91,7 @@ class Sender:
                     underway.create_task(self._see_to(delivery, http))
                 else:
                     self._slots.release()
-                    await asyncio.sleep(self._pace.poll_seconds)
+                    await asyncio.sleep(self._schedule.poll_seconds)
 
     async def _next(self) -> Delivery | None:
         try:
@@ -113,25 +113,25 @@ class Sender:
         finally:
             self._slots.release()
 
-    async def _in_turn(self, delivery: Delivery, http: httpx.AsyncClient) -> Answer:
+    async def _in_turn(self, delivery: Delivery, http: httpx.AsyncClient) -> AttemptResult:
         """An attempt, if its host has room for it."""
         host = host_of(delivery)
         if self._underway[host] >= PER_HOST:
-            return Answer(said=f"{PER_HOST} others are on their way to this host", crowded=True)
+            return AttemptResult(said=f"{PER_HOST} others are on their way to this host", crowded=True)
         self._underway[host] += 1
         try:
             return await self._attempt(delivery, http)
         finally:
             self._underway -= Counter([host])  # which forgets a host at zero
 
-    async def _attempt(self, delivery: Delivery, http: httpx.AsyncClient) -> Answer:
+    async def _attempt(self, delivery: Delivery, http: httpx.AsyncClient) -> AttemptResult:
         try:
             async with asyncio.timeout(ATTEMPT_SECONDS):
-                return Answer.of(await self._post(delivery, http))
+                return AttemptResult.of(await self._post(delivery, http))
         except DestinationError as error:
-            return Answer(said=str(error), hopeless=True)
+            return AttemptResult(said=str(error), hopeless=True)
         except (OSError, httpx.HTTPError) as error:  # a TimeoutError is an OSError
-            return Answer(said=f"{type(error).__name__} {error}".rstrip())
+            return AttemptResult(said=f"{type(error).__name__} {error}".rstrip())
 
     async def _post(self, delivery: Delivery, http: httpx.AsyncClient) -> int:
         """The status of the answer; its body is not read."""
@@ -149,13 +149,13 @@ class Sender:
         await response.aclose()
         return response.status_code
 
-    async def _conclude(self, delivery: Delivery, answer: Answer) -> None:
+    async def _conclude(self, delivery: Delivery, answer: AttemptResult) -> None:
         if answer.accepted or answer.hopeless:
             await self._outbox.settle(delivery)
         elif await self._outbox.postpone(
             delivery,
-            seconds=self._pace.pause(delivery.attempt, crowded=answer.crowded),
-            patience_seconds=self._pace.total_seconds,
+            seconds=self._schedule.pause(delivery.attempt, crowded=answer.crowded),
+            patience_seconds=self._schedule.total_seconds,
         ):
             logger.info("delivery %s, attempt %d: %s", delivery.id, delivery.attempt, answer.said)
             return
@@ -164,7 +164,7 @@ class Sender:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Answer:
+class AttemptResult:
     """What came of an attempt; neither accepted nor hopeless means again. `crowded`: it was not made."""
 
     said: str
@@ -173,7 +173,7 @@ class Answer:
     crowded: bool = False
 
     @classmethod
-    def of(cls, status: int) -> Answer:
+    def of(cls, status: int) -> AttemptResult:
         """Any 2xx accepts, 410 wants no more; a redirect is a failure like others, for it is not followed."""
         return cls(
             said=f"answered {status}",
@@ -215,4 +215,4 @@ def host_of(delivery: Delivery) -> str:
 
 def message(delivery: Delivery) -> bytes:
     """The body, the same at every attempt."""
-    return Announcement.of(delivery).model_dump_json(exclude_unset=True).encode()
+    return WebhookPayload.of(delivery).encode()

@@ -12,7 +12,6 @@ from typing import Any
 
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
-from service.api.schemas import ProblemBody
 from service.contract.statuses import EventKind, Status
 from service.errors import (
     ConcurrencyLimitError,
@@ -31,6 +30,7 @@ from service.errors import (
     UnknownKeyError,
     UnreadableError,
 )
+from service.problem_body import ProblemBody
 
 Json = dict[str, Any]
 """A JSON object."""

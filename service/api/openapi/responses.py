@@ -9,9 +9,10 @@ from fastapi.openapi.constants import REF_TEMPLATE
 from fastapi.sse import EventSourceResponse
 
 from service.api.openapi.examples import EXAMPLES, slug
-from service.api.schemas import JobBody, ProblemBody
+from service.api.schemas import JobBody
 from service.contract.statuses import EventKind, Status
 from service.errors import RetryLaterError, ServiceError
+from service.problem_body import ProblemBody
 
 Answer = dict[str, Any]
 """A response in the form that FastAPI takes."""

@@ -25,7 +25,7 @@ from service.contract.transitions import (
     postpone,
     settle,
 )
-from service.webhooks.outbox import Delivery, Place
+from service.webhooks.outbox import Delivery, SlicePosition
 from tests.harness.drawing import POISONED, a_claim, a_request, acquire, an_entry, events_of, record_of
 
 BRIEF = 0.02
@@ -139,7 +139,7 @@ def test_an_event_that_was_asked_for_is_in_the_outbox_once(
     assert delivery in {f"msg_{request.id}-{entry.id}" for entry in events_of(store, claim)}
     due = taken(store, transitions)
     assert (due.id, due.event, due.status, due.request, due.attempt) == (delivery, event, status, request, 1)
-    assert due.place == (Place(image=0, step=0, stage=Stage.BASE) if event is WebhookEvent.SLICE else None)
+    assert due.position == (SlicePosition(image=0, step=0, stage=Stage.BASE) if event is WebhookEvent.SLICE else None)
     assert due.error == (POISONED if event is WebhookEvent.FAILED else None)
 
 

@@ -31,14 +31,14 @@ from service.destinations import Destinations, Resolve
 from service.local.processes import free_port
 from service.settings import ServiceSettings
 from service.webhooks.outbox import Outbox
-from service.webhooks.sender import AT_ONCE, ATTEMPT_SECONDS, CONNECT_SECONDS, PER_HOST, Pace, Sender
+from service.webhooks.sender import AT_ONCE, ATTEMPT_SECONDS, CONNECT_SECONDS, PER_HOST, RetrySchedule, Sender
 from service.webhooks.signature import signing_key
 from tests.harness.drawing import GEOMETRY, POISONED, a_request, acquire, an_entry
 from tests.harness.receiver import HANG, Receiver, eventually, receiving
 from tests.harness.serving import serving
 
 SECRET = "whsec_" + base64.b64encode(bytes(range(32))).decode()
-QUICK = Pace(poll_seconds=0.02, first_seconds=0.05, longest_seconds=0.1, total_seconds=30)
+QUICK = RetrySchedule(poll_seconds=0.02, first_seconds=0.05, longest_seconds=0.1, total_seconds=30)
 
 
 @pytest.fixture
@@ -56,7 +56,7 @@ class Office:
     allowed: Sequence[str]
     resolve: Resolve | None = None
     hidden_seconds: float = 30
-    pace: Pace = QUICK
+    schedule: RetrySchedule = QUICK
     tls: ssl.SSLContext | None = None
 
     @asynccontextmanager
@@ -65,7 +65,7 @@ class Office:
         async with AsyncRedis.from_url(self.redis_url) as client:
             outbox = Outbox(client, hidden_seconds=self.hidden_seconds)
             destinations = Destinations(self.allowed, self.resolve)
-            sender = Sender(outbox, destinations, key=signing_key(SECRET), pace=self.pace, tls=self.tls)
+            sender = Sender(outbox, destinations, key=signing_key(SECRET), schedule=self.schedule, tls=self.tls)
             task = asyncio.create_task(sender.run())
             try:
                 yield task
@@ -205,7 +205,7 @@ def test_a_delivery_is_given_up_in_the_end(
     """After the last attempt that is in time; a line in the log says so, and nothing is left in Redis."""
     receiver.answers = [500] * 1000
     request = a_canceled_job(store, receiver.url)
-    given_up = replace(office, pace=replace(QUICK, total_seconds=1))
+    given_up = replace(office, schedule=replace(QUICK, total_seconds=1))
     given_up.send(lambda: "is dropped after attempt" in caplog.text)
     assert empty(store)()
     assert 2 <= len(receiver.received) <= 1 + 1 / (QUICK.first_seconds / 2)
@@ -264,7 +264,7 @@ def test_tls_stays_on_the_name(
     a_canceled_job(store, receiver.url)
     office = Office(redis_url=redis_url, allowed=["hooks.test"], resolve=pinned, tls=tls)
     with receiving(receiver, ssl_certfile=tmp_path / "pem", ssl_keyfile=tmp_path / "pem"):
-        replace(office, pace=replace(QUICK, total_seconds=0)).send(empty(store))
+        replace(office, schedule=replace(QUICK, total_seconds=0)).send(empty(store))
     assert [each.headers["host"] for each in receiver.received] == ([receiver.address] if arrives else [])
     assert asked == ["hooks.test"]
 
@@ -402,9 +402,9 @@ def test_a_webhook_goes_from_request_to_receiver(
 
 def test_the_pauses_grow_to_an_hour_in_all() -> None:
     """Doubling, spread by chance, never over the longest; some fifteen attempts."""
-    pace = Pace()
+    schedule = RetrySchedule()
     for attempt in (*range(1, 50), 2000):
         most = min(600, 4 * 2.0 ** min(attempt - 1, 50))
-        assert most / 2 <= pace.pause(attempt) <= most
+        assert most / 2 <= schedule.pause(attempt) <= most
     slowest = [min(600, 4 * 2.0**k) for k in range(12)]
-    assert sum(slowest) < pace.total_seconds < sum(slowest) + 1200
+    assert sum(slowest) < schedule.total_seconds < sum(slowest) + 1200

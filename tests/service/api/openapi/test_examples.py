@@ -30,7 +30,7 @@ from service.api.openapi.examples import (
     Json,
     problem,
 )
-from service.api.schemas import Health, JobBody, JobPage, ModelList, ProblemBody, Readiness, SliceBody, problem_of
+from service.api.schemas import Health, JobBody, JobPage, ModelList, Readiness, SliceBody
 from service.api.sse import data
 from service.app import MAX_BODY_BYTES, create_app
 from service.contract.problem_types import BROKEN
@@ -38,6 +38,7 @@ from service.contract.request import JobRequest
 from service.contract.statuses import EventKind, Status
 from service.contract.stream import Event, SliceEntry
 from service.errors import ServiceError
+from service.problem_body import ProblemBody, problem_of
 from service.settings import ServiceSettings
 
 BODIES: list[tuple[type[BaseModel], Json]] = [
