@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any, Self
 
 import numpy as np
+from pydantic import JsonValue
 
 from models.config import Geometry, Stage
 from models.subscale import Bytes, Progress
@@ -42,11 +43,24 @@ class SliceEntry:
         kept = score if stage is Stage.BASE else None
         return cls(image=image, step=step, stage=stage, k=k, bits=bits, values=progress.slices[step], score=kept)
 
-    def encode(self) -> list[str | int | bytes]:
-        """The arguments of the script's `append`, from the image on."""
-        data = zlib.compress(self.values.tobytes())
-        score = "" if self.score is None else repr(self.score)
-        return [self.image, self.step, self.stage, self.k, self.bits, "uint8", ENTRY_VERSION, data, score]
+    @property
+    def header(self) -> dict[str, JsonValue]:
+        """The script's named arguments: everything but the values."""
+        return {
+            "image": self.image,
+            "step": self.step,
+            "stage": self.stage.value,
+            "k": self.k,
+            "bits": self.bits,
+            "dtype": "uint8",
+            "version": ENTRY_VERSION,
+            **({} if self.score is None else {"score": self.score}),
+        }
+
+    @property
+    def data(self) -> bytes:
+        """The compressed values."""
+        return zlib.compress(self.values.tobytes())
 
     @classmethod
     def decode(cls, fields: Fields, geometry: Geometry) -> Self:

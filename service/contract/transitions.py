@@ -1,16 +1,18 @@
-"""The transitions of `transitions.lua` as typed calls: what to send, and what the reply means.
+"""Transitions of `transitions.lua` as typed calls: their arguments, and the meaning of their replies.
 
 A `Call` is plain data; `Transitions` and `AsyncTransitions` send it. The table of what is allowed is in the script.
 """
 
 from __future__ import annotations
 
+import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
+from pydantic import JsonValue
 from redis.exceptions import NoScriptError
 
 from service.contract.record import OVERDUE, Problem
@@ -25,37 +27,37 @@ if TYPE_CHECKING:
 SCRIPT = files("service.contract").joinpath("transitions.lua").read_text()
 
 SUSPECT = "suspect"
-"""What `acquire` adds for a job whose holder was lost since its last new slice."""
+"""Value of `acquire`'s reply for a job whose holder was lost since its last new slice."""
 
 
 class Outcome(StrEnum):
-    """What the script answered."""
+    """Outcomes of transitions."""
 
     DONE = "done"
     REPLAY = "replay"
     """create: this idempotency key made the job `value`."""
     CLASH = "clash"
-    """create: this idempotency key came with another body."""
+    """create: this idempotency key belongs to another request body."""
     FULL = "full"
-    """create: the queue's bound is reached; `value` is when to come again, in seconds."""
-    HURRIED = "hurried"
-    """create: the owner submits too fast; `value` is when to come again, in seconds."""
-    CROWDED = "crowded"
-    """create: the owner has too many jobs that have not ended; `value` is when to come again, in seconds."""
+    """create: the queue is full; `value` is when to retry, in seconds."""
+    RATE_LIMITED = "rate_limited"
+    """create: the owner submitted too many jobs in the last minute; `value` is when to retry, in seconds."""
+    CONCURRENCY_LIMITED = "concurrency_limited"
+    """create: the owner has too many jobs that have not ended; `value` is when to retry, in seconds."""
     LEASED = "leased"
-    """acquire, requeue, overdue: a worker holds it."""
+    """acquire, requeue, overdue: a worker holds the job."""
     CANCELING = "canceling"
-    """renew, append: done, but stop; cancel: its worker will."""
+    """renew, append: done, but the worker should stop; cancel: its worker will stop it."""
     OVERDUE = "overdue"
-    """renew, append: done, but the deadline has passed; acquire: refused for that."""
+    """renew, append: done, but the deadline has passed; acquire: refused because of that."""
     ENDED = "ended"
-    """The job is in a final status; postpone: the delivery was given up."""
+    """The job is in a final status; postpone: the delivery was dropped."""
     LOST = "lost"
-    """The token is not the job's: somebody else holds it, or nobody."""
+    """The token is not the job's: another worker holds it, or none."""
     GAP = "gap"
     """append: an earlier slice is missing."""
     STALE = "stale"
-    """requeue, postpone: somebody else was faster; overdue: the deadline has not passed."""
+    """requeue, postpone: another process was faster; overdue: the deadline has not passed."""
     EMPTY = "empty"
     """dispatch: nothing is due."""
     UNKNOWN = "unknown"
@@ -64,28 +66,46 @@ class Outcome(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """The script's answer."""
+    """Reply of the script."""
 
     outcome: Outcome
     value: str = ""
 
     @classmethod
     def decode(cls, raw: Sequence[Any]) -> Reply:
-        """From the script's array."""
+        """Read the script's array."""
         outcome, *rest = (item.decode() if isinstance(item, bytes) else str(item) for item in raw)
         return cls(outcome=Outcome(outcome), value=rest[0] if rest else "")
 
 
 @dataclass(frozen=True)
 class Call:
-    """KEYS and ARGV."""
+    """KEYS and ARGV of the script."""
 
     keys: list[str]
-    args: list[str | int | float | bytes]
+    args: list[str | bytes]
+
+    @classmethod
+    def of(
+        cls,
+        name: str,
+        *,
+        keys: list[str],
+        id: str = "",  # noqa: A002 - its name in the script
+        token: str = "",
+        slices: Sequence[SliceEntry] | None = None,
+        **arguments: JsonValue,
+    ) -> Call:
+        """Return a call with its arguments by name; the values of `slices` follow as bytes."""
+        if slices is not None:
+            arguments["slices"] = [each.header for each in slices]
+        return cls(
+            keys, [name, id, token, json.dumps(arguments, ensure_ascii=False), *(each.data for each in slices or ())]
+        )
 
 
 class Transitions:
-    """Sends calls over a blocking client."""
+    """Sender of calls over a blocking client."""
 
     def __init__(self, client: Redis) -> None:
         self._client, self._script = client, client.register_script(SCRIPT)
@@ -95,21 +115,22 @@ class Transitions:
         return Reply.decode(self._script(keys=call.keys, args=call.args))
 
     def together(self, calls: Sequence[Call]) -> list[Reply]:
-        """Run transitions in one round trip, each for itself, and Redis syncs its file once for all of them.
+        """Run transitions in one round trip, each independent; Redis syncs its file once for all of them.
 
-        Where Redis breaks off all are sent again: only for those that count once. Raises redis' ConnectionError.
+        After a broken connection all are sent again: use it only for transitions that count once.
+        Raises redis' ConnectionError.
         """
         with self._client.pipeline(transaction=False) as pipeline:
             for call in calls:
                 self._script(keys=call.keys, args=call.args, client=pipeline)
             try:
                 return [Reply.decode(raw) for raw in pipeline.execute()]
-            except NoScriptError:  # it was restarted in between and has forgotten the script
+            except NoScriptError:  # Redis was restarted since and has forgotten the script
                 return [self(call) for call in calls]
 
 
 class AsyncTransitions:
-    """Sends calls over an asyncio client."""
+    """Sender of calls over an asyncio client."""
 
     def __init__(self, client: AsyncRedis) -> None:
         self._script = client.register_script(SCRIPT)
@@ -121,7 +142,7 @@ class AsyncTransitions:
 
 @dataclass(frozen=True, kw_only=True)
 class Idempotency:
-    """A caller's key, what it stands for, and how long it is remembered."""
+    """A caller's key, the fingerprint of its request body, and how long it is remembered after the submit at most."""
 
     key: str
     fingerprint: str
@@ -130,7 +151,7 @@ class Idempotency:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """What one owner may do: submits in any minute, and jobs that have not ended. 0: any number."""
+    """Limits of one owner: submits in any minute, and jobs that have not ended. 0: any number."""
 
     per_minute: int = 0
     concurrent: int = 0
@@ -147,23 +168,34 @@ def create(
     idempotency: Idempotency | None = None,
     start: Sequence[SliceEntry] = (),
 ) -> Call:
-    """A new queued job, unless `bound` jobs of its model already wait or its owner is over `limits`.
+    """Make a new queued job, unless `bound` jobs of its model already wait or its owner is over `limits`.
 
     `start`: the slices that every image starts with.
     """
-    keys, once = request.keys.all, idempotency or Idempotency(key="", fingerprint="")
-    sizes = (request.num_images, request.start_slices, request.base_lanes, request.retention_seconds * 1000)
-    slices = (value for entry in start for value in entry.encode()[1:])
-    terms = (bound, request.owner, limits.per_minute, limits.concurrent, request.deadline_seconds)
-    events = " ".join(request.webhook.events) if request.webhook else ""
-    args = (*terms, once.seconds, once.fingerprint, request.to_json(), events, *sizes, *slices)
-    remembered = [idempotency_key(once.key, request.owner)] if idempotency else []
-    return Call([*keys, *remembered], ["create", request.id, "", *args])
+    once = idempotency or Idempotency(key="", fingerprint="")
+    return Call.of(
+        "create",
+        keys=[*request.keys.all, *([idempotency_key(once.key, request.owner)] if idempotency else [])],
+        id=request.id,
+        bound=bound,
+        owner=request.owner,
+        per_minute=limits.per_minute,
+        concurrent=limits.concurrent,
+        deadline_seconds=request.deadline_seconds,
+        key_seconds=once.seconds,
+        fingerprint=once.fingerprint,
+        request=request.to_json().decode(),
+        webhook_events=[event.value for event in request.webhook.events] if request.webhook else [],
+        num_images=request.num_images,
+        base_lanes=request.base_lanes,
+        retention_ms=request.retention_seconds * 1000,
+        slices=start,
+    )
 
 
 @dataclass(frozen=True, kw_only=True)
 class Claim:
-    """A worker's hold on a job: every write carries the token. A worker makes up a new one for each `acquire`."""
+    """A worker's hold on a job: every write carries the token. A worker makes a new token for each `acquire`."""
 
     keys: Keys
     token: str
@@ -172,75 +204,84 @@ class Claim:
         self, *, lease_seconds: float, max_attempts: int, poisoned: Problem, weights: str, numerics: str
     ) -> Call:
         """Take the job. After `max_attempts` attempts without a new slice it fails as `poisoned` instead."""
-        return self._call("acquire", lease_seconds, max_attempts, poisoned.to_json(), weights, numerics)
+        return self._call(
+            "acquire",
+            lease_seconds=lease_seconds,
+            max_attempts=max_attempts,
+            problem=poisoned.to_json().decode(),
+            weights=weights,
+            numerics=numerics,
+        )
 
     def renew(self, *, lease_seconds: float) -> Call:
-        """Hold it for `lease_seconds` from now."""
-        return self._call("renew", lease_seconds)
+        """Extend the lease to `lease_seconds` from now."""
+        return self._call("renew", lease_seconds=lease_seconds)
 
-    def append(self, entry: SliceEntry) -> Call:
-        """One finished slice. Sending it again changes nothing."""
-        return self._call("append", *entry.encode())
+    def append(self, *slices: SliceEntry) -> Call:
+        """Publish finished slices. Sending them again changes nothing."""
+        return self._call("append", slices=slices)
 
     def restart(self, *, weights: str, numerics: str) -> Call:
-        """Void the slices drawn so far: they are of other weights or numerics."""
-        return self._call("restart", weights, numerics)
+        """Void the slices so far: they are of other weights or numerics."""
+        return self._call("restart", weights=weights, numerics=numerics)
 
     def release(self) -> Call:
-        """Hand it back, no attempt spent."""
+        """Return the job; no attempt is spent."""
         return self._call("release")
 
     def cancel(self) -> Call:
-        """Stop it, as was asked."""
+        """End the job as canceled."""
         return self._call("cancel")
 
     def finish(self) -> Call:
-        """All pictures are complete."""
+        """End the job as succeeded: all images are complete."""
         return self._call("finish")
 
     def fail(self, problem: Problem) -> Call:
-        """It cannot be done."""
-        return self._call("fail", problem.to_json())
+        """End the job as failed."""
+        return self._call("fail", problem=problem.to_json().decode())
 
-    def _call(self, name: str, *args: str | float | bytes) -> Call:
-        return Call(self.keys.all, [name, self.keys.id, self.token, *args])
+    def _call(self, name: str, *, slices: Sequence[SliceEntry] | None = None, **arguments: JsonValue) -> Call:
+        return Call.of(name, keys=self.keys.all, id=self.keys.id, token=self.token, slices=slices, **arguments)
 
 
 def cancel(keys: Keys) -> Call:
     """Ask a job to stop."""
-    return Call(keys.all, ["cancel", keys.id, ""])
+    return Call.of("cancel", keys=keys.all, id=keys.id)
 
 
 def requeue(keys: Keys, *, expected: int) -> Call:
-    """The ticket after `expected`, for a job that nobody holds. The number guards against a second reaper."""
-    return Call(keys.all, ["requeue", keys.id, "", expected])
+    """Issue the ticket after `expected` for a job that no worker holds. The number guards against a second reaper."""
+    return Call.of("requeue", keys=keys.all, id=keys.id, expected=expected)
 
 
 def overdue(keys: Keys, *, grace_seconds: float) -> Call:
     """Fail a job whose deadline has passed; a worker that holds it has `grace_seconds` more to do that itself."""
-    return Call(keys.all, ["overdue", keys.id, "", grace_seconds, OVERDUE.to_json()])
+    problem = OVERDUE.to_json().decode()
+    return Call.of("overdue", keys=keys.all, id=keys.id, grace_seconds=grace_seconds, problem=problem)
 
 
 def announce(model: str, worker: str, *, seconds: float) -> Call:
-    """A worker of `model` lives for `seconds` more; 0 says goodbye."""
-    return Call([workers_key(model)], ["announce", worker, "", seconds])
+    """Register a worker of `model` for `seconds` more; 0 removes it."""
+    return Call.of("announce", keys=[workers_key(model)], id=worker, seconds=seconds)
 
 
 def expire() -> Call:
-    """Forget the ids of jobs whose record Redis has dropped."""
-    return Call([ENDED], ["expire", "", ""])
+    """Remove the ids of jobs whose record Redis has expired."""
+    return Call.of("expire", keys=[ENDED])
 
 
 def dispatch(*, seconds: float) -> Call:
     """Take the webhook delivery that is due first; unless it is settled, it is due again after `seconds`."""
-    return Call([OUTBOX], ["dispatch", "", "", seconds])
+    return Call.of("dispatch", keys=[OUTBOX], seconds=seconds)
 
 
 def postpone(delivery: str, *, attempt: int, seconds: float, patience_seconds: float) -> Call:
-    """Attempt number `attempt` failed: the next one after `seconds`, or none after `patience_seconds` in all."""
-    return Call([OUTBOX, delivery_key(delivery)], ["postpone", delivery, "", attempt, seconds, patience_seconds])
+    """Note that attempt number `attempt` failed: the next one after `seconds`, or none after `patience_seconds` in all."""
+    keys = [OUTBOX, delivery_key(delivery)]
+    return Call.of("postpone", keys=keys, id=delivery, attempt=attempt, seconds=seconds, total_seconds=patience_seconds)
 
 
 def settle(delivery: str) -> Call:
-    """Nothing more to send."""
-    return Call([OUTBOX, delivery_key(delivery)], ["settle", delivery, ""])
+    """Remove a delivery."""
+    return Call.of("settle", keys=[OUTBOX, delivery_key(delivery)], id=delivery)

@@ -41,7 +41,11 @@ CHUNK = 200
 GRACE_SECONDS = 60
 """A worker notices a passed deadline after its slice. One that has not by then is stuck."""
 
-REFUSALS = {Outcome.FULL: QueueFullError, Outcome.HURRIED: RateLimitedError, Outcome.CROWDED: ConcurrencyLimitError}
+REFUSALS = {
+    Outcome.FULL: QueueFullError,
+    Outcome.RATE_LIMITED: RateLimitedError,
+    Outcome.CONCURRENCY_LIMITED: ConcurrencyLimitError,
+}
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -18,7 +18,7 @@ GEOMETRY = Geometry(size=8, slice_size=4)
 POISONED = Problem(type="urn:test", title="Poisoned", detail="as a test")
 
 
-def a_request(*, num_images: int = 1, retention_seconds: int = 60, start_slices: int = 0, seed: int = 7) -> JobRequest:
+def a_request(*, num_images: int = 1, retention_seconds: int = 600, start_slices: int = 0, seed: int = 7) -> JobRequest:
     """A job for the model `toy`."""
     return JobRequest(
         id=token_hex(6),

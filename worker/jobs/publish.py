@@ -92,10 +92,14 @@ class Publisher:
         lease.renew(self._transitions, lease_seconds=self._terms.lease_seconds)
 
     def append(self, drawn: Sequence[Drawn]) -> None:
-        """Publish the slices of one round, together; each lease learns from the answer to its own."""
-        calls = [each.lease.claim.append(entry_of(each)) for each in drawn]
-        for each, reply in zip(drawn, self._transitions.together(calls), strict=True):
-            each.lease.hear(reply)
+        """Publish the slices of one round in one round trip, one call for each job; each lease learns from its reply."""
+        by_token: dict[str, list[Drawn]] = {}
+        for each in drawn:
+            by_token.setdefault(each.lease.claim.token, []).append(each)
+        jobs = list(by_token.values())
+        calls = [job[0].lease.claim.append(*map(entry_of, job)) for job in jobs]
+        for job, reply in zip(jobs, self._transitions.together(calls), strict=True):
+            job[0].lease.hear(reply)
 
     def finish(self, lease: Lease) -> Outcome:
         """All slices are published."""

@@ -69,13 +69,13 @@ def test_an_owner_submits_so_many_in_any_minute(store: redis.Redis, transitions:
     for job in jobs:
         assert transitions(limited(job, per_minute=2)).outcome is Outcome.DONE
     refused = transitions(limited(a_job(), per_minute=2))
-    assert (refused.outcome, refused.value) == (Outcome.HURRIED, "60")
+    assert (refused.outcome, refused.value) == (Outcome.RATE_LIMITED, "60")
     age(store, jobs[0], seconds=59.6)
     again = transitions(limited(a_job(), per_minute=2))
-    assert (again.outcome, again.value) == (Outcome.HURRIED, "1")
+    assert (again.outcome, again.value) == (Outcome.RATE_LIMITED, "1")
     time.sleep(0.5)
     assert transitions(limited(a_job(), per_minute=2)).outcome is Outcome.DONE
-    assert transitions(limited(a_job(), per_minute=2)).outcome is Outcome.HURRIED
+    assert transitions(limited(a_job(), per_minute=2)).outcome is Outcome.RATE_LIMITED
 
 
 def test_a_lowered_rate_says_honestly_when_to_come_again(store: redis.Redis, transitions: Transitions) -> None:
@@ -103,13 +103,13 @@ def test_an_owner_has_so_many_jobs_that_have_not_ended(transitions: Transitions)
         assert transitions(limited(job, concurrent=2)).outcome is Outcome.DONE
     claim = a_claim(first)
     transitions(acquire(claim))
-    assert transitions(limited(a_job(), concurrent=2)).outcome is Outcome.CROWDED
+    assert transitions(limited(a_job(), concurrent=2)).outcome is Outcome.CONCURRENCY_LIMITED
     transitions(claim.finish())
     third = a_job()
     assert transitions(limited(third, concurrent=2)).outcome is Outcome.DONE
     transitions(cancel(second.keys))
     assert transitions(limited(a_job(), concurrent=2)).outcome is Outcome.DONE
-    assert transitions(limited(a_job(), concurrent=2)).outcome is Outcome.CROWDED
+    assert transitions(limited(a_job(), concurrent=2)).outcome is Outcome.CONCURRENCY_LIMITED
 
 
 def test_limits_are_each_owners_own(transitions: Transitions) -> None:
@@ -153,7 +153,7 @@ def test_a_lost_record_does_not_block_its_owner_for_ever(store: redis.Redis, tra
     job = a_job()
     transitions(limited(job, concurrent=1))
     store.delete(job.keys.record)
-    assert transitions(limited(a_job(), concurrent=1)).outcome is Outcome.CROWDED
+    assert transitions(limited(a_job(), concurrent=1)).outcome is Outcome.CONCURRENCY_LIMITED
     pass_deadline(store, job)
     assert transitions(limited(a_job(), concurrent=1)).outcome is Outcome.DONE
 

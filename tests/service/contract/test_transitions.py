@@ -174,10 +174,10 @@ def test_an_ended_job_is_kept_for_its_retention(ending: Status, store: redis.Red
     transitions(ENDINGS[ending](claim))
     record = record_of(store, claim)
     assert record.status is ending
-    assert record.expires_at == record.finished_at + 60_000
+    assert record.expires_at == record.finished_at + 600_000
     assert kinds(store, claim)[-1] == EventKind(ending)
-    assert 0 < store.pttl(claim.keys.record) <= 60_000
-    assert 0 < store.pttl(claim.keys.stream) <= 60_000
+    assert 0 < store.pttl(claim.keys.record) <= 600_000
+    assert 0 < store.pttl(claim.keys.stream) <= 600_000
     assert store.zcard(running_key("toy")) == 0
 
 
