@@ -55,7 +55,7 @@ def main() -> int:
 def run(machine: Machine) -> None:
     """Start the three in order, watch them, take them down in reverse. Raises LocalError, StopAsked."""
     with ExitStack() as stack:
-        store = stack.enter_context(Child(redis_command(machine), lock=locked(DATA)))
+        store = stack.enter_context(Child(redis_command(DATA / "redis", machine.redis_port), lock=locked(DATA)))
         until(lambda: answers_redis(machine), "Redis", store)
         first, *others = served_models()
         workers = [stack.enter_context(worker_of(first, machine))]

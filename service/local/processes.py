@@ -49,12 +49,11 @@ class Machine:
         return {**os.environ, **own, **alone, "SPN_HOST": "127.0.0.1"}
 
 
-def redis_command(machine: Machine) -> list[str]:
-    """A Redis that has everything on disk before it answers."""
-    folder = DATA / "redis"
+def redis_command(folder: Path, port: int) -> list[str]:
+    """Return the command of a Redis that writes everything to disk in `folder` before it answers."""
     folder.mkdir(parents=True, exist_ok=True)
     options = {
-        "--port": str(machine.redis_port),
+        "--port": str(port),
         "--bind": "127.0.0.1",
         "--dir": str(folder.resolve()),
         "--appendonly": "yes",

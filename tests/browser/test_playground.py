@@ -16,8 +16,8 @@ from PIL import Image
 from playwright.sync_api import FilePayload, Locator, Page, expect
 
 from service.settings import ServiceSettings
+from tests.harness.launcher import eager, working
 from tests.harness.serving import serving
-from tests.harness.working import working
 
 SLICES = 32
 SIZE, SLICE_SIZE, COARSE = 16, 4, 5
@@ -41,7 +41,7 @@ new MutationObserver((changes) => {
 def url(redis_url: str, models: Path) -> Iterator[str]:
     """The service, with 32 slices to see."""
     with (
-        working(redis_url, models, "slow", module="tests.harness.slow_worker"),
+        working(eager(redis_url, models, "slow"), command=("-m", "tests.harness.slow_worker")),
         serving(ServiceSettings(redis_url=redis_url, models=models, model="slow")) as address,
     ):
         yield address

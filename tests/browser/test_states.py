@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import re
-import subprocess
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -17,12 +15,10 @@ from service.api_keys import KeyHash, sha256_of
 from service.contract.record import Problem
 from service.contract.redis_keys import Keys, queued_key
 from service.contract.transitions import Claim, Transitions
-from service.local.processes import free_port, redis_binary
 from service.settings import ServiceSettings
-from tests.conftest import wait_for_redis
 from tests.harness.drawing import acquire, an_entry
+from tests.harness.launcher import ApiServer, RedisServer, eager
 from tests.harness.painting import painting
-from tests.harness.processes import ApiProcess
 from tests.harness.serving import serving
 
 KEY = "a key for the page"
@@ -34,19 +30,6 @@ def url(store: redis.Redis, redis_url: str, models: Path) -> Iterator[str]:
     del store
     with serving(ServiceSettings(redis_url=redis_url, models=models, model="toy")) as address:
         yield address
-
-
-@contextmanager
-def a_redis(port: int, folder: Path) -> Iterator[None]:
-    """A Redis on a port that was without one."""
-    options = ["--port", str(port), "--bind", "127.0.0.1", "--dir", str(folder), "--save", "", "--loglevel", "warning"]
-    server = subprocess.Popen([redis_binary(), *options], stdout=subprocess.DEVNULL)
-    try:
-        wait_for_redis(port)
-        yield
-    finally:
-        server.terminate()
-        server.wait()
 
 
 def generate(page: Page, count: int = 1) -> None:
@@ -108,7 +91,7 @@ def test_a_lost_server_is_said_and_its_return_noticed(
 ) -> None:
     """The entry and the banner say so, a request is refused plainly; then all goes on where it was."""
     del store
-    with ApiProcess(redis_url, models, "toy") as api:
+    with ApiServer(eager(redis_url, models, "toy")) as api:
         page.goto(api.url)
         generate(page)
         api.kill()
@@ -124,14 +107,14 @@ def test_a_lost_server_is_said_and_its_return_noticed(
 
 def test_a_store_that_is_away_is_told_from_a_server_that_is(page: Page, models: Path, tmp_path: Path) -> None:
     """The page itself works, a submit is told so; when the store comes, it is taken."""
-    port = free_port()
-    settings = ServiceSettings(redis_url=f"redis://127.0.0.1:{port}/0", models=models, model="toy", reaper_seconds=60)
+    store = RedisServer(tmp_path)
+    settings = ServiceSettings(redis_url=store.url, models=models, model="toy", reaper_seconds=60)
     with serving(settings) as url:
         page.goto(url)
         expect(page.locator("#banner")).to_contain_text("The server's job store is away.")
         page.get_by_role("button", name="Generate").click()
         expect(page.get_by_role("alert")).to_contain_text("The job store is not available")
-        with a_redis(port, tmp_path):
+        with store:
             expect(page.locator("#banner")).to_contain_text("Connected again.")
             generate(page)
 

@@ -66,7 +66,7 @@ def cancel_orphaned(trial: Trial) -> Found:
         victim = trial.stand.busiest(watch.jobs)
         check_cancel(trial.stand, watch, status=202)
         victim.kill()
-        victim.start()
+        victim.launch()
         return settled(trial.stand, watch, EventKind.CANCELED)
 
 

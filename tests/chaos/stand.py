@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import subprocess
-import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -15,13 +14,12 @@ from typing import Self
 import httpx
 import redis
 
-from benchmarks.site import MODEL, answers, healthy, redis_command, variables
+from benchmarks.site import MODEL, settings_of
 from service.contract.redis_keys import Keys, owned_key, workers_key
-from service.local.processes import free_port
 from tests.chaos.deadlines import NotHeldError, until
 from tests.chaos.journal import JOURNAL, Line, lines
-from tests.chaos.process import Process
 from tests.chaos.rehearsal import Cue
+from tests.harness.launcher import ApiServer, ManagedProcess, RedisServer, WorkerProcess
 
 SHORT = {"LEASE_SECONDS": "2", "HEARTBEAT_SECONDS": "0.4", "REAPER_SECONDS": "0.2", "TICKET_SECONDS": "0.5"}
 """Quick settings. The shipped ones are those of no setting at all: leases of 8 s."""
@@ -50,19 +48,16 @@ class Stand:
         self.folder, self.plan = folder, plan
         (folder / "data").mkdir(parents=True, exist_ok=True)
         (folder / "models").symlink_to(models)
-        self.port, self._store_port = free_port(), free_port()
-        own = variables(folder, port=self.port, store_port=self._store_port, retention_seconds=RETENTION_SECONDS)
-        settings = {"CAPACITY": "8", **plan.settings}
-        environment = own | {f"SPN_{name}": value for name, value in settings.items()}
-        store = [*redis_command(folder / "data", self._store_port), *plan.store_options]
+        self.server = RedisServer(folder / "data", *plan.store_options, durable=True, log=folder / "redis.log")
+        own = {"RETENTION_SECONDS": str(RETENTION_SECONDS), "CAPACITY": "8", **plan.settings}
+        settings = settings_of(self.server, folder / "models") | own
+        self.api = ApiServer(settings, log=folder / "api.log")
         rehearsal = ["-m", "tests.chaos.rehearsal", str(folder), str(plan.slice_seconds)]
-        self.server = Process(store, environment, folder / "redis.log")
-        self.api = Process([sys.executable, "-m", "service.main"], environment, folder / "api.log")
         self.workers = [
-            Process([sys.executable, *rehearsal], environment, folder / f"worker-{number}.log")
+            WorkerProcess(settings, command=rehearsal, log=folder / f"worker-{number}.log")
             for number in range(plan.workers)
         ]
-        self.store = redis.Redis(port=self._store_port, socket_timeout=5)
+        self.store = redis.Redis(port=self.server.port, socket_timeout=5)
         self.http = httpx.Client(base_url=self.url, timeout=90)
 
     def __enter__(self) -> Self:
@@ -99,29 +94,27 @@ class Stand:
     @property
     def url(self) -> str:
         """Where the API listens."""
-        return f"http://127.0.0.1:{self.port}"
+        return self.api.url
 
     def ready(self) -> None:
         """Start whatever is down, and a new journal; returns once as many workers are announced as there are."""
         (self.folder / JOURNAL).write_text("")
         self.server.start()
-        until(lambda: answers(self.store), "Redis answers", seconds=READY_SECONDS)
         for process in (self.api, *self.workers):
-            process.start()
-        until(lambda: healthy(self.port), "the API answers", seconds=READY_SECONDS)
+            process.launch()
+        until(self.api.ready, "the API answers", seconds=READY_SECONDS)
         until(self._all_announced, "all workers are announced", seconds=READY_SECONDS)
 
     def start_api(self) -> None:
         """Returns once it answers."""
         self.api.start()
-        until(lambda: healthy(self.port), "the API answers", seconds=READY_SECONDS)
 
     def start_store(self) -> float:
         """Start Redis, again if it does not stay up, until it answers; the time at which it did."""
 
         def up() -> bool:
-            self.server.start()
-            return answers(self.store)
+            self.server.launch()
+            return self.server.ready()
 
         until(up, "Redis answers", seconds=READY_SECONDS)
         return time.time()
@@ -132,7 +125,7 @@ class Stand:
             old.unlink()
         (self.folder / cue).touch()
 
-    def struck(self, cue: Cue) -> Process:
+    def struck(self, cue: Cue) -> WorkerProcess:
         """The worker that a fault strikes, once it does. Raises NotHeldError."""
         until(lambda: not (self.folder / cue).exists(), f"a worker gets to {cue}", seconds=READY_SECONDS)
         (path,) = self.folder.glob(f"{cue}-*")
@@ -159,7 +152,7 @@ class Stand:
         """How many jobs were ever recorded."""
         return int(self.store.zcard(owned_key("", "jobs")))
 
-    def busiest(self, jobs: Sequence[str]) -> Process:
+    def busiest(self, jobs: Sequence[str]) -> WorkerProcess:
         """The worker that holds most of `jobs`, as soon as one holds any. Raises NotHeldError."""
         found: dict[int, list[str]] = {}
 
@@ -172,14 +165,14 @@ class Stand:
         return next(worker for worker in self.workers if worker.pid == pid)
 
     @contextmanager
-    def nursed(self, *patients: Process) -> Iterator[None]:
+    def nursed(self, *patients: ManagedProcess) -> Iterator[None]:
         """Those of `patients` that end are started again while this is open, as a supervisor does."""
         over = Event()
 
         def nurse() -> None:
             while not over.wait(RESTART_SECONDS):
                 for patient in patients:
-                    patient.start()
+                    patient.launch()
 
         thread = Thread(target=nurse)
         thread.start()

@@ -7,9 +7,9 @@ import time
 
 from tests.chaos.deadlines import NotHeldError
 from tests.chaos.orders import body
-from tests.chaos.process import Process
 from tests.chaos.rehearsal import Cue
 from tests.chaos.trial import Found, Trial, resumed
+from tests.harness.launcher import WorkerProcess
 
 DRAIN_SECONDS = 20
 """From SIGTERM to exit 0."""
@@ -32,7 +32,7 @@ def stopped_once(trial: Trial) -> Found:
         victim.send(signal.SIGTERM)
         check_exit(victim, within_seconds=DRAIN_SECONDS)
         drained = time.time() - at
-        victim.start()
+        victim.launch()
         recovery_seconds = resumed(watch, at).recovery_seconds
         if spent := [placed for placed in watch.orders if body(trial.stand, placed)["attempts"] != 1]:
             raise NotHeldError(f"an attempt was spent on {spent}")
@@ -50,12 +50,12 @@ def stopped_twice(trial: Trial) -> Found:
         victim.send(signal.SIGTERM)
         check_exit(victim, within_seconds=AT_ONCE_SECONDS)
         exited = time.time() - at
-        victim.start()
+        victim.launch()
         recovery_seconds = resumed(watch, at).recovery_seconds
         return Found(recovery_seconds=recovery_seconds, worst={"second SIGTERM to exit": exited})
 
 
-def check_exit(worker: Process, *, within_seconds: float) -> None:
+def check_exit(worker: WorkerProcess, *, within_seconds: float) -> None:
     """Raises NotHeldError for another exit status than 0, or none in time."""
     if (code := worker.exit_code(within_seconds=within_seconds)) != 0:
         raise NotHeldError(f"exit status {code} within {within_seconds} s of SIGTERM")

@@ -9,10 +9,10 @@ from collections.abc import Sequence
 
 from tests.chaos.deadlines import NotHeldError, until
 from tests.chaos.journal import Line
-from tests.chaos.process import Process
 from tests.chaos.rehearsal import Cue
 from tests.chaos.stand import Stand
 from tests.chaos.trial import Found, Trial, resumed
+from tests.harness.launcher import WorkerProcess
 
 TAKEOVER_SECONDS = 30
 STRIKE_SECONDS = 30
@@ -25,7 +25,7 @@ def killed(trial: Trial) -> Found:
         victim = trial.stand.busiest(watch.jobs)
         trial.pause(0, 1.5)
         at = victim.kill()
-        victim.start()
+        victim.launch()
         return resumed(watch, at)
 
 
@@ -37,7 +37,7 @@ def struck(trial: Trial, cues: Sequence[Cue]) -> Found:
         victim = trial.stand.struck(cue)
         at = time.time()
         until(lambda: not victim.alive, "a worker dies", seconds=STRIKE_SECONDS)
-        victim.start()
+        victim.launch()
         return resumed(watch, at)
 
 
@@ -62,7 +62,7 @@ def zombie(trial: Trial) -> Found:
         return Found(recovery_seconds=recovery_seconds, counts=Counter({"writes refused": refused}))
 
 
-def await_takeover(stand: Stand, victim: Process, held: list[str]) -> None:
+def await_takeover(stand: Stand, victim: WorkerProcess, held: list[str]) -> None:
     """Until a worker other than `victim` has acquired each of its jobs."""
 
     def taken() -> bool:
@@ -73,7 +73,7 @@ def await_takeover(stand: Stand, victim: Process, held: list[str]) -> None:
     until(taken, "a stopped worker's jobs are taken over", seconds=TAKEOVER_SECONDS)
 
 
-def refusals(stand: Stand, victim: Process, *, stopped: float, woken: float) -> int:
+def refusals(stand: Stand, victim: WorkerProcess, *, stopped: float, woken: float) -> int:
     """How many writes of a zombie were refused, one at least. Raises NotHeldError, also if one was accepted."""
     tokens = {line.token for line in stand.journal() if line.pid == victim.pid and line.at < stopped}
 

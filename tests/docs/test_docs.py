@@ -7,22 +7,18 @@ import re
 import shutil
 import subprocess
 import sys
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from functools import partial
 from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
-import httpx
 import pytest
 from playwright.sync_api import sync_playwright
 
-from service.local.processes import free_port
 from service.settings import ServiceSettings
+from tests.harness.launcher import LocalService, eager, working
 from tests.harness.serving import serving
-from tests.harness.working import working
 
 ROOT = Path(__file__).parents[2]
 SERVER = "http://127.0.0.1:8000"
@@ -74,7 +70,7 @@ def page_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[str,
 def url(redis_url: str, models: Path, page_server: tuple[str, Path]) -> Iterator[str]:
     """An API and a worker, as the quick start for the web has them."""
     settings = ServiceSettings(redis_url=redis_url, models=models, model="toy", cors_origins=(page_server[0],))
-    with working(redis_url, models, "toy"), serving(settings) as at:
+    with working(eager(redis_url, models, "toy")), serving(settings) as at:
         yield at
 
 
@@ -149,32 +145,5 @@ def test_the_researchers_pictures_become_a_served_model(tmp_path: Path) -> None:
     ran(["sh", "-e", "-c", train], tmp_path)
     assert "JPEG XL" in ran(["sh", "-e", "-c", ship], tmp_path)
     assert (tmp_path / "mine" / "symbols-32" / "sheet.png").is_file()
-    with served(serve, tmp_path) as url:
-        assert '"status":"succeeded"' in ran(["sh", "-e", "-c", ask.replace(SERVER, url)], tmp_path)
-
-
-@contextmanager
-def served(command: str, folder: Path) -> Iterator[str]:
-    """The address of what `make serve` runs, with the settings of `command`."""
-    port = free_port()
-    assert "make serve" in command
-    told = command.replace("make serve", f"exec {sys.executable} -m service.local")
-    server = subprocess.Popen(["/bin/sh", "-c", told], cwd=folder, env=environment(PORT=str(port)))
-    deadline = time.monotonic() + RUN_SECONDS
-    try:
-        while not lives(f"http://127.0.0.1:{port}/readyz"):
-            assert server.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.1)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def lives(url: str) -> bool:
-    """Whether an API and a worker do."""
-    try:
-        return any(httpx.get(url).json()["workers"].values())
-    except httpx.TransportError:
-        return False
+    with LocalService(tmp_path, {}, command=serve) as service:
+        assert '"status":"succeeded"' in ran(["sh", "-e", "-c", ask.replace(SERVER, service.url)], tmp_path)

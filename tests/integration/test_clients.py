@@ -17,8 +17,8 @@ import pytest
 from PIL import Image
 
 from service.settings import ServiceSettings
+from tests.harness.launcher import eager, working
 from tests.harness.serving import serving
-from tests.harness.working import working
 
 ROOT = Path(__file__).parents[2]
 SERVER = "http://127.0.0.1:8000"
@@ -31,7 +31,7 @@ needs_curl = pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl
 def url(redis_url: str, models: Path) -> Iterator[str]:
     """An API whose default model is drawn."""
     with (
-        working(redis_url, models, "toy"),
+        working(eager(redis_url, models, "toy")),
         serving(ServiceSettings(redis_url=redis_url, models=models, model="toy")) as at,
     ):
         yield at

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
+import signal
 import statistics
-import subprocess
-import sys
 import urllib.request
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
@@ -18,9 +16,10 @@ import httpx
 import pytest
 import redis
 
-from service.contract.redis_keys import queued_key, running_key, workers_key
+from service.contract.redis_keys import queued_key, running_key
 from service.local.processes import free_port
 from service.settings import ServiceSettings
+from tests.harness.launcher import WorkerProcess, eager
 from tests.harness.serving import serving
 from tests.integration.test_takeover import until
 
@@ -30,26 +29,14 @@ BOUND, TRIES = 0.25, 3
 
 
 @contextmanager
-def a_worker(redis_url: str, models: Path, store: redis.Redis, log: Path) -> Iterator[int]:
+def a_worker(redis_url: str, models: Path, log: Path) -> Iterator[int]:
     """One worker process that writes its log as JSON to `log`; the port of its metrics."""
     port = free_port()
-    settings = {
-        "REDIS_URL": redis_url,
-        "MODELS": str(models),
-        "MODEL": MODEL,
-        "THREADS": "1",
-        "CAPACITY": str(CAPACITY),
-    }
-    settings |= {"COMPILE": "0", "METRICS_PORT": str(port), "LOG_FORMAT": "json"}
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"} | {f"SPN_{name}": value for name, value in settings.items()}
-    with log.open("w") as out:
-        worker = subprocess.Popen([sys.executable, "-m", "worker.main"], env=environment, stderr=out)
-        try:
-            until(lambda: store.zcard(workers_key(MODEL)) == 1)
-            yield port
-        finally:
-            worker.terminate()
-            worker.wait(20)
+    own = {"CAPACITY": str(CAPACITY), "METRICS_PORT": str(port), "LOG_FORMAT": "json"}
+    with WorkerProcess(eager(redis_url, models, MODEL, **own), log=log) as worker:
+        yield port
+        worker.send(signal.SIGTERM)
+        worker.exit_code(within_seconds=60)
 
 
 @pytest.fixture
@@ -81,7 +68,7 @@ def test_the_worker_tells_how_long_jobs_will_take(
     The worker's metrics have counted all of them and nothing of its rehearsal, and its log names them, one JSON object a line.
     """
     log = tmp_path / "worker.log"
-    with a_worker(redis_url, models, store, log) as port:
+    with a_worker(redis_url, models, log) as port:
         first = client.post("/generate", json={"num_images": 4, "seed": 1}).json()
         assert first["eta_seconds"] > 0
         ended(client, store, [first])

@@ -22,7 +22,7 @@ from service.contract.request import JobRequest
 from service.contract.stream import SliceEntry
 from service.contract.transitions import Transitions, create
 from tests.harness.drawing import a_claim, a_request, acquire
-from tests.harness.processes import ApiProcess
+from tests.harness.launcher import ApiServer, eager
 
 GEOMETRY = Geometry(size=16, slice_size=4)
 """That of the toy model `slow`: 32 slices."""
@@ -37,10 +37,11 @@ PAUSE_SECONDS = 0.01
 
 
 @pytest.fixture
-def two(store: redis.Redis, redis_url: str, models: Path) -> Iterator[tuple[ApiProcess, ApiProcess]]:
+def two(store: redis.Redis, redis_url: str, models: Path) -> Iterator[tuple[ApiServer, ApiServer]]:
     """Two API processes on one Redis."""
     assert store.dbsize() == 0
-    with ApiProcess(redis_url, models, "slow") as first, ApiProcess(redis_url, models, "slow") as second:
+    settings = eager(redis_url, models, "slow")
+    with ApiServer(settings) as first, ApiServer(settings) as second:
         yield first, second
 
 
@@ -97,7 +98,7 @@ class Watcher:
 
 
 def test_a_stream_survives_fifty_cuts_and_the_death_of_its_server(
-    store: redis.Redis, redis_url: str, two: tuple[ApiProcess, ApiProcess]
+    store: redis.Redis, redis_url: str, two: tuple[ApiServer, ApiServer]
 ) -> None:
     """Reconnecting now here, now there, shows every slice exactly once, in order; after the end there is a 204."""
     request = a_slow_request()

@@ -15,11 +15,10 @@ import redis
 
 from service.contract.redis_keys import Keys, queue_name, queued_key
 from service.settings import ServiceSettings
+from tests.harness.launcher import ApiServer, eager, working
 from tests.harness.painting import painting
-from tests.harness.processes import ApiProcess
 from tests.harness.proxy import Sluice, sluice
 from tests.harness.serving import serving
-from tests.harness.working import working
 
 EQUAL = 200
 KILLS = 20
@@ -82,9 +81,9 @@ def test_a_server_killed_between_record_and_ticket_loses_nothing(redis_url: str,
     """Twenty times: what was acknowledged is drawn, what was not can be sent again, and no job is made twice."""
     dice, jobs = random.Random(7), dict[str, str]()  # noqa: S311 - a test's dice
     with (
-        working(redis_url, models, "toy"),
+        working(eager(redis_url, models, "toy")),
         redis.Redis.from_url(redis_url) as store,
-        ApiProcess(held.url, models, "toy", QUICK) as api,
+        ApiServer(eager(held.url, models, "toy", **QUICK)) as api,
     ):
         for kill in range(KILLS):
             keys = [f"{kill}-{number}" for number in range(BURST)]
@@ -102,7 +101,7 @@ def test_a_server_killed_between_record_and_ticket_loses_nothing(redis_url: str,
         assert made(store) == set(jobs.values())
 
 
-async def killed(api: ApiProcess, held: Sluice, keys: list[str]) -> list[httpx.Response | None]:
+async def killed(api: ApiServer, held: Sluice, keys: list[str]) -> list[httpx.Response | None]:
     """The answers to submits during which the server is killed, as soon as a ticket is held back."""
     asked = asyncio.create_task(submitted(api.url, keys))
     assert await asyncio.to_thread(held.held.wait, END_SECONDS)

@@ -5,8 +5,6 @@ from __future__ import annotations
 import io
 import os
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -19,8 +17,8 @@ import pytest
 import redis
 from PIL import Image
 
-from service.contract.redis_keys import workers_key
 from service.settings import ServiceSettings
+from tests.harness.launcher import WorkerProcess, eager, workers
 from tests.harness.serving import serving
 
 MODEL = "slow"
@@ -28,19 +26,11 @@ WITHIN_SECONDS = 20
 
 
 @contextmanager
-def two_workers(redis_url: str, models: Path, store: redis.Redis) -> Iterator[dict[int, subprocess.Popen[bytes]]]:
+def two_workers(redis_url: str, models: Path) -> Iterator[dict[int, WorkerProcess]]:
     """Two worker processes by process id, announced and ready."""
-    settings = {"REDIS_URL": redis_url, "MODELS": str(models), "MODEL": MODEL, "THREADS": "1"}
-    settings |= {"LEASE_SECONDS": "2", "HEARTBEAT_SECONDS": "0.4", "CAPACITY": "4", "COMPILE": "0"}
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"} | {f"SPN_{name}": value for name, value in settings.items()}
-    workers = [subprocess.Popen([sys.executable, "-m", "worker.main"], env=environment) for _ in range(2)]
-    try:
-        until(lambda: store.zcard(workers_key(MODEL)) == len(workers))
-        yield {worker.pid: worker for worker in workers}
-    finally:
-        for worker in workers:
-            worker.kill()
-            worker.wait()
+    quick = {"LEASE_SECONDS": "2", "HEARTBEAT_SECONDS": "0.4", "CAPACITY": "4"}
+    with workers(eager(redis_url, models, MODEL, **quick), count=2) as processes:
+        yield {process.pid: process for process in processes}
 
 
 @pytest.fixture
@@ -98,7 +88,7 @@ def test_a_killed_workers_job_is_taken_over_and_ends_the_same(
     client: httpx.Client, store: redis.Redis, redis_url: str, models: Path
 ) -> None:
     """A kill -9 in the middle: progress never goes back, each slice is told once, the pixels are those of a calm run."""
-    with two_workers(redis_url, models, store):
+    with two_workers(redis_url, models):
         job = submit(client)
         until(lambda: drawn(client, job) >= 6)
         os.kill(busy_worker(store), signal.SIGKILL)
@@ -121,12 +111,12 @@ def test_a_stopped_worker_hands_its_job_back(
     client: httpx.Client, store: redis.Redis, redis_url: str, models: Path
 ) -> None:
     """SIGTERM in the middle: exit 0 after the slice, no attempt spent, another worker ends it."""
-    with two_workers(redis_url, models, store) as workers:
+    with two_workers(redis_url, models) as running:
         job = submit(client)
         until(lambda: drawn(client, job) >= 2)
-        stopped = workers[busy_worker(store)]
-        stopped.send_signal(signal.SIGTERM)
-        assert stopped.wait(10) == 0
+        stopped = running[busy_worker(store)]
+        stopped.send(signal.SIGTERM)
+        assert stopped.exit_code(within_seconds=60) == 0
         ended = watched(client, job)[-1]
     assert (ended["status"], ended["attempts"]) == ("succeeded", 1)
     assert client.get(f"{job}/events").text.count("event: slice") == ended["progress"]["slices_total"]

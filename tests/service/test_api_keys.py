@@ -4,13 +4,13 @@ from __future__ import annotations
 
 import json
 import subprocess
-import sys
 
 import pytest
 from pydantic import ValidationError
 
 from service.api_keys import KeyHash, sha256_of
 from service.settings import KEYED_RATE, ServiceSettings
+from tests.harness.launcher import run_module
 
 STUDIO, CI = sha256_of("a"), sha256_of("b")
 BAD_KEYS = {
@@ -27,8 +27,7 @@ BAD_KEYS = {
 
 def made_key(name: str) -> subprocess.CompletedProcess[str]:
     """What the command prints."""
-    command = [sys.executable, "-m", "service.api_keys", name]
-    return subprocess.run(command, capture_output=True, text=True, check=False)
+    return run_module("service.api_keys", name, settings={})
 
 
 def test_the_command_makes_a_key_and_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -64,10 +63,9 @@ def test_a_bad_setting_is_refused_without_repeating_it(case: str, monkeypatch: p
     assert "spn_secret" not in str(refused.value)
 
 
-def test_the_api_says_which_setting_is_wrong(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_the_api_says_which_setting_is_wrong() -> None:
     """By the name of the variable, without a traceback."""
-    monkeypatch.setenv("SPN_KEYS", "studio:abc")
-    ran = subprocess.run([sys.executable, "-m", "service.main"], capture_output=True, text=True, check=False)
+    ran = run_module("service.main", settings={"KEYS": "studio:abc"})
     assert ran.returncode == 1
     assert "SPN_KEYS: studio: expected the sha256 of a key" in ran.stderr
     assert "Traceback" not in ran.stderr

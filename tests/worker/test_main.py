@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import shutil
 import signal
-import subprocess
-import sys
 import time
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -26,31 +23,26 @@ from service.contract.statuses import Status
 from service.contract.transitions import Transitions, create
 from service.jobs.tickets import Tickets
 from tests.harness.drawing import a_request
-from tests.harness.outage import mortal_redis
+from tests.harness.launcher import RedisServer, WorkerProcess, eager, run_module
 
 SLOW = Geometry(size=16, slice_size=4)
 START_SECONDS = 60
 DRAIN_SECONDS = 2
+EXIT_SECONDS = DRAIN_SECONDS + 48
+"""Draining, and some for a busy machine."""
 
 
-def environment(redis_url: str, models: Path, **settings: str) -> Mapping[str, str]:
+def slow(redis_url: str, models: Path) -> Mapping[str, str]:
     """Of a worker of `slow`."""
-    own = {"REDIS_URL": redis_url, "MODELS": str(models), "MODEL": "slow", "COMPILE": "0", "CAPACITY": "4"}
-    own |= {"DRAIN_SECONDS": str(DRAIN_SECONDS), **settings}
-    return {**os.environ, "OMP_NUM_THREADS": "1"} | {f"SPN_{name}": value for name, value in own.items()}
+    return eager(redis_url, models, "slow", CAPACITY="4", DRAIN_SECONDS=str(DRAIN_SECONDS))
 
 
 @contextmanager
-def worker(redis_url: str, models: Path) -> Iterator[subprocess.Popen[bytes]]:
+def worker(redis_url: str, models: Path) -> Iterator[WorkerProcess]:
     """A worker process that waits for jobs."""
-    process = subprocess.Popen([sys.executable, "-m", "worker.main"], env=environment(redis_url, models))
-    try:
-        with redis.Redis.from_url(redis_url) as client:
-            until(lambda: idle(client), START_SECONDS)
+    with WorkerProcess(slow(redis_url, models)) as process, redis.Redis.from_url(redis_url) as client:
+        until(lambda: idle(client), START_SECONDS)
         yield process
-    finally:
-        process.kill()
-        process.wait()
 
 
 def idle(client: redis.Redis) -> bool:
@@ -80,11 +72,6 @@ def record(client: redis.Redis, request: JobRequest) -> JobRecord:
     return JobRecord.decode(client.hgetall(Keys(id=request.id, model="slow").record))
 
 
-def exit_status(process: subprocess.Popen[bytes]) -> int:
-    """Fails if it takes longer than draining may, and some for a busy machine."""
-    return process.wait(DRAIN_SECONDS + 8)
-
-
 @pytest.mark.parametrize("damage", ["a flipped bit", "cut short", "missing", "no card"])
 def test_a_damaged_checkpoint_is_refused_at_start_by_name(
     damage: str, redis_url: str, models: Path, tmp_path: Path
@@ -99,14 +86,7 @@ def test_a_damaged_checkpoint_is_refused_at_start_by_name(
         tensors.write_bytes(body[: len(body) // 2])
     else:
         (folder / ("card.json" if damage == "no card" else TENSORS)).unlink()
-    ended = subprocess.run(
-        [sys.executable, "-m", "worker.main"],
-        env=environment(redis_url, tmp_path),
-        capture_output=True,
-        text=True,
-        timeout=START_SECONDS,
-        check=False,
-    )
+    ended = run_module("worker.main", settings=slow(redis_url, tmp_path))
     assert ended.returncode == 1
     assert "slow" in ended.stderr
     assert ("card.json" if damage == "no card" else TENSORS) in ended.stderr
@@ -119,8 +99,8 @@ def test_the_first_sigterm_hands_back_and_the_next_worker_goes_on(
     """Exit 0 at the slice boundary: running, no attempt spent, no lease, at once to be had."""
     with worker(redis_url, models) as process:
         request = begun(store)
-        process.send_signal(signal.SIGTERM)
-        assert exit_status(process) == 0
+        process.send(signal.SIGTERM)
+        assert process.exit_code(within_seconds=EXIT_SECONDS) == 0
     found = record(store, request)
     assert (found.status, found.attempts, found.lease_until) == (Status.RUNNING, 0, 0)
     assert 0 < found.done[0] < len(SLOW.steps)
@@ -133,11 +113,11 @@ def test_a_second_sigterm_right_after_the_first_ends_it_at_once(
     """Nothing is lost: the job is as after a crash, with all its slices, for whoever comes after the lease."""
     with worker(redis_url, models) as process:
         request = begun(store)
-        process.send_signal(signal.SIGSTOP)
-        process.send_signal(signal.SIGTERM)
-        process.send_signal(signal.SIGINT)
-        process.send_signal(signal.SIGCONT)
-        assert exit_status(process) == 0
+        process.send(signal.SIGSTOP)
+        process.send(signal.SIGTERM)
+        process.send(signal.SIGINT)
+        process.send(signal.SIGCONT)
+        assert process.exit_code(within_seconds=EXIT_SECONDS) == 0
     found = record(store, request)
     assert (found.status, found.attempts) == (Status.RUNNING, 1)
     assert 0 < found.done[0] < len(SLOW.steps)
@@ -147,8 +127,8 @@ def test_sigterm_ends_an_idle_worker(store: redis.Redis, redis_url: str, models:
     """It waits for nothing, and takes nothing with it."""
     assert store.dbsize() == 0
     with worker(redis_url, models) as process:
-        process.send_signal(signal.SIGTERM)
-        assert exit_status(process) == 0
+        process.send(signal.SIGTERM)
+        assert process.exit_code(within_seconds=EXIT_SECONDS) == 0
     assert store.llen(f"rq:queue:{queue_name('slow')}") == 0
 
 
@@ -156,15 +136,15 @@ def test_sigterm_ends_an_idle_worker(store: redis.Redis, redis_url: str, models:
 def test_sigterm_while_redis_is_away_ends_it_in_time(models: Path, tmp_path: Path, *, busy: bool) -> None:
     """Idle or with a job, which is found as it was left once Redis is back."""
     with (
-        mortal_redis(tmp_path) as server,
+        RedisServer(tmp_path, durable=True) as server,
         worker(server.url, models) as process,
         redis.Redis.from_url(server.url) as client,
     ):
         request = begun(client) if busy else None
         server.kill()
         time.sleep(0.5)
-        process.send_signal(signal.SIGTERM)
-        assert exit_status(process) == 0
+        process.send(signal.SIGTERM)
+        assert process.exit_code(within_seconds=EXIT_SECONDS) == 0
         server.start()
         if request:
             found = record(client, request)
@@ -175,7 +155,7 @@ def test_sigterm_while_redis_is_away_ends_it_in_time(models: Path, tmp_path: Pat
 def test_a_worker_waits_for_redis_and_goes_on(models: Path, tmp_path: Path) -> None:
     """Redis dies in the middle and comes back: the same process ends the job, in one attempt."""
     with (
-        mortal_redis(tmp_path) as server,
+        RedisServer(tmp_path, durable=True) as server,
         worker(server.url, models) as process,
         redis.Redis.from_url(server.url) as client,
     ):
@@ -186,4 +166,4 @@ def test_a_worker_waits_for_redis_and_goes_on(models: Path, tmp_path: Path) -> N
         until(lambda: record(client, request).status.final)
         found = record(client, request)
         assert (found.status, found.attempts) == (Status.SUCCEEDED, 1)
-        assert process.poll() is None
+        assert process.alive

@@ -10,21 +10,21 @@ import pytest
 import redis
 
 from service.settings import ServiceSettings
-from tests.harness.outage import MortalRedis, mortal_redis
+from tests.harness.launcher import RedisServer
 from tests.harness.serving import serving
 
 UNAVAILABLE = (503, "2", "application/problem+json", "urn:spn:unavailable")
 
 
 @pytest.fixture
-def mortal(tmp_path: Path) -> Iterator[MortalRedis]:
+def mortal(tmp_path: Path) -> Iterator[RedisServer]:
     """A Redis to be killed."""
-    with mortal_redis(tmp_path) as server:
+    with RedisServer(tmp_path, durable=True) as server:
         yield server
 
 
 @pytest.fixture
-def client(mortal: MortalRedis, models: Path) -> Iterator[httpx.Client]:
+def client(mortal: RedisServer, models: Path) -> Iterator[httpx.Client]:
     """A caller of an API on it."""
     settings = ServiceSettings(redis_url=mortal.url, models=models, model="toy", reaper_seconds=0.1, ticket_seconds=0.5)
     with serving(settings) as url, httpx.Client(base_url=url, timeout=30) as http:
@@ -38,7 +38,7 @@ def told(response: httpx.Response) -> tuple[int, str, str, str]:
 
 
 def test_without_redis_every_request_says_503_and_all_goes_on_when_it_is_back(
-    client: httpx.Client, mortal: MortalRedis
+    client: httpx.Client, mortal: RedisServer
 ) -> None:
     """The same API process, the job as it was acknowledged, its ticket in the queue."""
     job = client.post("/generate", json={"seed": 1}).json()
@@ -53,7 +53,7 @@ def test_without_redis_every_request_says_503_and_all_goes_on_when_it_is_back(
     assert client.post("/generate", json={}).status_code == 202
 
 
-def test_a_full_redis_refuses_submits_and_still_tells_of_jobs(client: httpx.Client, mortal: MortalRedis) -> None:
+def test_a_full_redis_refuses_submits_and_still_tells_of_jobs(client: httpx.Client, mortal: RedisServer) -> None:
     """No half of a job is left; once there is room submits are taken again."""
     job = client.post("/generate", json={"seed": 1}).json()
     with redis.Redis.from_url(mortal.url) as store:

@@ -24,9 +24,9 @@ from service.contract.transitions import Transitions
 from service.errors import FieldError
 from service.settings import ServiceSettings
 from tests.harness.drawing import GEOMETRY, a_request, a_running_job, an_entry
+from tests.harness.launcher import eager, working
 from tests.harness.serving import serving
 from tests.harness.toy import save_choosing_model, save_toy_model, toy_card
-from tests.harness.working import working
 
 DEFAULTS = {"temperature": {"base": 1.0, "size": 0.8, "depth": 0.7}, "guidance": 2.0, "candidates": 3}
 
@@ -44,7 +44,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
 def client(redis_url: str, folder: Path) -> Iterator[httpx.Client]:
     """A server of both models, and a worker that draws for `choosing`."""
     settings = ServiceSettings(redis_url=redis_url, models=folder, model="choosing")
-    with working(redis_url, folder, "choosing"), serving(settings) as url, httpx.Client(base_url=url) as http:
+    with working(eager(redis_url, folder, "choosing")), serving(settings) as url, httpx.Client(base_url=url) as http:
         yield http
 
 

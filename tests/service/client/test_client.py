@@ -27,8 +27,8 @@ from service.contract.statuses import Status
 from service.settings import ServiceSettings
 from tests.harness.drawing import GEOMETRY
 from tests.harness.flaky import Busy, CutStreams, LostAnswers, NoStreams
+from tests.harness.launcher import eager, working
 from tests.harness.serving import running, serving
-from tests.harness.working import working
 
 STEPS = len(GEOMETRY.steps)
 NOBODY = "http://127.0.0.1:1"
@@ -37,7 +37,7 @@ NOBODY = "http://127.0.0.1:1"
 @pytest.fixture(scope="module")
 def settings(redis_url: str, models: Path) -> Iterator[ServiceSettings]:
     """Of an API whose default model is drawn."""
-    with working(redis_url, models, "toy"):
+    with working(eager(redis_url, models, "toy")):
         yield ServiceSettings(redis_url=redis_url, models=models, model="toy")
 
 

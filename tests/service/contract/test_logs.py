@@ -5,14 +5,12 @@ from __future__ import annotations
 import io
 import json
 import logging
-import os
 import socket
-import subprocess
-import sys
 from datetime import datetime
 from pathlib import Path
 
 from service.contract.logs import LogFormat, formatter
+from tests.harness.launcher import eager, run_module
 
 
 def written(format: LogFormat) -> str:  # noqa: A002 - the parameter's name there
@@ -45,11 +43,8 @@ def test_text_is_for_people() -> None:
 def test_the_api_process_writes_nothing_but_json(redis_url: str, models: Path) -> None:
     """Its server's own lines too: here, that the port is taken."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
-        settings = {"REDIS_URL": redis_url, "MODELS": str(models), "MODEL": "toy", "LOG_FORMAT": "json"}
-        settings |= {"PORT": str(taken.getsockname()[1])}
-        environment = {**os.environ} | {f"SPN_{name}": value for name, value in settings.items()}
-        command = [sys.executable, "-m", "service.main"]
-        ran = subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+        own = {"LOG_FORMAT": "json", "PORT": str(taken.getsockname()[1])}
+        ran = run_module("service.main", settings=eager(redis_url, models, "toy", **own))
     lines = [json.loads(line) for line in ran.stderr.splitlines()]
     assert ran.returncode != 0
     assert ran.stdout == ""

@@ -4,11 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import base64
-import os
-import signal
 import ssl
-import subprocess
-import sys
 import time
 from collections.abc import AsyncIterator, Callable, Iterator, Sequence
 from contextlib import asynccontextmanager
@@ -34,6 +30,7 @@ from service.webhooks.outbox import Outbox
 from service.webhooks.sender import AT_ONCE, ATTEMPT_SECONDS, CONNECT_SECONDS, PER_HOST, RetrySchedule, Sender
 from service.webhooks.signature import signing_key
 from tests.harness.drawing import GEOMETRY, POISONED, a_request, acquire, an_entry
+from tests.harness.launcher import ApiServer, eager
 from tests.harness.receiver import HANG, Receiver, eventually, receiving
 from tests.harness.serving import serving
 
@@ -304,15 +301,9 @@ def test_a_killed_api_process_loses_no_delivery(
     """By kill -9 between claim and answer: hidden for its time, then made again by another process with the same id."""
     receiver.answers = [HANG]
     a_canceled_job(store, receiver.url)
-    settings = {"REDIS_URL": redis_url, "MODELS": str(models), "MODEL": "toy", "PORT": str(free_port())}
-    settings |= {"WEBHOOK_SECRET": SECRET, "WEBHOOK_HOSTS": f"other.test, {receiver.address}"}
-    environment = os.environ | {f"SPN_{name}": value for name, value in settings.items()}
-    process = subprocess.Popen([sys.executable, "-m", "service.main"], env=environment)
-    try:
+    settings = {"WEBHOOK_SECRET": SECRET, "WEBHOOK_HOSTS": f"other.test, {receiver.address}"}
+    with ApiServer(eager(redis_url, models, "toy", **settings)):
         asyncio.run(eventually(lambda: len(receiver.received) == 1, seconds=60))
-    finally:
-        process.send_signal(signal.SIGKILL)
-        process.wait()
     delivery = receiver.ids[0]
     assert 5 < (store.zscore(OUTBOX, delivery) or 0) / 1000 - time.time() < 35
     store.zadd(OUTBOX, {delivery: 0})

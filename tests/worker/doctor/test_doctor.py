@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 import re
 import shutil
 import subprocess
@@ -16,8 +15,7 @@ import redis
 import torch
 
 from models.cards import TENSORS
-from tests.harness.stores import redis_server
-from tests.harness.working import working
+from tests.harness.launcher import RedisServer, eager, run_module, working
 from worker.device.capacity import cores, whole_cores
 from worker.doctor.findings import Finding, Level
 from worker.doctor.machine_check import beats, cache, compiler, device, threads, weights
@@ -34,15 +32,13 @@ def of_redis(port: int, password: str = "") -> dict[str, Finding]:
 
 def doctor(settings: Mapping[str, str], *arguments: str) -> subprocess.CompletedProcess[str]:
     """The command, as an operator calls it."""
-    environment = {**os.environ, "OMP_NUM_THREADS": "1"} | {f"SPN_{name}": value for name, value in settings.items()}
-    command = [sys.executable, "-m", "worker.doctor", *arguments]
-    return subprocess.run(command, env=environment, capture_output=True, text=True, check=False, timeout=60)
+    return run_module("worker.doctor", *arguments, settings=settings)
 
 
 def test_a_sound_machine_is_told_so(tmp_path: Path, models: Path) -> None:
     """Exit status 0, nothing wrong, every subject named; the one advice is that no worker lives."""
-    with redis_server(tmp_path, *SAFE) as port:
-        settings = {"REDIS_URL": f"redis://127.0.0.1:{port}/0", "MODELS": str(models), "MODEL": "toy"}
+    with RedisServer(tmp_path, *SAFE) as server:
+        settings = {"REDIS_URL": server.url, "MODELS": str(models), "MODEL": "toy"}
         done = doctor(settings | {"ARTEFACTS": str(tmp_path / "passes")})
     assert (done.returncode, done.stderr) == (0, "")
     found = dict(re.findall(r"^(?:fine|advice) +(\w+) +(.*)$", done.stdout, re.MULTILINE))
@@ -54,8 +50,8 @@ def test_a_sound_machine_is_told_so(tmp_path: Path, models: Path) -> None:
 
 def test_what_is_wrong_leads_to_exit_status_1(tmp_path: Path, models: Path) -> None:
     """A Redis that forgets and a model that is not there, each with a cure."""
-    with redis_server(tmp_path, "--maxmemory-policy", "allkeys-lru") as port:
-        done = doctor({"REDIS_URL": f"redis://127.0.0.1:{port}/0", "MODELS": str(models), "MODEL": "gone"})
+    with RedisServer(tmp_path, "--maxmemory-policy", "allkeys-lru") as server:
+        done = doctor({"REDIS_URL": server.url, "MODELS": str(models), "MODEL": "gone"})
     assert done.returncode == 1
     wrong = re.findall(r"^wrong +(\w+) .*\n +-> \S", done.stdout, re.MULTILINE)
     assert wrong == ["persistence", "eviction", "weights"]
@@ -79,27 +75,27 @@ def test_a_setting_that_cannot_be_is_named() -> None:
 )
 def test_the_cure_cures(tmp_path: Path, options: list[str], subject: str, level: Level) -> None:
     """What the doctor says to type makes its finding fine."""
-    with redis_server(tmp_path, *SAFE, *options) as port, redis.Redis(port=port) as client:
-        ill = of_redis(port)[subject]
+    with RedisServer(tmp_path, *SAFE, *options) as server, redis.Redis(port=server.port) as client:
+        ill = of_redis(server.port)[subject]
         assert ill.level is level
         (command,) = re.findall(r"redis-cli config set (\S+ \S+?)(?:,|$)", ill.cure)
         client.config_set(*command.split())
-        assert of_redis(port)[subject].level is Level.FINE
+        assert of_redis(server.port)[subject].level is Level.FINE
 
 
 def test_memory_without_bound_or_room_is_advised_on(tmp_path: Path) -> None:
     """No maxmemory at all, and one that is nearly used up."""
-    with redis_server(tmp_path, *SAFE) as port, redis.Redis(port=port) as client:
+    with RedisServer(tmp_path, *SAFE) as server, redis.Redis(port=server.port) as client:
         client.config_set("maxmemory", 0)
-        assert "any amount" in of_redis(port)["memory"].seen
+        assert "any amount" in of_redis(server.port)["memory"].seen
         client.config_set("maxmemory", int(client.info("memory")["used_memory"] * 1.1))
-        assert "SPN_RETENTION_SECONDS" in of_redis(port)["memory"].cure
+        assert "SPN_RETENTION_SECONDS" in of_redis(server.port)["memory"].cure
 
 
 def test_a_redis_that_hides_its_settings_is_not_taken_for_a_bad_one(tmp_path: Path) -> None:
     """Where CONFIG is refused, as hosted ones do, that is advice."""
-    with redis_server(tmp_path, *SAFE, "--rename-command", "CONFIG", "") as port:
-        found = of_redis(port)
+    with RedisServer(tmp_path, *SAFE, "--rename-command", "CONFIG", "") as server:
+        found = of_redis(server.port)
     assert found["appendfsync"].level is Level.ADVICE
     assert found["eviction"].level is Level.FINE
 
@@ -108,7 +104,7 @@ def test_a_failed_snapshot_is_wrong(tmp_path: Path) -> None:
     """Redis refuses writes from then on."""
     folder = tmp_path / "lost"
     folder.mkdir()
-    with redis_server(folder, "--save", "3600 1") as port, redis.Redis(port=port) as client:
+    with RedisServer(folder, "--save", "3600 1") as server, redis.Redis(port=server.port) as client:
         shutil.rmtree(folder)
         client.set("key", "value")
         client.bgsave()
@@ -116,22 +112,22 @@ def test_a_failed_snapshot_is_wrong(tmp_path: Path) -> None:
         while client.info("persistence")["rdb_last_bgsave_status"] == "ok":
             assert time.monotonic() < deadline
             time.sleep(0.05)
-        assert "refuses writes" in of_redis(port)["persistence"].seen
+        assert "refuses writes" in of_redis(server.port)["persistence"].seen
 
 
 def test_a_replica_is_refused(tmp_path: Path) -> None:
     """It would refuse every write."""
-    with redis_server(tmp_path, *SAFE) as port, redis.Redis(port=port) as client:
+    with RedisServer(tmp_path, *SAFE) as server, redis.Redis(port=server.port) as client:
         client.replicaof("127.0.0.1", 1)
-        assert of_redis(port)["redis"].seen.startswith("a replica at 127.0.0.1:")
+        assert of_redis(server.port)["redis"].seen.startswith("a replica at 127.0.0.1:")
 
 
 def test_a_redis_that_is_away_or_locked_is_told_apart_and_no_password_shown(tmp_path: Path) -> None:
     """Nobody there, and a wrong password."""
     assert "SPN_REDIS_URL to where it listens" in of_redis(1)["redis"].cure
-    with redis_server(tmp_path, *SAFE) as port, redis.Redis(port=port) as client:
+    with RedisServer(tmp_path, *SAFE) as server, redis.Redis(port=server.port) as client:
         client.config_set("requirepass", "correct horse")
-        found = of_redis(port, password="hunter2")
+        found = of_redis(server.port, password="hunter2")
         assert list(found) == ["redis"]
         assert "redis://:PASSWORD@HOST" in found["redis"].cure
         assert "hunter2" not in str(found)
@@ -192,7 +188,7 @@ def test_a_heartbeat_slower_than_a_quarter_of_the_lease_is_wrong() -> None:
 def test_the_health_check_tells_whether_a_worker_of_this_host_lives(redis_url: str, models: Path) -> None:
     """0 beside a worker, 1 for a model without one, for a host without one, and without Redis."""
     own = {"REDIS_URL": redis_url, "MODELS": str(models)}
-    with working(redis_url, models, "toy"):
+    with working(eager(redis_url, models, "toy")):
         assert doctor(own | {"MODEL": "toy"}, "--quick").returncode == 0
         assert doctor(own | {"MODEL": "slow"}, "--quick").returncode == 1
     with redis.Redis.from_url(redis_url) as client:

@@ -10,7 +10,7 @@ import pytest
 import redis
 
 from tests.harness.later import later
-from tests.harness.outage import mortal_redis
+from tests.harness.launcher import RedisServer
 from worker.jobs.backoff import Patience, passing
 
 AWAY_SECONDS = 1.0
@@ -43,7 +43,7 @@ def test_a_redis_that_is_away_is_waited_for(
     """Longer than redis-py's own retries need for giving up at once; the log tells of the beginning and the end."""
     caplog.set_level(logging.INFO, logger="worker.jobs.backoff")
     with (
-        mortal_redis(tmp_path_factory.mktemp("redis")) as server,
+        RedisServer(tmp_path_factory.mktemp("redis"), durable=True) as server,
         redis.Redis.from_url(server.url, retry=Patience()) as patient,
     ):
         patient.set("a", 1)

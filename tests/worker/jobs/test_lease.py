@@ -13,7 +13,7 @@ from service.contract.redis_keys import Keys
 from service.contract.statuses import Status
 from service.contract.transitions import Claim, Outcome, Transitions, create
 from tests.harness.drawing import a_claim, a_request, a_running_job, acquire, record_of
-from tests.harness.outage import MortalRedis, mortal_redis
+from tests.harness.launcher import RedisServer
 from tests.worker.test_batch import Workplace
 from worker.jobs.backoff import Patience
 from worker.jobs.lease import Heartbeat, Lease
@@ -29,9 +29,9 @@ def transitions(store: redis.Redis) -> Transitions:
 
 
 @pytest.fixture
-def mortal(tmp_path: Path) -> Iterator[MortalRedis]:
+def mortal(tmp_path: Path) -> Iterator[RedisServer]:
     """A Redis to be killed."""
-    with mortal_redis(tmp_path) as server:
+    with RedisServer(tmp_path, durable=True) as server:
         yield server
 
 
@@ -76,7 +76,7 @@ def test_a_lease_never_outlives_that_of_redis(store: redis.Redis, transitions: T
         assert lease.until - time.monotonic() <= left + 0.002  # Redis counts in whole milliseconds
 
 
-def test_a_lease_runs_out_by_the_workers_own_clock_while_redis_is_away(mortal: MortalRedis) -> None:
+def test_a_lease_runs_out_by_the_workers_own_clock_while_redis_is_away(mortal: RedisServer) -> None:
     """Nobody has to tell it; and it is neither lost nor kept until Redis is asked."""
     with redis.Redis.from_url(mortal.url, retry=Patience()) as client:
         lease = held(a_running_job(Transitions(client), lease_seconds=LEASE_SECONDS))
@@ -113,7 +113,7 @@ def test_in_doubt_the_batch_asks_before_it_draws(store: redis.Redis, taken: bool
         assert store.hget(keys.record, "token") == b"other"
 
 
-def test_what_was_drawn_while_redis_was_away_is_published_when_it_is_back(mortal: MortalRedis) -> None:
+def test_what_was_drawn_while_redis_was_away_is_published_when_it_is_back(mortal: RedisServer) -> None:
     """The batch waits in the middle of its work, and the job ends as if nothing had been."""
     with redis.Redis.from_url(mortal.url, retry=Patience()) as client:
         place = Workplace(client)

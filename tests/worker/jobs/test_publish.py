@@ -14,7 +14,7 @@ from models.subscale import Progress
 from service.contract.transitions import Claim, Transitions, cancel
 from tests.harness.drawing import GEOMETRY, a_picture, a_running_job, events_of
 from tests.harness.later import later
-from tests.harness.outage import MortalRedis, mortal_redis
+from tests.harness.launcher import RedisServer
 from worker.jobs.backoff import Patience
 from worker.jobs.lease import Lease
 from worker.jobs.publish import Drawn, Publisher, Terms
@@ -106,13 +106,13 @@ def test_a_redis_that_forgot_the_script_in_between_is_told_it_again(
 
 
 @pytest.fixture
-def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[MortalRedis]:
+def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
     """A Redis of the test's own."""
-    with mortal_redis(tmp_path_factory.mktemp("redis")) as server:
+    with RedisServer(tmp_path_factory.mktemp("redis"), durable=True) as server:
         yield server
 
 
-def test_a_round_waits_for_a_redis_that_is_away(mortal: MortalRedis) -> None:
+def test_a_round_waits_for_a_redis_that_is_away(mortal: RedisServer) -> None:
     """And comes whole, once it is back."""
     with redis.Redis.from_url(mortal.url, retry=Patience()) as client:
         held = claims(client)
