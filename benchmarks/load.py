@@ -25,6 +25,7 @@ import psutil
 
 from benchmarks.caller import Caller, UnexpectedStatusError, events, submitted
 from benchmarks.site import GEOMETRY, BenchmarkSite, MemoryUse, site
+from service.contract.redis_keys import ENDED, owned_key
 
 JSON = Path("docs/benchmarks/load.json")
 POLLERS = 32
@@ -167,7 +168,7 @@ async def submit_all(here: BenchmarkSite, jobs: int, *, at_once: int) -> None:
 
 def waiting(here: BenchmarkSite) -> int:
     """Jobs that have not ended."""
-    return int(here.store.zcard("spn:active"))
+    return int(here.store.zcard(owned_key("", "active")))
 
 
 async def memory(here: BenchmarkSite, jobs: int, retention_seconds: int) -> dict[str, Any]:
@@ -177,7 +178,7 @@ async def memory(here: BenchmarkSite, jobs: int, retention_seconds: int) -> dict
     empty = here.memory()
     few = min(jobs // 10, 500)
     await submit_all(here, few, at_once=few)
-    kept, known = here.memory(), int(here.store.zcard("spn:ended"))
+    kept, known = here.memory(), int(here.store.zcard(ENDED))
     samples: list[MemoryUse] = []
     watching = asyncio.create_task(sampled(here, samples))
     begun = time.perf_counter()

@@ -17,6 +17,7 @@ from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from service.api_keys import KeyHash, sha256_of
 from service.errors import MissingKeyError, SignatureError, UnknownKeyError
+from service.jobs.requester import JobOwner, Requester, SignatureHolder
 
 OPEN = ""
 """The owner of all jobs where no keys are configured."""
@@ -84,15 +85,13 @@ def viewer(
     sig: Annotated[
         str | None, Query(max_length=128, description="Instead of a key: the signature of this job's own URLs.")
     ] = None,
-) -> str | None:
-    """Who looks at a job: its owner by key, or None for whoever has its signature. Raises MissingKeyError,
-    UnknownKeyError, SignatureError.
-    """
+) -> Requester:
+    """Return who looks at a job. Raises MissingKeyError, UnknownKeyError, SignatureError."""
     if sig is None or not access.keys:
-        return access.owner(bearer.credentials if bearer else None)
+        return JobOwner(access.owner(bearer.credentials if bearer else None))
     access.check_signature(job, sig)
-    return None
+    return SignatureHolder(job)
 
 
 Owner = Annotated[str, Depends(owner)]
-Viewer = Annotated[str | None, Depends(viewer)]
+Viewer = Annotated[Requester, Depends(viewer)]

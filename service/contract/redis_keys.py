@@ -2,10 +2,19 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 TASK = "spn.draw"
 """The one function name that may cross the queue. A name, never an import path: the worker looks nothing up."""
+
+
+_JOB_ID = re.compile(r"[0-9a-f]{1,64}")
+
+
+def is_job_id(text: str) -> bool:
+    """Return whether `text` can be the id of a job. Anything else could name another key than a job's record."""
+    return _JOB_ID.fullmatch(text) is not None
 
 
 def queue_name(model: str) -> str:

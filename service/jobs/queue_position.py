@@ -12,6 +12,7 @@ from models.config import Step
 from service.contract.pace import Pace
 from service.contract.record import JobRecord
 from service.contract.redis_keys import Keys, pace_key, queued_key, running_key, workers_key
+from service.contract.registrations import live_workers
 from service.contract.statuses import Status
 from service.jobs.eta import QueueState, Work, eta_seconds
 
@@ -80,7 +81,7 @@ class QueueEstimates:
                 pipeline.zrange(workers_key(model), 0, -1, withscores=True)
             clock, *answers = await pipeline.execute()
         return {
-            model: Backlog(queued=queued, running=running, workers=live(workers, clock))
+            model: Backlog(queued=queued, running=running, workers=len(live_workers(workers, clock)))
             for model, queued, running, workers in zip(models, answers[::3], answers[1::3], answers[2::3], strict=True)
         }
 
@@ -101,7 +102,7 @@ def queue_state(record: JobRecord, answers: Sequence[Any], *, ahead: int | None)
     steps, job = record.request.geometry.steps, record.request.id
     return QueueState(
         pace=Pace.decode(pace),
-        workers=live(workers, clock),
+        workers=len(live_workers(workers, clock)),
         job=Work(
             images=record.request.num_images, steps=steps[min(record.done) :], base_lanes=record.request.base_lanes
         ),
@@ -109,13 +110,6 @@ def queue_state(record: JobRecord, answers: Sequence[Any], *, ahead: int | None)
         queued=others(queued[:ahead], steps, total=waiting if ahead is None else ahead, job=job),
         begun=ahead is None,
     )
-
-
-def live(workers: Sequence[Any], clock: tuple[int, int]) -> int:
-    """How many registrations have not run out, by Redis' clock."""
-    seconds, micros = clock
-    now = int(seconds) * 1000 + int(micros) // 1000
-    return sum(float(until) > now for _, until in workers)
 
 
 def others(rows: Sequence[Any], steps: Sequence[Step], *, total: int, job: str) -> tuple[Work, ...]:

@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import RedisError
 
 from service.contract.record import JobRecord
-from service.contract.redis_keys import Keys, deadlines_key, owned_key, queued_key, running_key, ticket_id, workers_key
+from service.contract.redis_clock import milliseconds
+from service.contract.redis_keys import Keys, deadlines_key, is_job_id, owned_key, queued_key, running_key, ticket_id
 from service.contract.request import JobRequest
 from service.contract.statuses import Status
 from service.contract.stream import Event, JobImages, SliceEntry, replay
@@ -27,10 +28,12 @@ from service.contract.transitions import (
     requeue,
 )
 from service.errors import ConcurrencyLimitError, KeyReusedError, QueueFullError, RateLimitedError, UnknownJobError
+from service.jobs.requester import JobOwner
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
 
+    from service.jobs.requester import Requester
     from service.jobs.tickets import Tickets
 
 logger = logging.getLogger(__name__)
@@ -79,25 +82,23 @@ class Jobs:
         if reply.outcome is Outcome.CLASH:
             raise KeyReusedError
         if reply.outcome is Outcome.REPLAY:
-            return await self.get(reply.value, owner=request.owner), True
+            return await self.get(reply.value, JobOwner(request.owner)), True
         await self._deliver(request.keys, ticket=1)
-        return await self.get(request.id, owner=request.owner), False
+        return await self.get(request.id, JobOwner(request.owner)), False
 
-    async def get(self, job: str, *, owner: str | None) -> JobRecord:
-        """How a job of `owner` stands; None for whoever holds its signature. Raises UnknownJobError, also for a job
-        of somebody else.
-        """
-        fields = await self._client.hgetall(Keys(id=job, model="").record)
+    async def get(self, job: str, requester: Requester) -> JobRecord:
+        """Return a job's record. Raises UnknownJobError, also for a job that `requester` may not see."""
+        fields = await self._client.hgetall(Keys(id=job, model="").record) if is_job_id(job) else None
         record = JobRecord.decode(fields) if fields else None
-        if record is None or owner not in {None, record.request.owner}:
+        if record is None or not requester.may_see(record.request):
             raise UnknownJobError(job)
         return record
 
     async def cancel(self, job: str, *, owner: str) -> tuple[JobRecord, bool]:
         """The job as it stands now, and whether a worker has still to stop it. Raises UnknownJobError."""
-        record = await self.get(job, owner=owner)
+        record = await self.get(job, JobOwner(owner))
         reply = await self._transitions(cancel(record.request.keys))
-        return await self.get(job, owner=owner), reply.outcome is Outcome.CANCELING
+        return await self.get(job, JobOwner(owner)), reply.outcome is Outcome.CANCELING
 
     async def events(self, request: JobRequest, *, after: str = "-", until: str = "+") -> list[Event]:
         """What happened between two stream ids: not `after` itself, but `until`."""
@@ -118,10 +119,6 @@ class Jobs:
                     return Page(records=tuple(records), cursor=cursor_of(records[-1]))
                 records.append(record)
         return Page(records=tuple(records), cursor=None)
-
-    async def workers(self, model: str) -> int:
-        """How many workers of `model` are alive. Raises redis' ConnectionError."""
-        return int(await self._client.zcount(workers_key(model), await self._now(), "+inf"))
 
     async def sweep(self, model: str) -> int:
         """End the jobs that are overdue, give every job that waits without a ticket a new one; how many that were."""
@@ -187,8 +184,7 @@ class Jobs:
 
     async def _now(self) -> int:
         """Redis' clock, in milliseconds."""
-        seconds, micros = await self._client.time()
-        return int(seconds) * 1000 + int(micros) // 1000
+        return milliseconds(await self._client.time())
 
 
 def cursor_of(record: JobRecord) -> str:

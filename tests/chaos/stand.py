@@ -16,6 +16,7 @@ import redis
 
 from benchmarks.site import MODEL, settings_of
 from service.contract.redis_keys import Keys, owned_key, workers_key
+from service.contract.registrations import live_workers
 from tests.chaos.deadlines import NotHeldError, until
 from tests.chaos.journal import JOURNAL, Line, lines
 from tests.chaos.rehearsal import Cue
@@ -191,6 +192,6 @@ class Stand:
 
     def _all_announced(self) -> bool:
         with suppress(redis.RedisError):
-            now = time.time() * 1000
-            return self.store.zcount(workers_key(MODEL), now, "+inf") == len(self.workers)
+            registered = self.store.zrange(workers_key(MODEL), 0, -1, withscores=True)
+            return len(live_workers(registered, self.store.time())) == len(self.workers)
         return False

@@ -13,7 +13,7 @@ import httpx
 import pytest
 import redis
 
-from service.contract.redis_keys import Keys, queue_name, queued_key
+from service.contract.redis_keys import Keys, owned_key, queue_name, queued_key
 from service.settings import ServiceSettings
 from tests.harness.launcher import ApiServer, eager, working
 from tests.harness.painting import painting
@@ -111,7 +111,7 @@ async def killed(api: ApiServer, held: Sluice, keys: list[str]) -> list[httpx.Re
 
 def made(store: redis.Redis) -> set[str]:
     """The ids of all jobs that were ever recorded."""
-    jobs: Any = store.zrange("spn:jobs", 0, -1)
+    jobs: Any = store.zrange(owned_key("", "jobs"), 0, -1)
     return {job.decode() for job in jobs}
 
 

@@ -10,6 +10,7 @@ from redis.backoff import NoBackoff
 from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
 from redis.retry import Retry
 
+from service.contract import registrations
 from service.contract.redis_keys import workers_key
 from worker.doctor.findings import Finding, advice, fine, wrong
 
@@ -136,10 +137,7 @@ def colleagues(client: Redis, model: str) -> Finding:
 
 def live_workers(client: Redis, model: str) -> list[str]:
     """The names of the live workers of `model`, by Redis' own clock. Raises RedisError."""
-    seconds, microseconds = client.time()
-    now = seconds * 1000 + microseconds // 1000
-    names: list[Any] = client.zrangebyscore(workers_key(model), now, "+inf")
-    return [name.decode() for name in names]
+    return registrations.live_workers(client.zrange(workers_key(model), 0, -1, withscores=True), client.time())
 
 
 def place(client: Redis) -> str:

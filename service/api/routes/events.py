@@ -38,7 +38,7 @@ async def get_events(  # noqa: PLR0913, PLR0917 - one argument per parameter
     inline: Annotated[bool, Query(description="1: each slice event carries its picture.")] = False,
 ) -> Response:
     """The job live: status, slices, and exactly one of succeeded, failed, canceled."""
-    record, after = await app.jobs.get(job, owner=viewer), header or query or BEGINNING
+    record, after = await app.jobs.get(job, viewer), header or query or BEGINNING
     if record.status.final and position(after) >= position(record.last_id):
         return Response(status_code=204)
     sig = signature(app, record)

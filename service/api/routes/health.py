@@ -20,4 +20,5 @@ async def healthz() -> Health:
 @router.get("/readyz", response_model=Readiness, responses={200: answer("readiness")})
 async def readyz(app: App) -> Readiness:
     """Whether jobs can be taken, and who would draw them."""
-    return Readiness(workers={name: await app.jobs.workers(name) for name in app.catalogue.cards})
+    backlogs = await app.queue_estimates.backlogs(list(app.catalogue.cards))
+    return Readiness(workers={name: backlog.workers for name, backlog in backlogs.items()})

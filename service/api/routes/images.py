@@ -41,7 +41,7 @@ async def get_image(  # noqa: PLR0913, PLR0917 - one argument per parameter
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
     """A picture, as far as it is drawn."""
-    record = await app.jobs.get(job, owner=viewer)
+    record = await app.jobs.get(job, viewer)
     if index >= record.request.num_images:
         raise UnknownJobError(f"{job}/images/{index}")
     kind = format or preferred(accept)

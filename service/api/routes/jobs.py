@@ -13,6 +13,7 @@ from service.api.schemas import JobBody, JobPage
 from service.contract.record import JobRecord
 from service.contract.statuses import Status
 from service.errors import UnknownJobError
+from service.jobs.requester import JobOwner
 
 CURSOR = r"^[0-9]{1,16}:[0-9a-f]{1,64}$"
 """Not `\\d`, which means the digits of all scripts."""
@@ -56,10 +57,10 @@ async def get_job(  # noqa: PLR0913, PLR0917 - one argument per parameter
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> JobBody | Response:
     """How a job stands. With `wait` the answer comes when that has changed."""
-    record = await app.jobs.get(job, owner=owner)
+    record = await app.jobs.get(job, JobOwner(owner))
     if wait and not record.status.final and (if_none_match is None or known(if_none_match, etag(record))):
         await app.event_reader.grown(record.request.keys.stream, record.last_id, seconds=wait)
-        record = await app.jobs.get(job, owner=owner)
+        record = await app.jobs.get(job, JobOwner(owner))
     headers = {"ETag": etag(record), "Cache-Control": "no-cache"}
     if known(if_none_match, etag(record)):
         return Response(status_code=304, headers=headers)

@@ -26,6 +26,7 @@ from service.errors import (
     UnavailableError,
     UnreadableError,
 )
+from service.jobs.requester import JobOwner
 from service.urls import job_url
 
 router = APIRouter()
@@ -78,7 +79,7 @@ async def ended(app: Services, record: JobRecord, *, seconds: float) -> JobRecor
     deadline = time.monotonic() + seconds
     while not record.status.final and (left := deadline - time.monotonic()) > 0:
         await app.event_reader.grown(record.request.keys.stream, record.last_id, seconds=left)
-        record = await app.jobs.get(record.request.id, owner=record.request.owner)
+        record = await app.jobs.get(record.request.id, JobOwner(record.request.owner))
     return record
 
 

@@ -9,6 +9,7 @@ import httpx
 import pytest
 import redis
 
+from service.contract.redis_keys import Keys
 from service.settings import ServiceSettings
 from tests.harness.launcher import RedisServer
 from tests.harness.serving import serving
@@ -58,10 +59,10 @@ def test_a_full_redis_refuses_submits_and_still_tells_of_jobs(client: httpx.Clie
     job = client.post("/generate", json={"seed": 1}).json()
     with redis.Redis.from_url(mortal.url) as store:
         store.config_set("maxmemory", 1)
-        keys = set(store.keys("spn:job:*"))
+        keys = set(store.keys(Keys(id="*", model="").record))
         assert told(client.post("/generate", json={})) == UNAVAILABLE
         assert told(client.delete(job["urls"]["self"])) == UNAVAILABLE
         assert client.get(job["urls"]["self"]).json() == job
-        assert set(store.keys("spn:job:*")) == keys
+        assert set(store.keys(Keys(id="*", model="").record)) == keys
         store.config_set("maxmemory", 0)
     assert client.post("/generate", json={}).status_code == 202

@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from service.contract.redis_keys import queued_key, running_key, workers_key
+from service.contract.redis_keys import owned_key, queued_key, running_key, workers_key
 from service.contract.statuses import EventKind, Status
 from service.contract.transitions import (
     Call,
@@ -302,7 +302,7 @@ def test_expire_forgets_jobs_past_their_retention(store: redis.Redis, transition
     transitions(cancel(request.keys))
     time.sleep(BRIEF)
     assert transitions(expire()).value == "1"
-    assert store.zcard("spn:jobs") == 1
+    assert store.zcard(owned_key("", "jobs")) == 1
 
 
 def test_a_worker_is_announced_until_its_time_runs_out(store: redis.Redis, transitions: Transitions) -> None:

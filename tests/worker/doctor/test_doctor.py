@@ -15,6 +15,7 @@ import redis
 import torch
 
 from models.cards import TENSORS
+from service.contract.redis_keys import workers_key
 from tests.harness.launcher import RedisServer, eager, run_module, working
 from worker.device.capacity import cores, whole_cores
 from worker.doctor.findings import Finding, Level
@@ -193,7 +194,7 @@ def test_the_health_check_tells_whether_a_worker_of_this_host_lives(redis_url: s
         assert doctor(own | {"MODEL": "slow"}, "--quick").returncode == 1
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
-        client.zadd("spn:workers:toy", {"elsewhere-1": 1e15})
+        client.zadd(workers_key("toy"), {"elsewhere-1": 1e15})
     assert doctor(own | {"MODEL": "toy"}, "--quick").returncode == 1
     assert doctor({"REDIS_URL": "redis://127.0.0.1:1/0"}, "--quick").returncode == 1
 
