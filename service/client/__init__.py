@@ -4,12 +4,12 @@
 
     with Client("http://127.0.0.1:8000") as client:
         job = client.wait(client.generate(controls={"label": "A", "hue": "blue"}, seed=7))
-        picture = client.image(job, scale=8)
+        image = client.image(job, scale=8)
 
-`python -m service.client --help` is the same as a command.
+`python -m service.client --help` does the same as a command.
 """
 
 from service.client.client import Client, Request
-from service.client.errors import AwayError, ClientError, ForeignError, ProblemError
+from service.client.errors import ClientError, ProblemError, ServerUnavailableError, UnexpectedResponseError
 
-__all__ = ["AwayError", "Client", "ClientError", "ForeignError", "ProblemError", "Request"]
+__all__ = ["Client", "ClientError", "ProblemError", "Request", "ServerUnavailableError", "UnexpectedResponseError"]

@@ -1,4 +1,4 @@
-"""All that a caller can ask of the service, as methods."""
+"""The calls of the service as methods."""
 
 from __future__ import annotations
 
@@ -14,11 +14,11 @@ from service.api.schemas import JobBody, ModelBody, ModelList, SliceBody
 from service.client.transport import Transport, understood
 from service.client.watch import Watch, job_path
 
-PATIENCE_SECONDS = 30.0
+RETRY_SECONDS = 30.0
 
 
 class Request(TypedDict, total=False):
-    """The body of POST /generate; what is absent is the server's default. `service.api.schemas` has bounds and meanings."""
+    """Body of POST /generate. An absent field has the server's default; `service.api.requests` has bounds and meanings."""
 
     model: str
     num_images: int
@@ -34,28 +34,28 @@ class Request(TypedDict, total=False):
 
 
 class Client:
-    """One server, by its address and, if it asks for one, a key.
+    """Client of one server: its address and, where it wants one, a key.
 
-    A call that finds no server, or one with too much to do, is tried again for `patience_seconds` at most, as the
-    server's Retry-After asks. Raises AwayError or ProblemError after that, ProblemError at once for a refusal that
-    would stay one, and ForeignError for the answer of something else.
+    A call that finds no server, or a busy one, is retried for at most `retry_seconds`, as Retry-After says. After that
+    it raises ServerUnavailableError or ProblemError. A lasting refusal raises ProblemError at once. A response of
+    another program raises UnexpectedResponseError. A server on this machine is never reached through a proxy.
     """
 
-    def __init__(self, base_url: str, key: str | None = None, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
-        self._transport = Transport(base_url, key, patience_seconds=patience_seconds)
+    def __init__(self, base_url: str, key: str | None = None, *, retry_seconds: float = RETRY_SECONDS) -> None:
+        self._transport = Transport(base_url, key, retry_seconds=retry_seconds)
 
     def generate(self, **request: Unpack[Request]) -> JobBody:
-        """A new job. However often this has to be tried, it is one: an Idempotency-Key goes with it."""
+        """Create a job. Retries do not create another: an Idempotency-Key is sent."""
         headers = {"Idempotency-Key": secrets.token_hex(16)}
         body = cast("Mapping[str, JsonValue]", request)
         return understood(JobBody, self._transport.request("POST", "/generate", json=body, headers=headers).content)
 
     def job(self, job: JobBody | str) -> JobBody:
-        """How a job stands, by its id."""
+        """Return the current state of a job."""
         return understood(JobBody, self._transport.request("GET", job_path(id_of(job))).content)
 
     def wait(self, job: JobBody | str, on_slice: Callable[[SliceBody], object] | None = None) -> JobBody:
-        """The job once it has succeeded, failed or been canceled; `on_slice` hears of every slice on the way."""
+        """Return the job when it has succeeded, failed or been canceled; call `on_slice` for every slice until then."""
         known = job if isinstance(job, JobBody) else self.job(job)
         return Watch(self._transport, known, on_slice).ended()
 
@@ -68,17 +68,17 @@ class Client:
         format: Literal["png", "webp", "jpeg"] = "png",  # noqa: A002 - the parameter's name in the contract
         scale: int = 1,
     ) -> bytes:
-        """The file of a picture as it stands, or as it was after `slices`; each pixel `scale` x `scale`."""
+        """Return the file of an image: the latest, or that after `slices` slices; each pixel `scale` x `scale`."""
         query: dict[str, str | int] = {"format": format, "scale": scale}
         query |= {} if slices is None else {"slices": slices}
         return self._transport.request("GET", f"{job_path(id_of(job))}/images/{index}", query=query).content
 
     def cancel(self, job: JobBody | str) -> JobBody:
-        """Stop a job; a running one stops within a slice. What is drawn stays."""
+        """Cancel a job. A running one stops within a slice; its partial images stay."""
         return understood(JobBody, self._transport.request("DELETE", job_path(id_of(job))).content)
 
     def models(self) -> list[ModelBody]:
-        """What can be asked for."""
+        """Return the models with the values of their controls."""
         return understood(ModelList, self._transport.request("GET", "/models").content).models
 
     def close(self) -> None:
@@ -95,5 +95,5 @@ class Client:
 
 
 def id_of(job: JobBody | str) -> str:
-    """A job's id from the job or the id."""
+    """Return the id of a job, given the job or the id."""
     return job if isinstance(job, str) else job.id

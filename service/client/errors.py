@@ -1,9 +1,9 @@
-"""What a call to the service may end with.
+"""Errors of a call to the service.
 
 ClientError
-├── AwayError      no answer came back
-├── ForeignError   the answer was none of this service
-└── ProblemError   the answer was a refusal: problem+json (RFC 9457)
+├── ServerUnavailableError   no response came back
+├── UnexpectedResponseError  the response is not one of this service
+└── ProblemError             the server refused the request: problem+json (RFC 9457)
 """
 
 from __future__ import annotations
@@ -16,33 +16,33 @@ from pydantic import ValidationError
 from service.problem_body import ProblemBody
 
 PASSING = {429, 502, 503, 504}
-"""Statuses that say nothing about the request itself: too much at once, or a restart behind a proxy."""
+"""Statuses that may pass: the server is busy, or restarts behind a proxy."""
 
 
 class ClientError(Exception):
-    """Root; `passing` says whether the same call may succeed later, `retry_after_seconds` when, if the server said so."""
+    """Root of all errors here. `passing`: the same call may succeed later, after `retry_after_seconds` if it is known."""
 
     passing = False
     retry_after_seconds: float | None = None
 
 
-class AwayError(ClientError):
-    """No answer came back; what was sent may have arrived."""
+class ServerUnavailableError(ClientError):
+    """Missing response. The request may have arrived."""
 
     def __init__(self, cause: httpx.TransportError) -> None:
         super().__init__(str(cause) or type(cause).__name__)
         self.passing = not isinstance(cause, httpx.UnsupportedProtocol)
 
 
-class ForeignError(ClientError):
-    """A success that cannot be understood: another server, or another version of this one."""
+class UnexpectedResponseError(ClientError):
+    """Successful response that cannot be read: another server, or another version of this one."""
 
     def __init__(self, wanted: str) -> None:
-        super().__init__(f"The answer is no {wanted}: is this the right address?")
+        super().__init__(f"The response is not a {wanted}. Check the address of the server.")
 
 
 class ProblemError(ClientError):
-    """The server's refusal: `status`, `type`, `title`, `detail`, and in `errors` the fields at fault."""
+    """Refusal by the server: `status`, `type`, `title`, `detail`, and in `errors` the invalid fields."""
 
     def __init__(self, problem: ProblemBody, *, retry_after_seconds: float | None = None) -> None:
         super().__init__(f"{problem.title}: {problem.detail}")
@@ -54,7 +54,7 @@ class ProblemError(ClientError):
 
 
 def refusal(response: httpx.Response) -> ProblemError:
-    """The error for a response that was read. What is no problem+json, say from a proxy, is told by its status."""
+    """Return the error for a response. A body other than problem+json, say of a proxy, is described by its status."""
     try:
         problem = ProblemBody.model_validate_json(response.content)
     except ValidationError:
@@ -63,11 +63,11 @@ def refusal(response: httpx.Response) -> ProblemError:
 
 
 def unexplained(status: int) -> ProblemBody:
-    """A problem of which the status is all that is known."""
+    """Return the problem of a response of which only the status is known."""
     title = HTTPStatus(status).phrase if status in set(HTTPStatus) else "Refused"
     return ProblemBody(type="about:blank", title=title, status=status, detail=f"The server answered {status}.")
 
 
 def seconds(retry_after: str) -> float | None:
-    """A Retry-After header in seconds; None for none, and for its other form, a date, which this server never sends."""
+    """Return a Retry-After header in seconds. Return None for none and for a date, which this server never sends."""
     return float(retry_after) if retry_after.isdecimal() else None

@@ -1,8 +1,10 @@
-"""Requests that are tried again while that may help, and event streams that end when the connection does."""
+"""Requests that are retried while that may help, and event streams that end with their connection."""
 
 from __future__ import annotations
 
 from collections.abc import Generator, Mapping
+from contextlib import suppress
+from ipaddress import ip_address
 from typing import TypeVar
 
 import httpx
@@ -10,8 +12,8 @@ from httpx_sse import ServerSentEvent, connect_sse
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from service import __version__
-from service.client.errors import AwayError, ClientError, ForeignError, ProblemError, refusal
-from service.client.patience import Patience
+from service.client.errors import ClientError, ProblemError, ServerUnavailableError, UnexpectedResponseError, refusal
+from service.client.retry_policy import RetryPolicy
 
 Body = TypeVar("Body", bound=BaseModel)
 
@@ -20,14 +22,15 @@ TIMEOUT = httpx.Timeout(10, read=45)
 
 
 class Transport:
-    """One server. Every request may be sent twice: those that are not idempotent by nature carry an Idempotency-Key."""
+    """Connection to one server. Every request may be sent twice: a submission carries an Idempotency-Key."""
 
-    def __init__(self, base_url: str, key: str | None, *, patience_seconds: float) -> None:
+    def __init__(self, base_url: str, key: str | None, *, retry_seconds: float) -> None:
         headers = {"User-Agent": f"subscale/{__version__}"}
         if key:
             headers["Authorization"] = f"Bearer {key}"
-        self._http = httpx.Client(base_url=base_url, headers=headers, timeout=TIMEOUT)
-        self._patience_seconds = patience_seconds
+        proxied = not is_loopback(httpx.URL(base_url).host)
+        self._http = httpx.Client(base_url=base_url, headers=headers, timeout=TIMEOUT, trust_env=proxied)
+        self._retry_seconds = retry_seconds
 
     def request(
         self,
@@ -38,19 +41,17 @@ class Transport:
         headers: Mapping[str, str] | None = None,
         json: Mapping[str, JsonValue] | None = None,
     ) -> httpx.Response:
-        """The answer, a success or 304. Raises ProblemError, AwayError."""
-        patience = Patience(self._patience_seconds)
+        """Return the response, a success or 304. Raises ProblemError, ServerUnavailableError."""
+        policy = RetryPolicy(self._retry_seconds)
         while True:
             try:
                 return self._once(self._http.build_request(method, path, params=query, headers=headers, json=json))
             except ClientError as error:
-                if not (error.passing and patience.pause(error.retry_after_seconds)):
+                if not (error.passing and policy.pause(error.retry_after_seconds)):
                     raise
 
     def events(self, path: str, *, after: str | None) -> Generator[ServerSentEvent]:
-        """What follows the event id `after`, until the connection ends, however it does. Raises ProblemError where
-        another try would not help.
-        """
+        """Yield the events after the id `after` until the connection ends. Raises ProblemError for a lasting refusal."""
         headers = {"Last-Event-ID": after} if after else {}
         try:
             with connect_sse(self._http, "GET", path, headers=headers) as source:
@@ -72,19 +73,26 @@ class Transport:
         try:
             return accepted(self._http.send(request))
         except httpx.TransportError as error:
-            raise AwayError(error) from error
+            raise ServerUnavailableError(error) from error
+
+
+def is_loopback(host: str) -> bool:
+    """Return whether `host` is this machine, which no proxy of the environment can reach."""
+    with suppress(ValueError):
+        return ip_address(host).is_loopback
+    return host == "localhost" or host.endswith(".localhost")
 
 
 def accepted(response: httpx.Response) -> httpx.Response:
-    """The response, if it is a success or 304. Raises ProblemError."""
+    """Return the response if it is a success or 304. Raises ProblemError."""
     if response.is_success or response.status_code == httpx.codes.NOT_MODIFIED:
         return response
     raise refusal(response)
 
 
 def understood(schema: type[Body], content: bytes | str) -> Body:
-    """JSON as `schema`. Raises ForeignError."""
+    """Parse JSON as `schema`. Raises UnexpectedResponseError."""
     try:
         return schema.model_validate_json(content)
     except ValidationError as error:
-        raise ForeignError(schema.__name__) from error
+        raise UnexpectedResponseError(schema.__name__) from error

@@ -1,4 +1,4 @@
-"""Following one job to its end."""
+"""Wait for the end of one job."""
 
 from __future__ import annotations
 
@@ -14,21 +14,21 @@ from service.client.transport import Transport, understood
 from service.contract.statuses import EventKind
 
 POLL_SECONDS = 20
-"""How long a poll waits for a change."""
+"""Seconds that a poll waits for a change."""
 
 KINDS = {str(kind): kind for kind in EventKind}
-"""Kinds of events that are understood; a newer server may send others."""
+"""Event kinds that this client knows. A newer server may send others."""
 
 
 def job_path(job: str) -> str:
-    """Where a job is found."""
+    """Return the path of a job."""
     return f"/jobs/{quote(job, safe='')}"
 
 
 class Watch:
-    """Listens to a job's events and resumes after every cut; polls once where a connection told nothing.
+    """Reader of a job's events, resumed after every cut. It polls once after a connection without events.
 
-    `on_slice` is called once for each slice in the picture's order. After a poll it hears of the latest one alone.
+    `on_slice` is called once per slice, in the order of each image. After a poll it is called for the latest slice only.
     """
 
     def __init__(self, transport: Transport, job: JobBody, on_slice: Callable[[SliceBody], object] | None) -> None:
@@ -38,45 +38,45 @@ class Watch:
         self._etag: str | None = None
 
     def ended(self) -> JobBody:
-        """The job once it has ended. Raises ProblemError, AwayError."""
+        """Return the job when it has ended. Raises ProblemError, ServerUnavailableError."""
         while not self._job.status.final:
-            if not self._listen():
+            if not self._read_events():
                 self._poll()
         return self._job
 
-    def _listen(self) -> bool:
-        """Whether one connection told anything."""
-        told = False
+    def _read_events(self) -> bool:
+        """Return whether one connection brought an event."""
+        received = False
         with closing(self._transport.events(f"{self._path}/events", after=self._last_id)) as events:
             for event in events:
-                told = True
+                received = True
                 if self._take(event):
                     self._refresh()
                     break
-        return told
+        return received
 
     def _take(self, event: ServerSentEvent) -> bool:
-        """Whether this was the end."""
+        """Handle one event and return whether it ends the job."""
         self._last_id = event.id or self._last_id
         match kind := KINDS.get(event.event):
             case EventKind.SLICE:
-                self._tell(understood(SliceBody, event.data))
+                self._report(understood(SliceBody, event.data))
             case EventKind.RESTARTED:
                 self._done.clear()
         return kind is not None and kind.final
 
-    def _tell(self, drawn: SliceBody) -> None:
-        """A slice, unless a poll has told of it or a later one."""
-        further = drawn.slices_done > self._done.get(drawn.index, 0)
-        self._done[drawn.index] = max(drawn.slices_done, self._done.get(drawn.index, 0))
+    def _report(self, news: SliceBody) -> None:
+        """Report a slice, unless it or a later one of its image was reported."""
+        further = news.slices_done > self._done.get(news.index, 0)
+        self._done[news.index] = max(news.slices_done, self._done.get(news.index, 0))
         if further and self._on_slice:
-            self._on_slice(drawn)
+            self._on_slice(news)
 
     def _poll(self) -> None:
-        """The job when it has changed, or after POLL_SECONDS."""
+        """Fetch the job when it has changed, or after POLL_SECONDS."""
         self._refresh(wait_seconds=POLL_SECONDS if self._etag else 0)
-        for drawn in slices_of(self._job):
-            self._tell(drawn)
+        for news in slices_of(self._job):
+            self._report(news)
 
     def _refresh(self, *, wait_seconds: int = 0) -> None:
         headers = {"If-None-Match": self._etag} if self._etag else {}
@@ -90,7 +90,7 @@ class Watch:
 
 
 def slices_of(job: JobBody) -> list[SliceBody]:
-    """The latest slice of each picture, as far as a job's body tells."""
+    """Return the latest slice of each image, as a job's body has it."""
     return [
         SliceBody(
             index=image.index,

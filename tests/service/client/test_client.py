@@ -21,7 +21,7 @@ from starlette.responses import PlainTextResponse
 
 from service.api.schemas import SliceBody
 from service.app import create_app
-from service.client import AwayError, Client, ProblemError
+from service.client import Client, ProblemError, ServerUnavailableError
 from service.client.__main__ import Exit, main
 from service.contract.statuses import Status
 from service.settings import ServiceSettings
@@ -51,7 +51,7 @@ def url(settings: ServiceSettings) -> Iterator[str]:
 @pytest.fixture
 def client(url: str) -> Iterator[Client]:
     """A caller who does not wait long."""
-    with Client(url, patience_seconds=1) as made:
+    with Client(url, retry_seconds=1) as made:
         yield made
 
 
@@ -137,7 +137,7 @@ def test_a_busy_server_is_asked_again_when_it_says(settings: ServiceSettings) ->
 def test_a_retry_after_beyond_all_patience_is_not_waited_for(redis_url: str, settings: ServiceSettings) -> None:
     """A full queue asks for more than there is: the refusal comes at once and says so."""
     full = ServiceSettings(redis_url=redis_url, models=settings.models, model="toy", queue_bound=1)
-    with serving(full) as url, Client(url, patience_seconds=1) as client:
+    with serving(full) as url, Client(url, retry_seconds=1) as client:
         began = time.monotonic()
         with pytest.raises(ProblemError) as refused:
             fill(client)
@@ -163,7 +163,7 @@ def test_a_refusal_that_is_no_problem_is_told_by_its_status(settings: ServiceSet
     """A proxy's page in plain text."""
     with (
         running(Busy(create_app(settings), times=1)) as url,
-        Client(url, patience_seconds=0) as client,
+        Client(url, retry_seconds=0) as client,
         pytest.raises(ProblemError, match="Service Unavailable: The server answered 503"),
     ):
         client.models()
@@ -172,7 +172,7 @@ def test_a_refusal_that_is_no_problem_is_told_by_its_status(settings: ServiceSet
 def test_nobody_at_home_is_an_error_of_its_own() -> None:
     """After as much patience as was asked for."""
     began = time.monotonic()
-    with Client(NOBODY, patience_seconds=1) as client, pytest.raises(AwayError, match="refused"):
+    with Client(NOBODY, retry_seconds=1) as client, pytest.raises(ServerUnavailableError, match="refused"):
         client.models()
     assert 0.7 < time.monotonic() - began < 3
 
@@ -207,7 +207,7 @@ def test_the_command_writes_the_pictures_and_prints_their_paths(
         (["--label", "Q"], Exit.REFUSED, "controls.label: label has no value 'Q'; it has: A, B, icon"),
         (["--model", "other"], Exit.REFUSED, "model: there is no model 'other'; there are: toy, slow"),
         (["--count", "17"], Exit.REFUSED, "num_images: Input should be less than or equal to 16"),
-        (["--url", NOBODY, "--patience", "0"], Exit.AWAY, f"No server answers at {NOBODY}"),
+        (["--url", NOBODY, "--retry-seconds", "0"], Exit.UNAVAILABLE, f"No server answers at {NOBODY}"),
         (["--out", "/dev/null"], Exit.FAILED, "/dev/null: File exists"),
     ],
 )
@@ -226,7 +226,7 @@ def test_the_command_says_that_the_server_is_busy(
 ) -> None:
     """As distinct from away."""
     with running(Busy(create_app(settings), times=1)) as url:
-        assert main(["--url", url, "--out", str(tmp_path), "--patience", "0"]) == Exit.BUSY
+        assert main(["--url", url, "--out", str(tmp_path), "--retry-seconds", "0"]) == Exit.BUSY
     assert "Service Unavailable" in capsys.readouterr().err
 
 
@@ -234,7 +234,7 @@ def test_another_server_is_told_from_this_one(tmp_path: Path, capsys: pytest.Cap
     """A success that is no job is no success."""
     with running(PlainTextResponse("Welcome!")) as url:
         assert main(["--url", url, "--out", str(tmp_path)]) == Exit.FAILED
-    assert capsys.readouterr().err == f"{url}: The answer is no JobBody: is this the right address?\n"
+    assert capsys.readouterr().err == f"{url}: The response is not a JobBody. Check the address of the server.\n"
 
 
 @pytest.mark.parametrize("address", ["localhost:8000", "ftp://there", "http://a:b"])
