@@ -16,7 +16,7 @@ from types import FrameType
 
 from models.errors import CheckpointError
 from service.catalogue import Catalogue
-from service.contract.children import Child
+from service.local.children import Child
 from service.local.processes import (
     DATA,
     POLL_SECONDS,

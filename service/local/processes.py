@@ -17,7 +17,7 @@ from urllib.request import urlopen
 
 import redis
 
-from service.contract.children import Child
+from service.local.children import Child
 
 DATA = Path(".data")
 START_SECONDS = 600
