@@ -11,7 +11,7 @@ export OMP_WAIT_POLICY ?= PASSIVE
 .PHONY: serve test lint data lock clean
 
 serve: $(VENV)/.ready
-	$(BIN)/python -m service.local
+	$(BIN)/python -m service.local --end-with-parent
 
 test: $(VENV)/.ready lint
 	$(BIN)/python -m pytest
@@ -32,9 +32,10 @@ lock: $(VENV)/.ready
 	  --no-header --no-annotate --constraint requirements.lock docker/$$image.in --output-file docker/$$image.lock || exit 1; done
 
 $(VENV)/.ready: pyproject.toml requirements.lock
+	@echo "Installing into $(VENV), once: PyTorch (about 200 MB), then $$(grep -c == requirements.lock) smaller packages. This takes a few minutes."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/pip install --quiet --no-deps --retries 1 --extra-index-url $(TORCH_INDEX) "$$(grep '^torch==' requirements.lock)"
-	$(BIN)/pip install --quiet -r requirements.lock
+	$(BIN)/pip install --progress-bar on --no-deps --retries 1 --extra-index-url $(TORCH_INDEX) "$$(grep '^torch==' requirements.lock)"
+	$(BIN)/pip install --progress-bar on -r requirements.lock
 	touch $@
 
 clean:

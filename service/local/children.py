@@ -1,8 +1,10 @@
-"""Child processes that are kept running and taken down together, for `service.local`."""
+"""Child processes of `service.local`: restarted when they die, ended together with this process."""
 
 from __future__ import annotations
 
+import ctypes
 import logging
+import os
 import signal
 import subprocess
 import sys
@@ -16,11 +18,17 @@ STOP_SECONDS = 5
 PAUSE_SECONDS = 1.0
 LONGEST_PAUSE_SECONDS = 32.0
 STEADY_SECONDS = 60.0
-"""Who has lived so long is started again after the shortest pause."""
+"""A process that lived this long is restarted after the shortest pause."""
+
+PR_SET_PDEATHSIG = 1
+"""Number in Linux' <sys/prctl.h>."""
 
 
 class Child:
-    """A child process that is terminated on leaving. It has its own session: Ctrl-C is for us to pass on, in order."""
+    """A child process that is terminated on leaving, and by the kernel if this process is killed.
+
+    It has its own session: Ctrl-C reaches this process only, which ends its children in order.
+    """
 
     def __init__(
         self, command: list[str], environment: Mapping[str, str] | None = None, *, lock: IO[str] | None = None
@@ -33,24 +41,29 @@ class Child:
 
     @property
     def ended(self) -> bool:
-        """Whether it runs no more."""
+        """Whether it has ended."""
         return self.status is not None
 
     @property
     def status(self) -> int | None:
-        """As of subprocess: None while it runs, negative where a signal ended it; of one never started, 0."""
+        """Exit status as of subprocess: None while it runs, negative for a signal; 0 before the first start."""
         return self._process.poll() if self._process else 0
 
     def start(self) -> None:
-        """Start it, again or for the first time. It inherits the lock, and so holds it for as long as it lives."""
+        """Start it, again or for the first time. It inherits the lock and holds it until it ends."""
         descriptors = (self._lock.fileno(),) if self._lock else ()
         self._started, self._due = time.monotonic(), None
+        parent = os.getpid()
         self._process = subprocess.Popen(
-            self._command, env=self._environment, pass_fds=descriptors, start_new_session=True
+            self._command,
+            env=self._environment,
+            pass_fds=descriptors,
+            start_new_session=True,
+            preexec_fn=lambda: end_with_parent(parent),  # noqa: PLW1509 - this process has one thread
         )
 
     def revive(self) -> None:
-        """Call this now and then: if it has ended, it is started again after a pause, doubled with every short life."""
+        """Restart it after a pause if it has ended; the pause doubles with every short life. Call this regularly."""
         if not self.ended:
             return
         now = time.monotonic()
@@ -58,17 +71,12 @@ class Child:
             steady = now - self._started > STEADY_SECONDS
             self._pause = PAUSE_SECONDS if steady else min(2 * self._pause, LONGEST_PAUSE_SECONDS)
             self._due = now + self._pause
-            logger.warning("%s ended (%s); again in %g s", self._command[-1], self.status, self._pause)
+            logger.warning("%s ended (%s); restart in %g s", self._command[-1], self.status, self._pause)
         elif now >= self._due:
             self.start()
 
-    def terminate(self) -> None:
-        """Ask it to end, with SIGTERM."""
-        if self._process:
-            self._process.send_signal(signal.SIGTERM)
-
     def stop(self) -> None:
-        """Terminate it, and kill it if that takes too long."""
+        """Send SIGTERM, and SIGKILL if it has not ended after STOP_SECONDS."""
         if self._process is None:
             return
         self._process.terminate()
@@ -84,3 +92,12 @@ class Child:
 
     def __exit__(self, *_: object) -> None:
         self.stop()
+
+
+def end_with_parent(parent: int) -> None:
+    """Let the kernel send SIGTERM to this process when `parent` ends, however it ends. Elsewhere than on Linux do nothing."""
+    if sys.platform != "linux":
+        return
+    ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGTERM)
+    if os.getppid() != parent:  # it ended before the call
+        os.kill(os.getpid(), signal.SIGTERM)

@@ -177,6 +177,13 @@ def test_nobody_at_home_is_an_error_of_its_own() -> None:
     assert 0.7 < time.monotonic() - began < 3
 
 
+def test_a_server_on_this_machine_is_not_reached_through_a_proxy(url: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A proxy of the environment has another loopback address than this machine."""
+    monkeypatch.setenv("http_proxy", NOBODY)
+    with Client(url, retry_seconds=0) as client:
+        assert client.models()
+
+
 def test_a_job_that_waits_can_be_canceled(client: Client) -> None:
     """And whoever waits for it hears so."""
     job = client.generate(model="slow")
