@@ -130,6 +130,12 @@ def arguments() -> argparse.Namespace:
         default=0.0,
         help="share of this call, at its end, in which the rates fall: its life ends",
     )
+    parser.add_argument(
+        "--early",
+        type=float,
+        default=Recipe.early,
+        help="weight of a stage's first slices: the n-th has 1 / n ** EARLY",
+    )
     parser.add_argument("--save-minutes", type=float, default=Recipe.save_every_minutes)
     parser.add_argument("--part-mib", type=float, help="checkpoints as files of at most so many MiB")
     parser.add_argument("--sheet-minutes", type=float, help="minutes between sheets of what the stage can do")
@@ -146,6 +152,7 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
         matrix_rate=args.matrix_rate,
         learning_rate=args.learning_rate,
         decay_share=args.decay_share,
+        early=args.early,
         minutes=args.minutes,
         save_every_minutes=args.save_minutes,
         part_bytes=int(args.part_mib * 2**20) if args.part_mib else None,

@@ -25,14 +25,15 @@ from models.config import ANY, LABEL, Geometry, Stage
 from training.data.dataset import Dataset
 from training.loop.ranks import ALONE, Ranks
 from training.loop.recipe import Recipe
+from training.loop.slices import shares
 from training.presets import SUBJECT
 
 OFTEN: Final = 2.5
 """How much more often a control other than the label is dropped: most requests name a label and little else."""
 
 
-_SHUFFLE: Final = 2**32 - 1
-"""In the place of an example: the generator that shuffles a step's slices."""
+_SHIFT: Final = 2**32 - 1
+"""In the place of an example: the generator that shifts a step's slices."""
 
 
 class Minibatch(NamedTuple):
@@ -69,13 +70,16 @@ class ExampleSource:
         return Minibatch(torch.from_numpy(batch.images), torch.from_numpy(controls), k)
 
     def target(self, step: int, place: int) -> int:
-        """The slice that this example is about: within a step every slice of the stage equally often, but for a remainder.
+        """Return the slice of an example: a step's slices are a systematic sample of their `shares`.
 
-        Slices differ in bits far more than images do, so that a batch says less when it leaves to chance which it has.
+        So each slice is as frequent as its share, but for one. Slices differ in bits far more than images do: with slices by
+        chance, the loss of a step would say less.
         """
-        slices = [each.slice for each in self.geometry.steps if each.stage is self.stage]
-        shuffled = np.random.default_rng([self.recipe.seed, step, _SHUFFLE]).permutation(slices)
-        return int(shuffled[place % len(slices)])
+        ends = np.cumsum(shares(self.geometry, self.stage, self.recipe.early))
+        examples = self.recipe.batch * self.recipe.accumulate * self.ranks.count
+        shift = np.random.default_rng([self.recipe.seed, step, _SHIFT]).random()
+        at = (place + shift) / examples * ends[-1]
+        return int(np.searchsorted(ends, at, side="right"))
 
 
 class Prefetcher:

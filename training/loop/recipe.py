@@ -12,6 +12,9 @@ class Recipe:
     An update averages `accumulate` lots of `batch` slices from each process, as one big batch. A network has one schedule for
     its whole life: warm-up, then the peak rate for any number of calls. The last call ends it: in its last `decay_share` the
     rate falls along a straight line to `final_rate`.
+
+    `early`: an exponent that makes a stage's first slices more frequent (training/loop/slices.py). Gradients are not corrected
+    for it, reported bits are.
     """
 
     batch: int = 16
@@ -25,6 +28,7 @@ class Recipe:
     clip_norm: float = 1.0
     ema_halflife_steps: int = 400
     drop_control: float = 0.1
+    early: float = 0.0
     minutes: float = 10.0
     save_every_minutes: float = 2.0
     part_bytes: int | None = None

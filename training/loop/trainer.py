@@ -17,6 +17,7 @@ from training.loop.minibatches import Minibatch
 from training.loop.muon import Muon
 from training.loop.precision import fast
 from training.loop.recipe import Recipe
+from training.loop.slices import importance
 from training.scoring.bits import split, stage_share
 
 Learner = Network | Baseline
@@ -33,6 +34,9 @@ class Trainer:
     def __init__(self, network: Learner, recipe: Recipe, *, parallel: bool = False, compiled: bool = False) -> None:
         self.network, self.recipe = network, recipe
         self.device = next(network.parameters()).device
+        self.importance = (
+            torch.from_numpy(importance(network.geometry, network.stage, recipe.early)).float().to(self.device)
+        )
         self.replicas = DistributedDataParallel(network) if parallel else None
         nats: nn.Module = self.replicas or network
         self.nats = cast("Callable[..., Tensor]", torch.compile(nats) if compiled else nats)
@@ -43,16 +47,16 @@ class Trainer:
     def update(self, lots: Sequence[Minibatch], rate: float) -> float:
         """One step at the fraction `rate` of the peak rates, on the mean over `lots`, which are of one size.
 
-        Returns the stage's share of bits/dim on this process's lots.
+        Returns an unbiased estimate of the stage's share of bits/dim, from this process's lots.
         """
         self._set_rates(rate * min(1.0, (self.step + 1) / self.recipe.warmup_steps))
         self.network.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.device)
         for i, lot in enumerate(lots):
             with self._alone(last=i == len(lots) - 1):
-                loss = self._loss(lot) / len(lots)
-                loss.backward()  # type: ignore[no-untyped-call]
-            total += loss.detach()
+                nats = self._nats(lot) / len(lots)
+                nats.mean().backward()  # type: ignore[no-untyped-call]
+            total += (nats.detach() * self.importance[lot.k.to(self.device)]).mean()
         nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_norm)
         for optimizer in self.optimizers:
             optimizer.step()
@@ -77,13 +81,13 @@ class Trainer:
         self.average = {name: tensor.to(self.device) for name, tensor in state["average"].items()}
         self.step = state["step"]
 
-    def _loss(self, lot: Minibatch) -> Tensor:
-        """Mean nats per sub-pixel of a lot."""
+    def _nats(self, lot: Minibatch) -> Tensor:
+        """Return the mean nats per sub-pixel of each example of a minibatch: (B,)."""
         images, controls, k = (tensor.to(self.device, non_blocking=True) for tensor in lot)
         coarse, fine = split(images, self.network.geometry)
         narrow = fast(self.device) is torch.bfloat16
         with torch.autocast(self.device.type, torch.bfloat16, enabled=narrow):
-            return self.nats(coarse, fine, k, controls).mean()
+            return self.nats(coarse, fine, k, controls).flatten(1).mean(1)
 
     def _alone(self, *, last: bool) -> AbstractContextManager[None]:
         """Processes exchange gradients once per update, with the last lot."""

@@ -16,6 +16,7 @@ from training.data.symbols import ImageBatch
 from training.loop.minibatches import ExampleSource, Prefetcher, concatenated, drop_controls
 from training.loop.ranks import Ranks
 from training.loop.recipe import Recipe
+from training.loop.slices import importance, shares
 
 
 @dataclass(frozen=True)
@@ -79,6 +80,25 @@ def test_a_step_has_every_slice_equally_often() -> None:
     counts = [np.bincount(size.lot(step, 0).k, minlength=4).tolist() for step in range(60)]
     assert all(sorted(each) == [0, 5, 5, 6] for each in counts)
     assert {each.index(6) for each in counts} == {1, 2, 3}
+
+
+def test_early_slices_are_more_frequent() -> None:
+    """With exponent 1 the four slices of depth get shares of 12, 6, 4 and 3 in 25, in every step but for one."""
+    depth = replace(dealer(batch=50), recipe=Recipe(batch=50, early=1.0))
+    counts = np.array([np.bincount(depth.lot(step, 0).k, minlength=4) for step in range(40)])
+    assert (np.abs(counts - [24, 12, 8, 6]) <= 1).all()
+    assert counts.mean(0) == pytest.approx([24, 12, 8, 6], abs=0.3)
+
+
+def test_importance_undoes_the_shares() -> None:
+    """The mean of importance times any number of a slice is the plain mean over the stage's slices; no target, no weight."""
+    for stage in Stage:
+        frequency, weight = shares(GEOMETRY, stage, 1.0), importance(GEOMETRY, stage, 1.0)
+        targets = [step.slice for step in GEOMETRY.steps if step.stage is stage]
+        numbers = np.arange(1.0, 1 + GEOMETRY.slices) ** 2
+        assert (frequency * weight * numbers).sum() == pytest.approx(numbers[targets].mean())
+        assert (frequency > 0).nonzero()[0].tolist() == sorted(targets)
+        assert ((weight > 0) == (frequency > 0)).all()
 
 
 def test_controls_are_dropped_as_requests_leave_them_out() -> None:
