@@ -36,6 +36,7 @@ from service.destinations import Destinations
 from service.jobs.event_reader import EventReader
 from service.jobs.queue_position import QueueEstimates
 from service.jobs.reaper import reap
+from service.jobs.refusal_counter import RefusalCounter
 from service.jobs.store import Jobs
 from service.jobs.tickets import Tickets
 from service.metrics import ServiceMetrics
@@ -104,6 +105,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         access=Access.of(settings.keys, settings.secret.get_secret_value() if settings.secret else None),
         queue_estimates=QueueEstimates(client),
         metrics=metrics,
+        refusals=RefusalCounter(client, per_minute=settings.submits_per_minute),
         destinations=destinations,
     )
     app.add_middleware(HeadAsGet)

@@ -14,7 +14,7 @@ from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 
 from service.api.middleware.head import is_stream
-from service.api.requests import TEMPERATURE_FORMS
+from service.api.requests import FORMS
 from service.errors import FieldError, ServiceError, UnavailableError, UnreadableError
 
 if TYPE_CHECKING:
@@ -93,9 +93,9 @@ def message_of(item: Mapping[str, Any], request: Request) -> str:
 
 
 def field_of(location: tuple[int | str, ...]) -> str:
-    """`("body", "controls", 0)` as `controls.0`; the body as a whole as `body`. The form of a temperature is left out."""
+    """`("body", "controls", 0)` as `controls.0`; the body as a whole as `body`. Forms are left out."""
     inner = location[1:] if location[0] in {"body", "query", "path", "header"} else location
-    inner = tuple(part for part in inner if part not in TEMPERATURE_FORMS)
+    inner = tuple(part for part in inner if part not in {*FORMS, "[key]"})
     names = [str(part) for part in inner if not (location[0] == "body" and isinstance(part, int) and len(inner) == 1)]
     return ".".join(names) or str(location[0])
 

@@ -5,9 +5,19 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated
+from typing import Annotated, Any
 
-from pydantic import AfterValidator, BaseModel, ConfigDict, Discriminator, Field, JsonValue, Tag
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    BeforeValidator,
+    ConfigDict,
+    Discriminator,
+    Field,
+    JsonValue,
+    Tag,
+    model_validator,
+)
 
 from service.contract.statuses import WebhookEvent
 
@@ -16,17 +26,33 @@ MAX_SEED = 2**53 - 1 - MAX_IMAGES
 """So that seed + i is still exact in JavaScript."""
 
 MAX_METADATA_BYTES = 4096
+MAX_NAME_CHARACTERS = 200
+MAX_URL_CHARACTERS = 2048
+MAX_VALUES = 512
+"""Values of a body outside `metadata`. Each may be an error, and an error takes 20 microseconds and 2 KiB."""
+
+MAX_DEPTH = 8
+"""Levels of lists and objects outside `metadata`; the deepest request has three."""
 
 MAX_GUIDANCE = 5.0
 MAX_CANDIDATES = 8
 
-Temperature = Annotated[float, Field(ge=0.1, le=2.0, allow_inf_nan=False)]
-"""What a network's logits are divided by."""
 
-TEMPERATURE_FORMS = FOR_ALL, BY_NETWORK = "<number>", "<object>"
-"""Forms of temperature. Pydantic puts them into the place of an error; `service.api.problems.field_of` takes them out."""
+def whole(value: object) -> object:
+    """Return 7 for 7.0: JSON has one type of number."""
+    return int(value) if isinstance(value, float) and value.is_integer() else value
 
-Controls = dict[str, str]
+
+Name = Annotated[str, Field(max_length=MAX_NAME_CHARACTERS)]
+Integer = Annotated[int, Field(strict=True), BeforeValidator(whole)]
+Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
+Temperature = Annotated[Number, Field(ge=0.1, le=2.0)]
+"""Divisor of a network's logits."""
+
+FORMS = FOR_ALL, BY_NETWORK, ALIKE, EACH = "<number>", "<object>", "<mapping>", "<list>"
+"""Forms of temperature and controls. Pydantic names them in the place of an error; `problems.field_of` removes them."""
+
+Controls = dict[Name, Name]
 
 
 def small(metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:
@@ -42,47 +68,77 @@ def small(metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:
     return metadata
 
 
+def bounded(body: Mapping[str, Any]) -> None:
+    """Check the size of a body before its fields are validated. Raises ValueError."""
+    values = [(value, 1) for name, value in body.items() if name != "metadata"]
+    for value, depth in values:  # grows while it is read
+        inner = value.values() if isinstance(value, dict) else value if isinstance(value, list) else ()
+        if len(values) + len(inner) > MAX_VALUES:
+            raise ValueError(f"at most {MAX_VALUES} values outside of metadata are accepted")
+        if depth > MAX_DEPTH:
+            raise ValueError(f"at most {MAX_DEPTH} levels of lists and objects outside of metadata are accepted")
+        values += [(each, depth + 1) for each in inner]
+
+
+def without_nulls(value: object) -> object:
+    """Return a JSON value without the members that are null: such a field counts as absent."""
+    match value:
+        case dict():
+            return {name: without_nulls(each) for name, each in value.items() if each is not None}
+        case list():
+            return [without_nulls(each) for each in value]
+        case _:
+            return value
+
+
 class StartStage(StrEnum):
-    """The upscalers that may begin with the caller's own picture."""
+    """Networks that can begin with the caller's own image."""
 
     SIZE = "size"
     DEPTH = "depth"
 
 
 class Start(BaseModel):
-    """Skip the earlier networks."""
+    """The caller's own image, in place of what the earlier networks generate."""
 
     model_config = ConfigDict(extra="forbid")
 
-    stage: StartStage = Field(description="size: begin with a slice-sized picture. depth: with a full-sized one.")
-    image: str = Field(description="Base64 of a PNG, WebP or JPEG.")
+    stage: StartStage = Field(description="size: start from an image of the slice size. depth: from one of full size.")
+    image: str = Field(description="Base64 of a PNG, WebP or JPEG; a data: URL is accepted too.")
 
 
 class WebhookRequest(BaseModel):
-    """Whom to tell of what, by signed POSTs (Standard Webhooks)."""
+    """A receiver of events, by signed POSTs (Standard Webhooks)."""
 
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={"examples": [{"url": "https://example.com/hook", "events": ["succeeded", "failed"]}]},
     )
 
-    url: str = Field(description="https, at a public address; not followed if it redirects.")
-    events: list[WebhookEvent] = Field(min_length=1, description="Which events to tell of; each is one POST.")
+    url: str = Field(
+        max_length=MAX_URL_CHARACTERS, description="https at a public address. Redirects are not followed."
+    )
+    events: list[WebhookEvent] = Field(min_length=1, description="Events to send; each is one POST.")
 
 
 class StageTemperatures(BaseModel):
-    """A temperature for each network; absent: the model's own default."""
+    """A temperature for each network; absent: the model's default."""
 
     model_config = ConfigDict(extra="forbid")
 
-    base: Temperature | None = Field(default=None, description="Of the first coarse slice: what is drawn.")
+    base: Temperature | None = Field(default=None, description="Of the first coarse slice: content and composition.")
     size: Temperature | None = Field(default=None, description="Of the other coarse slices: edges.")
-    depth: Temperature | None = Field(default=None, description="Of the fine bits: gradients and smooth fills.")
+    depth: Temperature | None = Field(default=None, description="Of the fine bits: gradients and smooth areas.")
 
 
-def temperature_form(sent: object) -> str:
-    """Return which form of temperature this is, so that only its own errors are reported."""
-    return BY_NETWORK if isinstance(sent, Mapping | StageTemperatures) else FOR_ALL
+def temperature_form(value: object) -> str:
+    """Return which form of temperature this is, so that only errors of that form are reported."""
+    return BY_NETWORK if isinstance(value, Mapping | StageTemperatures) else FOR_ALL
+
+
+def controls_form(value: object) -> str:
+    """Return which form of controls this is, so that only errors of that form are reported."""
+    return EACH if isinstance(value, list) else ALIKE
 
 
 AnyTemperature = Annotated[
@@ -91,44 +147,57 @@ AnyTemperature = Annotated[
 ]
 """One temperature for all networks, or an object."""
 
+AnyControls = Annotated[
+    Annotated[Controls, Tag(ALIKE)] | Annotated[list[Controls], Tag(EACH)], Discriminator(controls_form)
+]
+"""Controls of all images, or a list with those of each."""
+
 
 class GenerateRequest(BaseModel):
-    """What to draw. All fields have defaults: `{}` is a valid request."""
+    """Images to generate. All fields have defaults: `{}` is a valid request. A field that is null counts as absent."""
 
     model_config = ConfigDict(
         extra="forbid",
         json_schema_extra={"examples": [{"label": "A", "seed": 7}, {"controls": {"hue": "blue"}, "num_images": 4}]},
     )
 
-    model: str | None = Field(default=None, description="A name from GET /models; absent: the server's default.")
-    num_images: int = Field(default=1, ge=1, le=MAX_IMAGES, strict=True)
-    seed: int | None = Field(
-        default=None, ge=0, le=MAX_SEED, strict=True, description="Picture i has seed + i; absent: drawn and returned."
+    model: Name | None = Field(default=None, description="A name from GET /models; absent: the server's default.")
+    num_images: Integer = Field(default=1, ge=1, le=MAX_IMAGES, description="Images of the job.")
+    seed: Integer | None = Field(
+        default=None, ge=0, le=MAX_SEED, description="Image i has seed + i; absent: random. The job says which."
     )
-    controls: Controls | list[Controls] = Field(
+    controls: AnyControls = Field(
         default_factory=dict, description="Control to value, or a list of num_images of them; absent: any."
     )
-    label: str | None = Field(default=None, description="Shorthand for controls.label.")
+    label: Name | None = Field(default=None, description="Short for controls.label.")
     temperature: AnyTemperature | None = Field(
         default=None,
         description="One for all networks, or {base, size, depth}. 1: the model's own distribution. Absent: the default.",
     )
-    guidance: float | None = Field(
+    guidance: Number | None = Field(
         default=None,
         ge=1.0,
         le=MAX_GUIDANCE,
-        allow_inf_nan=False,
         description="How closely the base network follows label and style. 1: as trained. Absent: the model's default.",
     )
-    candidates: int | None = Field(
+    candidates: Integer | None = Field(
         default=None,
         ge=1,
         le=MAX_CANDIDATES,
-        strict=True,
-        description="Base slices drawn for each image; the one that reads best as its label goes on. Absent: the default.",
+        description="Base slices per image; the verifier keeps the one that fits the label best. Absent: the default.",
     )
-    start: Start | None = None
-    webhook: WebhookRequest | None = None
+    start: Start | None = Field(default=None, description="Start from an image of your own.")
+    webhook: WebhookRequest | None = Field(default=None, description="Send events to this receiver.")
     metadata: Annotated[dict[str, JsonValue], AfterValidator(small)] = Field(
-        default_factory=dict, description="At most 4 KiB of JSON, returned untouched."
+        default_factory=dict, description="At most 4 KiB of JSON, returned unchanged."
     )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _normal(cls, body: object) -> object:
+        if not isinstance(body, dict):
+            return body
+        bounded(body)
+        kept = {"metadata": body["metadata"]} if body.get("metadata") is not None else {}
+        fields = without_nulls({name: value for name, value in body.items() if name != "metadata"})
+        return {**fields, **kept} if isinstance(fields, dict) else fields

@@ -1,11 +1,11 @@
-"""What all endpoints share."""
+"""Dependencies and small functions that all endpoints share."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from typing import Annotated
 
-from fastapi import Depends, Path, Request
+from fastapi import Depends, Request
 
 from service.api.access import Access
 from service.api.schemas import JobBody
@@ -15,6 +15,7 @@ from service.destinations import Destinations
 from service.errors import MissingKeyError, SignatureError, UnknownKeyError
 from service.jobs.event_reader import EventReader
 from service.jobs.queue_position import QueueEstimates
+from service.jobs.refusal_counter import RefusalCounter
 from service.jobs.store import Jobs
 from service.metrics import ServiceMetrics
 from service.settings import ServiceSettings
@@ -26,7 +27,7 @@ SIGNED = (*KEYED, SignatureError)
 
 @dataclass(frozen=True, kw_only=True)
 class Services:
-    """What the endpoints work with."""
+    """Objects that the endpoints work with."""
 
     settings: ServiceSettings
     catalogue: Catalogue
@@ -35,22 +36,22 @@ class Services:
     access: Access
     queue_estimates: QueueEstimates
     metrics: ServiceMetrics
+    refusals: RefusalCounter
     destinations: Destinations | None
     """None: no webhooks."""
 
 
 def services_of(request: Request) -> Services:
-    """The services of the running app."""
+    """Return the services of the running app."""
     services: Services = request.app.state.services
     return services
 
 
 App = Annotated[Services, Depends(services_of)]
-JobId = Annotated[str, Path(max_length=64)]
 
 
 async def body(app: Services, record: JobRecord) -> JobBody:
-    """The job as callers see it."""
+    """Return the job as callers see it."""
     estimate = await app.queue_estimates.of(record)
     return JobBody.of(
         record,
@@ -61,11 +62,11 @@ async def body(app: Services, record: JobRecord) -> JobBody:
 
 
 def signature(app: Services, record: JobRecord) -> str:
-    """What opens the job's pictures and events without a key."""
+    """Return the signature of the job's image and event URLs."""
     return app.access.signature(record.request.id)
 
 
 def known(if_none_match: str | None, etag: str) -> bool:
-    """Whether an If-None-Match header names `etag`, among others, weakly, or by `*` (RFC 9110, 13.1.2)."""
+    """Return whether an If-None-Match header names `etag`, among others, weakly, or by `*` (RFC 9110, 13.1.2)."""
     named = [each.strip().removeprefix("W/") for each in (if_none_match or "").split(",")]
     return "*" in named or etag.removeprefix("W/") in named

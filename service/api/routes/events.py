@@ -7,9 +7,10 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.sse import EventSourceResponse
 
-from service.api.access import Viewer
+from service.api.access import JobId, Viewer
 from service.api.openapi.responses import EVENT_STREAM, refusals
-from service.api.routes.dependencies import SIGNED, App, JobId, signature
+from service.api.route import ContractRoute
+from service.api.routes.dependencies import SIGNED, App, signature
 from service.api.sse import BEGINNING, live
 from service.errors import UnknownJobError
 from service.jobs.event_reader import position
@@ -17,7 +18,7 @@ from service.jobs.event_reader import position
 LAST_STREAM_ID = r"^[0-9]{1,19}-[0-9]{1,19}$"
 """19 digits always fit the 64 bits that Redis reads. Not `\\d`, which means the digits of all scripts."""
 
-router = APIRouter()
+router = APIRouter(route_class=ContractRoute)
 
 
 @router.get(

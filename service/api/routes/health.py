@@ -5,10 +5,11 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from service.api.openapi.responses import answer
+from service.api.route import ContractRoute
 from service.api.routes.dependencies import App
 from service.api.schemas import Health, Readiness
 
-router = APIRouter()
+router = APIRouter(route_class=ContractRoute)
 
 
 @router.get("/healthz", response_model=Health, responses={200: answer("health")})

@@ -8,16 +8,17 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, Query, Response
 
 from models.subscale import Progress
-from service.api.access import Viewer
+from service.api.access import JobId, Viewer
 from service.api.openapi.responses import refusals
-from service.api.routes.dependencies import SIGNED, App, JobId, Services, known
+from service.api.route import ContractRoute
+from service.api.routes.dependencies import SIGNED, App, Services, known
 from service.contract.record import JobRecord
 from service.errors import FieldError, NotGeneratedError, NotStartedError, UnknownJobError
 from service.images import ImageFormat, encode, preferred
 
 FOREVER = "private, max-age=31536000, immutable"
 
-router = APIRouter()
+router = APIRouter(route_class=ContractRoute)
 
 
 @router.get(

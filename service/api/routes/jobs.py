@@ -6,9 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 
-from service.api.access import Owner
+from service.api.access import JobId, Owner
 from service.api.openapi.responses import a_job, answer, refusals
-from service.api.routes.dependencies import KEYED, MAX_WAIT_SECONDS, App, JobId, body, known, signature
+from service.api.route import ContractRoute
+from service.api.routes.dependencies import KEYED, MAX_WAIT_SECONDS, App, body, known, signature
 from service.api.schemas import JobBody, JobPage
 from service.contract.record import JobRecord
 from service.contract.statuses import Status
@@ -21,7 +22,7 @@ CURSOR = r"^[0-9]{1,16}:[0-9a-f]{1,64}$"
 
 WaitSeconds = Annotated[int, Query(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait for a change.")]
 
-router = APIRouter()
+router = APIRouter(route_class=ContractRoute)
 
 
 @router.get("/jobs", response_model=JobPage, responses={200: answer("jobs"), **refusals(*KEYED)})

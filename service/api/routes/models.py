@@ -6,12 +6,13 @@ from fastapi import APIRouter
 from fastapi.responses import FileResponse
 
 from service.api.openapi.responses import answer, refusals
+from service.api.route import ContractRoute
 from service.api.routes.dependencies import App
 from service.api.schemas import ModelBody, ModelList
 from service.catalogue import Catalogue
 from service.errors import NotGeneratedError
 
-router = APIRouter()
+router = APIRouter(route_class=ContractRoute)
 
 
 @router.get("/models", response_model=ModelList, responses={200: answer("models")})

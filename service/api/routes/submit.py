@@ -12,6 +12,7 @@ from service.api.access import Owner
 from service.api.intake import fingerprint, new_job
 from service.api.openapi.responses import LONG_BODY, a_job, refusals
 from service.api.requests import GenerateRequest
+from service.api.route import ContractRoute
 from service.api.routes.dependencies import KEYED, MAX_WAIT_SECONDS, App, Services, body
 from service.api.schemas import JobBody
 from service.contract.record import JobRecord
@@ -29,7 +30,7 @@ from service.errors import (
 from service.jobs.requester import JobOwner
 from service.urls import job_url
 
-router = APIRouter()
+router = APIRouter(route_class=ContractRoute)
 
 
 @router.post(

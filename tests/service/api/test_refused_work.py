@@ -1,0 +1,113 @@
+"""What is refused costs little, and counts towards the rate limit."""
+
+from __future__ import annotations
+
+import json
+import time
+import tracemalloc
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import httpx
+import pytest
+import redis
+from pydantic import ValidationError
+
+from service.api.requests import MAX_VALUES, GenerateRequest
+from service.api_keys import KeyHash, sha256_of
+from service.settings import ServiceSettings
+from tests.harness.serving import serving
+
+PER_MINUTE = 3
+MEBIBYTE = 1 << 20
+JSON = {"Content-Type": "application/json", "Authorization": "Bearer key"}
+
+
+def nested(levels: int) -> dict[str, Any]:
+    """Objects in objects."""
+    return json.loads('{"a":' * levels + "1" + "}" * levels)  # type: ignore[no-any-return]
+
+
+HEAVY = {
+    "items": {"controls": [1] * 300_000},
+    "objects": {"controls": [{}] * 200_000},
+    "names": {"controls": {str(number): 1 for number in range(90_000)}},
+    "controls of each": {"controls": [{str(number): 1 for number in range(5000)}] * 16},
+    "fields": {str(number): 1 for number in range(90_000)},
+    "temperature": {"temperature": {str(number): 1 for number in range(90_000)}},
+    "start": {"start": {str(number): 1 for number in range(90_000)}},
+    "webhook": {"webhook": {str(number): 1 for number in range(90_000)}},
+    "events": {"webhook": {"url": "https://a.example/", "events": ["no"] * 90_000}},
+    "nested": {"controls": nested(500)},
+    "nested field": nested(500),
+}
+
+
+@pytest.mark.parametrize("body", HEAVY.values(), ids=HEAVY)
+def test_an_invalid_body_makes_few_errors(body: dict[str, Any]) -> None:
+    """Whatever list, object or union holds them: memory and time of validation do not grow with the body."""
+    tracemalloc.start()
+    with pytest.raises(ValidationError) as refused:
+        GenerateRequest.model_validate(body)
+    errors = refused.value.errors(include_url=False)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert len(errors) <= MAX_VALUES
+    assert peak < 8 * MEBIBYTE
+
+
+@pytest.fixture
+def http(redis_url: str, store: redis.Redis, models: Path) -> Iterator[httpx.Client]:
+    """A caller with a key that may submit PER_MINUTE times."""
+    assert store.dbsize() == 0
+    keys = (KeyHash(name="studio", sha256=sha256_of("key")), KeyHash(name="ci", sha256=sha256_of("other")))
+    settings = ServiceSettings(redis_url=redis_url, models=models, model="toy", keys=keys, rate_per_minute=PER_MINUTE)
+    with serving(settings) as url, httpx.Client(base_url=url, headers=JSON, timeout=30) as client:
+        yield client
+
+
+REFUSED = {
+    "a field": json.dumps({"num_images": 99}),
+    "a value": json.dumps({"controls": {"hue": "beige"}}),
+    "no JSON": '{"controls": [',
+    "no UTF-8": b'{"label": "\xff"}',
+    "no webhooks here": json.dumps({"webhook": {"url": "https://a.example/", "events": ["failed"]}}),
+}
+
+
+@pytest.mark.parametrize("body", REFUSED.values(), ids=REFUSED)
+def test_refused_submits_count_towards_the_rate_limit(body: str | bytes, http: httpx.Client) -> None:
+    """After so many the answer is 429, for these and for a valid submit, and other owners notice nothing."""
+    first = [http.post("/generate", content=body).status_code for _ in range(PER_MINUTE)]
+    assert set(first) <= {400, 422}
+    limited = http.post("/generate", content=body)
+    assert (limited.status_code, limited.json()["type"]) == (429, "urn:spn:rate-limited")
+    assert 0 < int(limited.headers["retry-after"]) <= 60
+    assert http.post("/generate", json={}).status_code == 429
+    assert http.post("/generate", json={}, headers={"Authorization": "Bearer other"}).status_code == 202
+
+
+def test_a_limited_owner_does_not_extend_the_limit(http: httpx.Client, store: redis.Redis) -> None:
+    """Refusals beyond the limit are not counted again."""
+    for _ in range(PER_MINUTE + 5):
+        http.post("/generate", json={"num_images": 99})
+    assert store.zcard("spn:owner:studio:submits") == PER_MINUTE
+
+
+def test_a_body_without_a_key_is_not_read(http: httpx.Client) -> None:
+    """401 comes before any work."""
+    began = time.monotonic()
+    answer = http.post("/generate", content='{"controls": [', headers={"Authorization": ""})
+    assert (answer.status_code, answer.json()["type"]) == (401, "urn:spn:key-missing")
+    assert time.monotonic() - began < 10
+
+
+@pytest.mark.parametrize(
+    "path", ["/jobs?width=5", "/jobs?limit=5&Limit=6", "/models?x", "/healthz?probe=1", "/jobs/00?wait=1&t=2"]
+)
+def test_unknown_query_parameters_are_refused(path: str, http: httpx.Client) -> None:
+    """By name, with what is accepted."""
+    answer = http.get(path)
+    assert (answer.status_code, answer.json()["type"]) == (422, "urn:spn:invalid-request")
+    assert "unknown query parameter; accepted here: " in answer.json()["detail"]
