@@ -153,7 +153,7 @@ def test_what_is_not_there_is_a_404_problem(path: str, client: httpx.Client) -> 
 
 @pytest.mark.parametrize(
     "path",
-    ["/jobs?limit=0", "/jobs?cursor=x", "/jobs?status=lost", "/jobs/none?wait=61", "/jobs/none/events?last_event_id=x"],
+    ["/jobs?limit=0", "/jobs?cursor=x", "/jobs?status=lost", "/jobs/0?wait=61", "/jobs/0/events?last_event_id=x"],
 )
 def test_a_bad_parameter_is_a_422_problem(path: str, client: httpx.Client) -> None:
     """Parameters are checked like fields."""
