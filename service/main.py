@@ -6,18 +6,15 @@ import gc
 import logging
 import sys
 
-import uvicorn
 from pydantic import ValidationError
 
 from models.errors import CheckpointError
 from service.app import create_app
 from service.contract import logs
+from service.server import server_of
 from service.settings import ServiceSettings
 
 logger = logging.getLogger(__name__)
-
-SHUTDOWN_SECONDS = 1
-"""Open event streams are cut after this; their clients resume elsewhere."""
 
 
 def main() -> int:
@@ -34,14 +31,7 @@ def main() -> int:
         logger.error("%s", error)  # noqa: TRY400 - the message says it all
         return 1
     gc.freeze()  # what lives as long as the process: looking through it again and again took 44 ms of a request's time
-    uvicorn.run(
-        app,
-        host=settings.host,
-        port=settings.port,
-        log_config=None,
-        log_level="warning",
-        timeout_graceful_shutdown=SHUTDOWN_SECONDS,
-    )
+    server_of(app).run()
     return 0
 
 

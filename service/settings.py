@@ -58,6 +58,18 @@ class ServiceSettings(BaseSettings):
     model: str = Field(default="symbols-64", description="The model of requests that name none.")
     host: str = Field(default="127.0.0.1", description="Address to listen on. Without keys keep it on loopback.")
     port: int = Field(default=8000, ge=1, le=65_535, description="Port to listen on.")
+    max_connections: int = Field(
+        default=4096,
+        ge=16,
+        le=1_000_000,
+        description="Open HTTP connections of a process; fewer if it may open fewer files, 192 of which are for other things.",
+    )
+    keep_alive_seconds: int = Field(
+        default=75,
+        ge=1,
+        le=3600,
+        description="Seconds an idle connection stays open. Keep it above the idle time of a load balancer in front, often 60.",
+    )
     queue_bound: int = Field(
         default=1000, ge=1, le=1_000_000, description="Jobs of a model that may wait; more are refused with 503."
     )

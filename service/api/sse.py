@@ -41,6 +41,8 @@ async def live(  # noqa: PLR0913 - what is told, from where, and how
                 if event.kind.final:
                     return
             while not await reader.grown(request.keys.stream, after, seconds=KEEPALIVE_SECONDS):
+                if reader.stopped:
+                    return
                 yield KEEPALIVE_COMMENT
     except RedisError:
         return

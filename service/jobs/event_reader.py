@@ -30,9 +30,12 @@ class EventReader:
         self._client = client
         self._waits: dict[str, dict[asyncio.Event, str]] = defaultdict(dict)
         self._wanted = asyncio.Event()
+        self.stopped = False
 
     async def grown(self, stream: str, after: str, *, seconds: float) -> bool:
-        """Whether `stream` has got an entry after the id `after`, within `seconds`."""
+        """Return whether `stream` has an entry after the id `after`, within `seconds`. After `stop` it does not wait."""
+        if self.stopped:
+            return False
         woken = asyncio.Event()
         self._waits[stream][woken] = after
         self._wanted.set()
@@ -43,6 +46,12 @@ class EventReader:
             return False
         finally:
             self._leave(stream, woken)
+
+    def stop(self) -> None:
+        """End all waits, now and from now on: the process is about to end."""
+        self.stopped = True
+        for woken in [each for waits in self._waits.values() for each in waits]:
+            woken.set()
 
     async def run(self) -> None:
         """Serve all waits, for ever."""

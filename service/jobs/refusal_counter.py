@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import secrets
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 from service.contract.redis_keys import owned_key
 from service.errors import RateLimitedError
@@ -27,9 +27,8 @@ class RefusalCounter:
             return
         seconds, micros = await self._client.time()
         now, submits = int(seconds) * 1000 + int(micros) // 1000, owned_key(owner, "submits")
-        recent: list[tuple[bytes, float]] = await self._client.zrangebyscore(
-            submits, f"({now - MINUTE_MS}", "+inf", withscores=True
-        )
+        since = f"({now - MINUTE_MS}"
+        recent: Any = await self._client.zrangebyscore(submits, since, "+inf", withscores=True)
         if (over := len(recent) - self._per_minute) >= 0:
             raise RateLimitedError(retry_after_seconds=math.ceil((recent[over][1] + MINUTE_MS - now) / 1000))
         async with self._client.pipeline(transaction=True) as pipeline:

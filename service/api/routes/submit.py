@@ -76,9 +76,9 @@ async def generate(  # noqa: PLR0913, PLR0917 - one argument per parameter
 
 
 async def ended(app: Services, record: JobRecord, *, seconds: float) -> JobRecord:
-    """The record once the job has ended, or as it stands after `seconds`."""
+    """Return the record once the job has ended, or after `seconds`, or when this process is about to end."""
     deadline = time.monotonic() + seconds
-    while not record.status.final and (left := deadline - time.monotonic()) > 0:
+    while not (record.status.final or app.event_reader.stopped) and (left := deadline - time.monotonic()) > 0:
         await app.event_reader.grown(record.request.keys.stream, record.last_id, seconds=left)
         record = await app.jobs.get(record.request.id, JobOwner(record.request.owner))
     return record

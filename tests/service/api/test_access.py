@@ -237,7 +237,9 @@ def test_a_signature_opens_nothing_but_pictures_and_events(studio: httpx.Client,
     for method, path in GUARDED:
         if path not in SIGNED:
             answer = anyone.request(method, path.format(job), params={"sig": sig})
-            assert answer.json()["detail"].startswith(("This server requires an API key", "sig: unknown query parameter"))
+            assert answer.json()["detail"].startswith(
+                ("This server requires an API key", "sig: unknown query parameter")
+            )
             assert problem(anyone.request(method, path.format(job)), 401)
 
 

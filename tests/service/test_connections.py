@@ -1,0 +1,196 @@
+"""Connections whose client is slow, silent, broken or one of too many."""
+
+from __future__ import annotations
+
+import json
+import os
+import resource
+import socket
+import subprocess
+import sys
+import time
+from collections.abc import Iterator
+from contextlib import ExitStack, closing, contextmanager
+from pathlib import Path
+
+import httpx
+import pytest
+import redis
+
+from service.app import create_app
+from service.connections import ConnectionLimits
+from service.local.processes import free_port
+from service.server import RESERVED_FILES, connections_within, server_of
+from service.settings import ServiceSettings
+from tests.harness.serving import started
+
+BOUND = 8
+LIMITS = ConnectionLimits(max_connections=BOUND, head_seconds=1, body_seconds=1, send_seconds=1)
+HEAD = b"POST /generate HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n"
+HALVES = {
+    "nothing": b"",
+    "half a line": b"GET /healthz HT",
+    "half the headers": HEAD,
+    "a body that does not come": HEAD + b"Content-Length: 2\r\n\r\n",
+    "half a body": HEAD + b"Content-Length: 2\r\n\r\n{",
+    "half a chunk": HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{",
+    "half of a second request": b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nGET /hea",
+    "a body that nobody reads": b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\n\r\n{",
+}
+
+
+@pytest.fixture(scope="module")
+def port(redis_url: str, models: Path) -> Iterator[int]:
+    """An open server with short time limits and few connections."""
+    with limited(redis_url, models, LIMITS) as at:
+        yield at
+
+
+@contextmanager
+def limited(redis_url: str, models: Path, limits: ConnectionLimits) -> Iterator[int]:
+    """The port of a server."""
+    app = create_app(ServiceSettings(redis_url=redis_url, models=models, model="toy"))
+    with started(server_of(app, port=free_port(), limits=limits)) as url:
+        yield httpx.URL(url).port or 0
+
+
+def everything(sock: socket.socket) -> bytes:
+    """What comes until the server closes."""
+    sock.settimeout(30)
+    found = b""
+    try:
+        while data := sock.recv(65536):
+            found += data
+    except ConnectionResetError:
+        pass
+    return found
+
+
+@pytest.mark.parametrize("half", HALVES.values(), ids=HALVES)
+def test_a_request_that_does_not_arrive_is_ended(half: bytes, port: int) -> None:
+    """In its time, with 408 where something had arrived."""
+    with socket.create_connection(("127.0.0.1", port), 30) as sock:
+        sock.sendall(half)
+        answer = everything(sock)
+    last = answer.rpartition(b"HTTP/1.1 ")[2]
+    assert last[:3] in ({b""} if half == b"" else {b"408", b"200"})
+    if last.startswith(b"408"):
+        assert json.loads(last.partition(b"\r\n\r\n")[2])["status"] == 408
+
+
+def test_a_body_drop_by_drop_is_ended_too(port: int) -> None:
+    """The time is for the whole body, not between two bytes."""
+    with socket.create_connection(("127.0.0.1", port), 30) as sock:
+        sock.sendall(HEAD + b"Content-Length: 100000\r\n\r\n")
+        assert is_cut(sock, b" ")
+
+
+def test_a_silent_crowd_locks_nobody_out(port: int) -> None:
+    """Beyond the bound the connection that is silent for longest makes room."""
+    with ExitStack() as crowd:
+        for number in range(BOUND * 5):
+            sock = crowd.enter_context(closing(socket.create_connection(("127.0.0.1", port), 30)))
+            sock.sendall(list(HALVES.values())[number % len(HALVES)])
+            assert httpx.get(f"http://127.0.0.1:{port}/healthz", timeout=30).status_code == 200
+
+
+def test_waits_in_work_are_not_cut_for_others(port: int, store: redis.Redis) -> None:
+    """With all connections in work a further one is refused with 503 and Retry-After; they go on."""
+    assert store.dbsize() == 0
+    where = httpx.post(f"http://127.0.0.1:{port}/generate", json={}, timeout=30).headers["location"]
+    with ExitStack() as waits:
+        socks = [waits.enter_context(closing(socket.create_connection(("127.0.0.1", port), 30))) for _ in range(BOUND)]
+        for sock in socks:
+            sock.sendall(f"GET {where}?wait=2 HTTP/1.1\r\nHost: 127.0.0.1\r\nConnection: close\r\n\r\n".encode())
+        time.sleep(1)
+        with socket.create_connection(("127.0.0.1", port), 30) as sock:
+            refused = everything(sock)
+        assert refused.startswith(b"HTTP/1.1 503 ")
+        assert b"retry-after: 2" in refused
+        assert all(everything(sock).startswith(b"HTTP/1.1 200 ") for sock in socks)
+
+
+def test_a_client_that_does_not_read_is_cut(port: int, store: redis.Redis) -> None:
+    """The rest of its responses is not kept for it."""
+    assert store.dbsize() == 0
+    with socket.socket() as sock:
+        sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4096)
+        sock.settimeout(30)
+        sock.connect(("127.0.0.1", port))
+        assert is_cut(sock, b"GET /openapi.json HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n" * 10)
+
+
+def is_cut(sock: socket.socket, data: bytes) -> bool:
+    """Whether the server closes while `data` is sent again and again, within half a minute."""
+    for _ in range(600):
+        try:
+            sock.sendall(data)
+        except (ConnectionResetError, BrokenPipeError):
+            return True
+        time.sleep(0.05)
+    return False
+
+
+MALFORMED = {
+    "no HTTP": b"hello\r\n\r\n",
+    "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
+    "a path of other bytes": b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a long header": b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 100_000 + b"\r\n\r\n",
+    "a long header in parts": b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000,
+    "no Host": b"GET / HTTP/1.1\r\n\r\n",
+    "two lengths": HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n{}",
+    "a bad chunk": HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
+}
+
+
+@pytest.mark.parametrize("request_bytes", MALFORMED.values(), ids=MALFORMED)
+def test_malformed_http_is_a_problem(request_bytes: bytes, port: int) -> None:
+    """As JSON, like every other refusal."""
+    with socket.create_connection(("127.0.0.1", port), 30) as sock:
+        sock.sendall(request_bytes)
+        head, _, body = everything(sock).partition(b"\r\n\r\n")
+    status = 431 if b"x" * 100_000 in request_bytes else 400
+    assert head.startswith(b"HTTP/1.1 %d " % status)
+    assert b"content-type: application/problem+json" in head
+    assert json.loads(body)["status"] == status
+
+
+def test_the_bound_fits_the_files_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Some are for other things."""
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (300, 300))
+    assert (connections_within(4096), connections_within(50)) == (300 - RESERVED_FILES, 50)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
+    assert connections_within(4096) == 4096
+
+
+def test_with_few_files_the_api_lives_through_a_crowd(redis_url: str, models: Path, tmp_path: Path) -> None:
+    """A real process with 300 file descriptors, and 400 connections that send half a request each."""
+    port = free_port()
+    own = {"SPN_REDIS_URL": redis_url, "SPN_MODELS": str(models), "SPN_MODEL": "toy", "SPN_PORT": str(port)}
+    command = f"ulimit -n 300; exec {sys.executable} -m service.main"
+    with (tmp_path / "log").open("w+") as log:
+        api = subprocess.Popen(["sh", "-c", command], env={**os.environ, **own}, stderr=log, stdout=log)  # noqa: S607
+        try:
+            wait_until_up(port)
+            with ExitStack() as crowd:
+                for _ in range(400):
+                    sock = crowd.enter_context(closing(socket.create_connection(("127.0.0.1", port), 30)))
+                    sock.sendall(HEAD)
+                assert httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=30).status_code == 200
+        finally:
+            api.terminate()
+            api.wait(30)
+        log.seek(0)
+        assert "Traceback" not in log.read()
+
+
+def wait_until_up(port: int) -> None:
+    """Return once the API answers."""
+    for _ in range(600):
+        try:
+            httpx.get(f"http://127.0.0.1:{port}/healthz")
+        except httpx.ConnectError:
+            time.sleep(0.1)
+        else:
+            return
+    raise TimeoutError
