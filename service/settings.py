@@ -1,4 +1,4 @@
-"""What an operator can set about the API: environment variables, prefix SPN_."""
+"""Settings of the API: environment variables with the prefix SPN_."""
 
 from __future__ import annotations
 
@@ -18,32 +18,42 @@ from service.webhooks.signature import signing_key
 KEYED_RATE = 120
 """Submits per minute of a key where nothing is set."""
 
-ORIGIN = re.compile(r"https?://[^/,*\s]+")
+ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/,*\s]+")
+ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
 
 
 def split(value: object) -> object:
-    """The items of a comma-separated list."""
+    """Return the items of a comma-separated list."""
     return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
 
 
 def origin(value: str) -> str:
-    """`value`, if it is an origin. Raises ValueError."""
+    """Return `value` if it is an origin of any scheme. Raises ValueError."""
     if not ORIGIN.fullmatch(value):
-        raise ValueError(f"expected origins like https://studio.example:8443, without a path or *, got {value!r}")
+        raise ValueError(f"expected origins like https://studio.example:8443, without path or *, got {value!r}")
     return value
 
 
 def usable(secret: SecretStr | None) -> SecretStr | None:
-    """`secret`, if it can sign. Raises ValueError."""
+    """Return `secret` if it can sign. Raises ValueError."""
     if secret is not None:
         signing_key(secret.get_secret_value())
     return secret
 
 
 def host_pattern(pattern: str) -> str:
-    """`pattern`, if it is one. Raises ValueError."""
+    """Return `pattern` if it is valid. Raises ValueError."""
     AllowedHost.parse(pattern)
     return pattern
+
+
+def path_prefix(value: str) -> str:
+    """Return `value` without a slash at its end if it is the path of a URL. Raises ValueError."""
+    prefix = value.rstrip("/")
+    if not ROOT_PATH.fullmatch(prefix):
+        raise ValueError(f"expected a path like /spn, got {value!r}")
+    return prefix
 
 
 class ServiceSettings(BaseSettings):
@@ -58,76 +68,97 @@ class ServiceSettings(BaseSettings):
     model: str = Field(default="symbols-64", description="The model of requests that name none.")
     host: str = Field(default="127.0.0.1", description="Address to listen on. Without keys keep it on loopback.")
     port: int = Field(default=8000, ge=1, le=65_535, description="Port to listen on.")
+    root_path: Annotated[str, AfterValidator(path_prefix)] = Field(
+        default="", description="Path prefix under which a proxy publishes the API, such as /spn. Unset: none."
+    )
+    hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(split)] = Field(
+        default=(),
+        description="Accepted Host headers, without port. Unset: loopback names if on loopback without keys, else all.",
+    )
     max_connections: int = Field(
         default=4096,
         ge=16,
         le=1_000_000,
-        description="Open HTTP connections of a process; fewer if it may open fewer files, 192 of which are for other things.",
+        description="Open HTTP connections of a process. At most its limit of open files minus 192.",
     )
     keep_alive_seconds: int = Field(
         default=75,
         ge=1,
         le=3600,
-        description="Seconds an idle connection stays open. Keep it above the idle time of a load balancer in front, often 60.",
+        description="Seconds for which an idle connection stays open. Keep it above a load balancer's, often 60.",
     )
     queue_bound: int = Field(
-        default=1000, ge=1, le=1_000_000, description="Jobs of a model that may wait; more are refused with 503."
+        default=1000,
+        ge=1,
+        le=1_000_000,
+        description="Jobs of a model that may wait; further submits get 503.",
     )
     retention_seconds: int = Field(
-        default=86_400, ge=1, le=31_536_000, description="Seconds a job is kept after it ended."
+        default=86_400, ge=1, le=31_536_000, description="Seconds for which a job is kept after its end."
     )
     reaper_seconds: float = Field(
-        default=1, ge=0.1, le=60, description="Seconds between searches for jobs that lost their worker or ticket."
+        default=1,
+        ge=0.1,
+        le=60,
+        description="Seconds between two searches for jobs that have lost their worker or ticket.",
     )
     ticket_seconds: float = Field(
         default=5,
         ge=0.5,
         le=600,
-        description="Seconds a ticket taken from the queue may go without its job being begun.",
+        description="Seconds from taking a ticket to starting its job. After that the job gets a new ticket.",
     )
     webhook_secret: Annotated[SecretStr | None, AfterValidator(usable)] = Field(
         default=None,
-        description="Signs webhooks: whsec_ and the base64 of 24 to 64 random bytes. Without it none are accepted.",
+        description="Secret that signs webhooks: whsec_ and the base64 of 24 to 64 random bytes. Unset: webhooks are refused.",
     )
     webhook_hosts: Annotated[
         tuple[Annotated[str, AfterValidator(host_pattern)], ...], NoDecode, BeforeValidator(split)
     ] = Field(
         default=(),
-        description="Receivers of webhooks that may be private and plain http: host, host:port or *.domain, by commas.",
+        description="Receivers that may be private and plain http: host, host:port or *.domain, by commas.",
     )
     keys: Annotated[tuple[KeyHash, ...], NoDecode, BeforeValidator(key_hashes)] = Field(
         default=(),
         repr=False,
-        description="API keys as `name:sha256,name:sha256`, made by `python -m service.api_keys NAME`. None: open to all.",
+        description="API keys as `name:sha256,name:sha256`; `python -m service.api_keys NAME` makes one. Unset: open to all.",
     )
     secret: Annotated[SecretStr, Field(min_length=16)] | None = Field(
         default=None,
-        description="What signs the URLs of pictures and events, alike in all API processes. Unset: follows from the keys.",
+        description="Secret that signs the URLs of images and events, alike in all processes. Unset: derived from the keys.",
     )
     rate_per_minute: int | None = Field(
         default=None,
         ge=0,
         le=100_000,
-        description=f"Jobs an owner may submit in any minute, 0 for any number. Unset: {KEYED_RATE} with keys, else 0.",
+        description=f"Submits of an owner per minute, refused ones too; 0: no limit. Unset: {KEYED_RATE} with keys, else 0.",
     )
     concurrency: int = Field(
-        default=0, ge=0, le=1_000_000, description="Jobs of an owner that may be queued or running, 0 for any number."
+        default=0, ge=0, le=1_000_000, description="Queued and running jobs of an owner; 0: no limit."
     )
     deadline_seconds: int = Field(
         default=3600,
         ge=1,
         le=31_536_000,
-        description="Seconds after its submit at which a job that has not ended fails.",
+        description="Seconds from submit to end. A job that takes longer fails.",
     )
     cors_origins: Annotated[tuple[Annotated[str, AfterValidator(origin)], ...], NoDecode, BeforeValidator(split)] = (
-        Field(default=(), description="Origins whose pages may use the API from a browser, separated by commas.")
+        Field(
+            default=(),
+            description="Origins of pages that may use the API, of any scheme, by commas.",
+        )
     )
 
     log_format: LogFormat = Field(default=LogFormat.TEXT, description="text, or json: one object per line.")
 
     @property
     def submits_per_minute(self) -> int:
-        """The rate in force, 0 for any."""
+        """Return the rate limit that applies; 0: none."""
         if self.rate_per_minute is None:
             return KEYED_RATE if self.keys else 0
         return self.rate_per_minute
+
+    @property
+    def local(self) -> bool:
+        """Return whether only this machine reaches the API, without keys: then a browser's pages are its one danger."""
+        return not self.keys and bool(LOOPBACK.fullmatch(self.host))

@@ -3,11 +3,8 @@
 from __future__ import annotations
 
 import json
-import os
 import resource
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Iterator
 from contextlib import ExitStack, closing, contextmanager
@@ -22,6 +19,7 @@ from service.connections import ConnectionLimits
 from service.local.processes import free_port
 from service.server import RESERVED_FILES, connections_within, server_of
 from service.settings import ServiceSettings
+from tests.harness.launcher import ApiServer, eager
 from tests.harness.serving import started
 
 BOUND = 8
@@ -165,32 +163,24 @@ def test_the_bound_fits_the_files_of_the_process(monkeypatch: pytest.MonkeyPatch
 
 def test_with_few_files_the_api_lives_through_a_crowd(redis_url: str, models: Path, tmp_path: Path) -> None:
     """A real process with 300 file descriptors, and 400 connections that send half a request each."""
-    port = free_port()
-    own = {"SPN_REDIS_URL": redis_url, "SPN_MODELS": str(models), "SPN_MODEL": "toy", "SPN_PORT": str(port)}
-    command = f"ulimit -n 300; exec {sys.executable} -m service.main"
-    with (tmp_path / "log").open("w+") as log:
-        api = subprocess.Popen(["sh", "-c", command], env={**os.environ, **own}, stderr=log, stdout=log)  # noqa: S607
-        try:
-            wait_until_up(port)
-            with ExitStack() as crowd:
-                for _ in range(400):
-                    sock = crowd.enter_context(closing(socket.create_connection(("127.0.0.1", port), 30)))
-                    sock.sendall(HEAD)
-                assert httpx.get(f"http://127.0.0.1:{port}/readyz", timeout=30).status_code == 200
-        finally:
-            api.terminate()
-            api.wait(30)
-        log.seek(0)
-        assert "Traceback" not in log.read()
+    log = tmp_path / "api.log"
+    api = ApiServer(eager(redis_url, models, "toy"), log=log)
+    with files_at_most(300):
+        api.launch()
+    with api, ExitStack() as crowd:
+        for _ in range(400):
+            sock = crowd.enter_context(closing(socket.create_connection(("127.0.0.1", api.port), 30)))
+            sock.sendall(HEAD)
+        assert httpx.get(f"{api.url}/readyz", timeout=30).status_code == 200
+    assert "Traceback" not in log.read_text()
 
 
-def wait_until_up(port: int) -> None:
-    """Return once the API answers."""
-    for _ in range(600):
-        try:
-            httpx.get(f"http://127.0.0.1:{port}/healthz")
-        except httpx.ConnectError:
-            time.sleep(0.1)
-        else:
-            return
-    raise TimeoutError
+@contextmanager
+def files_at_most(number: int) -> Iterator[None]:
+    """Processes that are started meanwhile may open so many files."""
+    before, most = resource.getrlimit(resource.RLIMIT_NOFILE)
+    resource.setrlimit(resource.RLIMIT_NOFILE, (number, most))
+    try:
+        yield
+    finally:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (before, most))

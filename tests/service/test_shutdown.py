@@ -2,11 +2,8 @@
 
 from __future__ import annotations
 
-import os
 import signal
 import socket
-import subprocess
-import sys
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
@@ -15,8 +12,7 @@ from pathlib import Path
 import httpx
 import redis
 
-from service.local.processes import free_port
-from tests.harness.stores import wait_for
+from tests.harness.launcher import ApiServer, eager
 
 WAIT = 60
 
@@ -48,34 +44,16 @@ WAITS: dict[Callable[[str, str], httpx.Response], int] = {polled: 200, polled_ag
 def test_waits_end_with_their_answer(redis_url: str, store: redis.Redis, models: Path, tmp_path: Path) -> None:
     """Long polls with 200 or 304, Prefer: wait with 202, streams quietly; half a request is refused; all in seconds."""
     assert store.dbsize() == 0
-    url = f"http://127.0.0.1:{(port := free_port())}"
-    own = {"SPN_REDIS_URL": redis_url, "SPN_MODELS": str(models), "SPN_MODEL": "toy", "SPN_PORT": str(port)}
-    with (tmp_path / "log").open("w+") as log, ThreadPoolExecutor(8) as callers:
-        api = subprocess.Popen([sys.executable, "-m", "service.main"], env={**os.environ, **own}, stderr=log, stdout=log)
-        try:
-            wait_for(lambda: answers(url))
-            where = httpx.post(f"{url}/generate", json={}).headers["location"]
-            calls = {callers.submit(call, url, where): status for call, status in WAITS.items() for _ in range(2)}
-            with socket.create_connection(("127.0.0.1", port), 30) as half:
-                half.sendall(b"POST /generate HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n{")
-                time.sleep(3)
-                api.send_signal(signal.SIGTERM)
-                refused = half.recv(65536)
-            assert [call.result().status_code for call in calls] == list(calls.values())
-            assert api.wait(30) in {0, -signal.SIGTERM}
-            assert refused.startswith(b"HTTP/1.1 503 ")
-        finally:
-            api.kill()
-            api.wait()
-        log.seek(0)
-        text = log.read()
-    assert "Traceback" not in text
-    assert "ERROR" not in text
-
-
-def answers(url: str) -> bool:
-    """Whether the API is up."""
-    try:
-        return httpx.get(f"{url}/healthz").is_success
-    except httpx.ConnectError:
-        return False
+    log = tmp_path / "api.log"
+    with ApiServer(eager(redis_url, models, "toy"), log=log) as api, ThreadPoolExecutor(8) as callers:
+        where = httpx.post(f"{api.url}/generate", json={}).headers["location"]
+        calls = {callers.submit(call, api.url, where): status for call, status in WAITS.items() for _ in range(2)}
+        with socket.create_connection(("127.0.0.1", api.port), 30) as half:
+            half.sendall(b"POST /generate HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n{")
+            time.sleep(3)
+            api.send(signal.SIGTERM)
+            refused = half.recv(65536)
+        assert api.exit_code(within_seconds=30) in {0, -signal.SIGTERM}
+        assert [call.result().status_code for call in calls] == list(calls.values())
+        assert refused.startswith(b"HTTP/1.1 503 ")
+    assert not {"Traceback", "ERROR"} & set(log.read_text().split())
