@@ -13,7 +13,7 @@ import yaml  # type: ignore[import-untyped]
 from packaging.requirements import Requirement
 from packaging.utils import canonicalize_name
 
-from service.main import SHUTDOWN_SECONDS
+from service.server import SHUTDOWN_SECONDS
 from service.settings import ServiceSettings
 from tests.harness.settings_pages import (
     BEGIN,
@@ -105,7 +105,7 @@ def dockerfile(service: dict[str, Any]) -> str:
 
 
 def test_stop_periods_leave_room_for_the_drain() -> None:
-    """The API cuts streams after its own period; a worker gives its jobs up, to nobody, only after a whole lease."""
+    """The API ends requests in its own period; a worker gives its jobs up, to nobody, only after a whole lease."""
     assert seconds(SERVICES["api"]) > 2 * SHUTDOWN_SECONDS
     for name, process in OF_PROCESS.items():
         if process == "worker":
