@@ -1,16 +1,19 @@
-"""How the judge's reader is taught: on training masks alone, bent anew at every step."""
+"""Training of the judge's reader: on training masks alone, transformed anew at every step."""
 
 from __future__ import annotations
 
 import hashlib
 import time
+from collections.abc import Callable
 from copy import deepcopy
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
 import numpy as np
 import torch
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional as F
 from torch.optim import AdamW
@@ -22,8 +25,11 @@ from training.judging.bending import bent
 from training.judging.glyphs import FACES, Glyphs
 from training.judging.reader import Reader, small
 
+SHIPPED: Final = Path(__file__).parent
+"""Folder of the committed reader, which belongs to the committed data."""
+
 CACHE: Final = Path(".cache")
-"""Where taught readers are kept."""
+"""Folder of readers of other data."""
 
 _SAVE_SECONDS: Final = 60.0
 _MEMORY: Final = 0.998
@@ -92,15 +98,21 @@ class Pupil:
             getattr(self, name).load_state_dict(state[name])
 
 
-def reader_of(glyphs: Glyphs, lesson: Lesson | None = None, folder: Path = CACHE) -> Reader:
-    """Return the reader of these glyphs and this lesson that is kept in `folder`; if there is none, teach and keep it."""
+def reader_of(glyphs: Glyphs, lesson: Lesson | None = None, *, shipped: Path = SHIPPED, cache: Path = CACHE) -> Reader:
+    """Return the reader of these glyphs and this lesson in evaluation mode: shipped, cached, or else trained and cached.
+
+    Weights are stored as bfloat16, so a reader that was just trained is read back from its file.
+    """
     lesson = lesson or Lesson()
-    path = folder / f"reader-{digest(glyphs, lesson)}.pt"
+    name = f"reader-{digest(glyphs, lesson)}"
+    path = shipped / f"{name}.safetensors"
+    path = path if path.exists() else cache / path.name
     if not path.exists():
-        _keep(taught(glyphs, lesson, path.with_suffix(".unfinished")).state_dict(), path)
-        path.with_suffix(".unfinished").unlink(missing_ok=True)
+        unfinished = path.with_suffix(".unfinished")
+        _write(path, lambda file: save_file(_stored(taught(glyphs, lesson, unfinished)), file))
+        unfinished.unlink(missing_ok=True)
     reader = Reader(len(LABEL.values), len(FACES))
-    reader.load_state_dict(torch.load(path, weights_only=True))
+    reader.load_state_dict(load_file(path))
     return reader.eval()
 
 
@@ -114,7 +126,7 @@ def taught(glyphs: Glyphs, lesson: Lesson, unfinished: Path | None = None) -> Re
     for step in bar:
         bar.set_postfix(loss=f"{pupil.learn(*example(glyphs, lesson, step)):.2f}", refresh=False)
         if unfinished and time.monotonic() - saved > _SAVE_SECONDS:
-            _keep(pupil.state(), unfinished)
+            _write(unfinished, partial(torch.save, pupil.state()))
             saved = time.monotonic()
     return pupil.mean.eval()
 
@@ -141,8 +153,15 @@ def digest(glyphs: Glyphs, lesson: Lesson) -> str:
     return named.hexdigest()[:12]
 
 
-def _keep(state: dict[str, Any], path: Path) -> None:
+def _stored(reader: Reader) -> dict[str, Tensor]:
+    """Return the tensors of a reader: weights as bfloat16, vectors and counters as they are."""
+    state = reader.state_dict()
+    return {name: (each.bfloat16() if each.ndim > 1 else each).contiguous() for name, each in state.items()}
+
+
+def _write(path: Path, write: Callable[[Path], object]) -> None:
+    """Write a file that is never seen half written."""
     path.parent.mkdir(parents=True, exist_ok=True)
-    partial = path.with_suffix(".partial")
-    torch.save(state, partial)
-    partial.replace(path)
+    partial_path = path.with_suffix(".partial")
+    write(partial_path)
+    partial_path.replace(path)

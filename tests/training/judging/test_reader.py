@@ -13,7 +13,7 @@ from training.data.tiles import Look, compose
 from training.data.vocabulary import LABEL, Family, Tile
 from training.judging.bending import bent
 from training.judging.glyphs import FACES, Glyphs, reshaped
-from training.judging.lessons import Lesson, Pupil, digest, example, face_shares, reader_of, taught
+from training.judging.lessons import SHIPPED, Lesson, Pupil, digest, example, face_shares, reader_of, taught
 from training.judging.reader import Reader, names, read, read_as, zoomed
 
 SHORT = Lesson(steps=60, batch=32, seed=3)
@@ -73,13 +73,22 @@ def test_a_lesson_goes_on_where_it_was_cut_short(few: Glyphs) -> None:
 def test_a_kept_reader_is_not_taught_again(few: Glyphs, tmp_path: Path) -> None:
     """The second call reads the file, and another lesson has another one."""
     lesson = replace(SHORT, steps=2, batch=4)
-    first = reader_of(few, lesson, tmp_path)
+    first = reader_of(few, lesson, cache=tmp_path)
     (path,) = tmp_path.iterdir()
     written = path.stat().st_mtime_ns
-    second = reader_of(few, lesson, tmp_path)
+    second = reader_of(few, lesson, cache=tmp_path)
     assert path.stat().st_mtime_ns == written
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
     assert digest(few, lesson) != digest(few, replace(lesson, seed=1))
+
+
+def test_the_shipped_reader_is_of_the_committed_data() -> None:
+    """The committed reader is found by its digest of the committed data, so that nobody has to train it."""
+    (shipped,) = SHIPPED.glob("reader-*.safetensors")
+    assert shipped.stem == f"reader-{digest(Glyphs.train(Pack.read(DEFAULT)), Lesson())}"
+    reader = reader_of(Glyphs.train(Pack.read(DEFAULT)), cache=SHIPPED / "nowhere")
+    assert not (SHIPPED / "nowhere").exists()
+    assert not reader.training
 
 
 def test_alike_characters_are_one() -> None:
