@@ -20,7 +20,7 @@ from models.errors import ConfigError, NotFiniteError
 from models.network import Network
 from models.sampling.board import Board, Given
 from models.sampling.engine import Engine, Sampler
-from models.sampling.native.threads import Threads
+from models.sampling.threads import Threads
 from models.sampling.noise import NOISE_VERSION
 from models.subscale import Bytes, Progress
 from models.verifier import load_verifier

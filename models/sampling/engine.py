@@ -23,7 +23,7 @@ from models.sampling import cached, parallel
 from models.sampling.backends.graph import graph
 from models.sampling.board import Board, Given, bands
 from models.sampling.native import binding
-from models.sampling.native.threads import Threads
+from models.sampling.threads import Threads
 from models.sampling.noise import gumbel
 from models.sampling.passes import Pass
 

@@ -24,7 +24,7 @@ from models.network import Network
 from models.sampling.board import Board, Raster
 from models.sampling.native.compiler import built
 from models.sampling.native.packing import WIDEST, Layout, decoder_weights, embedder_weights, memory
-from models.sampling.native.threads import Threads
+from models.sampling.threads import Threads
 from models.sampling.noise import STAGES, Shape, slice_word, to_gumbel
 
 Address = ctypes.c_void_p
