@@ -26,8 +26,9 @@ from models.config import LABEL, Control, Geometry, ModelConfig, Sampling, Stage
 from models.network import Network, build
 from models.pipeline import ImageState, Pipeline, next_step
 from models.sampling import reference
+from models.sampling.backends.fastest import Fastest
 from models.sampling.board import Given
-from models.sampling.engine import Sampler
+from models.sampling.deal import SamplerName
 from models.subscale import Bytes, Progress
 from models.verifier import Verifier, load_verifier, verifier_of
 
@@ -123,7 +124,7 @@ def agreeing_seeds(count: int) -> int:
         parameter.data.normal_(0, 0.3, generator=generator)
     card, same = guided(ModelCard(name="small", config=SMALL, sha256="", parameters=0)), 0
     judge = verifier(card)
-    pipelines = [Pipeline(networks, card, capacity=100, sampler=sampler, verifier=judge) for sampler in Sampler]
+    pipelines = [Pipeline(networks, card, capacity=100, sampler=sampler, verifier=judge) for sampler in SamplerName]
     pipelines.append(ReferencePipeline(networks, card, capacity=100, verifier=judge))
     for rows in batches(blank_states(SMALL, count, np.random.default_rng(2)), 100, "samplers"):
         drawn = [finished(pipeline, rows) for pipeline in pipelines]
@@ -141,7 +142,10 @@ def finished(pipeline: Pipeline, rows: list[ImageState]) -> list[bytes]:
 def differing(model: Model, count: int) -> int:
     """Of `count` images in the serving dtype, compiled, how many cached and parallel draw differently."""
     judge = verifier(model[1])
-    sides = [Pipeline(*model, capacity=16, sampler=sampler, verifier=judge).compile(ARTEFACTS) for sampler in Sampler]
+    sides = [
+        Pipeline(*model, capacity=16, sampler=sampler, verifier=judge, backend=Fastest(ARTEFACTS))
+        for sampler in SamplerName
+    ]
     return unequal(sides, model, count, "serving dtype")
 
 
@@ -149,7 +153,7 @@ def differing_from_torch(model: Model, count: int) -> int:
     """Of `count` images in float32 how many the C++ code draws differently from the torch modules."""
     judge = verifier(model[1])
     torch_only = Pipeline(*model, capacity=16, verifier=judge)
-    native = Pipeline(*model, capacity=16, verifier=judge).compile(ARTEFACTS, bfloat16=False)
+    native = Pipeline(*model, capacity=16, verifier=judge, backend=Fastest(ARTEFACTS, bfloat16=False))
     return unequal([torch_only, native], model, count, "C++ and torch")
 
 

@@ -21,6 +21,7 @@ from benchmarks.exactness import Model, model_of, verifier
 from benchmarks.sampling import ARTEFACTS, DOCS
 from models.config import MODEL_SAMPLING, Sampling
 from models.pipeline import ImageState, Pipeline
+from models.sampling.backends.fastest import Fastest
 from models.subscale import Progress
 
 WAYS = (
@@ -44,7 +45,7 @@ class GuidanceRow:
 
 def table_of(model: Model, *, batch: int, repeats: int) -> list[GuidanceRow]:
     """Measure all ways, one warm-up each."""
-    pipeline = Pipeline(*model, capacity=16, verifier=verifier(model[1])).compile(ARTEFACTS)
+    pipeline = Pipeline(*model, capacity=16, verifier=verifier(model[1]), backend=Fastest(ARTEFACTS))
     runs: dict[Sampling, list[tuple[float, float]]] = {way: [] for way in WAYS}
     for repeat in tqdm(range(repeats + 1), leave=False):
         for way, times in runs.items():

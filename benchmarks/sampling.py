@@ -20,7 +20,7 @@ import torch
 from torch import nn
 
 from benchmarks.clock import alternating
-from benchmarks.inductor import compile_passes
+from benchmarks.inductor import Inductor
 from benchmarks.machine import Machine, measured
 from models.cards import WEIGHTS, ModelCard
 from models.checkpoint import load_model
@@ -28,7 +28,9 @@ from models.config import Stage
 from models.decoder import Decoder
 from models.pipeline import ImageState, Pipeline
 from models.sampling import reference
-from models.sampling.engine import Sampler
+from models.sampling.backends.eager import EagerBackend
+from models.sampling.backends.fastest import Fastest
+from models.sampling.deal import SamplerName
 from models.subscale import Progress
 
 DOCS = Path("docs/benchmarks")
@@ -113,11 +115,11 @@ def multiply_adds(decoder: Decoder) -> int:
 
 def side(name: str, model: tuple[nn.ModuleDict, ModelCard], batch: int) -> Side:
     """A pipeline as `name` says: how it samples, and what runs it."""
-    sampler = Sampler.PARALLEL if name == "parallel native" else Sampler.CACHED
+    sampler = SamplerName.PARALLEL if name == "parallel native" else SamplerName.CACHED
     if "native" in name:
-        return Side(name, Pipeline(*model, capacity=batch, sampler=sampler).compile(ARTEFACTS), batch)
-    pipeline = Pipeline(*model, capacity=max(batch, LEAST_TOKENS), sampler=sampler)
-    return Side(name, pipeline if name == "cached eager" else compile_passes(pipeline, ARTEFACTS), batch)
+        return Side(name, Pipeline(*model, capacity=batch, sampler=sampler, backend=Fastest(ARTEFACTS)), batch)
+    backend = EagerBackend if name == "cached eager" else Inductor(ARTEFACTS)
+    return Side(name, Pipeline(*model, capacity=max(batch, LEAST_TOKENS), sampler=sampler, backend=backend), batch)
 
 
 def table_of(

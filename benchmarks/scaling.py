@@ -14,6 +14,7 @@ from dataclasses import asdict, dataclass
 
 import numpy as np
 import torch
+from torch import nn
 from tqdm import tqdm
 
 from benchmarks.sampling import ARTEFACTS, DOCS
@@ -21,6 +22,7 @@ from models.cards import ModelCard
 from models.config import Geometry, ModelConfig, Stage, Widths
 from models.network import build
 from models.pipeline import ImageState, Pipeline
+from models.sampling.backends.fastest import Fastest
 from models.subscale import Progress
 
 SIZES = (64, 128, 256)
@@ -47,7 +49,7 @@ def row(size: int, repeats: int) -> ScalingRow:
     networks = build(config).eval().requires_grad_(requires_grad=False)
     parameters = sum(p.numel() for p in networks.parameters())
     card = ModelCard(name=f"random-{size}", config=config, sha256="", parameters=parameters)
-    pipeline = Pipeline(networks, card).compile(ARTEFACTS)
+    pipeline = Pipeline(networks, card, backend=Fastest(ARTEFACTS))
     picture = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
     decoder, embedder = 0.0, 0.0
     for stage in config.geometry.stages:
@@ -62,8 +64,8 @@ def row(size: int, repeats: int) -> ScalingRow:
         parameters=parameters,
         decoder_seconds=round(decoder, 3),
         embedder_seconds=round(embedder, 3),
-        decoder_bytes=sum(bytes_of(pipeline.network(stage).decoder.state_dict()) for stage in pipeline.engines),
-        board_bytes=sum(bytes_of(engine.board._asdict()) for engine in pipeline.engines.values()),
+        decoder_bytes=sum(bytes_of(pipeline.network(stage).decoder) for stage in pipeline.engines),
+        board_bytes=sum(engine.workspace.board.nbytes for engine in pipeline.engines.values()),
     )
 
 
@@ -81,13 +83,9 @@ def seconds_of(pipeline: Pipeline, state: ImageState, repeats: int) -> tuple[flo
     return statistics.median(whole[1:]), statistics.median(alone[1:])
 
 
-def bytes_of(tree: object) -> int:
-    """Of all tensors in a tree of mappings and tuples."""
-    if isinstance(tree, torch.Tensor):
-        return tree.numel() * tree.element_size()
-    if isinstance(tree, dict):
-        return sum(map(bytes_of, tree.values()))
-    return sum(map(bytes_of, tree)) if isinstance(tree, tuple) else 0
+def bytes_of(module: nn.Module) -> int:
+    """Return the bytes of all weights."""
+    return sum(tensor.nbytes for tensor in module.state_dict().values())
 
 
 def exponent(rows: list[ScalingRow]) -> float:

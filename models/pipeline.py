@@ -5,12 +5,11 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Final, Protocol, Self
+from typing import Final, Protocol
 
 import numpy as np
 import torch
 from torch import Tensor, nn
-from torch.utils import _pytree as pytree
 
 from models.cards import ModelCard
 from models.checkpoint import load_model
@@ -18,10 +17,15 @@ from models.config import ANY, LABEL, MODEL_SAMPLING, Sampling, Stage, Step
 from models.decoder import Conditioning
 from models.errors import ConfigError, NotFiniteError
 from models.network import Network
-from models.sampling.board import Board, Given
-from models.sampling.engine import Engine, Sampler
-from models.sampling.threads import Threads
+from models.sampling.backends.backend import BackendFactory
+from models.sampling.backends.eager import EagerBackend
+from models.sampling.backends.fastest import Fastest
+from models.sampling.board import Given
+from models.sampling.deal import SamplerName
+from models.sampling.engine import Engine
 from models.sampling.noise import NOISE_VERSION
+from models.sampling.threads import Threads
+from models.sampling.workspace import Workspace
 from models.subscale import Bytes, Progress
 from models.verifier import load_verifier
 
@@ -62,9 +66,10 @@ class Pipeline:
         card: ModelCard,
         *,
         capacity: int = 16,
-        sampler: Sampler = Sampler.PARALLEL,
+        sampler: SamplerName = SamplerName.PARALLEL,
         threads: int = 1,
         verifier: SliceVerifier | None = None,
+        backend: BackendFactory = EagerBackend,
     ) -> None:
         self.networks, self.card, self.capacity, self.verifier = networks, card, capacity, verifier
         parameter = next(networks.parameters())
@@ -72,7 +77,14 @@ class Pipeline:
         self.threads = Threads(threads if self.device.type == "cpu" else 1)
         self.engines = {
             stage: Engine(
-                self.network(stage), sampler, rows=capacity, threads=self.threads, guided=stage in card.guided
+                Workspace.of(
+                    self.network(stage),
+                    rows=capacity,
+                    guided=stage in card.guided,
+                    sampler=sampler,
+                    threads=self.threads,
+                ),
+                backend,
             )
             for stage in card.config.geometry.stages
         }
@@ -84,20 +96,19 @@ class Pipeline:
     def load(
         cls, folder: Path, *, device: str = "cpu", capacity: int = 16, threads: int = 1, artefacts: Path | None = None
     ) -> Pipeline:
-        """The model in `folder`, compiled if `artefacts` are given. Raises CheckpointError if it is not what its card says."""
-        networks, card = load_model(folder)
-        verifier = load_verifier(folder, card)
-        pipeline = cls(networks.to(device), card, capacity=capacity, threads=threads, verifier=verifier)
-        return pipeline.compile(artefacts) if artefacts else pipeline
+        """Return a pipeline for the model in `folder`. Raises CheckpointError if it does not match its card.
 
-    def compile(self, artefacts: Path, *, bfloat16: bool = True) -> Self:
-        """Draw by compiled engines from now on, where that can be; code for a CPU is kept in the folder `artefacts`.
-
-        There the products are of bfloat16 where the processor has it, unless told not to.
+        With `artefacts`, a folder for compiled code, it has the fastest backends of this device; without, those of torch.
         """
-        for engine in self.engines.values():
-            engine.compile(artefacts, bfloat16=bfloat16)
-        return self
+        networks, card = load_model(folder)
+        return cls(
+            networks.to(device),
+            card,
+            capacity=capacity,
+            threads=threads,
+            verifier=load_verifier(folder, card),
+            backend=Fastest(artefacts) if artefacts else EagerBackend,
+        )
 
     @property
     def numerics(self) -> str:
@@ -110,7 +121,7 @@ class Pipeline:
                 str(self.dtype).removeprefix("torch."),
                 f"torch-{torch.__version__}",
                 f"threads-{torch.get_num_threads()}",
-                *dict.fromkeys(engine.numerics for engine in self.engines.values()),
+                *dict.fromkeys(engine.backend.numerics for engine in self.engines.values()),
                 f"noise-{NOISE_VERSION}",
                 *([f"verifier-{self.card.verifier[:_SHORT]}"] if self.verifier else []),
             )
@@ -138,18 +149,18 @@ class Pipeline:
     def given(self, state: ImageState) -> Given:
         """What determines the next slice of `state`, picture by picture: a convolution may round otherwise in a batch."""
         step = next_step(state)
-        engine, guidance = self.engines[step.stage], state.sampling.guidance
+        backend, guidance = self.engines[step.stage].backend, state.sampling.guidance
         coarse, fine, *_ = (torch.from_numpy(part)[None].to(self.device) for part in state.progress.known())
         k = torch.tensor([step.slice], device=self.device)
 
         def conditioning(controls: Sequence[int]) -> Conditioning:
-            return engine.condition(coarse, fine, k, torch.tensor([controls], dtype=torch.long, device=self.device))
+            return backend.condition(coarse, fine, k, torch.tensor([controls], dtype=torch.long, device=self.device))
 
         free = [ANY if i in self._unguided else index for i, index in enumerate(state.controls)]
         guided = step.stage in self.card.guided and guidance != 1 and tuple(free) != state.controls
         return Given(
             conditioning=conditioning(state.controls),
-            noise=engine.noise(state.seed, step, 0).to(self.device, self.dtype),
+            noise=backend.noise(state.seed, step, 0).to(self.device, self.dtype),
             temperature=state.sampling.temperature.of(step.stage),
             guidance=guidance if guided else 1.0,
             free=conditioning(free) if guided else None,
@@ -159,7 +170,7 @@ class Pipeline:
         """The slices to choose from: as many of the base as `state` wants, if a verifier can tell them apart."""
         first, step = self.given(state), next_step(state)
         count = 1 if self._column(state) is None else state.sampling.candidates
-        noises = (self.engines[step.stage].noise(state.seed, step, candidate) for candidate in range(1, count))
+        noises = (self.engines[step.stage].backend.noise(state.seed, step, candidate) for candidate in range(1, count))
         return [first, *(first._replace(noise=noise.to(self.device, self.dtype)) for noise in noises)]
 
     def draw(self, stage: Stage, slices: Sequence[Given]) -> Bytes:
@@ -167,8 +178,8 @@ class Pipeline:
         engine, drawn = self.engines[stage], []
         for start in range(0, len(slices), self.capacity):
             symbols = engine.draw(slices[start : start + self.capacity]).cpu()
-            if bool((symbols >= engine.step.decoder.symbols).any()):
-                clear(engine.board)
+            if bool((symbols >= self.network(stage).decoder.head.symbols).any()):
+                engine.workspace.board.clear()
                 msg = f"logits of {stage} that are not numbers"
                 raise NotFiniteError(msg)
             drawn.append(symbols.to(torch.uint8).numpy())
@@ -197,13 +208,6 @@ class Pipeline:
         """The network of a stage."""
         network: Network = self.networks[stage]  # type: ignore[assignment]
         return network
-
-
-def clear(board: Board) -> None:
-    """Forget every number on `board`: NaN in a cache spoils the next picture there, as even 0 times NaN is NaN."""
-    for leaf in pytree.tree_leaves(board):
-        if leaf.is_floating_point():
-            leaf.zero_()
 
 
 def next_step(state: ImageState) -> Step:

@@ -7,9 +7,16 @@ from pathlib import Path
 
 import pytest
 import redis
+import torch
 
 from tests.harness.launcher import RedisServer
 from tests.harness.toy import save_toy_model
+
+
+@pytest.fixture(scope="session", autouse=True)
+def one_thread() -> None:
+    """Keep torch to one thread: with two, toy networks took 60 times as long on two cores at a load of 20."""
+    torch.set_num_threads(1)
 
 
 @pytest.fixture(scope="session")

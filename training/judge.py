@@ -17,6 +17,7 @@ import torch
 from models.checkpoint import load_model
 from models.config import Sampling
 from models.pipeline import Pipeline
+from models.sampling.backends.fastest import Fastest
 from models.verifier import load_verifier
 from training.data.symbols import DEFAULT, Pack
 from training.data.vocabulary import LABEL
@@ -67,7 +68,8 @@ def table(judgement: JudgeReport) -> str:
 def load_pipeline(folder: Path, *, capacity: int = 16) -> Pipeline:
     """The model in a folder with its verifier, on compiled engines where that can be."""
     networks, card = load_model(folder)
-    return Pipeline(networks, card, capacity=capacity, verifier=load_verifier(folder, card)).compile(PASSES)
+    verifier = load_verifier(folder, card)
+    return Pipeline(networks, card, capacity=capacity, verifier=verifier, backend=Fastest(PASSES))
 
 
 def sampling_of(default: Sampling, args: argparse.Namespace) -> Sampling:

@@ -91,6 +91,17 @@ class Board(NamedTuple):
         """Lanes of a row."""
         return len(self.conditioning.start) // len(self.front)
 
+    @property
+    def nbytes(self) -> int:
+        """Bytes of all its tensors."""
+        return sum(int(tensor.nbytes) for tensor in pytree.tree_leaves(self))
+
+    def clear(self) -> None:
+        """Set all numbers to zero. NaN in a cache spoils the next image there, because 0 times NaN is NaN."""
+        for tensor in pytree.tree_leaves(self):
+            if tensor.is_floating_point():
+                tensor.zero_()
+
     def place(self, row: int, given: Given) -> None:
         """Put a slice to be drawn into `row`."""
         for side, conditioning in enumerate(filter(None, (given.conditioning, given.free))):

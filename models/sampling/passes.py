@@ -8,7 +8,6 @@ row's scratch slot: no branch on the device.
 
 from __future__ import annotations
 
-from collections.abc import Callable
 from typing import NamedTuple
 
 import torch
@@ -17,14 +16,9 @@ from torch import Tensor, nn
 from models.decoder import Decoder
 from models.embedder import ABSENT
 from models.sampling.board import Board, Raster
+from models.sampling.deal import Deal
 from models.sampling.guidance import guided
 from models.sampling.noise import gumbel_max
-
-Deal = Callable[[Tensor, Tensor, int], Tensor]
-"""Shares out the M tokens of a pass: positions left (R,), pace (R,), M -> window lengths (R,).
-
-A window is at least 1 and at most what is left, 0 where nothing is; all together are at most M.
-"""
 
 PACE_STEP = 0.25
 """How fast a row's pace follows what its last pass accepted."""
@@ -75,10 +69,9 @@ class CachedPast:
 class Pass(nn.Module):
     """One pass over M = `tokens` tokens; every row of the board advances by at least one pixel."""
 
-    def __init__(self, decoder: Decoder, deal: Deal, tokens: int) -> None:
+    def __init__(self, decoder: Decoder, raster: Raster, deal: Deal, *, tokens: int) -> None:
         super().__init__()
-        self.decoder, self.deal, self.tokens = decoder, deal, tokens
-        self.raster = Raster(decoder.slice_size, decoder.widths.reach, decoder.first.weight.device)
+        self.decoder, self.raster, self.deal, self.tokens = decoder, raster, deal, tokens
 
     def forward(self, board: Board, lanes: int = 1) -> Tensor:
         """Advance `board`, in place; returns how many positions its last row still lacks, ().

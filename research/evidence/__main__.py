@@ -102,8 +102,8 @@ def speed_table(evidence: Evidence) -> None:
     trained = evidence.run("spn-0")
     actions: dict[tuple[str, str, int], speed.Action] = {}
     for batch in speed.BATCHES:
-        for passes, compiled in speed.COMPILED.items():
-            actions["SPN", passes, batch] = speed.spn(trained.networks(), spn_card(trained), batch, compiled)
+        for passes, backend in speed.BACKENDS.items():
+            actions["SPN", passes, batch] = speed.spn(trained.networks(), spn_card(trained), batch, backend)
         for contestant in contestants():
             network = contestant.parts[0].make()
             if isinstance(network, Baseline):

@@ -17,9 +17,11 @@ from typing import Final
 from torch import nn
 from tqdm import tqdm
 
-from benchmarks.inductor import compile_passes
+from benchmarks.inductor import Inductor
 from models.cards import ModelCard
 from models.pipeline import ImageState, Pipeline
+from models.sampling.backends.backend import BackendFactory
+from models.sampling.backends.fastest import Fastest
 from models.subscale import Progress
 from research.baselines.baseline import Baseline
 from research.baselines.gated import GatedPixelCNN
@@ -33,12 +35,10 @@ WINDOW: Final = 16
 
 INDUCTOR: Final = "Inductor, float32"
 
-Compile = Callable[[Pipeline], Pipeline]
-
-COMPILED: Final[dict[str, Compile]] = {
-    "C++, bfloat16": lambda pipeline: pipeline.compile(PASSES),
-    "C++, float32": lambda pipeline: pipeline.compile(PASSES, bfloat16=False),
-    INDUCTOR: lambda pipeline: compile_passes(pipeline, PASSES),
+BACKENDS: Final[dict[str, BackendFactory]] = {
+    "C++, bfloat16": Fastest(PASSES),
+    "C++, float32": Fastest(PASSES, bfloat16=False),
+    INDUCTOR: Inductor(PASSES),
 }
 """How the Subscale Pixel Network is run; the first is what is served, the last how baselines are."""
 
@@ -80,9 +80,9 @@ def rows_of(actions: dict[tuple[str, str, int], Action], repeats: int) -> list[S
     ]
 
 
-def spn(networks: nn.ModuleDict, card: ModelCard, batch: int, compiled: Compile) -> Action:
+def spn(networks: nn.ModuleDict, card: ModelCard, batch: int, backend: BackendFactory) -> Action:
     """The parallel sampler; with a full batch it steps each picture by one pixel."""
-    pipeline = compiled(Pipeline(networks, card, capacity=max(batch, WINDOW)))
+    pipeline = Pipeline(networks, card, capacity=max(batch, WINDOW), backend=backend)
     seeds = count()
 
     def draw() -> None:

@@ -14,6 +14,7 @@ from tqdm import tqdm
 from models.cards import ModelCard
 from models.config import Sampling, Stage, Temperatures, control_indices
 from models.pipeline import ImageState, Pipeline
+from models.sampling.backends.fastest import Fastest
 from models.subscale import Bytes, Progress
 
 PASSES: Final = Path(".cache/passes")
@@ -25,7 +26,7 @@ ControlValues = Mapping[str, str]
 
 def compiled_pipeline(networks: nn.ModuleDict, card: ModelCard, *, capacity: int = 16) -> Pipeline:
     """A pipeline with compiled engines where that can be, kept in `PASSES`."""
-    return Pipeline(networks, card, capacity=capacity).compile(PASSES)
+    return Pipeline(networks, card, capacity=capacity, backend=Fastest(PASSES))
 
 
 def samples(

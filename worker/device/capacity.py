@@ -13,7 +13,7 @@ from __future__ import annotations
 import logging
 import os
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 from pathlib import Path
 
 import torch
@@ -21,9 +21,9 @@ import torch
 from models.config import Stage
 from models.network import Network
 from models.pipeline import Pipeline
+from models.sampling.backends.eager import EagerBackend
 from models.sampling.backends.graph import recorded
-from models.sampling.board import Board
-from models.sampling.engine import Engine, Sampler
+from models.sampling.workspace import Workspace
 
 logger = logging.getLogger(__name__)
 
@@ -69,34 +69,21 @@ def fitting_capacity(folder: Path, device: str) -> int:
     if torch.device(device).type == "cpu":
         return LADDER[0]
     pipeline = Pipeline.load(folder, device=device, capacity=LADDER[0])
-    networks = {stage: pipeline.network(stage) for stage in pipeline.engines}
     free, _ = torch.cuda.mem_get_info(device)
     with torch.cuda.device(device), torch.inference_mode():
-        rows = MEMORY_SHARE * free / row_bytes(networks.values())
-        return chosen_capacity(rows, lambda rung: graph_seconds(networks[Stage.DEPTH], rung))
+        rows = MEMORY_SHARE * free / row_bytes(pipeline)
+        return chosen_capacity(rows, lambda rung: graph_seconds(pipeline.network(Stage.DEPTH), rung))
 
 
-def row_bytes(networks: Iterable[Network]) -> int:
-    """What one more row takes on the boards of all networks together."""
-    return sum(board_bytes(network, 2) - board_bytes(network, 1) for network in networks)
-
-
-def board_bytes(network: Network, rows: int) -> int:
-    """The tensors of a board for so many rows."""
-    board = Engine(network, Sampler.PARALLEL, rows=rows).board
-    return sum(tensor.nbytes for tensor in tensors(board))
-
-
-def tensors(board: Board) -> Iterable[torch.Tensor]:
-    """All of a board's."""
-    for part in board:
-        yield from (part,) if isinstance(part, torch.Tensor) else part
+def row_bytes(pipeline: Pipeline) -> int:
+    """Return the bytes of one row on the boards of all networks together, with both lanes where a network is guided."""
+    return sum(engine.workspace.board.nbytes for engine in pipeline.engines.values()) // pipeline.capacity
 
 
 def graph_seconds(network: Network, capacity: int) -> float:
     """One pass as a CUDA graph, not compiled: that would take minutes a rung. Any board does, a pass has one shape."""
-    engine = Engine(network, Sampler.PARALLEL, rows=capacity)
-    replay, _ = recorded(engine.step, engine.board)
+    backend = EagerBackend(Workspace.of(network, rows=capacity))
+    replay, _ = recorded(backend.step, backend.board)
     torch.cuda.synchronize()
     begun = time.perf_counter()
     for _ in range(PASSES):

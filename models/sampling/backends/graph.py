@@ -8,33 +8,47 @@ from functools import partial
 import torch
 from torch import Tensor
 
+from models.sampling.backends.eager import EagerBackend
 from models.sampling.board import Board
-from models.sampling.passes import Pass
+from models.sampling.workspace import Workspace
 
 GRAPH_PASSES = 8
-"""Passes between two looks at a GPU: asking it for the state of the board costs more than a pass too many."""
+"""Passes between two reads of the board's state: to read it costs more than a pass too many."""
 
 
-def graph(step: Pass, board: Board) -> Callable[[int], int]:
-    """The pass, compiled by Inductor and recorded once for each number of lanes, replayed until every row is finished."""
-    compiled = torch.compile(step, fullgraph=True, dynamic=False)
-    graphs = {lanes: recorded(partial(compiled, lanes=lanes), board) for lanes in range(1, board.lanes + 1)}
+class GraphBackend(EagerBackend):
+    """The pass of torch, captured once for each number of lanes. A `Backend` for CUDA."""
 
-    def finish(lanes: int) -> int:
-        replay, left = graphs[lanes]
+    def __init__(self, workspace: Workspace) -> None:
+        super().__init__(workspace)
+        self._device = self.board.front.device
+        compiled = torch.compile(self.step, fullgraph=True, dynamic=False)
+        with torch.cuda.device(self._device):
+            self._graphs = {
+                lanes: recorded(partial(compiled, lanes=lanes), self.board) for lanes in range(1, self.board.lanes + 1)
+            }
+
+    @property
+    def numerics(self) -> str:
+        """Kernels are chosen by M."""
+        return f"graph/M-{self.workspace.rows}"
+
+    def finish(self, lanes: int) -> int:
+        """Replay passes until every row is final; see `Backend.finish`."""
+        replay, left = self._graphs[lanes]
         passes = 0
-        while not passes or int(left):
-            for _ in range(GRAPH_PASSES):
-                replay()
-            passes += GRAPH_PASSES
+        with torch.cuda.device(self._device):
+            while not passes or int(left):
+                for _ in range(GRAPH_PASSES):
+                    replay()
+                passes += GRAPH_PASSES
         return passes
-
-    return finish
 
 
 def recorded(step: Callable[[Board], Tensor], board: Board) -> tuple[Callable[[], None], Tensor]:
-    """A pass as a CUDA graph: how to run it, and where its answer is afterwards."""
+    """Capture a pass as a CUDA graph on the current device; return how to run it, and the tensor of its result."""
     side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
+    side.wait_stream(torch.cuda.current_stream())  # the board may still be being filled there
     with torch.cuda.stream(side):
         for _ in range(3):
             step(board)

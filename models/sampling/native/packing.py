@@ -10,8 +10,10 @@ from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.config import Stage
 from models.decoder import Decoder
 from models.embedder import Embedder
+from models.network import Network
 from models.sampling.board import Board, Raster
 
 WIDEST: Final = 16
@@ -28,6 +30,52 @@ class Layout(NamedTuple):
     def dtype(self) -> torch.dtype:
         """What is multiplied; sums are float32."""
         return torch.bfloat16 if self.group > 1 else torch.float32
+
+
+def embedder_numbers(network: Network) -> dict[str, int]:
+    """Return the sizes of a slice embedder and of its images by name."""
+    geometry, decoder = network.geometry, network.decoder
+    return {
+        "side": decoder.slice_size,
+        "subscale": geometry.subscale,
+        "channels": geometry.channels,
+        "coarse_bits": geometry.coarse_bits,
+        "fine_bits": geometry.fine_bits,
+        "depth": int(network.stage is Stage.DEPTH),
+        "width": decoder.widths.width,
+        "blocks": len(network.embedder.blocks),
+        "gates": decoder.condition.out_features,
+    }
+
+
+def embedder_tensors(network: Network, layout: Layout) -> dict[str, Tensor]:
+    """Return the ranks of slices and the weights of an embedder by name."""
+    order = {"rank": torch.tensor(network.geometry.ranks)}
+    return {**order, **embedder_weights(network.embedder, network.decoder, layout)}
+
+
+def decoder_numbers(decoder: Decoder, board: Board) -> dict[str, int]:
+    """Return the sizes of a decoder and of the board it works on by name."""
+    widths, head = decoder.widths, decoder.head
+    return {
+        "rows": len(board.front),
+        "lanes": board.lanes,
+        "side": decoder.slice_size,
+        "reach": widths.reach,
+        "width": widths.width,
+        "heads": widths.heads,
+        "conv": widths.conv_width,
+        "blocks": widths.blocks,
+        "expansion": widths.expansion,
+        "channels": head.channels,
+        "symbols": head.symbols,
+        "value_bits": decoder.value_bits,
+    }
+
+
+def decoder_tensors(decoder: Decoder, board: Board, raster: Raster, layout: Layout) -> dict[str, Tensor]:
+    """Return the weights of a decoder, and the memory of the board it works on, by name."""
+    return {**decoder_weights(decoder, layout), **memory(board, raster)}
 
 
 def embedder_weights(embedder: Embedder, decoder: Decoder, layout: Layout) -> dict[str, Tensor]:

@@ -11,42 +11,30 @@ import torch
 from torch import Tensor
 
 from models.config import Geometry, Order, Stage, Step, Widths
-from models.errors import NativeArgumentError, NoCompilerError, NotFiniteError
+from models.errors import NativeArgumentError, NotFiniteError
 from models.network import Network, build
 from models.pipeline import Pipeline
 from models.sampling import noise
+from models.sampling.backends.eager import EagerBackend
+from models.sampling.backends.fastest import Fastest
 from models.sampling.board import Board, Raster, bands
-from models.sampling.engine import Sampler, seats
+from models.sampling.deal import SamplerName
+from models.sampling.engine import seats
 from models.sampling.native import binding, compiler, packing
-from models.sampling.native.binding import Native
+from models.sampling.native.binding import NativeObject
 from models.subscale import Progress
 from tests.harness.toy import ToyVerifier, toy_card, toy_config, toy_networks
+from tests.models.sampling.compiled import needs_compiler
 from tests.models.sampling.test_sampling import finish, pictures, states
 
 GEOMETRY = Geometry(size=8, slice_size=4)
-
-
-def can_compile() -> bool:
-    try:
-        compiler.compile_with("--version")
-    except NoCompilerError:
-        return False
-    return True
-
-
-needs_compiler = pytest.mark.skipif(not can_compile(), reason="needs a C++ compiler")
-
-
-@pytest.fixture(scope="module")
-def artefacts(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return tmp_path_factory.mktemp("artefacts")
 
 
 class Options(TypedDict, total=False):
     """Of a pipeline."""
 
     capacity: int
-    sampler: Sampler
+    sampler: SamplerName
     threads: int
 
 
@@ -54,14 +42,15 @@ def pipeline(
     artefacts: Path | None, *, weights: int = 0, bfloat16: bool = True, **options: Unpack[Options]
 ) -> Pipeline:
     given: Options = {"capacity": 8, **options}
-    whole = Pipeline(toy_networks(GEOMETRY, weights), toy_card(GEOMETRY), verifier=ToyVerifier(), **given)
-    return whole.compile(artefacts, bfloat16=bfloat16) if artefacts else whole
+    backend = Fastest(artefacts, bfloat16=bfloat16) if artefacts else EagerBackend
+    networks = toy_networks(GEOMETRY, weights)
+    return Pipeline(networks, toy_card(GEOMETRY), verifier=ToyVerifier(), backend=backend, **given)
 
 
 @needs_compiler
 @pytest.mark.parametrize("weights", range(3))
-@pytest.mark.parametrize("sampler", Sampler)
-def test_compiled_code_draws_what_torch_does(artefacts: Path, sampler: Sampler, weights: int) -> None:
+@pytest.mark.parametrize("sampler", SamplerName)
+def test_compiled_code_draws_what_torch_does(artefacts: Path, sampler: SamplerName, weights: int) -> None:
     """In float32 the C++ sampler, its slice embedder included, gives the pictures of the torch modules."""
     compiled = pipeline(artefacts, weights=weights, sampler=sampler, bfloat16=False)
     assert compiled.numerics != pipeline(None, weights=weights).numerics
@@ -77,8 +66,10 @@ def test_interlaced_slices_are_drawn_alike_by_torch_and_compiled_code(artefacts:
     for order in Order:
         geometry = Geometry(size=16, slice_size=4, order=order)
         model = (toy_networks(geometry), toy_card(geometry))
-        torch_one, compiled = (Pipeline(*model, capacity=4, verifier=ToyVerifier()) for _ in range(2))
-        compiled.compile(artefacts, bfloat16=False)
+        torch_one, compiled = (
+            Pipeline(*model, capacity=4, verifier=ToyVerifier(), backend=backend)
+            for backend in (EagerBackend, Fastest(artefacts, bfloat16=False))
+        )
         drawn[order] = pictures(finish(torch_one, states(4, geometry)))
         assert pictures(finish(compiled, states(4, geometry))) == drawn[order]
     assert drawn[Order.RASTER] != drawn[Order.INTERLACED]
@@ -92,9 +83,8 @@ def arguments(library: ctypes.CDLL, part: str) -> tuple[dict[str, int], dict[str
     if part == "decoder":
         raster = Raster(decoder.slice_size, decoder.widths.reach, torch.device("cpu"))
         board = Board.empty(decoder, raster, 2, 2)
-        tensors = {**packing.decoder_weights(decoder, layout), **packing.memory(board, raster)}
-        return binding.decoder_numbers(decoder, board), tensors
-    return binding.embedder_numbers(network), binding.embedder_tensors(network, layout)
+        return packing.decoder_numbers(decoder, board), packing.decoder_tensors(decoder, board, raster, layout)
+    return packing.embedder_numbers(network), packing.embedder_tensors(network, layout)
 
 
 @needs_compiler
@@ -103,22 +93,22 @@ def test_compiled_code_refuses_what_it_was_not_made_for(artefacts: Path, part: s
     """Every number and tensor left out, of a wrong size or of a wrong dtype is named; so is one that nobody reads."""
     library = binding.library(artefacts, bfloat16=False)
     numbers, tensors = arguments(library, part)
-    Native(library, part, numbers, tensors)
+    NativeObject(library, part, numbers, tensors)
     for name in numbers:
         with pytest.raises(NativeArgumentError, match=f"{part}: {name} is missing"):
-            Native(library, part, {key: value for key, value in numbers.items() if key != name}, tensors)
+            NativeObject(library, part, {key: value for key, value in numbers.items() if key != name}, tensors)
     for name, tensor in tensors.items():
         left_out = {key: value for key, value in tensors.items() if key != name}
         with pytest.raises(NativeArgumentError, match=f"{part}: {name} is missing"):
-            Native(library, part, numbers, left_out)
+            NativeObject(library, part, numbers, left_out)
         short = tensor.flatten()[:1] if tensor.numel() > 1 else tensor.repeat(2)
         for wrong in (short, tensor.to(torch.int32)):
             with pytest.raises(
                 NativeArgumentError, match=rf"^{part}: {name}: expected .*\d+ of \w+, got {wrong.numel()} "
             ):
-                Native(library, part, numbers, {**tensors, name: wrong})
+                NativeObject(library, part, numbers, {**tensors, name: wrong})
     with pytest.raises(NativeArgumentError, match=f"{part}: no use for bias, more"):
-        Native(library, part, {**numbers, "more": 1}, {**tensors, "bias": torch.zeros(3)})
+        NativeObject(library, part, {**numbers, "more": 1}, {**tensors, "bias": torch.zeros(3)})
 
 
 @needs_compiler
@@ -128,7 +118,8 @@ def test_one_image_of_nans_does_not_spoil_the_next(artefacts: Path) -> None:
     for network in networks.values():
         network.get_parameter("embedder.controls.0.weight")[1] = torch.nan
     drawer, fresh = (
-        Pipeline(networks, toy_card(GEOMETRY), capacity=8, verifier=ToyVerifier()).compile(artefacts) for _ in range(2)
+        Pipeline(networks, toy_card(GEOMETRY), capacity=8, verifier=ToyVerifier(), backend=Fastest(artefacts))
+        for _ in range(2)
     )
     rows = [replace(row, controls=(0, *row.controls[1:])) for row in states(8)]
     spoilt = [replace(row, controls=(1, *row.controls[1:])) for row in rows]
@@ -171,8 +162,10 @@ def test_compiled_code_draws_every_shape_as_torch_does(
     for parameter in networks.parameters():
         parameter.data.normal_(0, 0.3 if parameter.ndim < 2 else parameter[0].numel() ** -0.5, generator=generator)
     networks.eval().requires_grad_(requires_grad=False)
-    plain, compiled = (Pipeline(networks, card, capacity=4, verifier=ToyVerifier()) for _ in range(2))
-    compiled.compile(artefacts, bfloat16=False)
+    plain, compiled = (
+        Pipeline(networks, card, capacity=4, verifier=ToyVerifier(), backend=backend)
+        for backend in (EagerBackend, Fastest(artefacts, bfloat16=False))
+    )
     assert "native" in compiled.numerics
     rows = [replace(row, sampling=replace(row.sampling, candidates=1)) for row in states(3, geometry)[1:]]
     assert [row.sampling.guidance for row in rows] == [1, 2]
@@ -199,7 +192,7 @@ def test_a_compiled_row_does_not_depend_on_its_company(artefacts: Path) -> None:
     together = pictures(finish(pipeline(artefacts), states(8)))
     alone = pipeline(artefacts, capacity=1)
     assert together == [pictures(finish(alone, [row]))[0] for row in states(8)]
-    assert together == pictures(finish(pipeline(artefacts, capacity=11, sampler=Sampler.CACHED), states(8)))
+    assert together == pictures(finish(pipeline(artefacts, capacity=11, sampler=SamplerName.CACHED), states(8)))
 
 
 @needs_compiler

@@ -13,20 +13,24 @@ import torch
 from models.config import ANY, Geometry, Sampling, Stage, Temperatures, control_indices
 from models.decoder import Conditioning
 from models.pipeline import ImageState, Pipeline
-from models.sampling.engine import Sampler
+from models.sampling.backends.eager import EagerBackend
+from models.sampling.backends.fastest import Fastest
+from models.sampling.deal import SamplerName
 from models.sampling.guidance import guided
 from models.subscale import Progress
 from tests.harness.toy import CONTROLS, toy_card, toy_networks
-from tests.models.sampling.test_engine import artefacts, needs_compiler  # noqa: F401 - a fixture
+from tests.models.sampling.compiled import COMPILED
 
 GEOMETRY = Geometry(size=8, slice_size=4)
-COMPILED = [False, pytest.param(True, marks=needs_compiler)]
 
 
-def pipeline(folder: Path | None = None, *, guided: bool = True, sampler: Sampler = Sampler.PARALLEL) -> Pipeline:
+def pipeline(
+    folder: Path | None = None, *, guided: bool = True, sampler: SamplerName = SamplerName.PARALLEL
+) -> Pipeline:
     card = toy_card(GEOMETRY)
-    whole = Pipeline(toy_networks(GEOMETRY), card if guided else replace(card, guided=()), capacity=8, sampler=sampler)
-    return whole.compile(folder) if folder else whole
+    card = card if guided else replace(card, guided=())
+    backend = Fastest(folder) if folder else EagerBackend
+    return Pipeline(toy_networks(GEOMETRY), card, capacity=8, sampler=sampler, backend=backend)
 
 
 def states(guidance: float, *, count: int = 8, **asked: str) -> list[ImageState]:
@@ -50,7 +54,7 @@ def test_guidance_moves_logits_from_the_unconditional_side_through_the_condition
 
 
 @pytest.mark.parametrize("compiled", COMPILED)
-def test_guidance_1_is_the_model_and_costs_nothing(artefacts: Path, *, compiled: bool) -> None:  # noqa: F811
+def test_guidance_1_is_the_model_and_costs_nothing(artefacts: Path, *, compiled: bool) -> None:
     """Bit for bit what a model without guidance draws, from as many embeddings, in as many passes."""
     folder = artefacts if compiled else None
     with_it, without = pipeline(folder), pipeline(folder, guided=False)
@@ -61,7 +65,7 @@ def test_guidance_1_is_the_model_and_costs_nothing(artefacts: Path, *, compiled:
 
 
 @pytest.mark.parametrize("compiled", COMPILED)
-def test_guidance_changes_what_is_drawn(artefacts: Path, *, compiled: bool) -> None:  # noqa: F811
+def test_guidance_changes_what_is_drawn(artefacts: Path, *, compiled: bool) -> None:
     drawer = pipeline(artefacts if compiled else None)
     plain, more, most = (slices(drawer.advance(states(guidance, label="A"))) for guidance in (1, 3, 9))
     assert plain != more
@@ -81,7 +85,7 @@ def test_only_the_cards_networks_are_guided() -> None:
 
 
 @pytest.mark.parametrize("compiled", COMPILED)
-def test_where_nothing_is_guided_guidance_is_nothing(artefacts: Path, *, compiled: bool) -> None:  # noqa: F811
+def test_where_nothing_is_guided_guidance_is_nothing(artefacts: Path, *, compiled: bool) -> None:
     """A request that names none of the unguided controls is the model's own, and so are two sides that are alike."""
     drawer = pipeline(artefacts if compiled else None)
     plain = slices(drawer.advance(states(1, hue="blue")))
@@ -92,7 +96,7 @@ def test_where_nothing_is_guided_guidance_is_nothing(artefacts: Path, *, compile
 
 
 @pytest.mark.parametrize("compiled", COMPILED)
-def test_an_unguided_row_does_not_feel_a_guided_one(artefacts: Path, *, compiled: bool) -> None:  # noqa: F811
+def test_an_unguided_row_does_not_feel_a_guided_one(artefacts: Path, *, compiled: bool) -> None:
     """Nor the other way round; and nothing of a guided slice stays on its row."""
     drawer = pipeline(artefacts if compiled else None)
     plain, strong = states(1, label="A"), states(3, label="B")
@@ -103,15 +107,15 @@ def test_an_unguided_row_does_not_feel_a_guided_one(artefacts: Path, *, compiled
 
 
 @pytest.mark.parametrize("compiled", COMPILED)
-def test_windows_save_passes_with_guidance_too(artefacts: Path, *, compiled: bool) -> None:  # noqa: F811
+def test_windows_save_passes_with_guidance_too(artefacts: Path, *, compiled: bool) -> None:
     """Of one picture: fewer passes than pixels."""
     passes = {}
-    for sampler in Sampler:
+    for sampler in SamplerName:
         drawer = pipeline(artefacts if compiled else None, sampler=sampler)
         cold = replace(states(2, label="A")[0].sampling, temperature=Temperatures(base=0.2))
         drawer.advance([replace(states(2, count=1, label="A")[0], sampling=cold)])
         passes[sampler] = drawer.engines[Stage.BASE].passes
-    assert passes[Sampler.PARALLEL] < passes[Sampler.CACHED] == GEOMETRY.positions
+    assert passes[SamplerName.PARALLEL] < passes[SamplerName.CACHED] == GEOMETRY.positions
 
 
 def test_frequencies_match_the_guided_distribution() -> None:

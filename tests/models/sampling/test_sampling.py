@@ -13,7 +13,7 @@ from models.config import Geometry, Order, Sampling, Stage, Step, Temperatures
 from models.errors import ConfigError
 from models.pipeline import ImageState, Pipeline, next_step
 from models.sampling import reference
-from models.sampling.engine import Sampler
+from models.sampling.deal import SamplerName
 from models.sampling.noise import gumbel, gumbel_max, philox
 from models.subscale import Progress
 from tests.harness.toy import ToyVerifier, toy_card, toy_networks
@@ -21,7 +21,7 @@ from tests.harness.toy import ToyVerifier, toy_card, toy_networks
 GEOMETRY = Geometry(size=8, slice_size=4)
 
 
-def pipeline(networks: nn.ModuleDict, sampler: Sampler, geometry: Geometry = GEOMETRY) -> Pipeline:
+def pipeline(networks: nn.ModuleDict, sampler: SamplerName, geometry: Geometry = GEOMETRY) -> Pipeline:
     return Pipeline(networks, toy_card(geometry), capacity=8, sampler=sampler, verifier=ToyVerifier())
 
 
@@ -59,7 +59,7 @@ INTERLACED = Geometry(size=8, slice_size=2, order=Order.INTERLACED)
 def test_all_samplers_draw_the_same_pictures(seed: int, geometry: Geometry) -> None:
     """Reference == cached == parallel in float64, rows of all controls, temperatures and guidances mixed."""
     networks, rows = toy_networks(geometry, seed).double(), states(8, geometry)
-    samplers = (Sampler.CACHED, Sampler.PARALLEL)
+    samplers = (SamplerName.CACHED, SamplerName.PARALLEL)
     drawn = [pictures(finish(pipeline(networks, sampler, geometry), rows)) for sampler in samplers]
     oracle = ReferencePipeline(networks, toy_card(geometry), verifier=ToyVerifier())
     assert drawn[0] == drawn[1] == pictures(finish(oracle, rows))
@@ -73,7 +73,7 @@ def test_a_real_sized_sample_is_a_fixed_point() -> None:
     """
     geometry = Geometry(size=32, slice_size=16)
     networks = toy_networks(geometry).double()
-    drawer = pipeline(networks, Sampler.PARALLEL, geometry)
+    drawer = pipeline(networks, SamplerName.PARALLEL, geometry)
     rows = states(2, geometry)
     with torch.inference_mode():
         while rows[0].progress.next:
@@ -88,12 +88,12 @@ def test_a_real_sized_sample_is_a_fixed_point() -> None:
 @pytest.mark.parametrize(
     ("sampler", "geometry", "count"),
     [
-        (Sampler.CACHED, GEOMETRY, 8),
-        (Sampler.PARALLEL, GEOMETRY, 8),
-        (Sampler.PARALLEL, Geometry(size=16, slice_size=16), 3),
+        (SamplerName.CACHED, GEOMETRY, 8),
+        (SamplerName.PARALLEL, GEOMETRY, 8),
+        (SamplerName.PARALLEL, Geometry(size=16, slice_size=16), 3),
     ],
 )
-def test_a_row_does_not_depend_on_its_company(sampler: Sampler, geometry: Geometry, count: int) -> None:
+def test_a_row_does_not_depend_on_its_company(sampler: SamplerName, geometry: Geometry, count: int) -> None:
     """In the serving dtype a row of a batch is bitwise the row alone; its window may differ, its pixels not."""
     drawer = pipeline(toy_networks(geometry), sampler, geometry)
     together = pictures(finish(drawer, states(count, geometry)))
@@ -103,7 +103,7 @@ def test_a_row_does_not_depend_on_its_company(sampler: Sampler, geometry: Geomet
 
 def test_rows_at_different_slices_share_a_pass() -> None:
     """Pictures at one network but different slices advance together and stay what they would be alone."""
-    drawer = pipeline(toy_networks(GEOMETRY), Sampler.PARALLEL)
+    drawer = pipeline(toy_networks(GEOMETRY), SamplerName.PARALLEL)
     first, second = states(2)
     first = drawer.advance(drawer.advance([first]))[0]
     second = drawer.advance([second])[0]
@@ -114,16 +114,16 @@ def test_rows_at_different_slices_share_a_pass() -> None:
 def test_an_interrupted_picture_is_the_same_picture() -> None:
     """Taken up from its slices by another pipeline, a picture ends with the same pixels."""
     networks = toy_networks(GEOMETRY)
-    whole = finish(pipeline(networks, Sampler.PARALLEL), states(1))[0]
+    whole = finish(pipeline(networks, SamplerName.PARALLEL), states(1))[0]
     for done in range(len(GEOMETRY.steps)):
         progress = Progress(geometry=GEOMETRY, slices=whole.progress.slices[:done])
-        resumed = finish(pipeline(networks, Sampler.PARALLEL), [replace(states(1)[0], progress=progress)])
+        resumed = finish(pipeline(networks, SamplerName.PARALLEL), [replace(states(1)[0], progress=progress)])
         assert pictures(resumed) == pictures([whole])
 
 
 def test_each_network_has_its_own_temperature() -> None:
     """Another temperature of one network leaves all slices before it as they were, and changes its own."""
-    drawer, (state,) = pipeline(toy_networks(GEOMETRY), Sampler.PARALLEL), states(1)
+    drawer, (state,) = pipeline(toy_networks(GEOMETRY), SamplerName.PARALLEL), states(1)
     whole = finish(drawer, [state])[0].progress.slices
     begins = {stage: [step.stage for step in GEOMETRY.steps].index(stage) for stage in Stage}
     for stage, first in begins.items():
@@ -136,7 +136,7 @@ def test_each_network_has_its_own_temperature() -> None:
 
 def test_pictures_at_different_networks_are_refused_together() -> None:
     """A call advances one network's slices; anything else is a clear error."""
-    drawer = pipeline(toy_networks(GEOMETRY), Sampler.PARALLEL)
+    drawer = pipeline(toy_networks(GEOMETRY), SamplerName.PARALLEL)
     fresh = states(2)
     with pytest.raises(ConfigError, match="one stage"):
         drawer.advance([drawer.advance(fresh[:1])[0], fresh[1]])
@@ -148,7 +148,7 @@ def test_frequencies_match_probabilities() -> None:
     """Over 2,000 seeds of an enumerable toy, base and size slices come up as often as the model says."""
     geometry = Geometry(size=2, slice_size=1, channels=1, coarse_bits=1, fine_bits=1)
     networks = toy_networks(geometry, seed=5)
-    drawer = Pipeline(networks, toy_card(geometry), capacity=500, sampler=Sampler.CACHED)
+    drawer = Pipeline(networks, toy_card(geometry), capacity=500, sampler=SamplerName.CACHED)
     seen: Counter[bytes] = Counter()
     for start in range(0, 2000, 500):
         rows = [

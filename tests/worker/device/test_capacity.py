@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
@@ -9,7 +10,7 @@ import pytest
 import torch
 
 from models.pipeline import Pipeline
-from worker.device.capacity import LADDER, board_bytes, chosen_capacity, fitting_capacity, row_bytes
+from worker.device.capacity import LADDER, chosen_capacity, fitting_capacity, row_bytes
 
 PLENTY = 1e9
 
@@ -56,10 +57,16 @@ def test_what_does_not_fit_is_not_even_measured() -> None:
 
 def test_a_row_takes_the_same_on_every_board(models: Path) -> None:
     """So what fits can be told from one row: boards grow in proportion, but for what does not depend on rows."""
-    networks = [engine.network for engine in Pipeline.load(models / "toy").engines.values()]
-    bytes_per_row = row_bytes(networks)
-    assert sum(board_bytes(network, 9) - board_bytes(network, 1) for network in networks) == 8 * bytes_per_row
-    assert bytes_per_row > 0
+    one, nine = (Pipeline.load(models / "toy", capacity=rows) for rows in (1, 9))
+    assert row_bytes(one) == row_bytes(nine) > 0
+
+
+def test_a_guided_network_needs_two_lanes_of_memory(models: Path) -> None:
+    """A row that a model may guide has two of everything that depends on controls."""
+    guided = Pipeline.load(models / "toy", capacity=2)
+    plain = Pipeline(guided.networks, replace(guided.card, guided=()), capacity=2)
+    assert guided.card.guided
+    assert row_bytes(guided) > row_bytes(plain)
 
 
 @pytest.mark.gpu

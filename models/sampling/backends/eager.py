@@ -1,0 +1,41 @@
+"""Passes one by one in torch, on any device."""
+
+from __future__ import annotations
+
+from torch import Tensor
+
+from models.config import Step
+from models.decoder import Conditioning
+from models.sampling.deal import DEALS
+from models.sampling.noise import gumbel
+from models.sampling.passes import Pass
+from models.sampling.workspace import Workspace
+
+
+class EagerBackend:
+    """The modules of torch as they are: for tests, and where nothing faster runs. A `Backend`."""
+
+    def __init__(self, workspace: Workspace) -> None:
+        self.workspace, self.board = workspace, workspace.board
+        decoder, deal = workspace.network.decoder, DEALS[workspace.sampler]
+        self.step = Pass(decoder, workspace.raster, deal, tokens=workspace.rows).eval()
+
+    @property
+    def numerics(self) -> str:
+        """The kernels of torch may depend on M."""
+        return f"eager/M-{self.workspace.rows}"
+
+    def condition(self, coarse: Tensor, fine: Tensor, k: Tensor, controls: Tensor) -> Conditioning:
+        """Return what a slice is conditioned on; see `Backend.condition`."""
+        return self.workspace.network.condition(coarse.long(), fine.long(), k, controls)
+
+    def noise(self, seed: int, step: Step, candidate: int) -> Tensor:
+        """Return the noise of a slice; see `Backend.noise`."""
+        return gumbel(seed, step, self.workspace.noise_shape, candidate)
+
+    def finish(self, lanes: int) -> int:
+        """Run passes until every row is final; see `Backend.finish`."""
+        passes = 1
+        while int(self.step(self.board, lanes)):
+            passes += 1
+        return passes

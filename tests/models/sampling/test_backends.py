@@ -1,0 +1,119 @@
+"""What pixels cannot show of a backend: how many passes it takes, and how a GPU is addressed."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+import torch
+from torch import Tensor
+
+from models.config import Geometry, Sampling, Stage, Temperatures
+from models.pipeline import Pipeline
+from models.sampling.backends import graph
+from models.sampling.backends.eager import EagerBackend
+from models.sampling.backends.fastest import Fastest
+from models.sampling.backends.graph import GRAPH_PASSES, GraphBackend, recorded
+from models.sampling.board import Board
+from models.sampling.deal import SamplerName
+from models.sampling.workspace import Workspace
+from tests.harness.toy import toy_card, toy_networks
+from tests.models.sampling.compiled import COMPILED
+from tests.models.sampling.test_sampling import finish, states
+
+GEOMETRY = Geometry(size=8, slice_size=4)
+
+
+@pytest.mark.parametrize("compiled", COMPILED)
+def test_parallel_takes_fewer_passes_than_cached_on_one_image(artefacts: Path, *, compiled: bool) -> None:
+    """At every network. The cached sampler takes one for each pixel of each slice."""
+    backend = Fastest(artefacts, bfloat16=False) if compiled else EagerBackend
+    row = replace(states(1)[0], sampling=Sampling(temperature=Temperatures(base=0.2, size=0.2, depth=0.2)))
+    passes: dict[SamplerName, dict[Stage, int]] = {}
+    for sampler in SamplerName:
+        pipeline = Pipeline(toy_networks(GEOMETRY), toy_card(GEOMETRY), capacity=8, sampler=sampler, backend=backend)
+        finish(pipeline, [row])
+        passes[sampler] = {stage: engine.passes for stage, engine in pipeline.engines.items()}
+    for stage in GEOMETRY.stages:
+        slices = sum(step.stage is stage for step in GEOMETRY.steps)
+        assert passes[SamplerName.PARALLEL][stage] < passes[SamplerName.CACHED][stage] == slices * GEOMETRY.positions
+
+
+class FakeCuda:
+    """The part of torch.cuda that captures a graph; writes down what is called. Devices are entered by `device`."""
+
+    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
+        self.log: list[str] = []
+        self.devices: list[torch.device] = []
+        for name, fake in {
+            "Stream": lambda: FakeStream("side", self.log),
+            "current_stream": lambda: FakeStream("current", self.log),
+            "stream": self.entered,
+            "graph": self.entered,
+            "CUDAGraph": FakeGraph,
+            "device": self.on,
+        }.items():
+            monkeypatch.setattr(torch.cuda, name, fake)
+
+    @contextmanager
+    def entered(self, _what: object) -> Iterator[None]:
+        """As torch.cuda.stream and torch.cuda.graph."""
+        yield
+
+    @contextmanager
+    def on(self, device: torch.device) -> Iterator[None]:
+        """As torch.cuda.device."""
+        self.devices.append(device)
+        yield
+        self.devices.pop()
+
+
+class FakeStream:
+    """A stream that waits for nothing but says so."""
+
+    def __init__(self, name: str, log: list[str]) -> None:
+        self.name, self.log = name, log
+
+    def wait_stream(self, other: FakeStream) -> None:
+        """As torch.cuda.Stream.wait_stream."""
+        self.log.append(f"{self.name} waits for {other.name}")
+
+
+class FakeGraph:
+    """A graph that holds nothing."""
+
+    def replay(self) -> None:
+        """As torch.cuda.CUDAGraph.replay."""
+
+
+def test_a_capture_waits_for_the_stream_that_fills_the_board(monkeypatch: pytest.MonkeyPatch) -> None:
+    """And later work for the capture's first passes; else the GPU may run them in any order."""
+    cuda, board = FakeCuda(monkeypatch), Workspace.of(toy_networks(GEOMETRY)[Stage.BASE], rows=1).board  # type: ignore[arg-type]
+
+    def step(_board: Board) -> Tensor:
+        cuda.log.append("pass")
+        return torch.tensor(0)
+
+    recorded(step, board)
+    assert cuda.log == ["side waits for current", "pass", "pass", "pass", "current waits for side", "pass"]
+
+
+def test_a_graph_is_captured_and_replayed_on_the_device_of_its_board(monkeypatch: pytest.MonkeyPatch) -> None:
+    """On a machine with two GPUs the current device is the first, whatever device the weights are on."""
+    cuda, found = FakeCuda(monkeypatch), list[list[torch.device]]()
+
+    def replay() -> None:
+        found.append([*cuda.devices])
+
+    def capture(_step: object, _board: Board) -> tuple[Callable[[], None], Tensor]:
+        replay()
+        return replay, torch.tensor(0)
+
+    monkeypatch.setattr(graph, "recorded", capture)
+    monkeypatch.setattr(torch, "compile", lambda step, **_: step)
+    workspace = Workspace.of(toy_networks(GEOMETRY)[Stage.BASE], rows=1, guided=True)  # type: ignore[arg-type]
+    assert GraphBackend(workspace).finish(2) == GRAPH_PASSES
+    assert found == [[workspace.board.front.device]] * (2 + GRAPH_PASSES)
