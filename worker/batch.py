@@ -1,6 +1,8 @@
-"""The worker's loop: continuous batching. After each slice finished jobs leave, waiting ones join, cancelled ones stop.
+"""The worker's loop: continuous batching, in rounds.
 
-It knows neither Redis nor RQ: jobs come as tickets from a `Desk`, their slices go out through the `Publisher`.
+A round advances images of one network by one slice each; `worker.scheduler` chooses them. Between two rounds finished jobs
+leave, canceled jobs stop and waiting jobs join (`worker.jobs.held_jobs`). The loop knows neither Redis nor RQ nor torch: a
+`TicketSource` brings jobs, a `SliceSampler` generates slices, and a `Publisher` writes them.
 """
 
 from __future__ import annotations
@@ -8,253 +10,149 @@ from __future__ import annotations
 import logging
 import time
 from collections.abc import Iterator, Sequence
-from itertools import count
 from typing import Protocol
 
-import torch
-
 from models.cards import ModelCard
-from models.errors import ControlError, NotFiniteError
+from models.errors import NotFiniteError
 from models.pipeline import ImageState
-from service.contract.problem_types import BROKEN, CHANGED, NOT_FINITE, TOO_LARGE
-from service.contract.record import OVERDUE, Problem
+from service.contract.problem_types import BROKEN, NOT_FINITE, TOO_LARGE
+from service.contract.record import Problem
+from worker.errors import RoundTooLargeError, WorkerError
+from worker.jobs.held_jobs import HeldJobs, TicketSource
 from worker.jobs.lease import Heartbeat
-from worker.jobs.live_job import LiveJob, Ticket, initial_states
-from worker.jobs.publish import Drawn, Publisher, Taken
-from worker.scheduler import Row, Scheduler
-from worker.telemetry.pace_estimator import PaceKeeper
+from worker.jobs.live_job import Ticket
+from worker.jobs.publish import NewSlice, Publisher
+from worker.scheduler import BatchRow, Scheduler, lanes_of
+from worker.telemetry.pace_estimator import PaceEstimator
 
 logger = logging.getLogger(__name__)
 
 ROOM = 2
-"""Jobs are admitted while the live pictures make fewer than this many batches, counted in lanes: a newcomer need not wait for
-a leaver, and a worker leaves to others what it could not begin soon.
+"""Jobs join while the live rows take fewer lanes than this many full rounds.
+
+A new job then need not wait for another to leave, and jobs that could not start soon are left to other workers.
 """
 
 
-class DeviceLostError(Exception):
-    """The accelerator answers this process no more. Only another one can go on: end, and let the leases run out."""
-
-
-class Desk(Protocol):
-    """Where tickets come from and go back to."""
-
-    @property
-    def stopping(self) -> bool:
-        """Whether to take nothing more and hand everything back."""
-
-    def take(self) -> Ticket | None:
-        """A waiting ticket, at once or not at all."""
-
-    def close(self, ticket: Ticket) -> None:
-        """The delivery is over, however its job stands."""
-
-    def beat(self) -> None:
-        """Called between slices."""
-
-
-class Sampler(Protocol):
-    """What the loop uses of models.pipeline.Pipeline."""
+class SliceSampler(Protocol):
+    """The part of `models.pipeline.Pipeline` that the loop uses."""
 
     card: ModelCard
     capacity: int
 
     def advance(self, states: Sequence[ImageState]) -> list[ImageState]:
-        """One slice further each; all stand at one network."""
+        """Generate the next slice of each state; all need the same network."""
 
 
 class Batch:
-    """All jobs that one worker draws at the same time."""
+    """The jobs that a worker works on at the same time, and their rounds."""
 
     def __init__(
-        self, sampler: Sampler, *, publisher: Publisher, heartbeat: Heartbeat, desk: Desk, pace: PaceKeeper
+        self,
+        sampler: SliceSampler,
+        *,
+        publisher: Publisher,
+        heartbeat: Heartbeat,
+        tickets: TicketSource,
+        pace: PaceEstimator,
     ) -> None:
-        self._sampler, self._publisher, self._heartbeat, self._desk = sampler, publisher, heartbeat, desk
-        self._pace, self._moves = pace, 0
-        self._capacity = sampler.capacity
-        self._jobs: dict[str, LiveJob] = {}
-        self._scheduler, self._arrivals = Scheduler(), count()
+        self._sampler, self._publisher, self._tickets, self._pace = sampler, publisher, tickets, pace
+        self._jobs = HeldJobs(sampler.card, publisher=publisher, heartbeat=heartbeat, tickets=tickets)
+        self._scheduler, self._capacity = Scheduler(), sampler.capacity
 
     def run(self, first: Ticket) -> None:
-        """Draw until no job is left. If drawing cannot go on, the leases run out and other workers take over."""
+        """Work until no job is left. Raises DeviceLostError; the leases then run out and other workers continue."""
         self._capacity = self._sampler.capacity
         try:
-            began = time.monotonic()
-            self._admit(first)
-            self._change(began)
+            started = time.monotonic()
+            self._jobs.admit(first)
+            self._exchange_jobs(started)
             while self._jobs:
-                self._turn()
+                self._round()
         finally:
-            for job in self._jobs.values():
-                self._heartbeat.drop(job.lease)
-            self._jobs.clear()
+            self._jobs.abandon()
 
-    def _turn(self) -> None:
-        """A round and what follows it. The pace hears of a round with all that has to be waited for until the next, but for
-        jobs that come or go; and of none that failed.
+    def _round(self) -> None:
+        """Advance the chosen rows, then let jobs leave and join.
+
+        The pace learns the time until the next round can start. Jobs that left or joined count apart, failed rounds not at all.
         """
-        began = time.monotonic()
-        rows = self._scheduler.choose(self._waiting(), self._capacity)
-        whole = self._advance(rows)
+        started = time.monotonic()
+        rows = self._scheduler.choose(self._jobs.waiting_rows(), self._capacity)
+        complete = self._advance(rows)
         advanced = time.monotonic()
-        until = advanced if self._change(advanced) else time.monotonic()
-        if whole:
-            self._pace.round(rows[0].stage, lanes=sum(row.lanes for row in rows), seconds=until - began)
+        ended = advanced if self._exchange_jobs(advanced) else time.monotonic()
+        if complete:
+            self._pace.round(rows[0].stage, lanes=lanes_of(rows), seconds=ended - started)
 
-    def _change(self, began: float) -> int:
-        """Let jobs go and come, since `began`; how many did."""
-        self._settle()
+    def _exchange_jobs(self, started: float) -> int:
+        """Let jobs leave and join since `started`, and return how many did."""
+        self._jobs.conclude()
         self._fill()
-        moves, self._moves = self._moves, 0
-        if moves:
-            self._pace.moved(moves, seconds=time.monotonic() - began)
+        if moves := self._jobs.count_moves():
+            self._pace.moved(moves, seconds=time.monotonic() - started)
         return moves
 
-    def _waiting(self) -> list[Row]:
-        """The pictures that may be drawn now, each a round longer without a slice."""
-        rows = self._rows()
-        for row in rows:
-            self._jobs[row.job].waited[row.image] += 1
-        return rows
+    def _fill(self) -> None:
+        """Admit waiting jobs while there is room."""
+        while self._jobs.lanes < ROOM * self._capacity and not self._tickets.stopping and not self._jobs.suspect:
+            if (ticket := self._tickets.take()) is None:
+                break
+            self._jobs.admit(ticket)
+        self._jobs.conclude()
 
-    def _advance(self, rows: Sequence[Row]) -> bool:
-        """One slice for `rows`, whose turn it is; whether all were drawn at once."""
+    def _advance(self, rows: Sequence[BatchRow]) -> bool:
+        """Generate and publish one slice for each row, and return whether all rows succeeded together."""
         sizes = []
-        for drawn in self._draw(rows):
-            self._publish(drawn)
-            sizes.append(len(drawn))
-        self._desk.beat()
+        for generated in self._generate(rows):
+            self._publish(generated)
+            sizes.append(len(generated))
+        self._tickets.beat()
         return sizes == [len(rows)]
 
-    def _publish(self, drawn: Sequence[tuple[Row, ImageState]]) -> None:
-        """Enter what was drawn together, and tell it for all jobs that are still this worker's."""
-        for row, state in drawn:
-            job = self._jobs[row.job]
-            job.states[row.image], job.waited[row.image] = state, 0
-            job.drawn[row.image] += 1
-        held = [(row, state) for row, state in drawn if not self._jobs[row.job].lease.lost]
-        self._publisher.append(
-            [
-                Drawn(lease=self._jobs[row.job].lease, image=row.image, progress=state.progress, score=state.score)
-                for row, state in held
-            ]
-        )
-        for row, _ in held:
-            self._jobs[row.job].suspect = False
+    def _generate(self, rows: Sequence[BatchRow]) -> Iterator[list[tuple[BatchRow, ImageState]]]:
+        """Yield rows with their new states.
 
-    def _settle(self) -> None:
-        """See off all jobs that are over, or all of them when the worker stops."""
-        for job in list(self._jobs.values()):
-            if self._conclude(job):
-                del self._jobs[job.ticket.job]
-                self._moves += 1
-                self._heartbeat.drop(job.lease)
-                self._desk.close(job.ticket)
-
-    def _fill(self) -> None:
-        """Let waiting jobs join while there is room."""
-        while (
-            sum(row.lanes for row in self._rows()) < ROOM * self._capacity
-            and not self._desk.stopping
-            and not self._suspect()
-        ):
-            if (ticket := self._desk.take()) is None:
-                break
-            self._admit(ticket)
-        self._settle()
-
-    def _conclude(self, job: LiveJob) -> bool:
-        """Write how `job` ends, if it does. One whose lease ran out by our own clock goes on only if Redis agrees."""
-        if job.lease.expired and not job.lease.lost:
-            self._publisher.renew(job.lease)
-        if job.lease.lost:
-            logger.warning("job %s was taken over", job.ticket.job, extra={"job": job.ticket.job})
-        elif job.problem:
-            self._publisher.fail(job.lease, job.problem)
-        elif job.complete:
-            self._publisher.finish(job.lease)
-        elif job.lease.canceling:
-            self._publisher.cancel(job.lease)
-        elif job.lease.overdue:
-            self._publisher.fail(job.lease, OVERDUE)
-        elif self._desk.stopping:
-            self._publisher.release(job.lease)
-        else:
-            return False
-        return True
-
-    def _admit(self, ticket: Ticket) -> None:
-        taken = None if ticket.job in self._jobs else self._publisher.take(ticket.job)
-        if taken is None:
-            self._desk.close(ticket)
-            return
-        self._heartbeat.hold(taken.lease)
-        self._jobs[ticket.job] = self._enter(ticket, taken)
-        self._moves += 1
-
-    def _enter(self, ticket: Ticket, taken: Taken) -> LiveJob:
-        arrival, suspect = next(self._arrivals), taken.suspect
-        job = LiveJob(
-            ticket=ticket,
-            lease=taken.lease,
-            card=self._sampler.card,
-            arrival=arrival,
-            states=[],
-            waited=[],
-            suspect=suspect,
-        )
-        try:
-            job.states = initial_states(taken, self._sampler.card)
-        except ControlError:
-            job.problem = CHANGED
-        job.drawn, job.waited = [0] * len(job.states), [0] * len(job.states)
-        return job
-
-    def _rows(self) -> list[Row]:
-        """The pictures that may be drawn now. A suspect is drawn alone, once no other job could be lost with it unmoved:
-        then its neighbours spend no attempt on the death of this worker.
-        """
-        jobs = list(self._jobs.values())
-        if suspect := self._suspect():
-            jobs = [job for job in jobs if not job.moved and job is not suspect] or [suspect]
-        return [row for job in jobs for row in job.rows()]
-
-    def _suspect(self) -> LiveJob | None:
-        """There is one at most: nobody joins while there is."""
-        return next((job for job in self._jobs.values() if job.suspect), None)
-
-    def _draw(self, rows: Sequence[Row]) -> Iterator[list[tuple[Row, ImageState]]]:
-        """The drawn rows, each batch as soon as it is. If one fails, its halves are tried, and so on; a picture that fails
-        alone fails its job.
+        If rows fail together, each half is tried, and so on. A row that fails alone fails its job.
         """
         if not rows:
             return
-        drawn = self._drawn(rows)
-        if isinstance(drawn, list):
-            yield list(zip(rows, drawn, strict=True))
+        states = self._sample(rows)
+        if isinstance(states, list):
+            yield list(zip(rows, states, strict=True))
         elif len(rows) == 1:
-            self._jobs[rows[0].job].problem = drawn
+            self._jobs[rows[0].job].problem = states
         else:
             half = len(rows) // 2
-            yield from self._draw(rows[:half])
-            yield from self._draw(rows[half:])
+            yield from self._generate(rows[:half])
+            yield from self._generate(rows[half:])
 
-    def _drawn(self, rows: Sequence[Row]) -> list[ImageState] | Problem:
-        """The new states of `rows`, or why there are none. Memory is free again on return: no traceback holds it."""
+    def _sample(self, rows: Sequence[BatchRow]) -> list[ImageState] | Problem:
+        """Return the new states of `rows`, or the reason why there are none."""
         try:
             return self._sampler.advance([self._jobs[row.job].states[row.image] for row in rows])
-        except torch.AcceleratorError as error:
-            raise DeviceLostError from error
-        except (torch.OutOfMemoryError, MemoryError) as error:
-            lanes = sum(row.lanes for row in rows)
+        except RoundTooLargeError as error:
+            lanes = lanes_of(rows)
             self._capacity = max(1, lanes // 2)
-            logger.warning("%d lanes do not fit the memory, going on with %d: %s", lanes, self._capacity, error)
-            problem = TOO_LARGE
+            logger.warning("%d lanes do not fit in memory, continuing with %d: %s", lanes, self._capacity, error)
+            return TOO_LARGE
+        except WorkerError:
+            raise
         except NotFiniteError as error:
-            logger.error("%d rows at %s: %s", len(rows), rows[0].stage, error)  # noqa: TRY400 - the message says it all
-            problem = NOT_FINITE
+            logger.error("%d rows of network %s failed: %s", len(rows), rows[0].stage, error)  # noqa: TRY400 - the message suffices
+            return NOT_FINITE
         except Exception:
-            logger.exception("%d rows at %s could not be drawn", len(rows), rows[0].stage)
-            problem = BROKEN
-        torch.cuda.empty_cache()
-        return problem
+            logger.exception("%d rows of network %s failed", len(rows), rows[0].stage)
+            return BROKEN
+
+    def _publish(self, generated: Sequence[tuple[BatchRow, ImageState]]) -> None:
+        """Store the new states, and publish the slices of the jobs that this worker still holds."""
+        slices = []
+        for row, state in generated:
+            job = self._jobs[row.job]
+            job.advance(row.image, state)
+            if not job.lease.lost:
+                slices.append(NewSlice(lease=job.lease, image=row.image, progress=state.progress, score=state.score))
+        self._publisher.append(slices)
+        for row, _ in generated:
+            self._jobs[row.job].suspect = False

@@ -1,7 +1,7 @@
-"""Every private hook of RQ, and nothing else. Written against rq 3.0 (`rq>=3.0,<3.1`).
+"""Every private hook of RQ, and nothing else. Written for RQ 3.0 (`rq>=3.0,<3.1`).
 
-RQ is transport: it delivers tickets and knows which worker is busy. Status, leases and retries are ours, because RQ
-has no fencing: a stopped worker that continues would finish its job a second time.
+RQ is only transport: it delivers tickets. Status, leases and retries are ours, because RQ has no fencing: a stopped worker
+that continues would finish its job a second time.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from rq.utils import now
 from rq.worker.base import WorkerStatus
 
 from service.contract.redis_keys import TASK, queue_name
-from worker.batch import DeviceLostError
+from worker.errors import WorkerError
 from worker.jobs.live_job import Ticket
 
 if TYPE_CHECKING:
@@ -37,22 +37,22 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 WORKER_TTL_SECONDS = 20
-"""RQ blocks for this less 15 seconds in dequeue, so an idle worker looks around every 5."""
+"""RQ blocks for 15 seconds less than this, so an idle worker wakes every 5 seconds."""
 
 BEAT_SECONDS = 5
-"""Between RQ's heartbeats of the live tickets."""
+"""The time between RQ's heartbeats of the open tickets."""
 
 JOB_TTL_SECONDS = 90
-"""How long RQ believes in a ticket without a heartbeat; far above the time of one slice."""
+"""The time after which RQ gives up a ticket without a heartbeat; far longer than a round."""
 
 
-class ForeignTaskError(Exception):
-    """The queue holds a job that is not ours to run: another name than TASK, or not JSON."""
+class UnknownTaskError(Exception):
+    """A message in the queue that is no ticket: its function is not TASK, or it is not JSON."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Delivery:
-    """RQ's side of a ticket."""
+class TicketMessage:
+    """RQ's objects for an open ticket."""
 
     job: Job
     queue: Queue
@@ -60,20 +60,20 @@ class Delivery:
 
 
 class TicketWorker(SimpleWorker):
-    """An RQ worker that runs many jobs at once: its `execute_job` is the batch loop, and it is that loop's Desk."""
+    """An RQ worker with many jobs at once: `execute_job` runs the batch loop, whose TicketSource it is."""
 
     def __init__(self, model: str, *, connection: Redis, drain_seconds: float) -> None:
         queue = Queue(queue_name(model), connection=connection, serializer=JSONSerializer)
         super().__init__(
             [queue],
-            name=f"{socket.gethostname()}-{uuid4().hex[:12]}",  # the host tells a health check which worker is its own
+            name=f"{socket.gethostname()}-{uuid4().hex[:12]}",  # a health check finds the workers of its host by name
             connection=connection,
             serializer=JSONSerializer,
             worker_ttl=WORKER_TTL_SECONDS,
             log_job_description=False,
         )
-        self._deliveries: dict[str, Delivery] = {}
-        self._beaten, self._drain_seconds = 0.0, drain_seconds
+        self._messages: dict[str, TicketMessage] = {}
+        self._last_beat, self._drain_seconds = 0.0, drain_seconds
         self.batch: Batch | None = None
 
     @property
@@ -82,53 +82,53 @@ class TicketWorker(SimpleWorker):
         return self._stop_requested
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """RQ's hook for one job: here, the whole life of a batch. Only DeviceLostError leaves it: that ends the worker."""
+        """Run the batch until it is empty; RQ calls this for one job. Only a WorkerError leaves it, and ends the worker."""
         try:
             if self.batch and (ticket := self._open(job, queue)):
                 self.batch.run(ticket)
-        except DeviceLostError:
+        except WorkerError:
             raise
         except Exception:
-            logger.exception("the batch broke off; its leases run out")
-        self._deliveries.clear()
+            logger.exception("the batch failed; the leases of its jobs run out")
+        self._messages.clear()
         self.set_state(WorkerStatus.IDLE)
 
     def take(self) -> Ticket | None:
-        """A waiting ticket, without blocking. Foreign jobs on the way are failed."""
+        """Return a waiting ticket, or None at once. Messages that are no tickets are marked as failed."""
         while dequeued := Queue.dequeue_any(self.queues, None, self.connection, serializer=self.serializer):
             if ticket := self._open(*dequeued):
                 return ticket
         return None
 
     def close(self, ticket: Ticket) -> None:
-        """Tell RQ that the delivery is over. It keeps no result."""
-        delivery = self._deliveries.pop(ticket.id)
-        self._finalize_success(delivery.job, delivery.queue, delivery.execution, None)
+        """Remove `ticket` from RQ. RQ keeps no result."""
+        message = self._messages.pop(ticket.id)
+        self._finalize_success(message.job, message.queue, message.execution, None)
 
     def beat(self) -> None:
-        """Keep RQ's view of the live tickets true."""
-        if time.monotonic() - self._beaten < BEAT_SECONDS:
+        """Send RQ's heartbeats for the open tickets, if they are due."""
+        if time.monotonic() - self._last_beat < BEAT_SECONDS:
             return
-        self._beaten = time.monotonic()
-        for delivery in self._deliveries.values():
-            self.maintain_heartbeats(delivery.job, delivery.execution)
+        self._last_beat = time.monotonic()
+        for message in self._messages.values():
+            self.maintain_heartbeats(message.job, message.execution)
 
     def get_heartbeat_ttl(self, job: Job, working_time: float = 0.0) -> int:  # noqa: ARG002 - RQ's signature
-        """Tickets have no timeout of RQ's."""
+        """Return how long RQ waits for the next heartbeat; tickets have no timeout in RQ."""
         return JOB_TTL_SECONDS
 
     def request_stop_execution(self, execution_id: str) -> None:
-        """RQ's stop command: refused, the one way to stop a job is DELETE /jobs/{id}."""
+        """Refuse RQ's stop command; DELETE /jobs/{id} cancels a job."""
         logger.warning("ignored a stop command for execution %s", execution_id)
 
     def request_force_stop(self, signum: int, frame: FrameType | None) -> None:  # noqa: ARG002 - RQ's signature
-        """Second signal: leave at once. RQ would ignore it in the first second, and still talk to Redis."""
+        """Exit at once, at the second signal. RQ would ignore it within a second, and would wait for Redis."""
         leave()
 
     def _shutdown(self) -> None:
-        """First signal: an idle worker leaves at once, a busy one at the slice boundary. Asks nothing of Redis.
+        """Stop after the first signal: at once if idle, else after the round. Sends nothing to Redis.
 
-        After `drain_seconds` it leaves as it is: Redis may be away, and a stuck device never comes to a boundary.
+        After `drain_seconds` the process exits anyway: Redis may be down, and a stuck device never ends its round.
         """
         self._stop_requested = True
         timer = Timer(self._drain_seconds, leave)
@@ -138,28 +138,28 @@ class TicketWorker(SimpleWorker):
             raise StopRequested
 
     def _open(self, job: Job, queue: Queue) -> Ticket | None:
-        """Mark `job` as started in RQ; None, and failed, if it is not ours."""
+        """Mark `job` as started in RQ and return its ticket; None, marked as failed, if it is no ticket."""
         execution = self.prepare_execution(job)
         try:
             self.prepare_job_execution(job, remove_from_intermediate_queue=True)
             job.started_at = now()
-            ticket = Ticket(id=job.id, job=checked(job)["job"])
-        except (ForeignTaskError, DeserializationError, KeyError) as error:
+            ticket = Ticket(id=job.id, job=task_arguments(job)["job"])
+        except (UnknownTaskError, DeserializationError, KeyError) as error:
             self._finalize_failure(job, queue, execution, (type(error), error, None))
             return None
-        self._deliveries[job.id] = Delivery(job=job, queue=queue, execution=execution)
+        self._messages[job.id] = TicketMessage(job=job, queue=queue, execution=execution)
         return ticket
 
 
 def leave() -> None:
-    """Exit now, whatever any thread is at. As after a crash, leases run out and other workers go on; nothing is lost."""
-    logger.warning("leaving at once; what is held is for others when its leases run out")
+    """Exit now, whatever any thread does. As after a crash, the leases run out and nothing is lost."""
+    logger.warning("exiting at once; other workers continue the jobs when the leases run out")
     os._exit(0)
 
 
-def checked(job: Job) -> dict[str, Any]:
-    """The arguments of a ticket. Raises ForeignTaskError for any other function."""
+def task_arguments(job: Job) -> dict[str, Any]:
+    """Return the arguments of a ticket. Raises UnknownTaskError for any other function."""
     if job.func_name != TASK:
-        msg = f"{job.func_name!r} is not served here"
-        raise ForeignTaskError(msg)
+        msg = f"unknown task {job.func_name!r}; the only task is {TASK!r}"
+        raise UnknownTaskError(msg)
     return dict(job.kwargs)

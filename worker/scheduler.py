@@ -1,27 +1,28 @@
-"""Which pictures advance next. Pure: no Redis, no RQ, no torch.
+"""The choice of the rows that advance next. Pure: no Redis, no RQ, no torch.
 
-A batch holds pictures that stand at one network: as many of those as there are, up to the capacity. The capacity counts
-lanes: a picture takes one, but at the base one for each candidate, and two of each where guidance acts. So all full rounds
-take about as long, and a job with many candidates pays for them itself. A picture dearer than the capacity goes alone.
-Whose network it is:
+A round has rows of one network: as many as wait there, up to the capacity. The capacity counts lanes. A row takes one lane;
+a base row takes one lane per candidate, and twice as many with guidance. So all full rounds take about the same time, and a
+job with many candidates pays for them itself. A row with more lanes than the capacity advances alone.
 
-1. newcomers', since a first slice is what a person waits for, and in that batch their seats come first. But never twice
-   running: every second batch at least follows 2 and 3.
-2. that of the picture that was passed over longest, once that is PATIENCE rounds;
-3. the one with the fullest batch, and of several the one where somebody has waited longest.
+The network is chosen by these rules:
 
-Seats go to who waited longest, then to who came first; whoever does not fit any more closes the batch, so nobody cheap
-slips past somebody dear.
+1. That of new rows, because a person waits for the first slice; new rows then have the first places. Never in two rounds
+   in a row: at least every second round follows rules 2 and 3.
+2. That of the row that waited longest, once it has waited WAIT_LIMIT_ROUNDS.
+3. That with the fullest round; of several, the one whose row waited longest.
 
-What follows, with c the capacity, L the lanes live at a time, k the networks they stand at (three at most), and
-turns(n) = (n + k (c - 1)) // c, the batches that n pictures of one lane need however they are spread over the networks
-(pictures of up to d lanes, n in all: (n + k (c - d)) // (c - d + 1), as a batch may close d - 1 lanes short):
+Places go to the rows that waited longest, then to those that arrived first. The first row that does not fit ends the
+round, so that no small row overtakes a large one.
 
-- **nobody is passed over more than PATIENCE + 2 turns(L) - 1 times** between two slices: after PATIENCE rounds only those
-  who have waited longer go first, their number only falls, and every second batch is for them;
-- **a newcomer is passed over 2 turns(n) - 1 times at most**, n newcomers waiting at once (itself counted): with n up to c
-  at one network at most once, and not at all unless the batch before was for newcomers too;
-- so a picture of K slices ends within K (PATIENCE + 2 turns(L)) rounds of its admission, whatever else arrives.
+Bounds on waiting. Let c be the capacity, L the live lanes, k the networks they need (at most three), and
+turns(n) = (n + k (c - 1)) // c: the rounds that n rows of one lane need, however they are spread over the networks. With
+rows of up to d lanes, n in all, it is (n + k (c - d)) // (c - d + 1), because a round may end d - 1 lanes short.
+
+- **A row waits at most WAIT_LIMIT_ROUNDS + 2 turns(L) - 1 rounds** between two slices. After WAIT_LIMIT_ROUNDS only rows
+  that waited longer precede it, their number only falls, and every second round is for them.
+- **A new row waits at most 2 turns(n) - 1 rounds**, where n new rows wait at once (itself included). With n up to c at one
+  network it waits at most one round, and none unless the round before was for new rows too.
+- So an image of K slices ends within K (WAIT_LIMIT_ROUNDS + 2 turns(L)) rounds after it joined, whatever else arrives.
 
 `worker.batch` admits jobs in the order of the queue while fewer than ROOM c lanes are live, so L < ROOM c + 16 d lanes.
 """
@@ -29,60 +30,66 @@ turns(n) = (n + k (c - 1)) // c, the batches that n pictures of one lane need ho
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from itertools import accumulate
 
 from models.config import Stage
 
-PATIENCE = 4
-"""Rounds a picture may be passed over before it leads."""
+WAIT_LIMIT_ROUNDS = 4
+"""Rounds that a row may wait before its network is chosen."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Row:
-    """A live picture: `drawn` slices since it joined, `waited` rounds since the last, `arrival` an ever growing number.
+class BatchRow:
+    """An unfinished image of a job in the batch.
 
-    `lanes`: what its next slice takes of the capacity (`service.contract.lanes`).
+    `generated` counts its slices since it joined, `waited` the rounds since the last one; `arrival` grows from job to job.
+    `lanes` is the part of the capacity that its next slice takes (`service.contract.lanes`).
     """
 
     job: str
     image: int
     stage: Stage
-    drawn: int
+    generated: int
     waited: int
     arrival: int
     lanes: int = 1
 
 
 class Scheduler:
-    """Chooses batch after batch; all it remembers is whether the last one was for newcomers."""
+    """Chooses the rows of each round. It remembers only whether the last round was for new rows."""
 
     def __init__(self) -> None:
-        self._welcomed = False
+        self._for_new_rows = False
 
-    def choose(self, rows: Sequence[Row], capacity: int) -> list[Row]:
-        """Rows of one stage, at most `capacity` lanes or a single row; empty only without rows."""
+    def choose(self, rows: Sequence[BatchRow], capacity: int) -> list[BatchRow]:
+        """Return rows of one network, at most `capacity` lanes or a single row; empty only if there are no rows."""
         ranked = sorted(rows, key=lambda row: (-row.waited, row.arrival, row.image))
-        newcomers = [row for row in ranked if row.drawn == 0]
-        self._welcomed = bool(newcomers) and not self._welcomed
-        if self._welcomed:
-            return seated([*newcomers, *(row for row in ranked if row.drawn)], newcomers[0].stage, capacity)
-        return seated(ranked, leading_stage(ranked, capacity), capacity) if ranked else []
+        new = [row for row in ranked if row.generated == 0]
+        self._for_new_rows = bool(new) and not self._for_new_rows
+        if self._for_new_rows:
+            return placed([*new, *(row for row in ranked if row.generated)], new[0].stage, capacity)
+        return placed(ranked, leading_stage(ranked, capacity), capacity) if ranked else []
 
 
-def seated(ranked: Sequence[Row], stage: Stage, capacity: int) -> list[Row]:
-    """The first rows of `stage`, as many as fit, and one in any case."""
+def placed(ranked: Sequence[BatchRow], stage: Stage, capacity: int) -> list[BatchRow]:
+    """Return the first rows of `stage` that fit, and one in any case."""
     rows = [row for row in ranked if row.stage is stage]
     ends = accumulate(row.lanes for row in rows)
     return [row for number, (row, end) in enumerate(zip(rows, ends, strict=True)) if not number or end <= capacity]
 
 
-def leading_stage(ranked: Sequence[Row], capacity: int) -> Stage:
-    """The network whose turn it is where newcomers have no say, for rows in order of their waiting."""
-    if ranked[0].waited >= PATIENCE:
+def leading_stage(ranked: Sequence[BatchRow], capacity: int) -> Stage:
+    """Return the network that rules 2 and 3 choose, for rows sorted by how long they waited."""
+    if ranked[0].waited >= WAIT_LIMIT_ROUNDS:
         return ranked[0].stage
-    sizes = Counter[Stage]()
+    lanes = Counter[Stage]()
     for row in ranked:
-        sizes[row.stage] += row.lanes
-    return max(sizes, key=lambda stage: min(sizes[stage], capacity))  # of equals the first: who waited longest
+        lanes[row.stage] += row.lanes
+    return max(lanes, key=lambda stage: min(lanes[stage], capacity))  # the first of equals: its row waited longest
+
+
+def lanes_of(rows: Iterable[BatchRow]) -> int:
+    """Return the lanes that `rows` take in a round."""
+    return sum(row.lanes for row in rows)

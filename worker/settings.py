@@ -1,4 +1,4 @@
-"""What an operator can set about a worker: environment variables, prefix SPN_."""
+"""The settings of a worker: environment variables with the prefix SPN_."""
 
 from __future__ import annotations
 
@@ -15,48 +15,61 @@ Device = Annotated[str, StringConstraints(pattern=r"^(cpu|cuda(:\d+)?)$")]
 
 
 class WorkerSettings(BaseSettings):
-    """One worker process serves one model on one device."""
+    """The settings of one worker process, which serves one model on one device."""
 
     model_config = SettingsConfigDict(env_prefix="SPN_", frozen=True, extra="ignore", env_ignore_empty=True)
 
-    redis_url: str = Field(default="redis://127.0.0.1:6379/0", description="Redis shared by the API and all workers.")
-    models: Path = Field(default=WEIGHTS, description="Folder with one folder per model.")
-    model: str = Field(default="symbols-64", description="The model this worker serves.")
-    device: Device = Field(default="cpu", description="Torch device: cpu, cuda, cuda:1.")
+    redis_url: str = Field(
+        default="redis://127.0.0.1:6379/0", description="URL of the Redis that the API and all workers share."
+    )
+    models: Path = Field(default=WEIGHTS, description="Folder that has one folder for each model.")
+    model: str = Field(default="symbols-64", description="Name of the model that this worker serves.")
+    device: Device = Field(default="cpu", description="Torch device: cpu, cuda, or one of several GPUs such as cuda:1.")
     threads: int | None = Field(
         default=None,
         ge=1,
         le=256,
-        description="Pictures drawn at the same time on a CPU, a thread each. Unset: one for each core.",
+        description="Threads on a CPU; each generates images of its own. Unset: one for each core.",
     )
     capacity: int | None = Field(
         default=None,
         ge=4,
         le=4096,
-        description="Pictures that advance together in one batch. Unset: 16, on a GPU by its measure.",
+        description="Lanes that advance together in a round. Unset: 16; on a GPU measured at start.",
     )
-    compile: bool = Field(default=True, description="Compile the sampler at start, where there is a C++ compiler.")
-    artefacts: Path = Field(default=Path(".cache/passes"), description="Folder where compiled code is kept.")
+    compile: bool = Field(
+        default=True,
+        description="Whether the sampler is compiled at start. Without a C++ compiler it runs in torch, many times slower.",
+    )
+    artefacts: Path = Field(
+        default=Path(".cache/passes"),
+        description="Folder that keeps compiled code; the worker must be able to write to it.",
+    )
     lease_seconds: float = Field(
-        default=8, ge=1, le=600, description="A worker that is silent for this many seconds loses its jobs."
+        default=8, ge=1, le=600, description="Seconds without a heartbeat after which a worker loses its jobs."
     )
     heartbeat_seconds: float = Field(
-        default=2, ge=0.1, le=60, description="Seconds between renewals of all leases; a quarter of the lease at most."
+        default=2,
+        ge=0.1,
+        le=60,
+        description="Seconds between heartbeats, which renew all leases; at most a quarter of SPN_LEASE_SECONDS.",
     )
     max_attempts: int = Field(
-        default=3, ge=1, le=100, description="Attempts without a single new slice before a job fails."
+        default=3, ge=1, le=100, description="Attempts without a new slice after which a job fails."
     )
     drain_seconds: float = Field(
         default=20,
         ge=0.1,
         le=3600,
-        description="Seconds after SIGTERM in which a worker hands its jobs back; then it leaves them as they are.",
+        description="Seconds that a worker has after SIGTERM to return its jobs; then it exits and their leases run out.",
     )
     metrics_port: int = Field(
         default=0,
         ge=0,
         le=65_535,
-        description="Port of Prometheus metrics; 0: none.",
+        description="Port that serves Prometheus metrics; 0: none.",
     )
-    metrics_host: str = Field(default="127.0.0.1", description="Address of that port.")
-    log_format: LogFormat = Field(default=LogFormat.TEXT, description="text, or json: one object per line.")
+    metrics_host: str = Field(default="127.0.0.1", description="Address of the metrics port.")
+    log_format: LogFormat = Field(
+        default=LogFormat.TEXT, description="Format of the log: text, or json with one object per line."
+    )

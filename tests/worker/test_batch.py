@@ -1,4 +1,4 @@
-"""The loop over a real Redis, with a sampler that draws known pictures and a desk that is a list."""
+"""The loop over a real Redis, with a sampler that draws known images and tickets from a list."""
 
 from __future__ import annotations
 
@@ -21,8 +21,8 @@ from tests.harness.toy import toy_card
 from worker.batch import Batch
 from worker.jobs.lease import Heartbeat
 from worker.jobs.live_job import Ticket
-from worker.jobs.publish import Publisher, Terms
-from worker.telemetry.pace_estimator import PaceKeeper
+from worker.jobs.publish import LeaseTerms, Publisher
+from worker.telemetry.pace_estimator import PaceEstimator
 
 STEPS = len(GEOMETRY.steps)
 
@@ -45,14 +45,14 @@ class KnownSampler:
             raise RuntimeError("not a number")
         self.scores |= {state.score for state in states}
         self.batches.append(tuple((state.seed, state.progress.next) for state in states))
-        return [self._drawn(state) for state in states]
+        return [self._generated(state) for state in states]
 
-    def _drawn(self, state: ImageState) -> ImageState:
+    def _generated(self, state: ImageState) -> ImageState:
         values = a_picture(state.seed).slices[state.progress.done]
         return replace(state, progress=state.progress.with_slice(values))
 
 
-class ListDesk:
+class ListTicketSource:
     """Tickets from a list."""
 
     def __init__(self) -> None:
@@ -77,12 +77,12 @@ class Workplace:
 
     def __init__(self, client: redis.Redis) -> None:
         self.client, self.transitions = client, Transitions(client)
-        self.sampler, self.desk = KnownSampler(), ListDesk()
-        terms = Terms(weights="w", numerics="n", lease_seconds=30, max_attempts=3)
+        self.sampler, self.tickets = KnownSampler(), ListTicketSource()
+        terms = LeaseTerms(weights="w", numerics="n", lease_seconds=30, max_attempts=3)
         heartbeat = Heartbeat(client, model="toy", worker="test", lease_seconds=30, seconds=60)
         publisher = Publisher(client, model="toy", terms=terms)
-        self.pace = PaceKeeper(client, model="toy", capacity=4)
-        self.batch = Batch(self.sampler, publisher=publisher, heartbeat=heartbeat, desk=self.desk, pace=self.pace)
+        self.pace = PaceEstimator(client, model="toy", capacity=4)
+        self.batch = Batch(self.sampler, publisher=publisher, heartbeat=heartbeat, tickets=self.tickets, pace=self.pace)
 
     def submit(self, request: JobRequest) -> Ticket:
         """A created job's ticket."""
@@ -100,13 +100,13 @@ def place(store: redis.Redis) -> Workplace:
     return Workplace(store)
 
 
-def test_a_job_is_drawn_and_finished(place: Workplace) -> None:
+def test_a_job_is_generated_and_finished(place: Workplace) -> None:
     """All slices, one final status, its ticket closed."""
     ticket = place.submit(a_request(num_images=2))
     place.batch.run(ticket)
     record = place.record(ticket)
     assert (record.status, record.done) == (Status.SUCCEEDED, (STEPS, STEPS))
-    assert place.desk.closed == [ticket]
+    assert place.tickets.closed == [ticket]
 
 
 def test_waiting_jobs_join_and_share_batches(place: Workplace) -> None:
@@ -115,7 +115,7 @@ def test_waiting_jobs_join_and_share_batches(place: Workplace) -> None:
 
     def arrive() -> None:
         if len(place.sampler.batches) == 2:
-            place.desk.waiting.append(second)
+            place.tickets.waiting.append(second)
 
     place.sampler.between = arrive
     place.batch.run(first)
@@ -125,7 +125,7 @@ def test_waiting_jobs_join_and_share_batches(place: Workplace) -> None:
 
 
 def test_a_job_resumes_after_its_last_slice(place: Workplace, store: redis.Redis) -> None:
-    """What another worker drew is not drawn again."""
+    """What another worker generated is not generated again."""
     request = a_request(seed=5)
     ticket, dead = place.submit(request), a_claim(request)
     place.transitions(acquire(dead))
@@ -137,7 +137,7 @@ def test_a_job_resumes_after_its_last_slice(place: Workplace, store: redis.Redis
 
 
 def test_a_job_taken_over_keeps_its_score(place: Workplace) -> None:
-    """It came with the base slice, which is not drawn again: the answer and the sampler's state have it."""
+    """It came with the base slice, which is not generated again: the answer and the sampler's state have it."""
     request = a_request(seed=5)
     ticket, dead = place.submit(request), a_claim(request)
     place.transitions(acquire(dead))
@@ -158,7 +158,7 @@ def test_a_job_taken_over_is_a_newcomer(place: Workplace) -> None:
 
     def arrive() -> None:
         if len(place.sampler.batches) == STEPS - 2:
-            place.desk.waiting.append(second)
+            place.tickets.waiting.append(second)
 
     place.sampler.between = arrive
     place.batch.run(first)
@@ -181,7 +181,7 @@ def test_a_job_of_other_weights_begins_anew(place: Workplace, store: redis.Redis
 def test_a_canceled_job_stops_at_the_next_boundary(place: Workplace) -> None:
     """Its slices stay, its neighbour goes on."""
     stopped, other = place.submit(a_request(seed=1)), place.submit(a_request(seed=2))
-    place.desk.waiting.append(other)
+    place.tickets.waiting.append(other)
 
     def stop() -> None:
         if len(place.sampler.batches) == 2:
@@ -197,7 +197,7 @@ def test_a_canceled_job_stops_at_the_next_boundary(place: Workplace) -> None:
 def test_an_overdue_job_fails_at_the_next_boundary(place: Workplace, store: redis.Redis) -> None:
     """Its slices stay, its neighbour goes on."""
     late, other = place.submit(replace(a_request(seed=1), deadline_seconds=60)), place.submit(a_request(seed=2))
-    place.desk.waiting.append(other)
+    place.tickets.waiting.append(other)
 
     def time_passes() -> None:
         if len(place.sampler.batches) == 2:
@@ -217,7 +217,7 @@ def test_an_overdue_job_is_not_begun(place: Workplace, store: redis.Redis) -> No
     store.hset(Keys(id=ticket.job, model="toy").record, "deadline", 1)
     place.batch.run(ticket)
     assert place.sampler.batches == []
-    assert place.desk.closed == [ticket]
+    assert place.tickets.closed == [ticket]
 
 
 def test_a_cancel_wins_over_the_deadline(place: Workplace, store: redis.Redis) -> None:
@@ -245,22 +245,22 @@ def test_a_lost_lease_drops_the_job_without_a_word(place: Workplace, store: redi
     place.batch.run(ticket)
     record = place.record(ticket)
     assert (record.status, record.done) == (Status.RUNNING, (2,))
-    assert place.desk.closed == [ticket]
+    assert place.tickets.closed == [ticket]
 
 
 def test_a_stopping_worker_releases_its_jobs(place: Workplace) -> None:
     """After the slice in hand."""
     ticket = place.submit(a_request())
-    place.sampler.between = lambda: setattr(place.desk, "stopping", True)
+    place.sampler.between = lambda: setattr(place.tickets, "stopping", True)
     place.batch.run(ticket)
     record = place.record(ticket)
     assert (record.status, record.done, record.attempts, record.lease_until) == (Status.RUNNING, (1,), 0, 0)
 
 
-def test_a_picture_that_cannot_be_drawn_fails_its_job_alone(place: Workplace) -> None:
+def test_an_image_that_cannot_be_generated_fails_its_job_alone(place: Workplace) -> None:
     """Its neighbours in the batch finish."""
     bad, good = place.submit(a_request(seed=13)), place.submit(a_request(seed=1))
-    place.desk.waiting.append(good)
+    place.tickets.waiting.append(good)
     place.batch.run(bad)
     assert place.record(bad).status is Status.FAILED
     assert place.record(bad).error is not None
@@ -273,7 +273,7 @@ def test_a_ticket_whose_job_is_over_is_closed(place: Workplace) -> None:
     place.transitions(cancel(Keys(id=ticket.job, model="toy")))
     place.batch.run(ticket)
     assert place.sampler.batches == []
-    assert place.desk.closed == [ticket]
+    assert place.tickets.closed == [ticket]
 
 
 def test_a_job_complete_before_its_worker_died_is_finished(place: Workplace) -> None:

@@ -1,11 +1,11 @@
-"""How many pictures a worker draws together where SPN_CAPACITY and SPN_THREADS do not say.
+"""The capacity and the threads of a worker where SPN_CAPACITY and SPN_THREADS are not set.
 
-On a CPU 16: more at a time are no more a second there (docs/sampling.md). On a GPU a pass of more tokens takes hardly longer
-until the device is busy, so the largest rung of a ladder that its memory holds and that is still worth it. There pixels depend
-on the capacity, so equal devices must come to the same one: the rungs are far apart, and both limits leave a wide margin. Where
-a device is shared, or workers of one model must be alike for certain, set SPN_CAPACITY.
+On a CPU the capacity is 16: more images together do not raise the throughput (docs/sampling.md). On a GPU a pass of more
+tokens takes hardly longer until the device is busy, so the capacity is the largest one of a ladder that fits in memory and
+still raises throughput. On a GPU pixels depend on the capacity, so equal devices must choose the same one: the rungs are far
+apart, and both limits leave a wide margin. Where a device is shared, or the workers of a model must be alike, set SPN_CAPACITY.
 
-The choice is tested; what measures a GPU has been run on none, because none was at hand.
+The choice is tested. The measurement of a GPU has not run on one yet.
 """
 
 from __future__ import annotations
@@ -30,31 +30,31 @@ logger = logging.getLogger(__name__)
 LADDER = (16, 32, 64, 128, 256)
 
 WORTH = 1.5
-"""A rung is taken while its pass lasts less than this times that of the rung below: a third more pictures a second."""
+"""A rung is chosen while its pass takes less than this many times that of the rung below: a third more throughput."""
 
 MEMORY_SHARE = 0.5
-"""Of the free memory, for boards; the rest is for weights, graphs and what a pass needs in between."""
+"""The share of free memory that boards may take; the rest is for weights, graphs and the temporary tensors of a pass."""
 
 PASSES = 50
-
+"""Passes of a measurement."""
 
 QUOTA = Path("/sys/fs/cgroup/cpu.max")
 
 
 def cores() -> float:
-    """How many this process may use: its affinity, and a container's quota where there is one."""
+    """Return how many cores this process may use: its affinity, or a container's quota if that is less."""
     allowed = float(len(os.sched_getaffinity(0)))
     quota, period = QUOTA.read_text().split() if QUOTA.is_file() else ("max", "1")
     return allowed if quota == "max" else min(allowed, int(quota) / int(period))
 
 
 def whole_cores() -> int:
-    """A thread for each."""
+    """Return the number of whole cores that this process may use, at least one."""
     return max(1, int(cores()))
 
 
 def chosen_capacity(rows_that_fit: float, pass_seconds: Callable[[int], float]) -> int:
-    """The rung of the ladder; measures no rung that does not fit, and none above the first that is not worth it."""
+    """Return the largest capacity in LADDER that fits in memory and still raises throughput."""
     chosen, *higher = LADDER
     seconds = pass_seconds(chosen)
     for rung in higher:
@@ -65,7 +65,7 @@ def chosen_capacity(rows_that_fit: float, pass_seconds: Callable[[int], float]) 
 
 
 def fitting_capacity(folder: Path, device: str) -> int:
-    """For the model in `folder`. Raises CheckpointError."""
+    """Return the capacity for the model in `folder`. Raises CheckpointError."""
     if torch.device(device).type == "cpu":
         return LADDER[0]
     pipeline = Pipeline.load(folder, device=device, capacity=LADDER[0])
@@ -81,14 +81,14 @@ def row_bytes(pipeline: Pipeline) -> int:
 
 
 def graph_seconds(network: Network, capacity: int) -> float:
-    """One pass as a CUDA graph, not compiled: that would take minutes a rung. Any board does, a pass has one shape."""
+    """Return the seconds of a pass as a CUDA graph, not compiled: that would take minutes for each rung."""
     backend = EagerBackend(Workspace.of(network, rows=capacity))
     replay, _ = recorded(backend.step, backend.board)
     torch.cuda.synchronize()
-    begun = time.perf_counter()
+    started = time.perf_counter()
     for _ in range(PASSES):
         replay()
     torch.cuda.synchronize()
-    seconds = (time.perf_counter() - begun) / PASSES
-    logger.info("a pass of %d tokens: %.2f ms", capacity, 1000 * seconds)
+    seconds = (time.perf_counter() - started) / PASSES
+    logger.info("a pass of %d tokens takes %.2f ms", capacity, 1000 * seconds)
     return seconds

@@ -1,11 +1,10 @@
-"""A rehearsal: rounds drawn for nobody, before the first job.
+"""The rehearsal: rounds before the first job, so that an estimate exists and a model that does not run is found at once.
 
-What a full round costs cannot be told from rounds of one row, nor the reverse, and a queue may come before either was seen.
+The cost of a full round does not follow from rounds of one row, nor the reverse, and jobs may queue before either was measured.
 """
 
 from __future__ import annotations
 
-import logging
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import replace
@@ -14,44 +13,42 @@ from typing import TYPE_CHECKING
 from models.config import LABEL, Stage
 from models.pipeline import ImageState, Pipeline, next_step
 from models.subscale import Progress
+from worker.errors import RehearsalError
 from worker.jobs.live_job import state_lanes
 
 if TYPE_CHECKING:
-    from worker.telemetry.pace_estimator import PaceKeeper
-
-logger = logging.getLogger(__name__)
+    from worker.telemetry.pace_estimator import PaceEstimator
 
 
-def rehearse(pipeline: Pipeline, pace: PaceKeeper) -> None:
-    """Draw one row and a full round at each network, and let `pace` learn. Never raises: where that fails, jobs will find out.
+def rehearse(pipeline: Pipeline, pace: PaceEstimator) -> None:
+    """Run one row and a full round of each network, and let `pace` learn their times. Raises RehearsalError.
 
-    With the model's default guidance and candidates: a base round is as dear as those of most jobs are going to be.
-
-    Of symbols-64 it takes a quarter of a second.
+    Guidance and candidates are the model's defaults, so a base round costs as much as that of most jobs. With symbols-64 all
+    of it takes a quarter of a second.
     """
     try:
-        for state in openings(pipeline):
+        for state in first_states(pipeline):
             rehearse_network(pipeline, pace, state)
-    except Exception:
-        logger.exception("the rehearsal broke off")
+    except Exception as error:
+        raise RehearsalError(f"{pipeline.card.name} does not run on this device: {error!r}") from error
     pace.write()
 
 
-def rehearse_network(pipeline: Pipeline, pace: PaceKeeper, state: ImageState) -> None:
-    """With pictures like `state`. The first round is for the caches of the machine, and does not count."""
+def rehearse_network(pipeline: Pipeline, pace: PaceEstimator, state: ImageState) -> None:
+    """Run rounds of images like `state`. The first one only fills the machine's caches, and does not count."""
     stage, lanes = next_step(state).stage, state_lanes(state, pipeline.card)
     pipeline.advance([state])
     for rows in (1, max(1, pipeline.capacity // lanes)):
         states = [replace(state, seed=seed) for seed in range(rows)]
-        began = time.perf_counter()
+        started = time.perf_counter()
         pipeline.advance(states)
-        pace.round(stage, lanes=rows * lanes, seconds=time.perf_counter() - began)
+        pace.round(stage, lanes=rows * lanes, seconds=time.perf_counter() - started)
 
 
-def openings(pipeline: Pipeline) -> Iterator[ImageState]:
-    """A picture in front of the first slice of each network, with a label, so that it has the candidates of a default request.
+def first_states(pipeline: Pipeline) -> Iterator[ImageState]:
+    """Yield an image before the first slice of each network, with a label, so that it has the default candidates.
 
-    Its slices so far are all like its first.
+    All slices that it already has are copies of one base slice.
     """
     card = pipeline.card
     geometry, controls = card.config.geometry, tuple(int(c.name == LABEL) for c in card.config.controls)

@@ -1,9 +1,9 @@
-"""`python -m worker.doctor`: is all as a worker needs it, and what to do where it is not.
+"""`python -m worker.doctor`: check everything that a worker needs, and say what to do about each finding.
 
-Looks at Redis (persistence, eviction, memory), weights, device, compiler, compiled code, threads and heartbeat, with the
-worker's own settings. Exit status 1 if something is wrong, 0 if there is at most advice.
+It checks Redis (persistence, eviction, memory), weights, device, compiler, compiled code and threads, with the worker's own
+settings. Exit status 1 if something is wrong, 0 if there is at most advice.
 
-`--quick` only tells by its exit status whether a worker of this host lives, without torch: the container's health check.
+`--quick` is the container's health check: the exit status says whether a worker of this host lives. It needs no torch.
 """
 
 from __future__ import annotations
@@ -16,16 +16,17 @@ from pydantic import ValidationError
 from redis.exceptions import RedisError
 
 from worker.doctor.findings import Finding, Level, report, wrong
-from worker.doctor.store_check import impatient_client, live_workers, redis_findings
+from worker.doctor.store_check import live_workers, redis_findings, single_try_client
 from worker.settings import WorkerSettings
 
 
 def main() -> int:
-    """The command line."""
+    """Run the command, and return its exit status."""
     parser = argparse.ArgumentParser(
-        prog="python -m worker.doctor", description="Is all as a worker needs it? Exit status 1 if something is wrong."
+        prog="python -m worker.doctor",
+        description="Check everything that a worker needs. Exit status 1 if something is wrong.",
     )
-    parser.add_argument("--quick", action="store_true", help="only whether a worker of this host lives")
+    parser.add_argument("--quick", action="store_true", help="only check whether a worker of this host lives")
     quick = parser.parse_args().quick
     try:
         settings = WorkerSettings()
@@ -40,16 +41,16 @@ def main() -> int:
 
 
 def examine(settings: WorkerSettings) -> list[Finding]:
-    """Redis first, then this machine."""
+    """Return the findings: Redis first, then this machine."""
     from worker.doctor.machine_check import machine_findings  # noqa: PLC0415 - a health check needs no torch
 
     return [*redis_findings(settings.redis_url, settings.model), *machine_findings(settings)]
 
 
 def lives_here(settings: WorkerSettings) -> bool:
-    """Whether a worker of this host announced itself within its lease."""
+    """Return whether a worker of this host announced itself within its lease."""
     try:
-        with impatient_client(settings.redis_url) as client:
+        with single_try_client(settings.redis_url) as client:
             return any(name.startswith(f"{socket.gethostname()}-") for name in live_workers(client, settings.model))
     except RedisError:
         return False

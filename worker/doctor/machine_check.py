@@ -1,4 +1,4 @@
-"""Whether this machine can draw: weights, device, compiler, folder of compiled code, threads, heartbeat."""
+"""The checks of this machine: weights, device, compiler, folder of compiled code, threads."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ BEATS_PER_LEASE = 4
 
 
 def machine_findings(settings: WorkerSettings) -> list[Finding]:
-    """All of them."""
+    """Return the findings about this machine."""
     return [
         weights(settings.models / settings.model),
         device(settings.device),
@@ -31,7 +31,7 @@ def machine_findings(settings: WorkerSettings) -> list[Finding]:
 
 
 def weights(folder: Path) -> Finding:
-    """Card and tensors, loaded as a worker loads them: the sha256, every name and every shape."""
+    """Check card and tensors as a worker loads them: the sha256, every name and every shape."""
     try:
         _, card = load_model(folder)
     except CheckpointError as error:
@@ -45,7 +45,7 @@ def weights(folder: Path) -> Finding:
 
 
 def device(name: str) -> Finding:
-    """Whether torch has it."""
+    """Check whether torch has the device."""
     kind, _, index = name.partition(":")
     if kind == "cpu":
         return fine("device", f"cpu, {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}")
@@ -57,7 +57,7 @@ def device(name: str) -> Finding:
 
 
 def compiler(*, wanted: bool) -> Finding:
-    """Whether the sampler can be compiled."""
+    """Check whether the sampler can be compiled."""
     if not wanted:
         return advice("compiler", "SPN_COMPILE is off: many times slower", "leave it on")
     try:
@@ -68,7 +68,7 @@ def compiler(*, wanted: bool) -> Finding:
 
 
 def cache(folder: Path) -> Finding:
-    """Whether compiled code can be kept."""
+    """Check whether compiled code can be kept."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
         with tempfile.TemporaryFile(dir=folder):
@@ -83,7 +83,7 @@ def cache(folder: Path) -> Finding:
 
 
 def threads(count: int, cores: float) -> Finding:
-    """Threads that wait for a core are of no use."""
+    """Check the number of threads: more threads than cores do not help."""
     seen = f"{count} on {cores:g} cores"
     if count > max(1, cores):
         return advice("threads", seen, "unset SPN_THREADS: one for each core")

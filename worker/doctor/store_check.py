@@ -1,4 +1,4 @@
-"""Whether Redis keeps what it is given: reachable, writable, on disk before it answers, and never dropping a key."""
+"""The checks of Redis: reachable, writable, on disk before it answers, and never dropping a key."""
 
 from __future__ import annotations
 
@@ -16,22 +16,22 @@ from worker.doctor.findings import Finding, advice, fine, wrong
 
 TIMEOUT_SECONDS = 3
 OLDEST = (6, 2)
-"""RQ takes a job from its queue without a moment in which a crash loses it from this version on."""
+"""The first version in which RQ takes a job from its queue in one command, so that no crash loses it."""
 
 NEARLY_FULL = 0.8
 
 Info = Mapping[str, Any]
-"""INFO, as redis-py reads it."""
+"""The answer to INFO, as redis-py reads it."""
 
 
-def impatient_client(url: str) -> Redis:
-    """A client that says at once when Redis is away."""
+def single_try_client(url: str) -> Redis:
+    """Return a client that fails at once if Redis does not answer."""
     return Redis.from_url(url, socket_timeout=TIMEOUT_SECONDS, retry=Retry(NoBackoff(), 0))
 
 
 def redis_findings(url: str, model: str) -> list[Finding]:
-    """Of Redis itself, its persistence, its memory, and the workers that announced themselves there."""
-    with impatient_client(url) as client:
+    """Return the findings about Redis, its persistence, its memory, and the workers that announced themselves there."""
+    with single_try_client(url) as client:
         where = place(client)
         try:
             return list(examined(client, model, where))
@@ -44,7 +44,7 @@ def redis_findings(url: str, model: str) -> list[Finding]:
 
 
 def examined(client: Redis, model: str, where: str) -> Iterator[Finding]:
-    """The checks in order. Raises RedisError."""
+    """Yield the findings in order. Raises RedisError."""
     info: Info = client.info()
     yield itself(info, where)
     yield persistence(info)
@@ -53,11 +53,11 @@ def examined(client: Redis, model: str, where: str) -> Iterator[Finding]:
     yield from failures(info)
     yield eviction(info)
     yield memory(info)
-    yield colleagues(client, model)
+    yield workers(client, model)
 
 
 def itself(info: Info, where: str) -> Finding:
-    """Version and role."""
+    """Check version and role."""
     version = str(info["redis_version"])
     if tuple(int(part) for part in version.split(".")[:2]) < OLDEST:
         return wrong("redis", f"{version} at {where}", f"upgrade to {'.'.join(map(str, OLDEST))} or later")
@@ -67,7 +67,7 @@ def itself(info: Info, where: str) -> Finding:
 
 
 def persistence(info: Info) -> Finding:
-    """Whether a restart of Redis keeps accepted jobs."""
+    """Check whether a restart of Redis keeps accepted jobs."""
     if not info["aof_enabled"]:
         cure = "start it with --appendonly yes --appendfsync always; now: redis-cli config set appendonly yes"
         return wrong("persistence", "no append-only file: a restart of Redis loses accepted jobs", cure)
@@ -75,20 +75,20 @@ def persistence(info: Info) -> Finding:
 
 
 def syncing(policy: str | None) -> Finding:
-    """When Redis has its file on disk."""
+    """Check when Redis writes its file to disk."""
     cure = "redis-cli config set appendfsync always, and --appendfsync always at its start"
     match policy:
         case "always":
             return fine("appendfsync", "always: nothing acknowledged is lost")
         case "no":
-            return wrong("appendfsync", "no: when jobs reach the disk is left to chance", cure)
+            return wrong("appendfsync", "no: the operating system decides when jobs reach the disk", cure)
         case None:
             return advice("appendfsync", "CONFIG GET is not allowed here", "make sure that it is always")
     return advice("appendfsync", f"{policy}: a crash of its machine loses up to a second of accepted jobs", cure)
 
 
 def appendfsync(client: Redis) -> str | None:
-    """The policy; None where Redis does not tell."""
+    """Return the policy; None if this user may not read it."""
     try:
         return str(client.config_get("appendfsync")["appendfsync"])
     except (ResponseError, KeyError):
@@ -96,7 +96,7 @@ def appendfsync(client: Redis) -> str | None:
 
 
 def failures(info: Info) -> Iterator[Finding]:
-    """Writes to disk that did not work."""
+    """Yield the writes to disk that failed."""
     cure = "look at Redis' log and its disk: full, or not writable?"
     if info.get("aof_last_write_status", "ok") != "ok":
         yield wrong("persistence", "the last write of the append-only file failed: Redis refuses writes", cure)
@@ -107,7 +107,7 @@ def failures(info: Info) -> Iterator[Finding]:
 
 
 def eviction(info: Info) -> Finding:
-    """What happens when memory is full."""
+    """Check what happens when memory is full."""
     policy = str(info["maxmemory_policy"])
     if policy != "noeviction":
         cure = "redis-cli config set maxmemory-policy noeviction, and --maxmemory-policy noeviction at its start"
@@ -116,36 +116,38 @@ def eviction(info: Info) -> Finding:
 
 
 def memory(info: Info) -> Finding:
-    """How much room is left."""
+    """Check how much memory is left."""
     used, bound = int(info["used_memory"]), int(info["maxmemory"])
     if not bound:
         cure = "set maxmemory to about half of what its machine can spare (docs/operations.md, sizing)"
-        return advice("memory", f"{mebibytes(used)} of any amount: full, the kernel kills Redis", cure)
+        return advice(
+            "memory", f"{mebibytes(used)}, no limit: when the machine's memory is full, the kernel kills Redis", cure
+        )
     seen = f"{mebibytes(used)} of {mebibytes(bound)}"
     if used > NEARLY_FULL * bound:
         return advice("memory", seen, "raise maxmemory, or lower SPN_RETENTION_SECONDS")
     return fine("memory", seen)
 
 
-def colleagues(client: Redis, model: str) -> Finding:
-    """Who draws jobs of the model now."""
+def workers(client: Redis, model: str) -> Finding:
+    """Check whether workers of the model live."""
     count = len(live_workers(client, model))
     if not count:
-        return advice("workers", f"none lives for {model}: its jobs wait", "python -m worker.main")
+        return advice("workers", f"no worker of {model} lives: its jobs wait", "python -m worker.main")
     return fine("workers", f"{count} for {model}")
 
 
 def live_workers(client: Redis, model: str) -> list[str]:
-    """The names of the live workers of `model`, by Redis' own clock. Raises RedisError."""
+    """Return the names of the live workers of `model`, by Redis' own clock. Raises RedisError."""
     return registrations.live_workers(client.zrange(workers_key(model), 0, -1, withscores=True), client.time())
 
 
 def place(client: Redis) -> str:
-    """Where `client` connects to, without a password."""
-    told = client.connection_pool.connection_kwargs
-    return str(told.get("path") or f"{told.get('host', 'localhost')}:{told.get('port', 6379)}")
+    """Return where `client` connects to, without a password."""
+    options = client.connection_pool.connection_kwargs
+    return str(options.get("path") or f"{options.get('host', 'localhost')}:{options.get('port', 6379)}")
 
 
 def mebibytes(size: int) -> str:
-    """Of a number of bytes."""
+    """Return a number of bytes as text."""
     return f"{size / (1 << 20):.1f} MiB"

@@ -1,4 +1,4 @@
-"""How the worker's main thread waits for Redis: as long as it takes, whatever passes by itself."""
+"""How the worker's main thread waits for Redis: it retries until Redis answers, with growing pauses."""
 
 from __future__ import annotations
 
@@ -8,25 +8,28 @@ from collections.abc import Callable
 from typing import Any
 
 from redis.backoff import ExponentialBackoff
-from redis.exceptions import ConnectionError as AwayError
+from redis.exceptions import ConnectionError as RedisConnectionError
 from redis.exceptions import OutOfMemoryError, ReadOnlyError, RedisError
-from redis.exceptions import TimeoutError as SilentError
+from redis.exceptions import TimeoutError as RedisTimeoutError
 from redis.retry import Retry
 
 logger = logging.getLogger(__name__)
 
 FIRST_SECONDS, LONGEST_SECONDS = 0.05, 1
-"""Between two questions: doubling from the first to the longest. Redis is back for at most the longest unnoticed."""
+"""The first and the longest pause between two tries; each pause is twice the one before."""
 
-PASSING = ("MISCONF", "-OOM", "-READONLY")
-"""What redis-py has no class for: Redis cannot write its append-only file, as on a full disk; and, before Redis 7, whatever a
-script met inside, which is told in the middle of a sentence.
+TEMPORARY = ("MISCONF", "-OOM", "-READONLY")
+"""Parts of temporary errors for which redis-py has no class.
+
+MISCONF: Redis cannot write its file, for instance because the disk is full. The others: before Redis 7 a script reports an
+error of one of its commands in the middle of a sentence.
 """
 
 
-class Patience(Retry):
-    """Asks again for ever while Redis is away, loads its file, is full, or cannot write; redis-py gives up on the last two,
-    and on the first after ten times. Logs the beginning and the end of a wait.
+class Backoff(Retry):
+    """Retries for ever while Redis is unreachable, loads its file, is full or cannot write.
+
+    redis-py retries none of the last two, and the others ten times. The log has the first and the last failure of a wait.
     """
 
     def __init__(self) -> None:
@@ -36,10 +39,10 @@ class Patience(Retry):
         self,
         do: Callable[[], Any],
         fail: Callable[..., Any],
-        is_retryable: Callable[[Exception], bool] | None = None,  # noqa: ARG002 - what passes is said by `passing`
+        is_retryable: Callable[[Exception], bool] | None = None,  # noqa: ARG002 - `temporary` decides
         with_failure_count: bool = False,
     ) -> Any:  # noqa: ANN401 - as above
-        """What `do` gives, once it does. Raises the RedisError that waiting does not cure."""
+        """Return the result of `do`, once it succeeds. Raises a RedisError that is not temporary."""
         failures = 0
         while True:
             try:
@@ -47,19 +50,19 @@ class Patience(Retry):
             except RedisError as error:
                 failures += 1
                 fail(error, failures) if with_failure_count else fail(error)
-                if not passing(error):
+                if not temporary(error):
                     raise
                 if failures == 1:
                     logger.warning("waiting for Redis: %s", error)
             else:
                 if failures:
-                    logger.info("Redis answers again, after %d tries", failures)
+                    logger.info("Redis answers again, after %d failed tries", failures)
                 return result
             time.sleep(self._backoff.compute(failures))
 
 
-def passing(error: RedisError) -> bool:
-    """Whether the same question may be answered later. BusyLoadingError is a ConnectionError too."""
-    if isinstance(error, AwayError | SilentError | OutOfMemoryError | ReadOnlyError):
+def temporary(error: RedisError) -> bool:
+    """Return whether the same command may succeed later. BusyLoadingError is a ConnectionError."""
+    if isinstance(error, RedisConnectionError | RedisTimeoutError | OutOfMemoryError | ReadOnlyError):
         return True
-    return any(name in str(error) for name in PASSING)
+    return any(name in str(error) for name in TEMPORARY)

@@ -1,4 +1,4 @@
-"""A worker's hold on its jobs: leases, and the thread that keeps them alive while the main thread draws."""
+"""A worker's leases on its jobs, and the thread that renews them while the main thread generates slices."""
 
 from __future__ import annotations
 
@@ -23,10 +23,10 @@ logger = logging.getLogger(__name__)
 
 @dataclass
 class Lease:
-    """A claim and what was last heard about it. The flags only ever rise, from either thread.
+    """A claim on a job, and what the last reply said about it. Either thread may set a flag; none is ever cleared.
 
-    `until` is when it runs out by this process' own clock, monotonic seconds: counted from before Redis was asked, it is
-    never later than by Redis' clock.
+    `until` is its end by this process' monotonic clock, in seconds. It is counted from before the request to Redis, so it
+    is never later than the end by Redis' clock.
     """
 
     claim: Claim
@@ -37,25 +37,25 @@ class Lease:
 
     @property
     def expired(self) -> bool:
-        """Whether another worker may have the job by now: only Redis can tell, so ask before going on."""
+        """Whether another worker may hold the job by now. Only Redis knows: renew before going on."""
         return time.monotonic() >= self.until
 
     def renew(self, transitions: Transitions, *, lease_seconds: float) -> None:
-        """Ask Redis for `lease_seconds` more. Raises redis' ConnectionError."""
-        asked = time.monotonic()
-        self.hear(transitions(self.claim.renew(lease_seconds=lease_seconds)))
+        """Extend the lease to `lease_seconds` from now. Raises redis' ConnectionError."""
+        sent = time.monotonic()
+        self.learn(transitions(self.claim.renew(lease_seconds=lease_seconds)))
         if not self.lost:
-            self.until = max(self.until, asked + lease_seconds)
+            self.until = max(self.until, sent + lease_seconds)
 
-    def hear(self, reply: Reply) -> None:
-        """Learn from an answer to any write under this lease."""
+    def learn(self, reply: Reply) -> None:
+        """Set the flags that follow from the reply to a write under this lease."""
         self.canceling |= reply.outcome is Outcome.CANCELING
         self.overdue |= reply.outcome is Outcome.OVERDUE
         self.lost |= reply.outcome in {Outcome.LOST, Outcome.ENDED, Outcome.UNKNOWN, Outcome.GAP}
 
 
 class Heartbeat:
-    """Renews every lease it holds and announces the worker, every few seconds, from a thread with its own client."""
+    """A thread with its own client that announces the worker and renews its leases every few seconds."""
 
     def __init__(self, client: Redis, *, model: str, worker: str, lease_seconds: float, seconds: float) -> None:
         self._transitions = Transitions(client)
@@ -76,17 +76,17 @@ class Heartbeat:
         self._thread.join(timeout=self._lease_seconds)
 
     def hold(self, lease: Lease) -> None:
-        """Keep `lease` alive from now on."""
+        """Renew `lease` at each beat from now on."""
         with self._lock:
             self._leases[lease.claim.token] = lease
 
     def drop(self, lease: Lease) -> None:
-        """Let it run out."""
+        """Renew `lease` no longer."""
         with self._lock:
             self._leases.pop(lease.claim.token, None)
 
     def beat(self) -> None:
-        """One round: announce the worker, renew every lease."""
+        """Announce the worker and renew every lease."""
         self._transitions(announce(self._model, self._worker, seconds=self._lease_seconds))
         with self._lock:
             leases = list(self._leases.values())
@@ -95,16 +95,16 @@ class Heartbeat:
 
     def _run(self) -> None:
         while True:
-            self._safely(self.beat)
+            self._attempt(self.beat)
             if self._stop.wait(self._seconds):
                 break
-        self._safely(self._leave)
+        self._attempt(self._leave)
 
     def _leave(self) -> None:
         self._transitions(announce(self._model, self._worker, seconds=0))
 
-    def _safely(self, action: Callable[[], None]) -> None:
+    def _attempt(self, action: Callable[[], None]) -> None:
         try:
             action()
         except RedisError as error:
-            logger.warning("heartbeat of %s missed: %s", self._worker, error)
+            logger.warning("heartbeat of %s failed: %s", self._worker, error)

@@ -1,4 +1,4 @@
-"""A job in the batch: how it was delivered, who holds it, and how far its pictures are."""
+"""A job in the batch: its ticket, its lease, and the states of its images."""
 
 from __future__ import annotations
 
@@ -12,13 +12,13 @@ from models.pipeline import ImageState, next_step
 from service.contract.lanes import slice_candidates, slice_lanes
 from service.contract.record import Problem
 from worker.jobs.lease import Lease
-from worker.jobs.publish import Taken
-from worker.scheduler import Row
+from worker.jobs.publish import AcquiredJob
+from worker.scheduler import BatchRow
 
 
 @dataclass(frozen=True, kw_only=True)
 class Ticket:
-    """One delivery of a job."""
+    """One delivery of a job by the queue."""
 
     id: str
     job: str
@@ -26,9 +26,10 @@ class Ticket:
 
 @dataclass
 class LiveJob:
-    """A job in the batch: its pictures, how many slices each drew here, and how many rounds each has waited.
+    """A job in the batch.
 
-    `suspect`: a worker was lost with it, and it may be why. `card` is that of the worker's model.
+    For each image: its state, the slices generated here, and the rounds waited since the last one. `card` is the card of the
+    worker's model. `suspect`: an earlier worker was lost with the job, and the job may be the cause.
     """
 
     ticket: Ticket
@@ -36,33 +37,41 @@ class LiveJob:
     card: ModelCard
     arrival: int
     states: list[ImageState]
-    waited: list[int]
     suspect: bool
-    drawn: list[int] = field(default_factory=list)
     problem: Problem | None = None
+    generated: list[int] = field(init=False)
+    waited: list[int] = field(init=False)
 
-    def rows(self) -> Iterator[Row]:
-        """The pictures that are not complete."""
+    def __post_init__(self) -> None:
+        self.generated, self.waited = [0] * len(self.states), [0] * len(self.states)
+
+    def rows(self) -> Iterator[BatchRow]:
+        """Yield a row for each image that is not complete."""
         for image, state in enumerate(self.states):
             if step := state.progress.next:
-                yield Row(
+                yield BatchRow(
                     job=self.ticket.job,
                     image=image,
                     stage=step.stage,
-                    drawn=self.drawn[image],
+                    generated=self.generated[image],
                     waited=self.waited[image],
                     arrival=self.arrival,
                     lanes=state_lanes(state, self.card),
                 )
 
+    def advance(self, image: int, state: ImageState) -> None:
+        """Store the state of an image after a new slice."""
+        self.states[image], self.waited[image] = state, 0
+        self.generated[image] += 1
+
     @property
-    def moved(self) -> bool:
-        """Whether it has got a new slice here."""
-        return any(self.drawn)
+    def progressed(self) -> bool:
+        """Whether the job has a new slice from this worker."""
+        return any(self.generated)
 
     @property
     def complete(self) -> bool:
-        """Whether every picture is."""
+        """Whether every image is complete."""
         return all(state.progress.next is None for state in self.states)
 
 
@@ -82,19 +91,19 @@ def requested_controls(state: ImageState, card: ModelCard) -> list[str]:
     return [control.name for control, index in pairs if index != ANY]
 
 
-def initial_states(taken: Taken, card: ModelCard) -> list[ImageState]:
-    """One state per picture, as far as it was drawn. Raises ControlError if the model has become another one."""
-    request = taken.request
+def initial_states(acquired: AcquiredJob, card: ModelCard) -> list[ImageState]:
+    """Return one state per image, with the slices it already has. Raises ControlError if the model no longer fits the job."""
+    request = acquired.request
     if request.geometry != card.config.geometry:
-        msg = f"asked for {request.geometry}, the model has {card.config.geometry}"
+        msg = f"the job is for {request.geometry}, the model has {card.config.geometry}"
         raise ControlError(msg)
     return [
         ImageState(
             seed=request.seed + image,
-            controls=control_indices(card.config.controls, asked),
+            controls=control_indices(card.config.controls, controls),
             sampling=request.sampling,
-            progress=taken.images.progress[image],
-            score=taken.images.scores[image],
+            progress=acquired.images.progress[image],
+            score=acquired.images.scores[image],
         )
-        for image, asked in enumerate(request.controls)
+        for image, controls in enumerate(request.controls)
     ]

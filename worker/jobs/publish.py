@@ -1,4 +1,4 @@
-"""What a worker reads and writes about a job: take it, publish its slices, end it. All writes are transitions."""
+"""What a worker reads and writes about a job: acquire it, publish its slices, end it. Every write is a transition."""
 
 from __future__ import annotations
 
@@ -28,8 +28,8 @@ logger = logging.getLogger(__name__)
 
 
 @dataclass(frozen=True, kw_only=True)
-class Taken:
-    """A job this worker now holds, and how far it is. `suspect`: a holder was lost since the last new slice."""
+class AcquiredJob:
+    """A job that this worker now holds, with its images so far. `suspect`: a holder was lost since its last new slice."""
 
     request: JobRequest
     images: JobImages
@@ -38,8 +38,8 @@ class Taken:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Terms:
-    """Under what a worker takes jobs: its weights and numerics, and how long and how often."""
+class LeaseTerms:
+    """The conditions of every lease: the worker's weights and numerics, the length in seconds, the number of attempts."""
 
     weights: str
     numerics: str
@@ -48,24 +48,29 @@ class Terms:
 
 
 @dataclass(frozen=True, kw_only=True)
-class Drawn:
-    """A new slice, the last of `progress`, of a job held by `lease`; `score` as in `models.pipeline.ImageState`."""
+class NewSlice:
+    """The last slice of `progress`, for a job held by `lease`; `score` as in `models.pipeline.ImageState`."""
 
     lease: Lease
     image: int
     progress: Progress
     score: float | None = None
 
+    @property
+    def entry(self) -> SliceEntry:
+        """The slice as an entry of the job's stream."""
+        return SliceEntry.of(self.progress, self.progress.done - 1, image=self.image, score=self.score)
+
 
 class Publisher:
-    """The main thread's side of the contract. Its client waits for Redis as long as it takes."""
+    """The main thread's access to jobs in Redis. Its client retries until Redis answers."""
 
-    def __init__(self, client: Redis, *, model: str, terms: Terms) -> None:
+    def __init__(self, client: Redis, *, model: str, terms: LeaseTerms) -> None:
         self._client, self._transitions = client, Transitions(client)
         self._model, self._terms = model, terms
 
-    def take(self, job: str) -> Taken | None:
-        """Acquire `job` and read how far it is; None if it is not to be had, or cannot be read and has failed for that."""
+    def take(self, job: str) -> AcquiredJob | None:
+        """Acquire `job` and read its images; None if it is not available, or failed because it cannot be read."""
         claim, terms = Claim(keys=Keys(id=job, model=self._model), token=uuid4().hex), self._terms
         lease = Lease(claim, until=time.monotonic() + terms.lease_seconds)
         reply = self._transitions(
@@ -78,7 +83,7 @@ class Publisher:
             )
         )
         if reply.outcome is not Outcome.DONE:
-            logger.info("job %s not taken: %s", job, reply.outcome, extra={"job": job})
+            logger.info("job %s not acquired: %s", job, reply.outcome, extra={"job": job})
             return None
         try:
             return self._resume(lease, suspect=reply.value == SUSPECT)
@@ -88,46 +93,41 @@ class Publisher:
             return None
 
     def renew(self, lease: Lease) -> None:
-        """Learn whether the job is still this worker's, and hold it on. Waits for Redis."""
+        """Renew the lease, and learn from Redis whether this worker still holds the job."""
         lease.renew(self._transitions, lease_seconds=self._terms.lease_seconds)
 
-    def append(self, drawn: Sequence[Drawn]) -> None:
-        """Publish the slices of one round in one round trip, one call for each job; each lease learns from its reply."""
-        by_token: dict[str, list[Drawn]] = {}
-        for each in drawn:
+    def append(self, slices: Sequence[NewSlice]) -> None:
+        """Publish the slices of a round in one round trip, one call for each job. Each lease learns from its reply."""
+        by_token: dict[str, list[NewSlice]] = {}
+        for each in slices:
             by_token.setdefault(each.lease.claim.token, []).append(each)
         jobs = list(by_token.values())
-        calls = [job[0].lease.claim.append(*map(entry_of, job)) for job in jobs]
+        calls = [job[0].lease.claim.append(*(each.entry for each in job)) for job in jobs]
         for job, reply in zip(jobs, self._transitions.together(calls), strict=True):
-            job[0].lease.hear(reply)
+            job[0].lease.learn(reply)
 
     def finish(self, lease: Lease) -> Outcome:
-        """All slices are published."""
+        """End the job as succeeded: all slices are published."""
         return self._transitions(lease.claim.finish()).outcome
 
     def cancel(self, lease: Lease) -> Outcome:
-        """Stop, as was asked."""
+        """End the job as canceled."""
         return self._transitions(lease.claim.cancel()).outcome
 
     def release(self, lease: Lease) -> Outcome:
-        """Hand back, for another worker to go on."""
+        """Return the job, so that another worker continues it."""
         return self._transitions(lease.claim.release()).outcome
 
     def fail(self, lease: Lease, problem: Problem) -> Outcome:
-        """End it with its reason."""
+        """End the job as failed, for the reason `problem`."""
         return self._transitions(lease.claim.fail(problem)).outcome
 
-    def _resume(self, lease: Lease, *, suspect: bool) -> Taken:
-        """What earlier attempts drew, unless with other weights or numerics: those slices are void."""
+    def _resume(self, lease: Lease, *, suspect: bool) -> AcquiredJob:
+        """Read the slices of earlier attempts. Slices of other weights or numerics are void: the job starts again."""
         keys, terms = lease.claim.keys, self._terms
         record = JobRecord.decode(self._client.hgetall(keys.record))
         if (record.weights, record.numerics) != (terms.weights, terms.numerics):
-            lease.hear(self._transitions(lease.claim.restart(weights=terms.weights, numerics=terms.numerics)))
+            lease.learn(self._transitions(lease.claim.restart(weights=terms.weights, numerics=terms.numerics)))
         entries: Any = self._client.xrange(keys.stream)
         events = (Event.decode(entry, record.request.geometry) for entry in entries)
-        return Taken(request=record.request, images=replay(record.request, events), lease=lease, suspect=suspect)
-
-
-def entry_of(drawn: Drawn) -> SliceEntry:
-    """As it joins the stream."""
-    return SliceEntry.of(drawn.progress, drawn.progress.done - 1, image=drawn.image, score=drawn.score)
+        return AcquiredJob(request=record.request, images=replay(record.request, events), lease=lease, suspect=suspect)

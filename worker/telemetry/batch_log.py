@@ -1,4 +1,4 @@
-"""When jobs showed their first slice and how they ended: a publisher that also tells. Times are Redis' own."""
+"""When jobs get their first slice and how they end: a publisher with an observer and log lines. Times are Redis' own."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from service.contract.record import Problem
 from service.contract.statuses import Status
 from service.contract.transitions import Outcome
-from worker.jobs.publish import Publisher, Taken, Terms
+from worker.jobs.publish import AcquiredJob, LeaseTerms, Publisher
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -16,79 +16,79 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from worker.jobs.lease import Lease
-    from worker.jobs.publish import Drawn
+    from worker.jobs.publish import NewSlice
 
 logger = logging.getLogger(__name__)
 
 
-class Observer(Protocol):
-    """Whoever wants to know."""
+class JobObserver(Protocol):
+    """A receiver of the times of jobs, such as metrics."""
 
     def first_slice(self, seconds: float) -> None:
-        """A job has something to show, `seconds` after it was created."""
+        """Note a job's first slice, `seconds` after its creation."""
 
     def ended(self, status: Status, seconds: float) -> None:
-        """A job ended, `seconds` after it was created."""
+        """Note a job's end, `seconds` after its creation."""
 
 
-class Chronicle(Publisher):
-    """Publishes, and tells `observer` and the log. Asks Redis once for each first slice and each end."""
+class BatchLog(Publisher):
+    """A publisher that reports first slices and ends to `observer` and the log. Each report is one read from Redis."""
 
-    def __init__(self, client: Redis, *, model: str, terms: Terms, observer: Observer) -> None:
+    def __init__(self, client: Redis, *, model: str, terms: LeaseTerms, observer: JobObserver) -> None:
         super().__init__(client, model=model, terms=terms)
         self._observer = observer
-        self._untouched: set[str] = set()
+        self._without_slice: set[str] = set()
 
-    def take(self, job: str) -> Taken | None:
-        """As Publisher.take; remembers jobs of which nothing is drawn yet."""
-        taken = super().take(job)
-        if taken and all(picture.done == taken.request.start_slices for picture in taken.images.progress):
-            self._untouched.add(job)
-        return taken
+    def take(self, job: str) -> AcquiredJob | None:
+        """Do as Publisher.take; remember jobs without a generated slice."""
+        acquired = super().take(job)
+        if acquired and all(each.done == acquired.request.start_slices for each in acquired.images.progress):
+            self._without_slice.add(job)
+        return acquired
 
-    def append(self, drawn: Sequence[Drawn]) -> None:
-        """As Publisher.append."""
-        super().append(drawn)
-        for lease in (each.lease for each in drawn if each.lease.claim.keys.id in self._untouched):
-            self._untouched.discard(lease.claim.keys.id)
+    def append(self, slices: Sequence[NewSlice]) -> None:
+        """Do as Publisher.append; report first slices."""
+        super().append(slices)
+        for lease in (each.lease for each in slices if each.lease.claim.keys.id in self._without_slice):
+            self._without_slice.discard(lease.claim.keys.id)
             if not lease.lost:
-                self._tell_first_slice(lease)
+                self._report_first_slice(lease)
 
     def finish(self, lease: Lease) -> Outcome:
-        """As Publisher.finish."""
-        return self._told(lease, super().finish(lease))
+        """Do as Publisher.finish; report the end."""
+        return self._reported(lease, super().finish(lease))
 
     def cancel(self, lease: Lease) -> Outcome:
-        """As Publisher.cancel."""
-        return self._told(lease, super().cancel(lease))
+        """Do as Publisher.cancel; report the end."""
+        return self._reported(lease, super().cancel(lease))
 
     def release(self, lease: Lease) -> Outcome:
-        """As Publisher.release; that too may end a job, if it was to be cancelled."""
-        return self._told(lease, super().release(lease))
+        """Do as Publisher.release; report the end of a job that was to be canceled."""
+        return self._reported(lease, super().release(lease))
 
     def fail(self, lease: Lease, problem: Problem) -> Outcome:
-        """As Publisher.fail."""
-        return self._told(lease, super().fail(lease, problem))
+        """Do as Publisher.fail; report the end."""
+        return self._reported(lease, super().fail(lease, problem))
 
-    def _tell_first_slice(self, lease: Lease) -> None:
+    def _report_first_slice(self, lease: Lease) -> None:
         created, last = self._read(lease, "created_at", "last_id")
         self._observer.first_slice((int(last.partition(b"-")[0]) - int(created)) / 1000)
 
-    def _told(self, lease: Lease, outcome: Outcome) -> Outcome:
+    def _reported(self, lease: Lease, outcome: Outcome) -> Outcome:
         job = lease.claim.keys.id
-        self._untouched.discard(job)
+        self._without_slice.discard(job)
         if outcome is Outcome.DONE:
             status, created, finished = self._read(lease, "status", "created_at", "finished_at")
-            self._tell_end(job, Status(status.decode()), int(finished or 0) - int(created))
+            self._report_end(job, Status(status.decode()), int(finished or 0) - int(created))
         return outcome
 
-    def _tell_end(self, job: str, status: Status, milliseconds: int) -> None:
+    def _report_end(self, job: str, status: Status, milliseconds: int) -> None:
         if not status.final:
-            logger.info("job %s handed back", job, extra={"job": job})
+            logger.info("job %s returned to the queue", job, extra={"job": job})
             return
         seconds = milliseconds / 1000
-        told = {"job": job, "status": status, "seconds": seconds}
-        logger.info("job %s %s after %.1f s", job, status, seconds, extra=told)
+        fields = {"job": job, "status": status, "seconds": seconds}
+        logger.info("job %s %s after %.1f s", job, status, seconds, extra=fields)
         self._observer.ended(status, seconds)
 
     def _read(self, lease: Lease, *names: str) -> list[Any]:

@@ -1,4 +1,4 @@
-"""How fast this worker gets on, for the API's estimates: what rounds and jobs cost, learned from each, put into Redis."""
+"""The pace of this worker, for the API's estimates: the costs of rounds and jobs, learned from each and written to Redis."""
 
 from __future__ import annotations
 
@@ -20,44 +20,44 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 NOISE = 0.2
-"""How far one round is from what such rounds cost, as a share: passes differ, and the machine has other things to do."""
+"""The spread of one round around the cost of such rounds, as a share: passes differ, and the machine has other work."""
 
 DRIFT = 0.03
-"""How much all costs may change together from round to round, as a share. With NOISE about the last fifteen rounds count."""
+"""The change of all costs together from round to round, as a share. With NOISE about the last fifteen rounds count."""
 
 BEND = 0.01
-"""How much the fixed cost and that of the turns may change apart from each other."""
+"""The change of the fixed cost and of the cost per turn apart from each other, as a share."""
 
 LONGEST = 10
-"""A round counts as at most so many times what was expected: one during which Redis was away says nothing of the next."""
+"""A round counts as at most this many times its expected cost: one that waited for Redis says nothing about the next."""
 
 WEIGHT = 0.1
-"""Of the newest move in the average of moves: about the last ten jobs count."""
+"""The weight of the newest move in the average of moves: about the last ten jobs count."""
 
 WRITE_SECONDS = 1
-"""At least so long between two writes, but for the first round of a network: without it there is no estimate at all."""
+"""The least time between two writes. The first round of a network is written at once: without it there is no estimate."""
 
 
 class RoundFit:
-    """What a round of one network costs: a line over its turns, by recursive least squares that forget (a Kalman filter).
+    """The cost of a round of one network: a fixed cost plus a cost per turn, by a Kalman filter.
 
-    One number of turns does not tell the slope. Then all costs follow the rounds together, in the proportion last known.
+    Rounds of one number of turns do not give the slope. Then both costs follow the rounds together, in their last proportion.
     """
 
     def __init__(self, turns: int, seconds: float) -> None:
-        """From a first round: half of it fixed, half for the turns, and anything between all and nothing as likely."""
+        """Start from one round: half of it is fixed, half is for the turns, and any other split is as likely."""
         self._cost = np.array([seconds / 2, seconds / 2 / turns])
         share = np.array([1, -1 / turns]) * seconds / np.sqrt(12)
         self._covariance = np.outer(share, share) + np.outer(self._cost, self._cost) * NOISE**2
 
     def learn(self, turns: int, seconds: float) -> None:
-        """One round more."""
+        """Learn from one more round."""
         factors = np.array([1, turns])
         expected = float(factors @ self._cost)
         bend = BEND * expected / factors
         spread = self._covariance + np.outer(self._cost, self._cost) * DRIFT**2 + np.diag(bend**2)
         surprise, known = min(seconds, LONGEST * expected) - expected, float(factors @ spread @ factors)
-        # The noise is a share of what is expected, at last: the first full round may be far from all that was.
+        # The noise is a share of the cost after this round: the first full round may be far from all earlier ones.
         learned = expected + surprise * known / (known + (NOISE * expected) ** 2)
         gain = spread @ factors / (known + (NOISE * learned) ** 2)
         self._cost = np.maximum(self._cost + gain * surprise, 0)
@@ -65,15 +65,15 @@ class RoundFit:
 
     @property
     def pace(self) -> StagePace:
-        """As the API reads it."""
+        """The cost as the API reads it."""
         fixed, turn = self._cost.tolist()
         return StagePace(fixed_seconds=fixed, turn_seconds=turn)
 
 
-class PaceKeeper:
-    """Learns and writes. Workers of one model share a hash: the last to write is believed.
+class PaceEstimator:
+    """Learns the costs and writes them. Workers of one model share a hash; the last write counts.
 
-    It never raises: an estimate is not worth a picture.
+    It never raises: no image fails for an estimate.
     """
 
     def __init__(self, client: Redis, *, model: str, capacity: int, threads: int = 1) -> None:
@@ -84,7 +84,7 @@ class PaceKeeper:
         self._written = -float("inf")
 
     def round(self, stage: Stage, *, lanes: int, seconds: float) -> None:
-        """One round of so many lanes more, from its beginning to that of the next."""
+        """Learn from a round of `lanes` lanes; `seconds` is the time from its start to the start of the next."""
         turns = -(-lanes // self._threads)
         if fit := self._fits.get(stage):
             fit.learn(turns, seconds)
@@ -94,19 +94,19 @@ class PaceKeeper:
             self.write()
 
     def moved(self, moves: int, *, seconds: float) -> None:
-        """It took so long to take jobs and to see others off, `moves` in all; told with the next round."""
+        """Learn that `moves` jobs joined or left in `seconds`; it is written with the next round."""
         each = seconds / moves
         before = each if self._move_seconds is None else self._move_seconds
         each = min(each, LONGEST * before)
         self._move_seconds = each + (before - each) * (1 - WEIGHT) ** moves
 
     def write(self) -> None:
-        """Tell the API what is known."""
+        """Write the costs for the API."""
         self._written = time.monotonic()
         try:
             self._write(self._pace())
         except RedisError as error:
-            logger.warning("pace not written: %s", error)
+            logger.warning("pace not written to Redis: %s", error)
 
     def _pace(self) -> Pace:
         stages = {stage: fit.pace for stage, fit in self._fits.items()}

@@ -1,4 +1,4 @@
-"""Rounds, measured: a sampler that tells how long each one took and how much it brought."""
+"""The measurement of rounds: how long each one took, and what it produced."""
 
 from __future__ import annotations
 
@@ -14,9 +14,9 @@ from worker.jobs.live_job import state_candidates, state_lanes
 
 @dataclass(frozen=True, kw_only=True)
 class Round:
-    """One slice for each of `rows` pictures, in `lanes`: `pixels` accepted in `passes` through the network of `stage`.
+    """One slice for each of `rows` images, in `lanes` lanes: `pixels` accepted in `passes` through the network of `stage`.
 
-    Pixels are those of all candidates; a slice that is guided has two lanes, but its pixels count once.
+    Pixels count for every candidate. A slice with guidance has two lanes, but its pixels count once.
     """
 
     stage: Stage
@@ -28,33 +28,33 @@ class Round:
     passes: int
 
 
-Told = Callable[[Round], None]
+RoundListener = Callable[[Round], None]
 
 
 class MeasuredSampler:
-    """A pipeline whose every finished round is told to all of `told`; one that fails is not."""
+    """A pipeline that reports every round to all `listeners`; it reports no round that fails."""
 
-    def __init__(self, pipeline: Pipeline, *told: Told) -> None:
-        self._pipeline, self._told = pipeline, told
+    def __init__(self, pipeline: Pipeline, *listeners: RoundListener) -> None:
+        self._pipeline, self._listeners = pipeline, listeners
         self.card: ModelCard = pipeline.card
         self.capacity: int = pipeline.capacity
 
     def advance(self, states: Sequence[ImageState]) -> list[ImageState]:
-        """As Pipeline.advance."""
+        """Do as Pipeline.advance, and report the round."""
         stage = next_step(states[0]).stage
         engine = self._pipeline.engines[stage]
-        began, passed = time.perf_counter(), engine.passes
-        drawn = self._pipeline.advance(states)
+        started, passes = time.perf_counter(), engine.passes
+        advanced = self._pipeline.advance(states)
         candidates = sum(state_candidates(state, self.card) for state in states)
         measured = Round(
             stage=stage,
             rows=len(states),
             lanes=sum(state_lanes(state, self.card) for state in states),
             capacity=self.capacity,
-            seconds=time.perf_counter() - began,
+            seconds=time.perf_counter() - started,
             pixels=candidates * self.card.config.geometry.positions,
-            passes=engine.passes - passed,
+            passes=engine.passes - passes,
         )
-        for tell in self._told:
-            tell(measured)
-        return drawn
+        for listener in self._listeners:
+            listener(measured)
+        return advanced

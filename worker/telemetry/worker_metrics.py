@@ -1,4 +1,4 @@
-"""What a worker counts for Prometheus, in a registry of its own, and the port where it is read."""
+"""A worker's Prometheus metrics, in a registry of their own, and the port that serves them."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PIXELS = (1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
 
 
 class WorkerMetrics:
-    """The metrics of one worker, all with its model as a label. It listens to rounds (`round`) and to jobs."""
+    """The metrics of one worker, all with its model as a label: a listener of rounds and an observer of jobs."""
 
     def __init__(self, model: str) -> None:
         self.registry = registry = CollectorRegistry()
@@ -28,35 +28,35 @@ class WorkerMetrics:
         staged, of_model = ("model", "stage"), ("model",)
         self._round = Histogram(
             "spn_round_seconds",
-            "Seconds per round: one slice for each picture of a batch.",
+            "Seconds per round: one slice for each image of a batch.",
             staged,
             buckets=ROUND_SECONDS,
             registry=registry,
         )
         self._occupancy = Histogram(
             "spn_batch_occupancy",
-            "Lanes of a round, as a share of the capacity; a picture has several with candidates or guidance.",
+            "Lanes of a round, as a share of the capacity; an image has several with candidates or guidance.",
             staged,
             buckets=SHARES,
             registry=registry,
         )
         self._accepted = Histogram(
             "spn_accepted_pixels_per_pass",
-            "Pixels that one pass through the network made final, over a round.",
+            "Pixels that a pass through the network made final, on average over a round.",
             staged,
             buckets=PIXELS,
             registry=registry,
         )
         self._first = Histogram(
             "spn_job_first_slice_seconds",
-            "From a job's creation to its first slice.",
+            "Seconds from a job's creation to its first slice.",
             of_model,
             buckets=JOB_SECONDS,
             registry=registry,
         )
         self._finish = Histogram(
             "spn_job_seconds",
-            "From a job's creation to its success.",
+            "Seconds from a job's creation to its success.",
             of_model,
             buckets=JOB_SECONDS,
             registry=registry,
@@ -66,24 +66,24 @@ class WorkerMetrics:
         )
 
     def round(self, measured: Round) -> None:
-        """One round."""
+        """Count one round."""
         self._round.labels(self._model, measured.stage).observe(measured.seconds)
         self._occupancy.labels(self._model, measured.stage).observe(measured.lanes / measured.capacity)
         self._accepted.labels(self._model, measured.stage).observe(measured.pixels / measured.passes)
 
     def first_slice(self, seconds: float) -> None:
-        """A job has something to show, `seconds` after it was created."""
+        """Count a job's first slice, `seconds` after its creation."""
         self._first.labels(self._model).observe(seconds)
 
     def ended(self, status: Status, seconds: float) -> None:
-        """A job ended, `seconds` after it was created."""
+        """Count a job's end, `seconds` after its creation."""
         self._ended.labels(self._model, status).inc()
         if status == "succeeded":
             self._finish.labels(self._model).observe(seconds)
 
     @contextmanager
     def served(self, *, host: str, port: int) -> Iterator[None]:
-        """Readable at /metrics of `host` and `port` for as long as this lasts; port 0: nowhere. Raises OSError."""
+        """Serve /metrics at `host` and `port` inside this context; port 0 serves nothing. Raises OSError."""
         if not port:
             yield
             return

@@ -12,7 +12,7 @@ from models.config import Geometry, Stage
 from service.contract.pace import Pace, StagePace
 from service.jobs.eta import QueueState, Work, eta_seconds
 from worker.batch import ROOM
-from worker.scheduler import Row, Scheduler
+from worker.scheduler import BatchRow, Scheduler
 from worker.telemetry.pace_estimator import RoundFit
 
 STEPS = Geometry(size=32, slice_size=16).steps
@@ -132,14 +132,14 @@ class Worker:
     now: float = 0.0
     scheduler: Scheduler = field(default_factory=Scheduler)
 
-    def rows(self) -> list[Row]:
+    def rows(self) -> list[BatchRow]:
         """The live pictures."""
         return [
-            Row(
+            BatchRow(
                 job=str(j),
                 image=i,
                 stage=STEPS[done].stage,
-                drawn=done,
+                generated=done,
                 waited=job.waited[i],
                 arrival=j,
                 lanes=1 if done else job.base_lanes,
@@ -192,7 +192,7 @@ class Simulation:
         worker.now += self.measure(chosen[0].stage, sum(row.lanes for row in chosen)) if chosen else 1.0
         for row in chosen:
             job = worker.jobs[int(row.job)]
-            job.done[row.image], job.waited[row.image] = row.drawn + 1, 0
+            job.done[row.image], job.waited[row.image] = row.generated + 1, 0
             job.ended = worker.now
         worker.now += MOVE_SECONDS * sum(worker.jobs[index].complete for index in {int(row.job) for row in chosen})
         return began

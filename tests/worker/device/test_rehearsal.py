@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from dataclasses import replace
 
 import pytest
@@ -16,7 +15,8 @@ from service.contract.pace import Pace
 from service.contract.redis_keys import pace_key
 from tests.harness.toy import ToyVerifier, toy_card, toy_networks
 from worker.device.rehearsal import rehearse
-from worker.telemetry.pace_estimator import PaceKeeper
+from worker.errors import RehearsalError
+from worker.telemetry.pace_estimator import PaceEstimator
 
 GEOMETRY = Geometry(size=8, slice_size=4)
 
@@ -24,7 +24,7 @@ GEOMETRY = Geometry(size=8, slice_size=4)
 UPSCALERS = (Stage.SIZE, Stage.DEPTH)
 
 
-class Rounds(PaceKeeper):
+class Rounds(PaceEstimator):
     """Remembers the lanes of each round."""
 
     def __init__(self, client: redis.Redis, *, model: str, capacity: int) -> None:
@@ -32,20 +32,20 @@ class Rounds(PaceKeeper):
         self.seen: list[tuple[Stage, int]] = []
 
     def round(self, stage: Stage, *, lanes: int, seconds: float) -> None:
-        """As PaceKeeper.round."""
+        """As PaceEstimator.round."""
         self.seen.append((stage, lanes))
         super().round(stage, lanes=lanes, seconds=seconds)
 
 
 @pytest.fixture
 def pipeline() -> Pipeline:
-    """Four pictures at a time."""
+    """Four images at a time."""
     return Pipeline(toy_networks(GEOMETRY), toy_card(GEOMETRY), capacity=4)
 
 
 def rehearsed(pipeline: Pipeline, store: redis.Redis) -> Pace | None:
     """What the API knows afterwards."""
-    rehearse(pipeline, PaceKeeper(store, model="toy", capacity=pipeline.capacity))
+    rehearse(pipeline, PaceEstimator(store, model="toy", capacity=pipeline.capacity))
     return Pace.decode(store.hgetall(pace_key("toy")))
 
 
@@ -66,7 +66,7 @@ def test_the_base_is_rehearsed_with_the_models_guidance_and_candidates(store: re
     assert keeper.seen == [(Stage.BASE, 4), (Stage.BASE, 8), *((stage, n) for stage in UPSCALERS for n in (1, 8))]
 
 
-def test_a_picture_is_one_slice_deep_without_a_size_network(store: redis.Redis) -> None:
+def test_an_image_is_one_slice_deep_without_a_size_network(store: redis.Redis) -> None:
     """Then there are two networks."""
     geometry = Geometry(size=4, slice_size=4)
     pace = rehearsed(Pipeline(toy_networks(geometry), toy_card(geometry), capacity=2), store)
@@ -74,7 +74,7 @@ def test_a_picture_is_one_slice_deep_without_a_size_network(store: redis.Redis) 
     assert set(pace.stages) == set(geometry.stages)
 
 
-def test_pictures_are_the_same_after_a_rehearsal(pipeline: Pipeline, store: redis.Redis) -> None:
+def test_images_are_the_same_after_a_rehearsal(pipeline: Pipeline, store: redis.Redis) -> None:
     """It leaves nothing behind."""
     state = ImageState(seed=3, controls=(0, 0, 0), progress=Progress(geometry=GEOMETRY))
     before = pipeline.advance([state])[0].progress.slices[0]
@@ -82,12 +82,10 @@ def test_pictures_are_the_same_after_a_rehearsal(pipeline: Pipeline, store: redi
     assert pipeline.advance([state])[0].progress.slices[0].tolist() == before.tolist()
 
 
-def test_a_rehearsal_that_fails_is_logged(
-    pipeline: Pipeline, store: redis.Redis, caplog: pytest.LogCaptureFixture
-) -> None:
-    """A worker whose networks give no numbers still starts, and fails its jobs with the reason."""
+def test_a_model_that_does_not_run_is_found_before_the_first_job(pipeline: Pipeline, store: redis.Redis) -> None:
+    """It would fail every job; the pace of other workers of the model stays as it is."""
     for parameter in pipeline.networks.parameters():
         parameter.data.fill_(torch.nan)
-    with caplog.at_level(logging.ERROR):
-        assert (rehearsed(pipeline, store) or Pace(capacity=0, stages={})).stages == {}
-    assert "the rehearsal broke off" in caplog.text
+    with pytest.raises(RehearsalError, match="toy does not run on this device: NotFiniteError"):
+        rehearsed(pipeline, store)
+    assert store.hgetall(pace_key("toy")) == {}

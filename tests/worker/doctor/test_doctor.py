@@ -45,7 +45,7 @@ def test_a_sound_machine_is_told_so(tmp_path: Path, models: Path) -> None:
     found = dict(re.findall(r"^(?:fine|advice) +(\w+) +(.*)$", done.stdout, re.MULTILINE))
     subjects = ["redis", "persistence", "appendfsync", "eviction", "memory", "workers"]
     assert list(found) == [*subjects, "weights", "device", "compiler", "cache", "threads", "heartbeat"]
-    assert found["workers"] == "none lives for toy: its jobs wait"
+    assert found["workers"] == "no worker of toy lives: its jobs wait"
     assert "the first start compiles" in found["cache"]
 
 
@@ -88,7 +88,7 @@ def test_memory_without_bound_or_room_is_advised_on(tmp_path: Path) -> None:
     """No maxmemory at all, and one that is nearly used up."""
     with RedisServer(tmp_path, *SAFE) as server, redis.Redis(port=server.port) as client:
         client.config_set("maxmemory", 0)
-        assert "any amount" in of_redis(server.port)["memory"].seen
+        assert "no limit" in of_redis(server.port)["memory"].seen
         client.config_set("maxmemory", int(client.info("memory")["used_memory"] * 1.1))
         assert "SPN_RETENTION_SECONDS" in of_redis(server.port)["memory"].cure
 

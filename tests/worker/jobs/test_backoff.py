@@ -11,7 +11,7 @@ import redis
 
 from tests.harness.later import later
 from tests.harness.launcher import RedisServer
-from worker.jobs.backoff import Patience, passing
+from worker.jobs.backoff import Backoff, temporary
 
 AWAY_SECONDS = 1.0
 
@@ -20,7 +20,7 @@ AWAY_SECONDS = 1.0
 def client(redis_url: str, store: redis.Redis) -> Iterator[redis.Redis]:
     """A patient one, of the session's Redis."""
     assert store.ping()
-    with redis.Redis.from_url(redis_url, retry=Patience()) as patient:
+    with redis.Redis.from_url(redis_url, retry=Backoff()) as patient:
         yield patient
 
 
@@ -44,7 +44,7 @@ def test_a_redis_that_is_away_is_waited_for(
     caplog.set_level(logging.INFO, logger="worker.jobs.backoff")
     with (
         RedisServer(tmp_path_factory.mktemp("redis"), durable=True) as server,
-        redis.Redis.from_url(server.url, retry=Patience()) as patient,
+        redis.Redis.from_url(server.url, retry=Backoff()) as patient,
     ):
         patient.set("a", 1)
         server.kill()
@@ -78,4 +78,4 @@ def test_a_mistake_is_not_waited_for(client: redis.Redis, store: redis.Redis) ->
 )
 def test_what_passes(error: redis.RedisError, *, expected: bool) -> None:
     """Everything that an operator, or time, can mend without this process."""
-    assert passing(error) is expected
+    assert temporary(error) is expected

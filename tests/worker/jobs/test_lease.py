@@ -15,7 +15,7 @@ from service.contract.transitions import Claim, Outcome, Transitions, create
 from tests.harness.drawing import a_claim, a_request, a_running_job, acquire, record_of
 from tests.harness.launcher import RedisServer
 from tests.worker.test_batch import Workplace
-from worker.jobs.backoff import Patience
+from worker.jobs.backoff import Backoff
 from worker.jobs.lease import Heartbeat, Lease
 from worker.settings import WorkerSettings
 
@@ -78,7 +78,7 @@ def test_a_lease_never_outlives_that_of_redis(store: redis.Redis, transitions: T
 
 def test_a_lease_runs_out_by_the_workers_own_clock_while_redis_is_away(mortal: RedisServer) -> None:
     """Nobody has to tell it; and it is neither lost nor kept until Redis is asked."""
-    with redis.Redis.from_url(mortal.url, retry=Patience()) as client:
+    with redis.Redis.from_url(mortal.url, retry=Backoff()) as client:
         lease = held(a_running_job(Transitions(client), lease_seconds=LEASE_SECONDS))
     with redis.Redis.from_url(mortal.url) as client:
         beating = Heartbeat(client, model="toy", worker="w", lease_seconds=LEASE_SECONDS, seconds=0.05)
@@ -99,13 +99,13 @@ def test_in_doubt_the_batch_asks_before_it_draws(store: redis.Redis, taken: bool
 
     def stall() -> None:
         if len(place.sampler.batches) == 2:
-            (job,) = place.batch._jobs.values()  # noqa: SLF001 - the clock of a stall of many seconds
+            job = place.batch._jobs[ticket.job]  # noqa: SLF001 - the clock of a stall of many seconds
             job.lease.until = 0
             if taken:
                 store.hset(keys.record, "lease_until", 1)
                 place.transitions(acquire(Claim(keys=keys, token="other")))
 
-    place.desk.beat = stall  # type: ignore[method-assign] # after the slices of a round are published
+    place.tickets.beat = stall  # type: ignore[method-assign] # after the slices of a round are published
     place.batch.run(ticket)
     assert place.record(ticket).status is (Status.RUNNING if taken else Status.SUCCEEDED)
     if taken:
@@ -113,9 +113,9 @@ def test_in_doubt_the_batch_asks_before_it_draws(store: redis.Redis, taken: bool
         assert store.hget(keys.record, "token") == b"other"
 
 
-def test_what_was_drawn_while_redis_was_away_is_published_when_it_is_back(mortal: RedisServer) -> None:
+def test_what_was_generated_while_redis_was_away_is_published_when_it_is_back(mortal: RedisServer) -> None:
     """The batch waits in the middle of its work, and the job ends as if nothing had been."""
-    with redis.Redis.from_url(mortal.url, retry=Patience()) as client:
+    with redis.Redis.from_url(mortal.url, retry=Backoff()) as client:
         place = Workplace(client)
         ticket = place.submit(a_request())
 

@@ -15,33 +15,33 @@ from service.contract.transitions import Claim, Transitions, cancel
 from tests.harness.drawing import GEOMETRY, a_picture, a_running_job, events_of
 from tests.harness.later import later
 from tests.harness.launcher import RedisServer
-from worker.jobs.backoff import Patience
+from worker.jobs.backoff import Backoff
 from worker.jobs.lease import Lease
-from worker.jobs.publish import Drawn, Publisher, Terms
+from worker.jobs.publish import LeaseTerms, NewSlice, Publisher
 
-PICTURES = 3
+IMAGES = 3
 
 
 def publisher(client: redis.Redis) -> Publisher:
     """Of a worker of the toy model."""
-    return Publisher(client, model="toy", terms=Terms(weights="w", numerics="n", lease_seconds=30, max_attempts=3))
+    return Publisher(client, model="toy", terms=LeaseTerms(weights="w", numerics="n", lease_seconds=30, max_attempts=3))
 
 
-def drawn(claims: list[Claim]) -> list[Drawn]:
-    """The first slice of every picture of each job."""
+def generated(claims: list[Claim]) -> list[NewSlice]:
+    """The first slice of every image of each job."""
     leases = [Lease(claim, until=time.monotonic() + 30) for claim in claims]
     progress = Progress(geometry=GEOMETRY).with_slice(a_picture().slices[0])
-    return [Drawn(lease=lease, image=image, progress=progress) for lease in leases for image in range(PICTURES)]
+    return [NewSlice(lease=lease, image=image, progress=progress) for lease in leases for image in range(IMAGES)]
 
 
 def claims(client: redis.Redis, jobs: int = 3) -> list[Claim]:
     """Jobs that this worker holds."""
     transitions = Transitions(client)
-    return [a_running_job(transitions, num_images=PICTURES) for _ in range(jobs)]
+    return [a_running_job(transitions, num_images=IMAGES) for _ in range(jobs)]
 
 
 def slices(client: redis.Redis, claim: Claim) -> list[int | None]:
-    """The pictures whose first slice has been published."""
+    """The images whose first slice has been published."""
     return [event.slice.image for event in events_of(client, claim) if event.slice]
 
 
@@ -58,7 +58,7 @@ class CountingConnection(redis.Connection):
 
 def test_a_round_goes_out_in_one_write(store: redis.Redis, redis_url: str) -> None:
     """After one that asks whether Redis knows the script, however many slices there are."""
-    round_ = drawn(claims(store))
+    round_ = generated(claims(store))
     pool = redis.ConnectionPool.from_url(redis_url, connection_class=CountingConnection)
     with redis.Redis(connection_pool=pool) as client:
         client.ping()
@@ -74,14 +74,14 @@ def test_each_lease_hears_what_concerns_its_job(store: redis.Redis) -> None:
     held, stolen, stopped = claims(store)
     store.hset(stolen.keys.record, "token", "thief")
     Transitions(store)(cancel(stopped.keys))
-    round_ = drawn([held, stolen, stopped])
+    round_ = generated([held, stolen, stopped])
     publisher(store).append(round_)
-    leases = [each.lease for each in round_[::PICTURES]]
+    leases = [each.lease for each in round_[::IMAGES]]
     assert [(lease.lost, lease.canceling) for lease in leases] == [(False, False), (True, False), (False, True)]
     assert [slices(store, claim) for claim in (held, stolen, stopped)] == [[0, 1, 2], [], [0, 1, 2]]
 
 
-def test_nothing_drawn_is_nothing_to_say(store: redis.Redis) -> None:
+def test_nothing_generated_is_nothing_to_say(store: redis.Redis) -> None:
     """As when all jobs of a round were taken over."""
     publisher(store).append([])
     assert store.dbsize() == 0
@@ -91,7 +91,7 @@ def test_a_round_sent_twice_counts_once(store: redis.Redis) -> None:
     """As when the connection broke before its answers."""
     (claim,) = claims(store, 1)
     for _ in range(2):
-        publisher(store).append(drawn([claim]))
+        publisher(store).append(generated([claim]))
     assert slices(store, claim) == [0, 1, 2]
 
 
@@ -101,7 +101,7 @@ def test_a_redis_that_forgot_the_script_in_between_is_told_it_again(
     """It was restarted after it had said that it knows it."""
     (claim,) = claims(store, 1)
     monkeypatch.setattr(Pipeline, "load_scripts", lambda _: store.script_flush())
-    publisher(store).append(drawn([claim]))
+    publisher(store).append(generated([claim]))
     assert slices(store, claim) == [0, 1, 2]
 
 
@@ -114,10 +114,10 @@ def mortal(tmp_path_factory: pytest.TempPathFactory) -> Iterator[RedisServer]:
 
 def test_a_round_waits_for_a_redis_that_is_away(mortal: RedisServer) -> None:
     """And comes whole, once it is back."""
-    with redis.Redis.from_url(mortal.url, retry=Patience()) as client:
+    with redis.Redis.from_url(mortal.url, retry=Backoff()) as client:
         held = claims(client)
         mortal.kill()
-        round_ = drawn(held)
+        round_ = generated(held)
         with later(1, mortal.start):
             publisher(client).append(round_)
         assert [slices(client, claim) for claim in held] == [[0, 1, 2]] * 3
@@ -132,7 +132,7 @@ def test_a_round_that_finds_redis_full_is_published_whole_once_there_is_room(
     store.config_set("maxmemory", 1)
     with (
         later(1, lambda: store.config_set("maxmemory", 0)),
-        redis.Redis.from_url(redis_url, retry=Patience()) as client,
+        redis.Redis.from_url(redis_url, retry=Backoff()) as client,
     ):
-        publisher(client).append(drawn(held))
+        publisher(client).append(generated(held))
     assert [slices(store, claim) for claim in held] == [[0, 1, 2]] * 3

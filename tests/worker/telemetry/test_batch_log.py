@@ -1,4 +1,4 @@
-"""What the chronicle tells of jobs, from the real loop over a real Redis."""
+"""What the batch log tells of jobs, from the real loop over a real Redis."""
 
 from __future__ import annotations
 
@@ -14,8 +14,8 @@ from tests.harness.drawing import a_claim, a_request, acquire, an_entry
 from tests.worker.test_batch import Workplace
 from worker.batch import Batch
 from worker.jobs.lease import Heartbeat
-from worker.jobs.publish import Terms
-from worker.telemetry.batch_log import Chronicle
+from worker.jobs.publish import LeaseTerms
+from worker.telemetry.batch_log import BatchLog
 
 
 class Listener:
@@ -42,12 +42,12 @@ def listener() -> Listener:
 
 @pytest.fixture
 def place(store: redis.Redis, listener: Listener) -> Workplace:
-    """A batch that publishes through a chronicle."""
+    """A batch that publishes through a batch log."""
     place = Workplace(store)
-    terms = Terms(weights="w", numerics="n", lease_seconds=30, max_attempts=3)
-    chronicle = Chronicle(store, model="toy", terms=terms, observer=listener)
+    terms = LeaseTerms(weights="w", numerics="n", lease_seconds=30, max_attempts=3)
+    batch_log = BatchLog(store, model="toy", terms=terms, observer=listener)
     heartbeat = Heartbeat(store, model="toy", worker="test", lease_seconds=30, seconds=60)
-    place.batch = Batch(place.sampler, publisher=chronicle, heartbeat=heartbeat, desk=place.desk, pace=place.pace)
+    place.batch = Batch(place.sampler, publisher=batch_log, heartbeat=heartbeat, tickets=place.tickets, pace=place.pace)
     return place
 
 
@@ -74,7 +74,7 @@ def test_a_finished_job_is_told_with_its_times(
 def test_failed_and_canceled_jobs_are_told_too(place: Workplace, listener: Listener) -> None:
     """Each once."""
     bad, stopped = place.submit(a_request(seed=13)), place.submit(a_request(seed=1))
-    place.desk.waiting.append(stopped)
+    place.tickets.waiting.append(stopped)
 
     def stop() -> None:
         if len(place.sampler.batches) == 2:
@@ -88,7 +88,7 @@ def test_failed_and_canceled_jobs_are_told_too(place: Workplace, listener: Liste
 def test_a_job_handed_back_has_not_ended(place: Workplace, listener: Listener) -> None:
     """Its end is another worker's to tell."""
     ticket = place.submit(a_request())
-    place.sampler.between = lambda: setattr(place.desk, "stopping", True)
+    place.sampler.between = lambda: setattr(place.tickets, "stopping", True)
     place.batch.run(ticket)
     assert listener.ends == []
     assert len(listener.first) == 1

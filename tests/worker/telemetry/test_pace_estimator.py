@@ -14,7 +14,7 @@ from models.config import Stage
 from service.contract.pace import PACE_SECONDS, Pace
 from service.contract.redis_keys import pace_key
 from service.local.processes import free_port
-from worker.telemetry.pace_estimator import PaceKeeper, RoundFit
+from worker.telemetry.pace_estimator import PaceEstimator, RoundFit
 
 FEW, FULL = 1, 16
 COSTS = {"nearly free rows": (1.0, 0.01), "rows and passes alike": (1.0, 0.2), "nothing but rows": (0.01, 1.0)}
@@ -26,9 +26,9 @@ def read(store: redis.Redis) -> Pace | None:
     return Pace.decode(store.hgetall(pace_key("toy")))
 
 
-def keeper(store: redis.Redis) -> PaceKeeper:
+def keeper(store: redis.Redis) -> PaceEstimator:
     """A new one."""
-    return PaceKeeper(store, model="toy", capacity=4)
+    return PaceEstimator(store, model="toy", capacity=4)
 
 
 def two_rows(store: redis.Redis) -> float:
@@ -133,9 +133,9 @@ def test_rounds_of_one_size_ever_are_followed_and_nothing_is_negative(rows: int)
     assert min(fit.pace.fixed_seconds, fit.pace.turn_seconds) >= 0
 
 
-def test_rows_that_are_drawn_at_the_same_time_cost_one_turn(store: redis.Redis) -> None:
+def test_rows_that_advance_at_the_same_time_cost_one_turn(store: redis.Redis) -> None:
     """With two threads a second row is free, a third costs as much as a fourth."""
-    pace = PaceKeeper(store, model="toy", capacity=4, threads=2)
+    pace = PaceEstimator(store, model="toy", capacity=4, threads=2)
     for rows in (1, 2, 3, 4) * 20:
         pace.round(Stage.BASE, lanes=rows, seconds=1.0 if rows <= 2 else 2.0)
     pace.write()

@@ -18,25 +18,25 @@ GEOMETRY = Geometry(size=8, slice_size=4)
 
 @pytest.fixture
 def pipeline() -> Pipeline:
-    """Four pictures at a time."""
+    """Four images at a time."""
     return Pipeline(toy_networks(GEOMETRY), toy_card(GEOMETRY), capacity=4)
 
 
 def states(number: int) -> list[ImageState]:
-    """So many pictures, not begun."""
+    """So many images, not begun."""
     return [ImageState(seed=seed, controls=(0, 0, 0), progress=Progress(geometry=GEOMETRY)) for seed in range(number)]
 
 
 def test_a_measured_round_draws_the_same(pipeline: Pipeline) -> None:
-    """And tells its stage, rows, pixels and passes to everyone."""
-    told: list[Round] = []
+    """Its stage, rows, pixels and passes are reported to all listeners."""
+    reported: list[Round] = []
     also: list[Round] = []
-    drawn = MeasuredSampler(pipeline, told.append, also.append).advance(states(3))
-    assert [state.progress.slices[0].tolist() for state in drawn] == [
+    generated = MeasuredSampler(pipeline, reported.append, also.append).advance(states(3))
+    assert [state.progress.slices[0].tolist() for state in generated] == [
         state.progress.slices[0].tolist() for state in pipeline.advance(states(3))
     ]
-    (measured,) = told
-    assert also == told
+    (measured,) = reported
+    assert also == reported
     assert (measured.stage, measured.rows, measured.lanes, measured.capacity) == ("base", 3, 3, 4)
     assert measured.pixels == 3 * GEOMETRY.positions
     assert measured.pixels / 4 <= measured.passes <= measured.pixels
@@ -47,22 +47,22 @@ def test_candidates_and_guidance_are_measured_as_lanes() -> None:
     """Three candidates, each guided: six lanes, and the pixels of three slices."""
     card = replace(toy_card(GEOMETRY), verifier="1" * 64)
     chooser = Pipeline(toy_networks(GEOMETRY), card, capacity=4, verifier=ToyVerifier())
-    told: list[Round] = []
+    reported: list[Round] = []
     (first,) = states(1)
     begun = replace(first, controls=(1, 0, 0), sampling=Sampling(guidance=2.0, candidates=3))
-    sampler = MeasuredSampler(chooser, told.append)
+    sampler = MeasuredSampler(chooser, reported.append)
     sampler.advance(sampler.advance([begun]))
-    assert [(each.rows, each.lanes, each.pixels) for each in told] == [
+    assert [(each.rows, each.lanes, each.pixels) for each in reported] == [
         (1, 6, 3 * GEOMETRY.positions),
         (1, 1, GEOMETRY.positions),
     ]
 
 
-def test_a_round_that_fails_is_not_told(pipeline: Pipeline) -> None:
+def test_a_round_that_fails_is_not_reported(pipeline: Pipeline) -> None:
     """It would spoil the averages."""
-    told: list[Round] = []
-    sampler = MeasuredSampler(pipeline, told.append)
+    reported: list[Round] = []
+    sampler = MeasuredSampler(pipeline, reported.append)
     first = sampler.advance(states(1))
     with pytest.raises(ConfigError):
         sampler.advance([*first, replace(first[0], progress=Progress(geometry=GEOMETRY))])
-    assert len(told) == 1
+    assert len(reported) == 1

@@ -1,0 +1,146 @@
+"""The jobs that a worker holds: how they are acquired, which rows they offer to a round, and how they end."""
+
+from __future__ import annotations
+
+import logging
+from itertools import count
+from typing import Protocol
+
+from models.cards import ModelCard
+from models.errors import ControlError
+from service.contract.problem_types import CHANGED
+from service.contract.record import OVERDUE, Problem
+from worker.jobs.lease import Heartbeat
+from worker.jobs.live_job import LiveJob, Ticket, initial_states
+from worker.jobs.publish import AcquiredJob, Publisher
+from worker.scheduler import BatchRow, lanes_of
+
+logger = logging.getLogger(__name__)
+
+
+class TicketSource(Protocol):
+    """The queue that tickets come from."""
+
+    @property
+    def stopping(self) -> bool:
+        """Whether the worker shall take no more tickets and return its jobs."""
+
+    def take(self) -> Ticket | None:
+        """Return a waiting ticket, or None at once."""
+
+    def close(self, ticket: Ticket) -> None:
+        """Remove a ticket that needs no more work here, whatever became of its job."""
+
+    def beat(self) -> None:
+        """Keep the open tickets alive; called after each round."""
+
+
+class HeldJobs:
+    """The jobs whose leases this worker holds, by id."""
+
+    def __init__(self, card: ModelCard, *, publisher: Publisher, heartbeat: Heartbeat, tickets: TicketSource) -> None:
+        self._card, self._publisher, self._heartbeat, self._tickets = card, publisher, heartbeat, tickets
+        self._jobs: dict[str, LiveJob] = {}
+        self._arrivals, self._moves = count(), 0
+
+    def __len__(self) -> int:
+        return len(self._jobs)
+
+    def __getitem__(self, job: str) -> LiveJob:
+        return self._jobs[job]
+
+    @property
+    def suspect(self) -> LiveJob | None:
+        """The job that may have ended an earlier worker; at most one, because no job joins while there is one."""
+        return next((job for job in self._jobs.values() if job.suspect), None)
+
+    @property
+    def lanes(self) -> int:
+        """The lanes that all rows take together."""
+        return lanes_of(self._rows())
+
+    def waiting_rows(self) -> list[BatchRow]:
+        """Return the rows to choose from, and count one more round of waiting for each."""
+        rows = self._rows()
+        for row in rows:
+            self._jobs[row.job].waited[row.image] += 1
+        return rows
+
+    def admit(self, ticket: Ticket) -> None:
+        """Acquire the job of `ticket`; close the ticket if the job is not available."""
+        acquired = None if ticket.job in self._jobs else self._publisher.take(ticket.job)
+        if acquired is None:
+            self._tickets.close(ticket)
+            return
+        self._heartbeat.hold(acquired.lease)
+        self._jobs[ticket.job] = self._live_job(ticket, acquired)
+        self._moves += 1
+
+    def conclude(self) -> None:
+        """Remove the jobs that are over; all of them if the worker stops."""
+        for job in list(self._jobs.values()):
+            if self._is_over(job):
+                del self._jobs[job.ticket.job]
+                self._moves += 1
+                self._heartbeat.drop(job.lease)
+                self._tickets.close(job.ticket)
+
+    def count_moves(self) -> int:
+        """Return how many jobs joined or left since the last call."""
+        moves, self._moves = self._moves, 0
+        return moves
+
+    def abandon(self) -> None:
+        """Let every lease run out, as if the worker had died."""
+        for job in self._jobs.values():
+            self._heartbeat.drop(job.lease)
+        self._jobs.clear()
+
+    def _rows(self) -> list[BatchRow]:
+        """Return the rows that may advance now.
+
+        A suspect job advances alone, once every other job has a new slice. If it ends this worker too, the others lose no
+        attempt.
+        """
+        jobs = list(self._jobs.values())
+        if suspect := self.suspect:
+            jobs = [job for job in jobs if not job.progressed and job is not suspect] or [suspect]
+        return [row for job in jobs for row in job.rows()]
+
+    def _live_job(self, ticket: Ticket, acquired: AcquiredJob) -> LiveJob:
+        """Return the job with the states it continues from, or with a problem if the model no longer fits it."""
+        problem: Problem | None = None
+        try:
+            states = initial_states(acquired, self._card)
+        except ControlError:
+            states, problem = [], CHANGED
+        return LiveJob(
+            ticket=ticket,
+            lease=acquired.lease,
+            card=self._card,
+            arrival=next(self._arrivals),
+            states=states,
+            suspect=acquired.suspect,
+            problem=problem,
+        )
+
+    def _is_over(self, job: LiveJob) -> bool:
+        """Return whether `job` needs no more work here; if so, its end is written."""
+        lease = job.lease
+        if lease.expired and not lease.lost:
+            self._publisher.renew(lease)  # another worker may have the job: only Redis knows
+        if lease.lost:
+            logger.warning("job %s is no longer held by this worker", job.ticket.job, extra={"job": job.ticket.job})
+        elif job.problem:
+            self._publisher.fail(lease, job.problem)
+        elif job.complete:
+            self._publisher.finish(lease)
+        elif lease.canceling:
+            self._publisher.cancel(lease)
+        elif lease.overdue:
+            self._publisher.fail(lease, OVERDUE)
+        elif self._tickets.stopping:
+            self._publisher.release(lease)
+        else:
+            return False
+        return True
