@@ -68,6 +68,18 @@ def load_card(folder: Path) -> ModelCard:
         raise CheckpointError(msg) from error
 
 
+def load_named_card(folder: Path) -> ModelCard:
+    """Return the card in `folder`. Raises CheckpointError as `load_card`, and for a card of another name.
+
+    The API and the worker name the queue of a model by one or the other, so jobs would wait for ever.
+    """
+    card = load_card(folder)
+    if card.name != folder.name:
+        msg = f"{folder.name}/{CARD} has the name {card.name!r}: rename the folder, or the model in its card"
+        raise CheckpointError(msg)
+    return card
+
+
 def save_card(card: ModelCard, folder: Path) -> None:
     """Write `card` as readable JSON."""
     folder.mkdir(parents=True, exist_ok=True)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Self
 
-from models.cards import CARD, SHEET, ModelCard, load_card
+from models.cards import CARD, SHEET, ModelCard, load_named_card
 from service.errors import FieldError
 
 
@@ -20,10 +20,10 @@ class Catalogue:
 
     @classmethod
     def read(cls, folder: Path, default: str) -> Self:
-        """The models in `folder`. Raises CheckpointError for a damaged card or a missing default."""
+        """The models in `folder`. Raises CheckpointError for a damaged or misnamed card, or a missing default."""
         names = sorted(path.parent.name for path in folder.glob(f"*/{CARD}"))
-        cards = {name: load_card(folder / name) for name in names}
-        return cls(folder=folder, cards={default: load_card(folder / default), **cards}, default=default)
+        cards = {name: load_named_card(folder / name) for name in names}
+        return cls(folder=folder, cards={default: load_named_card(folder / default), **cards}, default=default)
 
     def card(self, name: str | None) -> ModelCard:
         """The card of a model, the default one for None. Raises FieldError."""

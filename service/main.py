@@ -6,11 +6,10 @@ import gc
 import logging
 import sys
 
-from pydantic import ValidationError
-
 from models.errors import CheckpointError
 from service.app import create_app
 from service.contract import logs
+from service.contract.environment import read_settings
 from service.server import server_of
 from service.settings import ServiceSettings
 
@@ -18,15 +17,11 @@ logger = logging.getLogger(__name__)
 
 
 def main() -> int:
-    """Serve until SIGTERM. Exit status 1 if a setting is wrong or the default model is missing."""
+    """Serve until SIGTERM. Exit status 1 if a model's card does not load, 2 for a setting that is not accepted."""
+    settings = read_settings(ServiceSettings)
+    logs.configure(settings.log_format)
     try:
-        settings = ServiceSettings()
-        logs.configure(settings.log_format)
         app = create_app(settings)
-    except ValidationError as error:
-        for each in error.errors():
-            logger.error("SPN_%s: %s", str(each["loc"][0]).upper(), each["msg"].removeprefix("Value error, "))  # noqa: TRY400 - for the operator
-        return 1
     except CheckpointError as error:
         logger.error("%s", error)  # noqa: TRY400 - the message says it all
         return 1

@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.cards import WEIGHTS
 from service.api_keys import KeyHash, key_hashes
+from service.contract.environment import RedisUrl
 from service.contract.logs import LogFormat
 from service.destinations import AllowedHost
 from service.webhooks.signature import signing_key
@@ -63,8 +64,10 @@ class ServiceSettings(BaseSettings):
         env_prefix="SPN_", frozen=True, extra="ignore", env_ignore_empty=True, hide_input_in_errors=True
     )
 
-    redis_url: str = Field(default="redis://127.0.0.1:6379/0", description="Redis shared by the API and all workers.")
-    models: Path = Field(default=WEIGHTS, description="Folder with one folder per model.")
+    redis_url: RedisUrl = Field(
+        default="redis://127.0.0.1:6379/0", description="URL of the Redis that the API and all workers share."
+    )
+    models: Path = Field(default=WEIGHTS, description="Folder that has one folder for each model.")
     model: str = Field(default="symbols-64", description="The model of requests that name none.")
     host: str = Field(default="127.0.0.1", description="Address to listen on. Without keys keep it on loopback.")
     port: int = Field(default=8000, ge=1, le=65_535, description="Port to listen on.")
@@ -149,7 +152,9 @@ class ServiceSettings(BaseSettings):
         )
     )
 
-    log_format: LogFormat = Field(default=LogFormat.TEXT, description="text, or json: one object per line.")
+    log_format: LogFormat = Field(
+        default=LogFormat.TEXT, description="Format of the log: text, or json with one object per line."
+    )
 
     @property
     def submits_per_minute(self) -> int:

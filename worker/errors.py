@@ -1,7 +1,8 @@
 """Errors of worker/.
 
 WorkerError
-├── RehearsalError       the model does not run at start
+├── DeviceMissingError   torch does not have the device
+├── StartError           the worker cannot start
 ├── RoundTooLargeError   the rows of a round do not fit in memory
 ├── BoardTooLargeError   a GPU's memory is too small for this capacity
 └── DeviceLostError      the accelerator does not work in this process any more
@@ -12,8 +13,12 @@ class WorkerError(Exception):
     """Root of all errors that worker/ raises on purpose."""
 
 
-class RehearsalError(WorkerError):
-    """The model does not run at start; it would fail every job."""
+class DeviceMissingError(WorkerError):
+    """Torch does not have the device of the settings; the message says how many it has."""
+
+
+class StartError(WorkerError):
+    """The worker cannot start; the message says why and what to do."""
 
 
 class RoundTooLargeError(WorkerError):

@@ -6,28 +6,30 @@ at a time. Recovery after a crash, which a `SimpleWorker` lacks, comes from leas
 (`worker.jobs.lease`, `service.contract.transitions`).
 
 At the first SIGTERM the worker returns its jobs after the round and exits with status 0, after `SPN_DRAIN_SECONDS` at the
-latest. At the second it exits at once and its leases run out. Exit status 1: a failure.
+latest. At the second it exits at once and its leases run out.
 """
 
 from __future__ import annotations
 
 import logging
 import sys
-from contextlib import ExitStack
 
 import redis
 import torch
 from redis.backoff import NoBackoff
 from redis.retry import Retry
 
+from models.cards import load_named_card
 from models.errors import CheckpointError
 from models.pipeline import Pipeline
 from service.contract import logs
+from service.contract.environment import INVALID, read_settings
 from worker.batch import Batch
 from worker.device.capacity import fitting_capacity, whole_cores
-from worker.device.guarded_sampler import GuardedSampler
+from worker.device.guarded_sampler import GuardedSampler, is_out_of_memory
 from worker.device.rehearsal import rehearse
-from worker.errors import RehearsalError
+from worker.device.selection import select_device
+from worker.errors import DeviceMissingError, StartError
 from worker.jobs.backoff import Backoff
 from worker.jobs.lease import Heartbeat
 from worker.jobs.publish import LeaseTerms
@@ -42,43 +44,50 @@ logger = logging.getLogger(__name__)
 
 
 def main() -> int:
-    """Serve one model. Exit status 1: the model does not load or run, the metrics port is in use, or the device is lost."""
-    settings = WorkerSettings()
+    """Serve one model. Exit status 0 after a signal, 1 for a failure, 2 for a setting that is not accepted."""
+    settings = read_settings(WorkerSettings)
     logs.configure(settings.log_format)
     torch.set_num_threads(1)  # images run side by side; torch's own threads spin while they wait
-    try:
-        pipeline = load(settings)
-    except CheckpointError as error:
-        logger.error("%s", error)  # noqa: TRY400 - the message suffices
-        return 1
     metrics = WorkerMetrics(settings.model)
-    with ExitStack() as stack:
-        try:
-            stack.enter_context(metrics.served(host=settings.metrics_host, port=settings.metrics_port))
-        except OSError as error:
-            logger.error("metrics on %s:%d: %s", settings.metrics_host, settings.metrics_port, error)  # noqa: TRY400 - as above
-            return 1
-        try:
+    try:
+        select_device(settings.device)
+        pipeline = load(settings)
+        with metrics.served(host=settings.metrics_host, port=settings.metrics_port):
             return 0 if serve(settings, pipeline, metrics) else 1
-        except RehearsalError as error:
-            logger.exception("%s", error)  # noqa: TRY401 - the line of a log that shows no traceback
-            return 1
+    except DeviceMissingError as error:
+        logger.error("SPN_DEVICE=%s is not accepted: %s", settings.device, error)  # noqa: TRY400 - the message suffices
+        return INVALID
+    except StartError as error:
+        logger.error("%s", error)  # noqa: TRY400 - as above
+        return 1
 
 
 def load(settings: WorkerSettings) -> Pipeline:
-    """Return the model, compiled: no job waits for a compiler. Raises CheckpointError."""
+    """Return the model, compiled: no job waits for a compiler. Raises StartError."""
     folder = settings.models / settings.model
-    return Pipeline.load(
-        folder,
-        device=settings.device,
-        capacity=settings.capacity or fitting_capacity(folder, settings.device),
-        threads=settings.threads or whole_cores(),
-        artefacts=settings.artefacts if settings.compile else None,
-    )
+    try:
+        load_named_card(folder)
+        return Pipeline.load(
+            folder,
+            device=settings.device,
+            capacity=settings.capacity or fitting_capacity(folder, settings.device),
+            threads=settings.threads or whole_cores(),
+            artefacts=settings.artefacts if settings.compile else None,
+        )
+    except CheckpointError as error:
+        raise StartError(str(error)) from error
+    except OSError as error:
+        raise StartError(
+            f"{error.filename}: {error.strerror}; SPN_ARTEFACTS must be a folder that can be written"
+        ) from error
+    except Exception as error:
+        if is_out_of_memory(error):
+            raise StartError(f"{settings.model} does not fit in memory; set SPN_CAPACITY to less: {error}") from error
+        raise
 
 
 def serve(settings: WorkerSettings, pipeline: Pipeline, metrics: WorkerMetrics) -> bool:
-    """Serve jobs of `settings.model` until a signal comes; return whether one came. Raises RehearsalError."""
+    """Serve jobs of `settings.model` until a signal comes; return whether one came. Raises StartError."""
     connection, drain_seconds = retrying_client(settings.redis_url), settings.drain_seconds
     worker = TicketWorker(settings.model, connection=connection, drain_seconds=drain_seconds)
     terms = LeaseTerms(

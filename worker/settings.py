@@ -2,16 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import AfterValidator, Field, model_validator
 from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.cards import WEIGHTS
+from service.contract.environment import RedisUrl
 from service.contract.logs import LogFormat
 
-Device = Annotated[str, StringConstraints(pattern=r"^(cpu|cuda(:\d+)?)$")]
+BEATS_PER_LEASE = 4
+"""The least number of heartbeats in a lease, so that a worker that misses two keeps its jobs."""
+
+
+def device_name(value: str) -> str:
+    """Return `value`, if it is the name of a device that a worker can use. Raises ValueError."""
+    if not re.fullmatch(r"cpu|cuda(:\d+)?", value):
+        raise ValueError("expected cpu, cuda or cuda:N")
+    return value
 
 
 class WorkerSettings(BaseSettings):
@@ -19,12 +29,14 @@ class WorkerSettings(BaseSettings):
 
     model_config = SettingsConfigDict(env_prefix="SPN_", frozen=True, extra="ignore", env_ignore_empty=True)
 
-    redis_url: str = Field(
+    redis_url: RedisUrl = Field(
         default="redis://127.0.0.1:6379/0", description="URL of the Redis that the API and all workers share."
     )
     models: Path = Field(default=WEIGHTS, description="Folder that has one folder for each model.")
     model: str = Field(default="symbols-64", description="Name of the model that this worker serves.")
-    device: Device = Field(default="cpu", description="Torch device: cpu, cuda, or one of several GPUs such as cuda:1.")
+    device: Annotated[str, AfterValidator(device_name)] = Field(
+        default="cpu", description="Torch device: cpu, cuda, or one of several GPUs such as cuda:1."
+    )
     threads: int | None = Field(
         default=None,
         ge=1,
@@ -73,3 +85,13 @@ class WorkerSettings(BaseSettings):
     log_format: LogFormat = Field(
         default=LogFormat.TEXT, description="Format of the log: text, or json with one object per line."
     )
+
+    @model_validator(mode="after")
+    def check_heartbeat(self) -> Self:
+        """Raise ValueError for a heartbeat so slow that a single late one could cost all jobs in hand."""
+        if self.heartbeat_seconds * BEATS_PER_LEASE > self.lease_seconds:
+            raise ValueError(
+                f"SPN_HEARTBEAT_SECONDS={self.heartbeat_seconds:g} is not accepted: expected at most a quarter of "
+                f"SPN_LEASE_SECONDS={self.lease_seconds:g}, that is {self.lease_seconds / BEATS_PER_LEASE:g}"
+            )
+        return self

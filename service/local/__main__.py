@@ -15,10 +15,9 @@ from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from types import FrameType
 
-from pydantic import ValidationError
-
 from models.errors import CheckpointError
 from service.catalogue import Catalogue
+from service.contract.environment import read_settings
 from service.local.children import Child, end_with_parent
 from service.local.processes import (
     DATA,
@@ -31,6 +30,7 @@ from service.local.processes import (
     redis_command,
     until,
 )
+from service.local.settings import LocalSettings
 from service.settings import ServiceSettings
 
 STOP_SIGNALS = (signal.SIGTERM, signal.SIGINT, signal.SIGHUP)
@@ -48,7 +48,7 @@ def main() -> int:
         if number != signal.SIGHUP or signal.getsignal(number) is not signal.SIG_IGN:  # nohup ignores it
             signal.signal(number, stop)
     try:
-        port = checked_port(os.environ.get("PORT", "8000"))
+        port = checked_port(read_settings(LocalSettings).port)
         run(LocalStack(port=port, redis_port=free_port()), served_models())
     except StopRequested:
         return 0
@@ -71,7 +71,8 @@ def run(stack: LocalStack, models: Sequence[str]) -> None:
     """Start all processes in order, watch them, end them in reverse. Raises LocalError, StopRequested."""
     with ExitStack() as running:
         say("1/3 Starting Redis ...")
-        store = running.enter_context(Child(redis_command(DATA / "redis", stack.redis_port), lock=locked(DATA)))
+        lock = locked(DATA)
+        store = running.enter_context(Child(redis_command(DATA / "redis", stack.redis_port), lock=lock))
         until(stack.redis_answers, "Redis", store)
         say(f"2/3 Loading {models[0]} (the first start compiles the sampler: about a minute) ...")
         workers = [running.enter_context(stack.worker(models[0]))]
@@ -103,13 +104,10 @@ def stop(_signal: int, _frame: FrameType | None) -> None:
 
 
 def served_models() -> list[str]:
-    """Return the models of the settings, the default first. Raises LocalError for a bad setting or a missing model."""
+    """Return the models of the settings, the default first. Raises LocalError for a missing model."""
+    settings = read_settings(ServiceSettings)
     try:
-        settings = ServiceSettings()
         return list(Catalogue.read(settings.models, settings.model).cards)
-    except ValidationError as error:
-        lines = (f"SPN_{str(each['loc'][0]).upper()}: {each['msg']}" for each in error.errors())
-        raise LocalError("\n".join(lines)) from None
     except CheckpointError as error:
         raise LocalError(str(error)) from None
 

@@ -132,11 +132,8 @@ def until(ready: Callable[[], bool], what: str, *children: Child) -> None:
         time.sleep(POLL_SECONDS)
 
 
-def checked_port(text: str) -> int:
-    """Return the port in `text` if it is free. Raises LocalError."""
-    if not text.isdecimal() or not 0 < int(text) <= LARGEST_PORT:
-        raise LocalError(f"PORT: expected a number from 1 to {LARGEST_PORT}, got {text!r}.")
-    port = int(text)
+def checked_port(port: int) -> int:
+    """Return `port` if it is free. Raises LocalError."""
     if not is_free(port):
         pid = listener_of(port)
         holder = (

@@ -66,8 +66,8 @@ def test_a_bad_setting_is_refused_without_repeating_it(case: str, monkeypatch: p
 def test_the_api_says_which_setting_is_wrong() -> None:
     """By the name of the variable, without a traceback."""
     ran = run_module("service.main", settings={"KEYS": "studio:abc"})
-    assert ran.returncode == 1
-    assert "SPN_KEYS: studio: expected the sha256 of a key" in ran.stderr
+    assert ran.returncode == 2
+    assert "SPN_KEYS=(hidden) is not accepted: studio: expected the sha256 of a key" in ran.stderr
     assert "Traceback" not in ran.stderr
 
 

@@ -1,7 +1,7 @@
 """`python -m worker.doctor`: check everything that a worker needs, and say what to do about each finding.
 
 It checks Redis (persistence, eviction, memory), weights, device, compiler, compiled code and threads, with the worker's own
-settings. Exit status 1 if something is wrong, 0 if there is at most advice.
+settings. Exit status 1 if something is wrong, 2 for a setting that is not accepted, 0 if there is at most advice.
 
 `--quick` is the container's health check: the exit status says whether a worker of this host lives. It needs no torch.
 """
@@ -12,10 +12,10 @@ import argparse
 import socket
 import sys
 
-from pydantic import ValidationError
 from redis.exceptions import RedisError
 
-from worker.doctor.findings import Finding, Level, report, wrong
+from service.contract.environment import read_settings
+from worker.doctor.findings import Finding, Level, report
 from worker.doctor.store_check import live_workers, redis_findings, single_try_client
 from worker.settings import WorkerSettings
 
@@ -28,11 +28,7 @@ def main() -> int:
     )
     parser.add_argument("--quick", action="store_true", help="only check whether a worker of this host lives")
     quick = parser.parse_args().quick
-    try:
-        settings = WorkerSettings()
-    except ValidationError as error:
-        print(report(mistaken(error)))
-        return 1
+    settings = read_settings(WorkerSettings)
     if quick:
         return 0 if lives_here(settings) else 1
     findings = examine(settings)
@@ -54,16 +50,6 @@ def lives_here(settings: WorkerSettings) -> bool:
             return any(name.startswith(f"{socket.gethostname()}-") for name in live_workers(client, settings.model))
     except RedisError:
         return False
-
-
-def mistaken(error: ValidationError) -> list[Finding]:
-    """Settings that cannot be."""
-    return [
-        wrong(
-            "settings", f"SPN_{str(each['loc'][0]).upper()}: {each['msg']}", "docs/operations.md lists what can be set"
-        )
-        for each in error.errors()
-    ]
 
 
 if __name__ == "__main__":

@@ -12,10 +12,10 @@ from models.checkpoint import load_model
 from models.errors import CheckpointError, NoCompilerError
 from models.sampling.native import compiler as cxx
 from worker.device.capacity import cores, whole_cores
+from worker.device.selection import check_device
 from worker.doctor.findings import Finding, advice, fine, wrong
+from worker.errors import DeviceMissingError
 from worker.settings import WorkerSettings
-
-BEATS_PER_LEASE = 4
 
 
 def machine_findings(settings: WorkerSettings) -> list[Finding]:
@@ -26,7 +26,6 @@ def machine_findings(settings: WorkerSettings) -> list[Finding]:
         compiler(wanted=settings.compile),
         *([cache(settings.artefacts)] if settings.compile else []),
         threads(settings.threads or whole_cores(), cores()),
-        beats(settings.heartbeat_seconds, settings.lease_seconds),
     ]
 
 
@@ -46,13 +45,13 @@ def weights(folder: Path) -> Finding:
 
 def device(name: str) -> Finding:
     """Check whether torch has the device."""
-    kind, _, index = name.partition(":")
-    if kind == "cpu":
+    if name == "cpu":
         return fine("device", f"cpu, {torch.backends.cpu.get_cpu_capability()}, torch {torch.__version__}")
-    count = torch.cuda.device_count()
-    if int(index or 0) >= count:
+    try:
+        check_device(name)
+    except DeviceMissingError as error:
         cure = "nvidia-smi must list it, and torch be a CUDA build (docker compose --profile gpu); or SPN_DEVICE=cpu"
-        return wrong("device", f"{name}: torch {torch.__version__} sees {count} CUDA devices", cure)
+        return wrong("device", f"{name}: {error}", cure)
     return fine("device", f"{name}, {torch.cuda.get_device_name(name)}, torch {torch.__version__}")
 
 
@@ -88,12 +87,3 @@ def threads(count: int, cores: float) -> Finding:
     if count > max(1, cores):
         return advice("threads", seen, "unset SPN_THREADS: one for each core")
     return fine("threads", seen)
-
-
-def beats(heartbeat_seconds: float, lease_seconds: float) -> Finding:
-    """Whether a worker that misses a beat or two keeps its jobs."""
-    seen = f"every {heartbeat_seconds:g} s, a lease of {lease_seconds:g} s"
-    if heartbeat_seconds * BEATS_PER_LEASE > lease_seconds:
-        cure = f"SPN_HEARTBEAT_SECONDS={lease_seconds / BEATS_PER_LEASE:g} at most: a late one costs all jobs in hand"
-        return wrong("heartbeat", seen, cure)
-    return fine("heartbeat", seen)

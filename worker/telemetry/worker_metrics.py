@@ -8,6 +8,8 @@ from typing import TYPE_CHECKING
 
 from prometheus_client import CollectorRegistry, Counter, Histogram, ProcessCollector, start_http_server
 
+from worker.errors import StartError
+
 if TYPE_CHECKING:
     from service.contract.statuses import Status
     from worker.telemetry.rounds import Round
@@ -15,7 +17,7 @@ if TYPE_CHECKING:
 ROUND_SECONDS = (0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30)
 JOB_SECONDS = (0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60, 120, 300, 600, 1800)
 SHARES = (0.0625, 0.125, 0.25, 0.5, 0.75, 1)
-PIXELS = (1, 1.5, 2, 3, 4, 6, 8, 12, 16, 24, 32, 64)
+PIXELS = (1, 2, 4, 8, 16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 
 
 class WorkerMetrics:
@@ -69,7 +71,8 @@ class WorkerMetrics:
         """Count one round."""
         self._round.labels(self._model, measured.stage).observe(measured.seconds)
         self._occupancy.labels(self._model, measured.stage).observe(measured.lanes / measured.capacity)
-        self._accepted.labels(self._model, measured.stage).observe(measured.pixels / measured.passes)
+        if measured.passes:  # a sampler of a test or a benchmark has none
+            self._accepted.labels(self._model, measured.stage).observe(measured.pixels / measured.passes)
 
     def first_slice(self, seconds: float) -> None:
         """Count a job's first slice, `seconds` after its creation."""
@@ -83,11 +86,16 @@ class WorkerMetrics:
 
     @contextmanager
     def served(self, *, host: str, port: int) -> Iterator[None]:
-        """Serve /metrics at `host` and `port` inside this context; port 0 serves nothing. Raises OSError."""
+        """Serve /metrics at `host` and `port` inside this context; port 0 serves nothing. Raises StartError."""
         if not port:
             yield
             return
-        server, thread = start_http_server(port, host, self.registry)
+        try:
+            server, thread = start_http_server(port, host, self.registry)
+        except OSError as error:
+            raise StartError(
+                f"metrics cannot be served on {host}:{port}: {error.strerror}; change SPN_METRICS_PORT"
+            ) from error
         try:
             yield
         finally:

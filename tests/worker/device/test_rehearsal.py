@@ -15,7 +15,7 @@ from service.contract.pace import Pace
 from service.contract.redis_keys import pace_key
 from tests.harness.toy import ToyVerifier, toy_card, toy_networks
 from worker.device.rehearsal import rehearse
-from worker.errors import RehearsalError
+from worker.errors import StartError
 from worker.telemetry.pace_estimator import PaceEstimator
 
 GEOMETRY = Geometry(size=8, slice_size=4)
@@ -86,6 +86,6 @@ def test_a_model_that_does_not_run_is_found_before_the_first_job(pipeline: Pipel
     """It would fail every job; the pace of other workers of the model stays as it is."""
     for parameter in pipeline.networks.parameters():
         parameter.data.fill_(torch.nan)
-    with pytest.raises(RehearsalError, match="toy does not run on this device: NotFiniteError"):
+    with pytest.raises(StartError, match="toy does not run on this device: NotFiniteError"):
         rehearsed(pipeline, store)
     assert store.hgetall(pace_key("toy")) == {}

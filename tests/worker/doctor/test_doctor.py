@@ -19,7 +19,7 @@ from service.contract.redis_keys import workers_key
 from tests.harness.launcher import RedisServer, eager, run_module, working
 from worker.device.capacity import cores, whole_cores
 from worker.doctor.findings import Finding, Level
-from worker.doctor.machine_check import beats, cache, compiler, device, threads, weights
+from worker.doctor.machine_check import cache, compiler, device, threads, weights
 from worker.doctor.store_check import redis_findings
 
 SAFE = ("--appendonly", "yes", "--appendfsync", "always", "--maxmemory", "100mb", "--maxmemory-policy", "noeviction")
@@ -44,7 +44,7 @@ def test_a_sound_machine_is_told_so(tmp_path: Path, models: Path) -> None:
     assert (done.returncode, done.stderr) == (0, "")
     found = dict(re.findall(r"^(?:fine|advice) +(\w+) +(.*)$", done.stdout, re.MULTILINE))
     subjects = ["redis", "persistence", "appendfsync", "eviction", "memory", "workers"]
-    assert list(found) == [*subjects, "weights", "device", "compiler", "cache", "threads", "heartbeat"]
+    assert list(found) == [*subjects, "weights", "device", "compiler", "cache", "threads"]
     assert found["workers"] == "no worker of toy lives: its jobs wait"
     assert "the first start compiles" in found["cache"]
 
@@ -56,13 +56,6 @@ def test_what_is_wrong_leads_to_exit_status_1(tmp_path: Path, models: Path) -> N
     assert done.returncode == 1
     wrong = re.findall(r"^wrong +(\w+) .*\n +-> \S", done.stdout, re.MULTILINE)
     assert wrong == ["persistence", "eviction", "weights"]
-
-
-def test_a_setting_that_cannot_be_is_named() -> None:
-    """No traceback."""
-    done = doctor({"THREADS": "many"})
-    assert (done.returncode, done.stderr) == (1, "")
-    assert done.stdout.startswith("wrong   settings     SPN_THREADS: ")
 
 
 @pytest.mark.parametrize(
@@ -177,13 +170,6 @@ def test_threads_without_cores_are_advised_on() -> None:
     assert threads(4, 2).level is Level.ADVICE
     assert threads(2, 2).level is Level.FINE
     assert threads(whole_cores(), cores()).level is Level.FINE
-
-
-def test_a_heartbeat_slower_than_a_quarter_of_the_lease_is_wrong() -> None:
-    """The cure names the slowest that is right."""
-    slow = beats(3, 8)
-    assert (slow.level, "SPN_HEARTBEAT_SECONDS=2 " in slow.cure) == (Level.WRONG, True)
-    assert beats(2, 8).level is Level.FINE
 
 
 def test_the_health_check_tells_whether_a_worker_of_this_host_lives(redis_url: str, models: Path) -> None:
