@@ -16,7 +16,6 @@ import redis
 
 from models.cards import TENSORS
 from models.config import Geometry
-from models.pipeline import Pipeline
 from service.contract.record import JobRecord
 from service.contract.redis_keys import Keys, queue_name, workers_key
 from service.contract.request import JobRequest
@@ -25,7 +24,6 @@ from service.contract.transitions import Transitions, create
 from service.jobs.tickets import Tickets
 from tests.harness.drawing import a_request
 from tests.harness.launcher import RedisServer, WorkerProcess, eager, run_module
-from worker.main import main
 
 SLOW = Geometry(size=16, slice_size=4)
 START_SECONDS = 60
@@ -93,28 +91,6 @@ def test_a_damaged_checkpoint_is_refused_at_start_by_name(
     assert "slow" in ended.stderr
     assert ("card.json" if damage == "no card" else TENSORS) in ended.stderr
     assert "Traceback" not in ended.stderr
-
-
-def test_a_model_that_does_not_run_is_refused_at_start(
-    redis_url: str, models: Path, caplog: pytest.LogCaptureFixture, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    """Exit 1, and the reason in the log: on a GPU a kernel may fail that loads well."""
-    monkeypatch.setattr(Pipeline, "advance", failing_round)
-    for name, value in {
-        "REDIS_URL": redis_url,
-        "MODELS": str(models),
-        "MODEL": "slow",
-        "COMPILE": "0",
-        "CAPACITY": "4",
-    }.items():
-        monkeypatch.setenv(f"SPN_{name}", value)
-    assert main() == 1
-    assert "slow does not run on this device: RuntimeError('no kernel image')" in caplog.text
-
-
-def failing_round(_pipeline: Pipeline, _states: object) -> None:
-    """Fail as a build of torch without kernels for the device does."""
-    raise RuntimeError("no kernel image")
 
 
 def test_the_first_sigterm_hands_back_and_the_next_worker_goes_on(

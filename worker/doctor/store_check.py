@@ -7,7 +7,7 @@ from typing import Any
 
 from redis import Redis
 from redis.backoff import NoBackoff
-from redis.exceptions import AuthenticationError, BusyLoadingError, RedisError, ResponseError
+from redis.exceptions import AuthenticationError, BusyLoadingError, NoPermissionError, RedisError, ResponseError
 from redis.retry import Retry
 
 from service.contract import registrations
@@ -37,6 +37,9 @@ def redis_findings(url: str, model: str) -> list[Finding]:
             return list(examined(client, model, where))
         except AuthenticationError as error:
             return [wrong("redis", f"{where}: {error}", "put the password into SPN_REDIS_URL: redis://:PASSWORD@HOST")]
+        except NoPermissionError as error:
+            cure = "allow this user the keys spn:* and rq:* and the commands of docs/operations.md, Redis"
+            return [wrong("redis", f"{where}: {error}", cure)]
         except BusyLoadingError:
             return [wrong("redis", f"{where} is reading its file", "wait until it has, and ask again")]
         except RedisError as error:
@@ -45,7 +48,21 @@ def redis_findings(url: str, model: str) -> list[Finding]:
 
 def examined(client: Redis, model: str, where: str) -> Iterator[Finding]:
     """Yield the findings in order. Raises RedisError."""
-    info: Info = client.info()
+    try:
+        info: Info = client.info()
+    except NoPermissionError:
+        yield advice(
+            "redis",
+            f"{where}: this user may not run INFO, so version, persistence, eviction and memory are unknown",
+            "redis-cli acl setuser NAME +info +config|get; or check them yourself (docs/operations.md, Redis)",
+        )
+    else:
+        yield from server_findings(client, info, where)
+    yield workers(client, model)
+
+
+def server_findings(client: Redis, info: Info, where: str) -> Iterator[Finding]:
+    """Yield the findings about the server, from its INFO. Raises RedisError."""
     yield itself(info, where)
     yield persistence(info)
     if info["aof_enabled"]:
@@ -53,7 +70,6 @@ def examined(client: Redis, model: str, where: str) -> Iterator[Finding]:
     yield from failures(info)
     yield eviction(info)
     yield memory(info)
-    yield workers(client, model)
 
 
 def itself(info: Info, where: str) -> Finding:

@@ -94,6 +94,25 @@ def test_a_redis_that_hides_its_settings_is_not_taken_for_a_bad_one(tmp_path: Pa
     assert found["eviction"].level is Level.FINE
 
 
+def test_a_user_without_info_is_told_what_is_unknown(tmp_path: Path) -> None:
+    """An ACL may forbid INFO: nothing is known to be wrong, and the workers are still counted."""
+    with RedisServer(tmp_path, *SAFE) as server, redis.Redis(port=server.port) as client:
+        client.execute_command("ACL", "SETUSER", "default", "-info")
+        found = of_redis(server.port)
+    assert {name: finding.level for name, finding in found.items()} == dict.fromkeys(("redis", "workers"), Level.ADVICE)
+    assert "this user may not run INFO" in found["redis"].seen
+    assert "+info" in found["redis"].cure
+
+
+def test_a_user_without_the_keys_of_the_service_is_told_so(tmp_path: Path) -> None:
+    """Its worker could not work."""
+    with RedisServer(tmp_path, *SAFE) as server, redis.Redis(port=server.port) as client:
+        client.execute_command("ACL", "SETUSER", "default", "resetkeys", "~other:*")
+        found = of_redis(server.port)
+    assert found["redis"].level is Level.WRONG
+    assert "spn:*" in found["redis"].cure
+
+
 def test_a_failed_snapshot_is_wrong(tmp_path: Path) -> None:
     """Redis refuses writes from then on."""
     folder = tmp_path / "lost"
