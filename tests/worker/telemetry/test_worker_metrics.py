@@ -11,6 +11,7 @@ import pytest
 from models.config import Stage
 from service.contract.statuses import Status
 from service.local.processes import free_port
+from worker.errors import StartError
 from worker.telemetry.rounds import Round
 from worker.telemetry.worker_metrics import WorkerMetrics
 
@@ -33,6 +34,27 @@ def test_a_round_is_counted_at_its_stage(metrics: WorkerMetrics) -> None:
     assert metrics.registry.get_sample_value("spn_accepted_pixels_per_pass_sum", labels) == pytest.approx(4)
     other = {"model": "toy", "stage": "base"}
     assert metrics.registry.get_sample_value("spn_round_seconds_count", other) is None
+
+
+def test_a_pass_may_accept_thousands_of_pixels(metrics: WorkerMetrics) -> None:
+    """A GPU has hundreds of rows in a pass: such rounds are told apart."""
+    for rows in (256, 1024):
+        metrics.round(Round(stage=Stage.SIZE, rows=rows, lanes=rows, capacity=rows, seconds=1, pixels=rows, passes=1))
+    counts = [
+        metrics.registry.get_sample_value(
+            "spn_accepted_pixels_per_pass_bucket", {"model": "toy", "stage": "size", "le": le}
+        )
+        for le in ("128.0", "512.0", "1024.0")
+    ]
+    assert counts == [1, 2, 3]
+
+
+def test_a_sampler_without_passes_is_measured(metrics: WorkerMetrics) -> None:
+    """As the random slices of a benchmark, which no network generates."""
+    metrics.round(Round(stage=Stage.BASE, rows=1, lanes=1, capacity=4, seconds=0.1, pixels=16, passes=0))
+    labels = {"model": "toy", "stage": "base"}
+    assert metrics.registry.get_sample_value("spn_round_seconds_count", labels) == 1
+    assert not metrics.registry.get_sample_value("spn_accepted_pixels_per_pass_count", labels)
 
 
 def test_jobs_are_counted_by_how_they_ended(metrics: WorkerMetrics) -> None:
@@ -64,5 +86,5 @@ def test_port_zero_opens_nothing(metrics: WorkerMetrics, monkeypatch: pytest.Mon
 
 def test_a_port_that_is_taken_is_an_error(metrics: WorkerMetrics) -> None:
     """Which the worker reports before it takes a job."""
-    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(StartError, match="in use"):
         metrics.served(host="127.0.0.1", port=taken.getsockname()[1]).__enter__()
