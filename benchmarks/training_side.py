@@ -9,6 +9,7 @@ import json
 import sys
 import time
 from contextlib import suppress
+from typing import NamedTuple
 
 import numpy as np
 import torch
@@ -25,6 +26,14 @@ except ImportError:  # revisions before `training/loop/`
     from training.trainer import Trainer  # type: ignore[import-not-found, no-redef]
 
 BATCH, KINDS = 16, 6
+
+
+class Examples(NamedTuple):
+    """A minibatch with the names that all revisions use."""
+
+    images: Tensor
+    controls: Tensor
+    k: Tensor
 
 
 def main() -> None:
@@ -52,13 +61,13 @@ def main() -> None:
     for _ in range(updates):
         minibatch = example(rng, geometry, stage)
         begun = time.perf_counter()
-        bits.append(trainer.update([minibatch], 1.0))  # type: ignore[list-item] # a plain tuple fits every revision
+        bits.append(trainer.update([minibatch], 1.0))  # type: ignore[list-item] # the class differs by revision
         seconds.append(time.perf_counter() - begun)
     print(json.dumps({"seconds": seconds, "bits": bits}))
 
 
-def example(rng: np.random.Generator, geometry: Geometry, stage: Stage) -> tuple[Tensor, Tensor, Tensor]:
-    """Return images, controls and target slices: coloured gradients with a lighter bar, whose place is the label."""
+def example(rng: np.random.Generator, geometry: Geometry, stage: Stage) -> Examples:
+    """Return a minibatch: coloured gradients with a lighter bar, whose place is the label."""
     side = geometry.size
     labels = rng.integers(1, KINDS + 1, BATCH)
     images = np.empty((BATCH, side, side, geometry.channels), np.uint8)
@@ -69,7 +78,7 @@ def example(rng: np.random.Generator, geometry: Geometry, stage: Stage) -> tuple
     for image, label in zip(images, labels, strict=True):
         image[8 * label : 8 * label + 6, 12:52] = 230
     ks = rng.choice([step.slice for step in geometry.steps if step.stage is stage], BATCH)
-    return (torch.from_numpy(images), torch.from_numpy(labels[:, None].astype(np.int64)), torch.from_numpy(ks))
+    return Examples(torch.from_numpy(images), torch.from_numpy(labels[:, None].astype(np.int64)), torch.from_numpy(ks))
 
 
 if __name__ == "__main__":

@@ -2,8 +2,8 @@
 
 Each image gives one target slice; within an update every slice of the stage is equally frequent. Its nats times the number
 of slices of the stage estimate the stage's share of bits/dim without bias, at constant memory (docs/architecture.md, Three
-networks). The three networks share nothing, so each is a run of its own, and they may run side by side. A run saves on
-the way out, also on SIGTERM and Ctrl-C, and goes on from there when called again. On several GPUs:
+networks). The three networks share nothing, so each has its own run, and runs may go side by side. A run saves
+at its end, also on SIGTERM and Ctrl-C, and continues from there at the next call. On several GPUs:
 `torchrun --nproc-per-node 8 -m training.train --device cuda ...`.
 """
 
@@ -39,20 +39,20 @@ from training.presets import PRESETS
 
 @dataclass(frozen=True, kw_only=True)
 class PreviewSchedule:
-    """A preview, and how often it is drawn."""
+    """A preview, and the minutes between two of them."""
 
     preview: Preview
     minutes: float
 
 
 class Timer:
-    """A clock that is due every so many minutes."""
+    """A timer that is due every `minutes`."""
 
     def __init__(self, minutes: float) -> None:
         self.seconds, self.last = minutes * 60, time.monotonic()
 
     def due(self) -> bool:
-        """Whether the time has passed since it last had."""
+        """Return whether the interval has passed since the last time that it had."""
         if time.monotonic() - self.last < self.seconds:
             return False
         self.last = time.monotonic()
@@ -60,54 +60,54 @@ class Timer:
 
 
 def train(
-    trainer: Trainer, dealer: ExampleSource, path: Path, *, workers: int = 1, sheets: PreviewSchedule | None = None
+    trainer: Trainer, source: ExampleSource, path: Path, *, workers: int = 1, previews: PreviewSchedule | None = None
 ) -> None:
-    """Run for the recipe's minutes or until asked to stop; the first process saves to `path`, journal and sheets beside it."""
-    with stop_on_signal() as stopped, Prefetcher(dealer, trainer.step, workers=workers) as feed:
-        notes = steps(trainer, feed, dealer.ranks, stopped)
-        if dealer.ranks.leads:
-            lead(trainer, notes, path, sheets)
+    """Train for the minutes of the recipe or until a signal. Save to `path`, with journal and previews beside it."""
+    with stop_on_signal() as stopped, Prefetcher(source, trainer.step, workers=workers) as prefetcher:
+        reports = steps(trainer, prefetcher, source.ranks, stopped)
+        if source.ranks.is_first:
+            record(trainer, reports, path, previews)
         else:
-            deque(notes, maxlen=0)
+            deque(reports, maxlen=0)
 
 
-def steps(trainer: Trainer, feed: Prefetcher, ranks: Ranks, stopped: Callable[[], bool]) -> Iterator[StepReport]:
-    """Update until the time is over, all processes in step. The clock starts after the first update, which may compile."""
+def steps(trainer: Trainer, prefetcher: Prefetcher, ranks: Ranks, stopped: Callable[[], bool]) -> Iterator[StepReport]:
+    """Update until the time is over, all processes together. The clock starts after the first update, which may compile."""
     recipe, begun = trainer.recipe, None
-    for lots in feed:
-        done = 0.0 if begun is None else ranks.leader_says((time.monotonic() - begun) / (recipe.minutes * 60))
+    for minibatches in prefetcher:
+        done = 0.0 if begun is None else ranks.from_first((time.monotonic() - begun) / (recipe.minutes * 60))
         if ranks.any(value=stopped()) or done >= 1:
             return
         rate = recipe.rate(done)
-        bits = ranks.mean(trainer.update(lots, rate))
+        bits = ranks.mean(trainer.update(minibatches, rate))
         begun = begun or time.monotonic()
         yield StepReport(
             bits_per_dim=bits,
             step=trainer.step,
             rate=rate,
             slices=recipe.batch * recipe.accumulate * ranks.count,
-            waited_seconds=feed.waited_seconds,
+            waited_seconds=prefetcher.waited_seconds,
         )
 
 
-def lead(trainer: Trainer, notes: Iterable[StepReport], path: Path, sheets: PreviewSchedule | None) -> None:
-    """What the first process does beside: a journal, a checkpoint every few minutes and at the end, sheets."""
+def record(trainer: Trainer, reports: Iterable[StepReport], path: Path, previews: PreviewSchedule | None) -> None:
+    """Write the journal, a checkpoint every few minutes and at the end, and previews: the work of the first process."""
     recipe = trainer.recipe
-    saving, drawing = Timer(recipe.save_every_minutes), Timer(sheets.minutes if sheets else math.inf)
+    saving, drawing = Timer(recipe.save_every_minutes), Timer(previews.minutes if previews else math.inf)
     with RunJournal(
         path.with_suffix(".csv"), trainer.network.stage, step=trainer.step, minutes=recipe.minutes
     ) as journal:
-        for note in notes:
-            journal.note(note)
+        for report in reports:
+            journal.add(report)
             if saving.due():
                 save_state(trainer, path, part_bytes=recipe.part_bytes)
-            if sheets and drawing.due():
-                sheets.preview.write(trainer.average, path.with_suffix(".png"))
+            if previews and drawing.due():
+                previews.preview.write(trainer.average, path.with_suffix(".png"))
     save_state(trainer, path, part_bytes=recipe.part_bytes)
 
 
 def arguments() -> argparse.Namespace:
-    """What was asked for on the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description="Train one network of a model.")
     parser.add_argument("--preset", choices=PRESETS, default="symbols-64")
     parser.add_argument("--stage", type=Stage, choices=list(Stage), required=True)
@@ -116,8 +116,8 @@ def arguments() -> argparse.Namespace:
         "--mix", type=Mix, choices=list(Mix), default=Mix.BALANCED, help="share of letters among the packed symbols"
     )
     parser.add_argument("--minutes", type=float, default=Recipe.minutes)
-    parser.add_argument("--batch", type=int, default=Recipe.batch, help="slices at once, in each process")
-    parser.add_argument("--accumulate", type=int, default=Recipe.accumulate, help="batches averaged in an update")
+    parser.add_argument("--batch", type=int, default=Recipe.batch, help="slices in a minibatch, in each process")
+    parser.add_argument("--accumulate", type=int, default=Recipe.accumulate, help="minibatches averaged in an update")
     parser.add_argument("--matrix-rate", type=float, default=Recipe.matrix_rate, help="peak rate of Muon")
     parser.add_argument("--learning-rate", type=float, default=Recipe.learning_rate, help="peak rate of AdamW")
     parser.add_argument("--device", choices=["cpu", "cuda"], default="cpu")
@@ -128,7 +128,7 @@ def arguments() -> argparse.Namespace:
         "--decay-share",
         type=float,
         default=0.0,
-        help="share of this call, at its end, in which the rates fall: its life ends",
+        help="share of this call, at its end, in which the rates fall; for the last call of a network",
     )
     parser.add_argument(
         "--early",
@@ -137,15 +137,15 @@ def arguments() -> argparse.Namespace:
         help="weight of a stage's first slices: the n-th has 1 / n ** EARLY",
     )
     parser.add_argument("--save-minutes", type=float, default=Recipe.save_every_minutes)
-    parser.add_argument("--part-mib", type=float, help="checkpoints as files of at most so many MiB")
-    parser.add_argument("--sheet-minutes", type=float, help="minutes between sheets of what the stage can do")
+    parser.add_argument("--part-mib", type=float, help="write checkpoints in files of at most this many MiB")
+    parser.add_argument("--sheet-minutes", type=float, help="minutes between preview sheets; default: none")
     parser.add_argument("--runs", type=Path, default=Path("runs"), help="folder of checkpoints")
-    parser.add_argument("--warm-start", type=Path, help="folder of a shipped model to begin from")
+    parser.add_argument("--warm-start", type=Path, help="folder of a shipped model whose weights are the start")
     return parser.parse_args()
 
 
 def recipe_of(args: argparse.Namespace) -> Recipe:
-    """The recipe that the command line asks for."""
+    """Return the recipe of a command line."""
     return Recipe(
         batch=args.batch,
         accumulate=args.accumulate,
@@ -160,7 +160,7 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     args = arguments()
     torch.set_num_threads(args.threads)
     keep_memory()
@@ -175,18 +175,18 @@ def main() -> None:
                 cast("Network", shipped[args.stage]), card.config.controls, network, config.controls
             )
             fitted, left = warm_start(network, weights)
-            print(f"warm start: {fitted} tensors from {args.warm_start.name}; begun anew: {', '.join(left) or 'none'}")
+            print(f"warm start: {fitted} tensors from {args.warm_start.name}; random: {', '.join(left) or 'none'}")
         trainer = Trainer(network.to(device), recipe_of(args), parallel=ranks.count > 1, compiled=args.compile)
         path = args.runs / args.preset / f"{args.stage}.pt"
         resume_from(trainer, path)
-        dealer = ExampleSource(
+        source = ExampleSource(
             data=data, stage=args.stage, geometry=config.geometry, recipe=trainer.recipe, ranks=ranks
         )
-        sheets = None
-        if args.sheet_minutes and ranks.leads:
+        previews = None
+        if args.sheet_minutes and ranks.is_first:
             preview = Preview(config=config, stage=args.stage, held_out=data.held_out(), device=device)
-            sheets = PreviewSchedule(preview=preview, minutes=args.sheet_minutes)
-        train(trainer, dealer, path, workers=args.workers, sheets=sheets)
+            previews = PreviewSchedule(preview=preview, minutes=args.sheet_minutes)
+        train(trainer, source, path, workers=args.workers, previews=previews)
 
 
 if __name__ == "__main__":

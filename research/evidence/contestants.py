@@ -15,7 +15,6 @@ from research.baselines.baseline import Baseline
 from research.baselines.baseline_presets import BaselineKind, whole
 from training.data.vocabulary import CONTROLS
 from training.loop.recipe import Recipe
-from training.loop.trainer import Learner
 
 SIZE: Final = 32
 WIDTHS: Final = Widths(width=96, blocks=4, heads=3, conv_width=48, embedder_blocks=2)
@@ -42,6 +41,10 @@ PICTURE: Final = Geometry(size=SIZE, slice_size=SIZE)
 """A picture as one slice."""
 
 
+Trained = Network | Baseline
+"""A network that the trainer trains for a comparison."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class Part:
     """One network to train: a stage and its share of the budget. `make` gives it with random weights.
@@ -52,7 +55,7 @@ class Part:
     stage: Stage
     share: float
     geometry: Geometry
-    make: Callable[[], Learner]
+    make: Callable[[], Trained]
     rates: tuple[float, float] = (1.0, 1.0)
 
     def recipe(self, seed: int) -> Recipe:

@@ -26,7 +26,7 @@ SAVE_EVERY_SECONDS: Final = 60.0
 
 @dataclass(frozen=True, kw_only=True)
 class TrainingRun:
-    """One contestant from one seed within `minutes` of processor time in all."""
+    """One contestant, one seed, and `minutes` of processor time in all."""
 
     contestant: Contestant
     seed: int
@@ -109,15 +109,15 @@ def spend(run: TrainingRun, part: Part, data: Dataset, stopped: Callable[[], boo
         state = run.state(part)
         trainer.resume(state)
         spent = state["spent_seconds"]
-    dealer = ExampleSource(data=data, stage=part.stage, geometry=part.geometry, recipe=recipe)
+    source = ExampleSource(data=data, stage=part.stage, geometry=part.geometry, recipe=recipe)
     bits = saved = spent
-    with Prefetcher(dealer, trainer.step) as feed:
+    with Prefetcher(source, trainer.step) as prefetcher:
         begun = time.thread_time() - spent
-        for lots in feed:
+        for minibatches in prefetcher:
             spent = time.thread_time() - begun
             if spent >= budget or stopped():
                 break
-            bits = trainer.update(lots, recipe.rate(spent / budget))
+            bits = trainer.update(minibatches, recipe.rate(spent / budget))
             if spent - saved > SAVE_EVERY_SECONDS:
                 saved = spent
                 keep(trainer, path, spent)

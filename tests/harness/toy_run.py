@@ -43,17 +43,19 @@ def main() -> None:
         warmup_steps=5,
     )
     with process_group("cpu") as (ranks, device):
-        torch.manual_seed(ranks.rank)  # other processes begin elsewhere, and must not stay there
+        torch.manual_seed(ranks.rank)  # the other processes start with other weights, which the first one replaces
         network = Network(toy_config(GEOMETRY), Stage.SIZE).to(device)
         trainer = Trainer(network, recipe, parallel=ranks.count > 1)
-        dealer = ExampleSource(data=Flat(), stage=Stage.SIZE, geometry=GEOMETRY, recipe=recipe, ranks=ranks)
+        source = ExampleSource(data=Flat(), stage=Stage.SIZE, geometry=GEOMETRY, recipe=recipe, ranks=ranks)
         if args.steps is None:
             resume_from(trainer, args.path)
-            train(trainer, dealer, args.path)
+            train(trainer, source, args.path)
             return
-        with Prefetcher(dealer, 0) as feed:
-            bits = [note.bits_per_dim for note in islice(steps(trainer, feed, ranks, lambda: False), args.steps)]
-        if ranks.leads:
+        with Prefetcher(source, 0) as prefetcher:
+            bits = [
+                report.bits_per_dim for report in islice(steps(trainer, prefetcher, ranks, lambda: False), args.steps)
+            ]
+        if ranks.is_first:
             args.path.write_text(json.dumps(bits))
 
 

@@ -1,4 +1,4 @@
-"""Runs on disk: saved whole or not at all, taken up again, or begun from a shipped model's weights."""
+"""Checkpoints of runs: saved atomically, resumed, or started from the weights of a shipped model."""
 
 from __future__ import annotations
 
@@ -17,9 +17,9 @@ from training.loop.trainer import Trainer
 
 
 def save_state(trainer: Trainer, path: Path, *, part_bytes: int | None = None) -> None:
-    """Write atomically: a kill leaves the old or the new checkpoint, never half of one.
+    """Write a checkpoint atomically: a kill leaves the old or the new one, never half of one.
 
-    With `part_bytes` as files of at most so many bytes each, `NAME.STEP.I-of-N.pt`, for machines that hand out no larger ones.
+    With `part_bytes` it is written in files of at most that size, `NAME.STEP.I-of-N.pt`, for machines that copy no larger ones.
     """
     path.parent.mkdir(parents=True, exist_ok=True)
     if part_bytes is None:
@@ -38,13 +38,13 @@ def save_state(trainer: Trainer, path: Path, *, part_bytes: int | None = None) -
 
 
 def resume_from(trainer: Trainer, path: Path) -> None:
-    """Go on from `path`, whole or in parts, if it is there."""
+    """Continue from the checkpoint `path`, whole or in parts, if there is one."""
     if state := read_state(path, trainer.device):
         trainer.resume(state)
 
 
 def read_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any] | None:
-    """Load the checkpoint `path`, whole or in parts: the one with the most steps. None where there is none."""
+    """Return the checkpoint `path`, whole or in parts, the one with the most steps; None where there is none."""
     found = [torch.load(path, weights_only=True, map_location=device)] if path.exists() else []
     steps: dict[str, list[Path]] = defaultdict(list)
     for part in parts(path):
@@ -57,14 +57,14 @@ def read_state(path: Path, device: torch.device | str = "cpu") -> dict[str, Any]
 
 
 def parts(path: Path) -> list[Path]:
-    """The parts beside which `path` would be the whole, in order."""
+    """Return the files of a checkpoint in parts, in order."""
     return sorted(
         path.parent.glob(f"{path.stem}.*-of-*.pt"), key=lambda part: int(part.name.split(".")[2].split("-")[0])
     )
 
 
 def write_atomically(path: Path, write: Callable[[IO[bytes]], object]) -> None:
-    """A file whole or not at all."""
+    """Write a file completely or not at all."""
     partial = path.with_name(f"{path.name}.partial")
     with partial.open("wb") as file:
         write(file)
@@ -76,7 +76,7 @@ def matched_controls(
 ) -> dict[str, Tensor]:
     """Return the weights of `old` with its tables of controls in the order of `new`.
 
-    Rows are matched by the value's name; a value that `old` lacks keeps the row that `new` begins with.
+    Rows are matched by the name of the value. A value that `old` lacks keeps the initial row of `new`.
     """
     known, own = old.state_dict(), new.state_dict()
     before, after = tables(old, old_controls), tables(new, new_controls)
@@ -102,9 +102,9 @@ def tables(network: Network, controls: Sequence[Control]) -> dict[tuple[str, str
 
 
 def warm_start(network: Network, weights: dict[str, Tensor]) -> tuple[int, list[str]]:
-    """Take over every tensor of `weights` that fits; how many that were, and the names of those that begin anew.
+    """Take over every tensor of `weights` that fits; return their number, and the names of those that stay random.
 
-    Between picture sizes only the embedder's first layer and its meta-positions differ.
+    Between image sizes only the embedder's first layer and its meta-positions differ.
     """
     own = network.state_dict()
     fitting = {name: t for name, t in weights.items() if name in own and t.shape == own[name].shape}

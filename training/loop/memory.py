@@ -1,4 +1,4 @@
-"""What the C library does with memory that a step gives back."""
+"""What the C library does with memory that a step frees."""
 
 from __future__ import annotations
 

@@ -1,7 +1,7 @@
-"""Lots of training examples, prepared ahead by processes, and how long the trainer had to wait for them.
+"""Minibatches of training examples, prepared ahead by worker processes, and how long the trainer waits for them.
 
-Every example of every step has a generator of its own, from (seed, step, place in the step's whole batch). So a run's
-examples do not depend on how they are dealt: one process with 16, two with 8 each, or four lots of 4 see the same ones.
+Every example of every step has its own generator, from (seed, step, place in the whole batch of the step). So the examples of
+a run do not depend on how they are shared out: one process with 16, two with 8, or four minibatches of 4 see the same ones.
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 from torch.utils.data import DataLoader
-from torch.utils.data import Dataset as Data
+from torch.utils.data import Dataset as TorchDataset
 
 from models.config import ANY, LABEL, Geometry, Stage
 from training.data.dataset import Dataset
@@ -33,7 +33,7 @@ OFTEN: Final = 2.5
 
 
 _SHIFT: Final = 2**32 - 1
-"""In the place of an example: the generator that shifts a step's slices."""
+"""Stands in the place of an example: the generator that shifts the slices of a step."""
 
 
 class Minibatch(NamedTuple):
@@ -46,7 +46,7 @@ class Minibatch(NamedTuple):
 
 @dataclass(frozen=True, kw_only=True)
 class ExampleSource:
-    """Which examples a process gets at a step."""
+    """The examples that a process trains on, by step."""
 
     data: Dataset
     stage: Stage
@@ -54,14 +54,13 @@ class ExampleSource:
     recipe: Recipe
     ranks: Ranks = ALONE
 
-    def lot(self, step: int, which: int) -> Minibatch:
+    def minibatch(self, step: int, which: int) -> Minibatch:
         """Return minibatch number `which` of this process at `step`."""
-        lots, batch = self.recipe.accumulate, self.recipe.batch
-        first = (self.ranks.rank * lots + which) * batch
-        return concatenated([self.example(step, place) for place in range(first, first + batch)])
+        first = (self.ranks.rank * self.recipe.accumulate + which) * self.recipe.batch
+        return concatenated([self.example(step, place) for place in range(first, first + self.recipe.batch)])
 
     def example(self, step: int, place: int) -> Minibatch:
-        """A lot of one."""
+        """Return a minibatch of one example."""
         rng = np.random.default_rng([self.recipe.seed, step, place])
         batch = self.data.draw(rng, 1)
         k = torch.tensor([self.target(step, place)])
@@ -70,10 +69,10 @@ class ExampleSource:
         return Minibatch(torch.from_numpy(batch.images), torch.from_numpy(controls), k)
 
     def target(self, step: int, place: int) -> int:
-        """Return the slice of an example: a step's slices are a systematic sample of their `shares`.
+        """Return the target slice of an example: the slices of a step are a systematic sample of their `shares`.
 
-        So each slice is as frequent as its share, but for one. Slices differ in bits far more than images do: with slices by
-        chance, the loss of a step would say less.
+        So the frequency of each slice differs from its share by at most one example. Slices differ far more in bits than
+        images do, so random slices would make the loss noisier (docs/training.md).
         """
         ends = np.cumsum(shares(self.geometry, self.stage, self.recipe.early))
         examples = self.recipe.batch * self.recipe.accumulate * self.ranks.count
@@ -83,25 +82,25 @@ class ExampleSource:
 
 
 class Prefetcher:
-    """Endless lists of a step's lots from step `start` on; `waited_seconds` for them in all.
+    """An endless iterator over the minibatches of each step from `start` on. `waited_seconds` is the waiting time in all.
 
-    `workers` processes prepare them ahead, two steps each; with none the caller does. They are processes because examples are
-    made by small pieces of Python, which threads run one at a time.
+    `workers` processes prepare two steps each ahead; without workers the caller prepares them. They are processes because
+    examples are made by small pieces of Python, of which threads run one at a time.
     """
 
-    def __init__(self, dealer: ExampleSource, start: int, *, workers: int = 1) -> None:
+    def __init__(self, source: ExampleSource, start: int, *, workers: int = 1) -> None:
         self.waited_seconds = 0.0
-        # Forked, they share the data set's memory. What they inherit of torch they use for the tensors of their examples alone.
+        # Forked processes share the memory of the data set. They use torch for the tensors of their examples only.
         context = "fork" if workers else None
         loader = DataLoader(
-            MinibatchDataset(dealer),
+            MinibatchDataset(source),
             batch_size=None,
             sampler=cast("Iterable[int]", count(start)),
             num_workers=workers,
             multiprocessing_context=context,
             worker_init_fn=ignore_signals,
         )
-        self._lots: Iterator[list[Minibatch]] = iter(loader)
+        self._minibatches: Iterator[list[Minibatch]] = iter(loader)
 
     def __enter__(self) -> Self:
         return self
@@ -109,45 +108,45 @@ class Prefetcher:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        del self._lots  # ends the processes
+        del self._minibatches  # ends the processes
 
     def __iter__(self) -> Iterator[list[Minibatch]]:
         while True:
             begun = time.monotonic()
-            lots = next(self._lots)
+            minibatches = next(self._minibatches)
             self.waited_seconds += time.monotonic() - begun
-            yield lots
+            yield minibatches
 
 
-class MinibatchDataset(Data[list[Minibatch]]):
-    """A dealer as torch's loader asks it: lots by step."""
+class MinibatchDataset(TorchDataset[list[Minibatch]]):
+    """An example source as a map-style data set of torch: the index is the step."""
 
-    def __init__(self, dealer: ExampleSource) -> None:
-        self.dealer = dealer
+    def __init__(self, source: ExampleSource) -> None:
+        self.source = source
 
     def __getitem__(self, step: int) -> list[Minibatch]:
-        return [self.dealer.lot(step, which) for which in range(self.dealer.recipe.accumulate)]
+        return [self.source.minibatch(step, which) for which in range(self.source.recipe.accumulate)]
 
 
 def ignore_signals(_worker: int) -> None:
-    """Ctrl-C reaches every process of a terminal, and a kill those of a group; the trainer ends its own when it has saved."""
+    """Ignore SIGINT and SIGTERM in a worker process: both reach whole groups, and the trainer ends its own workers."""
     torch.set_num_threads(1)
     for number in (signal.SIGINT, signal.SIGTERM):
         signal.signal(number, signal.SIG_IGN)
 
 
-def concatenated(lots: list[Minibatch]) -> Minibatch:
-    """Several lots as one."""
-    return Minibatch(*(torch.cat(parts) for parts in zip(*lots, strict=True)))
+def concatenated(minibatches: list[Minibatch]) -> Minibatch:
+    """Return several minibatches as one."""
+    return Minibatch(*(torch.cat(parts) for parts in zip(*minibatches, strict=True)))
 
 
 def drop_controls(
     rng: np.random.Generator, controls: NDArray[np.int64], names: Sequence[str], chance: float
 ) -> NDArray[np.int64]:
-    """Set controls (B, n) to "any", as requests leave them out.
+    """Return controls (B, n) with some set to "any", as requests leave them out.
 
-    By `chance` all are dropped, and by `chance` those of `SUBJECT`, so that the unconditional side of guidance is learnt. Each
-    is also dropped alone: the label by half the chance, others by `OFTEN` times the chance.
+    By `chance` all are dropped. By `chance` those of `SUBJECT` are dropped, which trains the unconditional side of guidance.
+    Each is also dropped alone: the label by half the chance, others by `OFTEN` times the chance.
     """
     subject = np.array([name in SUBJECT for name in names], bool)
     each = chance * np.array([0.5 if name == LABEL else OFTEN for name in names])

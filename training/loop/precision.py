@@ -1,4 +1,4 @@
-"""In which numbers a device multiplies fast."""
+"""The number format in which a device multiplies fastest."""
 
 from __future__ import annotations
 
@@ -13,10 +13,10 @@ _TRIES = 5
 
 @cache
 def fast(device: torch.device) -> torch.dtype:
-    """Return bfloat16 on a GPU; on a processor with instructions for it, whichever of both a stopwatch finds faster.
+    """Return bfloat16 on a GPU, and on a processor with instructions for it the faster format by measurement.
 
-    The instructions alone do not tell: bfloat16 was measured at three times the speed of float32 with them, and at half.
-    Without them some products keep up and others take ten times as long, so that a stopwatch on one would mislead.
+    With the instructions bfloat16 was measured at three times the speed of float32 on one machine, and at half on another.
+    Without them it is never measured: some products are as fast and others take ten times as long.
     """
     if device.type == "cuda":
         return torch.bfloat16
@@ -26,7 +26,7 @@ def fast(device: torch.device) -> torch.dtype:
 
 
 def seconds(dtype: torch.dtype) -> float:
-    """Of a product of two square matrices on a processor, the least of a few tries."""
+    """Return the shortest time of a few products of two square matrices on a processor."""
     matrix = torch.ones(_SIDE, _SIDE, dtype=dtype)
     return min(_timed(matrix) for _ in range(_TRIES))
 

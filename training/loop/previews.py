@@ -1,4 +1,4 @@
-"""What a network can do so far, as a sheet: held-out pictures, and what this stage alone makes of their true earlier slices."""
+"""Preview sheets: held-out images, and what the stage in training draws from their true earlier slices."""
 
 from __future__ import annotations
 
@@ -20,18 +20,18 @@ from training.data.symbols import ImageBatch
 from training.scoring.bits import BYTE
 from training.scoring.samples import tiled
 
-PICTURES: Final = 8
+IMAGES: Final = 8
 
 _POSITIONS: Final = 4096
 _PIXELS: Final = 96
-_BYSTANDER: Final = Widths(width=8, blocks=1, heads=1, conv_width=4, reach=1, expansion=1, embedder_blocks=1)
+_UNUSED: Final = Widths(width=8, blocks=1, heads=1, conv_width=4, reach=1, expansion=1, embedder_blocks=1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Preview:
-    """How to look at `stage` while it trains; the other stages are never asked, and stand by as small as they go.
+    """Previews of `stage` while it trains. The networks of the other stages are never used and as small as possible.
 
-    At most 4096 positions a picture are drawn, so that a sheet takes seconds: of large pictures the first slices only.
+    At most 4096 positions of an image are drawn, so that a sheet takes seconds: of large images only the first slices.
     """
 
     config: ModelConfig
@@ -40,33 +40,33 @@ class Preview:
     device: torch.device
 
     def write(self, weights: dict[str, Tensor], path: Path) -> None:
-        """The sheet as PNG: above the true pictures as this stage is given them, below as it makes them, true ones last."""
+        """Write the sheet as PNG, row by row: the input of the stage, its output, and the true images."""
         pipeline = self.pipeline(weights)
-        given = self.states()
-        made = given
+        start = self.states()
+        made = start
         for _ in range(self._slices()):
             made = pipeline.advance(made)
         truth = [Progress.of(image, self.config.geometry) for image in self._images()]
         rows = [[state.progress for state in made], truth]
         if self.stage is not Stage.BASE:
-            rows.insert(0, [state.progress for state in given])
-        pictures = np.stack([progress.picture() for row in rows for progress in row])
+            rows.insert(0, [state.progress for state in start])
+        images = np.stack([progress.picture() for row in rows for progress in row])
         scale = max(1, _PIXELS // self.config.geometry.size)
-        sheet = tiled(pictures, columns=len(made), scale=scale)
+        sheet = tiled(images, columns=len(made), scale=scale)
         path.parent.mkdir(parents=True, exist_ok=True)
         Image.fromarray(sheet).save(path)
 
     def pipeline(self, weights: dict[str, Tensor]) -> Pipeline:
-        """A pipeline with these weights for the own stage."""
-        widths = {stage: self.config.widths[stage] if stage is self.stage else _BYSTANDER for stage in Stage}
+        """Return a pipeline with these weights for the stage."""
+        widths = {stage: self.config.widths[stage] if stage is self.stage else _UNUSED for stage in Stage}
         config = replace(self.config, widths=widths)
         networks = build(config)
         networks[self.stage].load_state_dict(weights)
         networks = networks.to(self.device).eval().requires_grad_(requires_grad=False)
-        return Pipeline(networks, ModelCard(name="preview", config=config, sha256="", parameters=0), capacity=PICTURES)
+        return Pipeline(networks, ModelCard(name="preview", config=config, sha256="", parameters=0), capacity=IMAGES)
 
     def states(self) -> list[ImageState]:
-        """Held-out pictures, drawn up to where this stage begins."""
+        """Return held-out images with all slices before this stage."""
         geometry = self.config.geometry
         known = next(i for i, step in enumerate(geometry.steps) if step.stage is self.stage)
         return [
@@ -75,14 +75,14 @@ class Preview:
                 controls=tuple(int(index) for index in controls),
                 progress=Progress.of(image, geometry, known),
             )
-            for i, (image, controls) in enumerate(zip(self._images(), self.held_out.controls[:PICTURES], strict=True))
+            for i, (image, controls) in enumerate(zip(self._images(), self.held_out.controls[:IMAGES], strict=True))
         ]
 
     def _images(self) -> Bytes:
-        return self.held_out.images[:PICTURES] >> np.uint8(BYTE - self.config.geometry.bits)
+        return self.held_out.images[:IMAGES] >> np.uint8(BYTE - self.config.geometry.bits)
 
     def _slices(self) -> int:
-        """How many slices of this stage are drawn."""
+        """Return how many slices of this stage are drawn."""
         geometry = self.config.geometry
         whole = sum(step.stage is self.stage for step in geometry.steps)
         return min(whole, max(1, _POSITIONS // geometry.positions))

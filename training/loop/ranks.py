@@ -1,4 +1,4 @@
-"""The processes of a data-parallel run under torchrun, and what they have to agree on at every step."""
+"""The processes of a data-parallel run under torchrun, and the values that they share at every step."""
 
 from __future__ import annotations
 
@@ -16,26 +16,26 @@ _BACKENDS: Final = {"cpu": "gloo", "cuda": "cpu:gloo,cuda:nccl"}
 
 @dataclass(frozen=True, kw_only=True)
 class Ranks:
-    """Which process this is, of how many; the first one saves, logs and shows."""
+    """The rank of this process among `count`; the first one saves, logs and draws previews."""
 
     rank: int = 0
     count: int = 1
 
     @property
-    def leads(self) -> bool:
+    def is_first(self) -> bool:
         """Whether this is the first process."""
         return self.rank == 0
 
-    def leader_says(self, value: float) -> float:
-        """The first process's value, in all: clocks differ."""
-        return self._total(value if self.leads else 0.0)
+    def from_first(self, value: float) -> float:
+        """Return the value of the first process, in all processes: clocks differ."""
+        return self._total(value if self.is_first else 0.0)
 
     def any(self, *, value: bool) -> bool:
-        """Whether it is true in any process."""
+        """Return whether `value` is true in any process."""
         return self._total(float(value)) > 0
 
     def mean(self, value: float) -> float:
-        """The mean over all processes."""
+        """Return the mean over all processes."""
         return self._total(value) / self.count
 
     def _total(self, value: float) -> float:
@@ -52,7 +52,7 @@ ALONE: Final = Ranks()
 
 @contextmanager
 def process_group(device: str) -> Iterator[tuple[Ranks, torch.device]]:
-    """The own place among the processes that torchrun started, if it did, and the own device: a GPU for each process."""
+    """Join the processes that torchrun started, if it did; yield the rank and the device, a GPU for each process."""
     if "WORLD_SIZE" not in os.environ:
         yield ALONE, torch.device(device)
         return

@@ -1,4 +1,4 @@
-"""How a network is trained: every number that a run may be told."""
+"""How a network is trained: every number that a run has as an option."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ from dataclasses import dataclass
 class Recipe:
     """Rates per step, shares as fractions, `minutes` of wall time for this call.
 
-    An update averages `accumulate` lots of `batch` slices from each process, as one big batch. A network has one schedule for
-    its whole life: warm-up, then the peak rate for any number of calls. The last call ends it: in its last `decay_share` the
-    rate falls along a straight line to `final_rate`.
+    An update averages `accumulate` minibatches of `batch` slices from each process, as one large batch. A network has one
+    schedule over all calls: warm-up, then the peak rate. In the last `decay_share` of the last call the rate falls along a
+    straight line to `final_rate`.
 
-    `early`: an exponent that makes a stage's first slices more frequent (training/loop/slices.py). Gradients are not corrected
-    for it, reported bits are.
+    `early`: an exponent that makes the first slices of a stage more frequent (training/loop/slices.py). Reported bits are
+    corrected for it, gradients are not.
     """
 
     batch: int = 16
@@ -35,7 +35,7 @@ class Recipe:
     seed: int = 0
 
     def rate(self, done: float) -> float:
-        """Return the fraction of the peak rates after the share `done` of this call's time. The trainer adds the warm-up."""
+        """Return the fraction of the peak rates after the share `done` of the time of this call, without warm-up."""
         left = 1 - min(done, 1.0)
         if left >= self.decay_share:
             return 1.0

@@ -1,4 +1,4 @@
-"""What a run tells while it goes: a bar, a CSV file beside the checkpoint, and TensorBoard where that is installed."""
+"""The journal of a run: a progress bar, a CSV file beside the checkpoint, and TensorBoard where it is installed."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ _ROW_SECONDS: Final = 10.0
 
 @dataclass(frozen=True, kw_only=True)
 class JournalRow:
-    """One line: `seconds` trained in all calls; bits/dim smoothed over some fifty steps; `rate` as fraction of the peak.
+    """One row: `seconds` of training in all calls, bits/dim smoothed over about fifty steps, `rate` as fraction of the peak.
 
-    Slices per second (of all processes) and the share of time waiting for data are since the row before.
+    Slices per second of all processes and the share of time waiting for data are measured since the previous row.
     """
 
     step: int
@@ -35,7 +35,7 @@ class JournalRow:
 
 @dataclass(frozen=True, kw_only=True)
 class StepReport:
-    """What a step has to say; `waited_seconds` of the whole call, `slices` in the step, of all processes."""
+    """The figures of one step: `waited_seconds` of the whole call, `slices` of the step in all processes."""
 
     step: int
     bits_per_dim: float
@@ -48,7 +48,10 @@ _ROWS: Final = TypeAdapter(JournalRow)
 
 
 class RunJournal:
-    """Takes a note per step, writes a row every ten seconds. Goes on where `path` has rows up to `step`; later ones go."""
+    """A journal that takes a report per step and writes a row every ten seconds.
+
+    It continues the rows of `path` up to `step` and removes later ones.
+    """
 
     def __init__(self, path: Path, title: str, *, step: int, minutes: float) -> None:
         self.path, self.title = path, title
@@ -74,29 +77,29 @@ class RunJournal:
         if self._board:
             self._board.close()
 
-    def note(self, note: StepReport) -> None:
-        """After every step."""
+    def add(self, report: StepReport) -> None:
+        """Add the report of a step."""
         self.smooth = (
-            note.bits_per_dim if self.smooth is None else self.smooth + _FOLLOW * (note.bits_per_dim - self.smooth)
+            report.bits_per_dim if self.smooth is None else self.smooth + _FOLLOW * (report.bits_per_dim - self.smooth)
         )
-        self._slices += note.slices
-        self._last = note
+        self._slices += report.slices
+        self._last = report
         if time.monotonic() - self._written >= _ROW_SECONDS:
-            self._write(note)
+            self._write(report)
         self._bar.n = round(time.monotonic() - self._begun)
         self._bar.set_postfix_str(
-            f"{self.title} {self.smooth:.4f} bits/dim, step {note.step}, {self._share:.0%} waiting for data"
+            f"{self.title} {self.smooth:.4f} bits/dim, step {report.step}, {self._share:.0%} waiting for data"
         )
 
-    def _write(self, note: StepReport) -> None:
+    def _write(self, report: StepReport) -> None:
         now = time.monotonic()
         passed = max(now - self._written, 1e-9)
-        self._share = (note.waited_seconds - self._waited) / passed
+        self._share = (report.waited_seconds - self._waited) / passed
         row = JournalRow(
-            step=note.step,
+            step=report.step,
             seconds=round(self._earlier + now - self._begun, 1),
             bits_per_dim=round(self.smooth or 0.0, 5),
-            rate=round(note.rate, 4),
+            rate=round(report.rate, 4),
             slices_per_second=round(self._slices / passed, 2),
             waiting_share=round(self._share, 4),
         )
@@ -105,11 +108,11 @@ class RunJournal:
         if self._board:
             for name, value in asdict(row).items():
                 self._board.add_scalar(name, value, row.step)
-        self._written, self._waited, self._slices = now, note.waited_seconds, 0
+        self._written, self._waited, self._slices = now, report.waited_seconds, 0
 
 
 def rows_of(path: Path) -> list[JournalRow]:
-    """The whole rows of a journal; none where there is no file. The last line of a killed run may be cut short."""
+    """Return the complete rows of a journal, none where there is no file. A killed run may leave an incomplete last line."""
     if not path.exists():
         return []
     with path.open(newline="") as file:
@@ -117,7 +120,7 @@ def rows_of(path: Path) -> list[JournalRow]:
 
 
 def write_rows(rows: list[JournalRow], path: Path) -> None:
-    """The file anew, with these rows."""
+    """Replace the file by one with these rows."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".csv.partial")
     with partial.open("w", newline="") as file:
@@ -128,12 +131,12 @@ def write_rows(rows: list[JournalRow], path: Path) -> None:
 
 
 def writer_of(file: Any) -> csv.DictWriter[str]:  # noqa: ANN401 - csv's own type for a file is private
-    """A writer of rows."""
+    """Return a CSV writer of rows."""
     return csv.DictWriter(file, [field.name for field in fields(JournalRow)])
 
 
 def board(folder: Path) -> Any | None:  # noqa: ANN401 - of an optional package
-    """A TensorBoard writer, if the package is there."""
+    """Return a TensorBoard writer if the package is installed, else None."""
     if find_spec("tensorboard") is None:
         return None
     from torch.utils.tensorboard import SummaryWriter  # noqa: PLC0415 - optional

@@ -1,4 +1,4 @@
-"""Leaving in order: SIGTERM and Ctrl-C ask a run to save and end, and do not break into it."""
+"""Orderly ends: on SIGTERM and Ctrl-C a run finishes its step, saves and ends."""
 
 from __future__ import annotations
 
@@ -14,15 +14,15 @@ _SIGNALS: Final = (signal.SIGTERM, signal.SIGINT)
 
 @contextmanager
 def stop_on_signal() -> Iterator[Callable[[], bool]]:
-    """Tells whether a signal has come; afterwards signals do again what they did before."""
-    asked = Event()
+    """Yield a function that returns whether a signal has come; restore the signal handlers at the end."""
+    received = Event()
 
-    def ask(_number: int, _frame: FrameType | None) -> None:
-        asked.set()
+    def receive(_number: int, _frame: FrameType | None) -> None:
+        received.set()
 
-    before = {number: signal.signal(number, ask) for number in _SIGNALS}
+    before = {number: signal.signal(number, receive) for number in _SIGNALS}
     try:
-        yield asked.is_set
+        yield received.is_set
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)

@@ -1,4 +1,4 @@
-"""One network under training: its update, its averaged weights, and the state that a resume needs."""
+"""One network under training: its update, its averaged weights, and the state that a resumed run needs."""
 
 from __future__ import annotations
 
@@ -11,61 +11,56 @@ from torch import Tensor, nn
 from torch.nn.parallel import DistributedDataParallel
 from torch.optim import AdamW, Optimizer
 
-from models.network import Network
-from research.baselines.baseline import Baseline
 from training.loop.minibatches import Minibatch
 from training.loop.muon import Muon
 from training.loop.precision import fast
 from training.loop.recipe import Recipe
 from training.loop.slices import importance
+from training.loop.trainable import Trainable
 from training.scoring.bits import split, stage_share
-
-Learner = Network | Baseline
-"""What can be trained: nats of each sub-pixel of a slice, and a head whose last layers are `out`."""
 
 
 class Trainer:
     """One network, its optimisers and its exponential moving average.
 
-    `parallel`: gradients are averaged over the processes of the current group. `compiled`: the pass forth and back is
-    compiled by Inductor, at the price of a minute at the start.
+    - `parallel`: the processes of the current group average their gradients.
+    - `compiled`: Inductor compiles the forward and the backward pass, which takes a minute at the start.
     """
 
-    def __init__(self, network: Learner, recipe: Recipe, *, parallel: bool = False, compiled: bool = False) -> None:
+    def __init__(self, network: Trainable, recipe: Recipe, *, parallel: bool = False, compiled: bool = False) -> None:
         self.network, self.recipe = network, recipe
         self.device = next(network.parameters()).device
-        self.importance = (
-            torch.from_numpy(importance(network.geometry, network.stage, recipe.early)).float().to(self.device)
-        )
-        self.replicas = DistributedDataParallel(network) if parallel else None
-        nats: nn.Module = self.replicas or network
-        self.nats = cast("Callable[..., Tensor]", torch.compile(nats) if compiled else nats)
+        weights = importance(network.geometry, network.stage, recipe.early)
+        self.importance = torch.from_numpy(weights).float().to(self.device)
+        self.replicas = DistributedDataParallel(cast("nn.Module", network)) if parallel else None
+        nats: Callable[..., Tensor] = self.replicas or network
+        self.nats = cast("Callable[..., Tensor]", torch.compile(nats)) if compiled else nats
         self.optimizers = optimizers_of(network, recipe)
         self.average = {name: t.detach().clone() for name, t in network.state_dict().items()}
         self.step = 0
 
-    def update(self, lots: Sequence[Minibatch], rate: float) -> float:
-        """One step at the fraction `rate` of the peak rates, on the mean over `lots`, which are of one size.
+    def update(self, minibatches: Sequence[Minibatch], rate: float) -> float:
+        """Make one step at the fraction `rate` of the peak rates, on the mean over `minibatches` of equal size.
 
-        Returns an unbiased estimate of the stage's share of bits/dim, from this process's lots.
+        Return an unbiased estimate of the stage's share of bits/dim, from the minibatches of this process.
         """
         self._set_rates(rate * min(1.0, (self.step + 1) / self.recipe.warmup_steps))
         self.network.zero_grad(set_to_none=True)
         total = torch.zeros((), device=self.device)
-        for i, lot in enumerate(lots):
-            with self._alone(last=i == len(lots) - 1):
-                nats = self._nats(lot) / len(lots)
+        for i, minibatch in enumerate(minibatches):
+            with self._without_exchange(last=i == len(minibatches) - 1):
+                nats = self._nats(minibatch) / len(minibatches)
                 nats.mean().backward()  # type: ignore[no-untyped-call]
-            total += (nats.detach() * self.importance[lot.k.to(self.device)]).mean()
+            total += (nats.detach() * self.importance[minibatch.k.to(self.device)]).mean()
         nn.utils.clip_grad_norm_(self.network.parameters(), self.recipe.clip_norm)
         for optimizer in self.optimizers:
             optimizer.step()
         self.step += 1
-        self._follow()
+        self._update_average()
         return float(total) * stage_share(self.network.stage, self.network.geometry)
 
     def state(self) -> dict[str, Any]:
-        """Everything needed to go on exactly here."""
+        """Return everything that `resume` needs to continue exactly."""
         return {
             "network": self.network.state_dict(),
             "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
@@ -74,23 +69,23 @@ class Trainer:
         }
 
     def resume(self, state: dict[str, Any]) -> None:
-        """Go on from a `state`."""
+        """Continue from a `state`."""
         self.network.load_state_dict(state["network"])
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             optimizer.load_state_dict(saved)
         self.average = {name: tensor.to(self.device) for name, tensor in state["average"].items()}
         self.step = state["step"]
 
-    def _nats(self, lot: Minibatch) -> Tensor:
+    def _nats(self, minibatch: Minibatch) -> Tensor:
         """Return the mean nats per sub-pixel of each example of a minibatch: (B,)."""
-        images, controls, k = (tensor.to(self.device, non_blocking=True) for tensor in lot)
+        images, controls, k = (tensor.to(self.device, non_blocking=True) for tensor in minibatch)
         coarse, fine = split(images, self.network.geometry)
         narrow = fast(self.device) is torch.bfloat16
         with torch.autocast(self.device.type, torch.bfloat16, enabled=narrow):
             return self.nats(coarse, fine, k, controls).flatten(1).mean(1)
 
-    def _alone(self, *, last: bool) -> AbstractContextManager[None]:
-        """Processes exchange gradients once per update, with the last lot."""
+    def _without_exchange(self, *, last: bool) -> AbstractContextManager[None]:
+        """Return a context in which processes keep their gradients; they exchange them with the last minibatch."""
         if self.replicas is None or last:
             return nullcontext()
         return self.replicas.no_sync()
@@ -99,14 +94,14 @@ class Trainer:
         for group in (group for optimizer in self.optimizers for group in optimizer.param_groups):
             group["lr"] = group["peak"] * rate
 
-    def _follow(self) -> None:
+    def _update_average(self) -> None:
         halflife = min(self.recipe.ema_halflife_steps, 1 + self.step / 4)  # a young average forgets its start
         weight = 1 - 0.5 ** (1 / halflife)
         torch._foreach_lerp_(list(self.average.values()), list(self.network.state_dict().values()), weight)
 
 
-def optimizers_of(network: Learner, recipe: Recipe) -> list[Optimizer]:
-    """Muon for the hidden matrices; AdamW for embeddings, convolutions, biases, norms and the last layer.
+def optimizers_of(network: Trainable, recipe: Recipe) -> list[Optimizer]:
+    """Return Muon for the hidden matrices, and AdamW for embeddings, convolutions, biases, norms and the last layer.
 
     Why: docs/decisions/004-muon.md.
     """

@@ -1,4 +1,4 @@
-"""Examples are dealt the same however many take them, in order and ahead of time."""
+"""Examples do not depend on the number of processes; they come in order and ahead of time."""
 
 from __future__ import annotations
 
@@ -21,71 +21,71 @@ from training.loop.slices import importance, shares
 
 @dataclass(frozen=True)
 class SlowDataset(Flat):
-    """A data set that takes its time."""
+    """A data set that is slow."""
 
     seconds: float = 0.0
 
     def draw(self, rng: np.random.Generator, count: int) -> ImageBatch:
-        """As flat, after a while."""
+        """Return flat images after `seconds`."""
         time.sleep(self.seconds)
         return super().draw(rng, count)
 
 
-def dealer(seconds: float = 0.0, **recipe: int) -> ExampleSource:
+def source(seconds: float = 0.0, **recipe: int) -> ExampleSource:
     return ExampleSource(data=SlowDataset(seconds), stage=Stage.DEPTH, geometry=GEOMETRY, recipe=Recipe(**recipe))
 
 
-def test_two_processes_and_two_lots_share_out_one_batch() -> None:
-    """A batch of 8 is what two processes get with two lots of 2 each, in order; the next step's is another."""
-    whole = dealer(batch=8).lot(3, 0)
-    small = dealer(batch=2, accumulate=2)
-    dealers = [replace(small, ranks=Ranks(rank=rank, count=2)) for rank in range(2)]
-    dealt = concatenated([each.lot(3, which) for each in dealers for which in range(2)])
-    assert all(torch.equal(a, b) for a, b in zip(whole, dealt, strict=True))
-    assert not torch.equal(whole.images, dealer(batch=8).lot(4, 0).images)
+def test_two_processes_with_two_minibatches_share_one_batch() -> None:
+    """A batch of 8 is what two processes get in two minibatches of 2 each, in order. The next step has other examples."""
+    whole = source(batch=8).minibatch(3, 0)
+    small = source(batch=2, accumulate=2)
+    sources = [replace(small, ranks=Ranks(rank=rank, count=2)) for rank in range(2)]
+    shared = concatenated([each.minibatch(3, which) for each in sources for which in range(2)])
+    assert all(torch.equal(a, b) for a, b in zip(whole, shared, strict=True))
+    assert not torch.equal(whole.images, source(batch=8).minibatch(4, 0).images)
 
 
-def test_a_feed_goes_on_from_any_step() -> None:
-    """With two workers as with one, a feed begun at step 2 gives what one begun at 0 gives third."""
-    with Prefetcher(dealer(batch=4), 0) as first, Prefetcher(dealer(batch=4), 2, workers=2) as later:
-        sought = list(islice(first, 5))[2:]
-        for lots, others in zip(sought, islice(later, 3), strict=True):
-            assert all(torch.equal(a, b) for a, b in zip(lots[0], others[0], strict=True))
+def test_a_prefetcher_continues_from_any_step() -> None:
+    """With two workers as with one, the first minibatch from step 2 is the third from step 0."""
+    with Prefetcher(source(batch=4), 0) as first, Prefetcher(source(batch=4), 2, workers=2) as later:
+        expected = list(islice(first, 5))[2:]
+        for one, other in zip(expected, islice(later, 3), strict=True):
+            assert all(torch.equal(a, b) for a, b in zip(one[0], other[0], strict=True))
 
 
-def test_a_feed_works_ahead() -> None:
-    """Where a step takes longer than its examples nothing is waited for; where it does not, the waiting is counted."""
-    with Prefetcher(dealer(0.002, batch=4), 0) as feed:
-        next(iter(feed))  # the process has begun
-        begun = feed.waited_seconds
-        for _ in islice(feed, 5):
+def test_a_prefetcher_works_ahead() -> None:
+    """The trainer waits for no examples if its steps take longer than they do; otherwise the waiting is counted."""
+    with Prefetcher(source(0.002, batch=4), 0) as prefetcher:
+        next(iter(prefetcher))  # the process has started
+        begun = prefetcher.waited_seconds
+        for _ in islice(prefetcher, 5):
             time.sleep(0.2)
-        assert feed.waited_seconds - begun < 0.2
-    with Prefetcher(dealer(0.02, batch=4), 0) as feed:
-        for _ in islice(feed, 5):
+        assert prefetcher.waited_seconds - begun < 0.2
+    with Prefetcher(source(0.02, batch=4), 0) as prefetcher:
+        for _ in islice(prefetcher, 5):
             pass
-        assert feed.waited_seconds > 0.2
+        assert prefetcher.waited_seconds > 0.2
 
 
 def test_every_slice_of_a_stage_is_drawn() -> None:
     """All of depth's, all but the first of size's, only the first of base's."""
     for stage, ks in ((Stage.BASE, {0}), (Stage.SIZE, {1, 2, 3}), (Stage.DEPTH, {0, 1, 2, 3})):
-        lot = replace(dealer(batch=64), stage=stage).lot(0, 0)
-        assert set(lot.k.tolist()) == ks
+        minibatch = replace(source(batch=64), stage=stage).minibatch(0, 0)
+        assert set(minibatch.k.tolist()) == ks
 
 
 def test_a_step_has_every_slice_equally_often() -> None:
     """Three slices of size in a batch of 16: five times each and one once more, which one changing from step to step."""
-    size = replace(dealer(batch=16), stage=Stage.SIZE)
-    counts = [np.bincount(size.lot(step, 0).k, minlength=4).tolist() for step in range(60)]
+    size = replace(source(batch=16), stage=Stage.SIZE)
+    counts = [np.bincount(size.minibatch(step, 0).k, minlength=4).tolist() for step in range(60)]
     assert all(sorted(each) == [0, 5, 5, 6] for each in counts)
     assert {each.index(6) for each in counts} == {1, 2, 3}
 
 
 def test_early_slices_are_more_frequent() -> None:
     """With exponent 1 the four slices of depth get shares of 12, 6, 4 and 3 in 25, in every step but for one."""
-    depth = replace(dealer(batch=50), recipe=Recipe(batch=50, early=1.0))
-    counts = np.array([np.bincount(depth.lot(step, 0).k, minlength=4) for step in range(40)])
+    depth = replace(source(batch=50), recipe=Recipe(batch=50, early=1.0))
+    counts = np.array([np.bincount(depth.minibatch(step, 0).k, minlength=4) for step in range(40)])
     assert (np.abs(counts - [24, 12, 8, 6]) <= 1).all()
     assert counts.mean(0) == pytest.approx([24, 12, 8, 6], abs=0.3)
 

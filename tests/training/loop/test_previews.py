@@ -12,7 +12,7 @@ from models.config import Geometry, Stage
 from models.network import Network
 from tests.harness.flat import GEOMETRY, Flat
 from tests.harness.toy import toy_config
-from training.loop.previews import PICTURES, Preview
+from training.loop.previews import IMAGES, Preview
 from training.scoring.samples import tiled
 
 
@@ -27,7 +27,7 @@ def test_a_sheet_ends_with_the_true_pictures(tmp_path: Path, stage: Stage) -> No
     preview(stage).write(Network(toy_config(GEOMETRY), stage).state_dict(), tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as image:
         sheet = np.asarray(image)
-    truth = tiled(Flat().held_out().images[:PICTURES], columns=PICTURES, scale=12)
+    truth = tiled(Flat().held_out().images[:IMAGES], columns=IMAGES, scale=12)
     assert len(sheet) == len(truth) * (2 if stage is Stage.BASE else 3)
     assert (sheet[-len(truth) :] == truth).all()
 
@@ -40,7 +40,7 @@ def test_depth_keeps_the_true_coarse_bits() -> None:
     while states[0].progress.next:
         states = pipeline.advance(states)
     made = np.stack([state.progress.picture() for state in states])
-    assert (made >> 5 == Flat().held_out().images[:PICTURES] >> 5).all()
+    assert (made >> 5 == Flat().held_out().images[:IMAGES] >> 5).all()
 
 
 def test_only_the_own_stage_is_built_at_its_width() -> None:

@@ -1,4 +1,4 @@
-"""The journal beside a checkpoint tells one story, however often its run was broken off."""
+"""The journal beside a checkpoint has no gaps or repetitions, however often its run was interrupted."""
 
 from __future__ import annotations
 
@@ -12,25 +12,25 @@ import pytest
 from training.loop import run_journal
 from training.loop.run_journal import JournalRow, RunJournal, StepReport, rows_of, write_rows
 
-NOTE = StepReport(step=1, bits_per_dim=2.0, rate=1.0, slices=16, waited_seconds=0.0)
+REPORT = StepReport(step=1, bits_per_dim=2.0, rate=1.0, slices=16, waited_seconds=0.0)
 
 
 def test_rows_are_written_and_read(tmp_path: Path) -> None:
-    """What a run noted is in the file, up to its last step."""
-    with RunJournal(tmp_path / "size.csv", "size", step=0, minutes=1) as book:
+    """The reports of a run are in the file, up to its last step."""
+    with RunJournal(tmp_path / "size.csv", "size", step=0, minutes=1) as journal:
         for step in range(1, 4):
-            book.note(replace(NOTE, step=step))
+            journal.add(replace(REPORT, step=step))
     (row,) = rows_of(tmp_path / "size.csv")
     assert (row.step, row.bits_per_dim, row.rate) == (3, 2.0, 1.0)
     assert row.slices_per_second > 0
 
 
 def test_rows_past_the_checkpoint_go(tmp_path: Path) -> None:
-    """A run killed after step 9 and taken up at step 5 tells what came up to 5 and goes on; seconds and bits/dim go on too."""
+    """A run killed after step 9 and resumed at step 5 keeps the rows up to 5; seconds and bits/dim continue."""
     row = JournalRow(step=5, seconds=50.0, bits_per_dim=1.0, rate=0.5, slices_per_second=1.0, waiting_share=0.0)
     write_rows([row, replace(row, step=9, seconds=90.0)], tmp_path / "size.csv")
-    with RunJournal(tmp_path / "size.csv", "size", step=5, minutes=1) as book:
-        book.note(replace(NOTE, step=6))
+    with RunJournal(tmp_path / "size.csv", "size", step=5, minutes=1) as journal:
+        journal.add(replace(REPORT, step=6))
     first, second = rows_of(tmp_path / "size.csv")
     assert first == row
     assert second.step == 6
@@ -39,7 +39,7 @@ def test_rows_past_the_checkpoint_go(tmp_path: Path) -> None:
 
 
 def test_a_line_cut_short_is_left_out(tmp_path: Path) -> None:
-    """As a kill may leave it."""
+    """A killed run may leave an incomplete line."""
     row = JournalRow(step=5, seconds=50.0, bits_per_dim=1.0, rate=0.5, slices_per_second=1.0, waiting_share=0.0)
     path = tmp_path / "size.csv"
     write_rows([row], path)
@@ -48,19 +48,19 @@ def test_a_line_cut_short_is_left_out(tmp_path: Path) -> None:
 
 
 def test_waiting_is_a_share_of_the_time_since_the_last_row(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where all the time went into waiting the share is about one."""
+    """The share is about one if all time was spent waiting."""
     monkeypatch.setattr(run_journal, "_ROW_SECONDS", 0.0)
-    with RunJournal(tmp_path / "size.csv", "size", step=0, minutes=1) as book:
-        begun = book._begun  # noqa: SLF001 - to know what has passed
-        book.note(replace(NOTE, waited_seconds=0.0))
+    with RunJournal(tmp_path / "size.csv", "size", step=0, minutes=1) as journal:
+        begun = journal._begun  # noqa: SLF001 - to know what has passed
+        journal.add(replace(REPORT, waited_seconds=0.0))
         while time.monotonic() - begun < 0.1:
             pass
-        book.note(replace(NOTE, step=2, waited_seconds=0.1))
+        journal.add(replace(REPORT, step=2, waited_seconds=0.1))
     assert rows_of(tmp_path / "size.csv")[-1].waiting_share == pytest.approx(1, abs=0.2)
 
 
 def test_without_tensorboard_there_is_none(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """It is an option of the environment, not a need."""
+    """TensorBoard is optional."""
     monkeypatch.setattr(run_journal, "find_spec", no_spec)
     assert run_journal.board(tmp_path) is None
 

@@ -23,20 +23,20 @@ TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-
 
 
 def start(module: str, *arguments: object) -> subprocess.Popen[bytes]:
-    """A process of this repository."""
+    """Start a process of this repository."""
     command = [sys.executable, "-m", module, *map(str, arguments)]
     quiet = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
     return subprocess.Popen(command, env={**os.environ, "OMP_NUM_THREADS": "1"}, **quiet)  # type: ignore[call-overload,no-any-return]
 
 
 def state_of(path: Path) -> dict[str, Any]:
-    """A checkpoint."""
+    """Load a checkpoint."""
     state: dict[str, Any] = torch.load(path, weights_only=True)
     return state
 
 
 def wait_for_step(path: Path, step: int) -> None:
-    """Returns once a checkpoint is at least that far."""
+    """Wait until a checkpoint has reached a step."""
     deadline = time.monotonic() + WAIT_SECONDS
     while not path.exists() or state_of(path)["step"] < step:
         assert time.monotonic() < deadline, f"no checkpoint of step {step} within {WAIT_SECONDS} s"
@@ -44,7 +44,7 @@ def wait_for_step(path: Path, step: int) -> None:
 
 
 def curve(path: Path, *arguments: object, processes: int = 1) -> list[float]:
-    """The bits/dim of thirty steps."""
+    """Return the bits/dim of thirty steps."""
     command = [TOY] if processes == 1 else [*TORCHRUN, TOY]
     run = start(*command, path, "--steps", 30, *arguments)
     assert run.wait(WAIT_SECONDS) == 0
@@ -52,9 +52,10 @@ def curve(path: Path, *arguments: object, processes: int = 1) -> list[float]:
     return bits
 
 
-def test_a_killed_run_goes_on_and_a_stopped_one_saves(tmp_path: Path) -> None:
-    """After kill -9 in the middle of saving at every step, the checkpoint is whole and the next run goes on from it; on
-    SIGTERM that one saves its last step and leaves with status 0, and so does a third on Ctrl-C.
+def test_a_killed_run_continues_and_a_stopped_one_saves(tmp_path: Path) -> None:
+    """A killed run leaves a complete checkpoint, from which the next run continues.
+
+    On SIGTERM that one saves its last step and exits with status 0, and so does a third one on Ctrl-C.
     """
     path = tmp_path / "size.pt"
     run = start(TOY, path)
@@ -76,15 +77,16 @@ def test_a_killed_run_goes_on_and_a_stopped_one_saves(tmp_path: Path) -> None:
 
 
 def test_two_processes_learn_as_one_does(tmp_path: Path) -> None:
-    """Two processes with batch 4, and one with two lots of 4, have the loss curve of one with batch 8: the same examples,
-    dealt otherwise. With another seed the curve is another.
+    """Two processes with batch 4, and one with two minibatches of 4, have the loss curve of one process with batch 8.
+
+    With another seed the curve is another.
     """
     one = curve(tmp_path / "one.json", "--batch", 8)
     two = curve(tmp_path / "two.json", "--batch", 4, processes=2)
-    lots = curve(tmp_path / "lots.json", "--batch", 4, "--accumulate", 2)
+    accumulated = curve(tmp_path / "accumulated.json", "--batch", 4, "--accumulate", 2)
     other = curve(tmp_path / "other.json", "--batch", 8, "--seed", 1)
     assert one[-1] < 0.8 * one[0]
     apart = np.abs(np.subtract(one, other)).max()
-    for same in (two, lots):
+    for same in (two, accumulated):
         assert same == pytest.approx(one, rel=0.02)
         assert np.abs(np.subtract(one, same)).max() < apart / 4
