@@ -74,6 +74,7 @@ def main() -> int:
         parser.error("a name has 1 to 64 letters, digits, `_`, `.` or `-`")
     key = f"spn_{secrets.token_urlsafe(32)}"
     print(f"key, shown only now: {key}\nadd to SPN_KEYS:     {name}:{sha256_of(key)}")  # noqa: T201 - this is a command
+    print(f"its webhook secret:  python -m service.webhooks {name}")  # noqa: T201 - likewise
     return 0
 
 

@@ -43,7 +43,7 @@ from service.metrics import ServiceMetrics
 from service.settings import ServiceSettings
 from service.webhooks.outbox import Outbox
 from service.webhooks.sender import HIDDEN_SECONDS, Sender
-from service.webhooks.signature import signing_key
+from service.webhooks.signature import WebhookSecrets
 
 MAX_BODY_BYTES = 1 << 20
 STOP_SECONDS = 0.2
@@ -90,7 +90,8 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     tickets = Tickets(redis.Redis.from_url(settings.redis_url))
     metrics = ServiceMetrics()
     destinations = Destinations(settings.webhook_hosts) if settings.webhook_secret else None
-    app.state.sender = sender(settings, client, destinations)
+    outbox = Outbox(client, hidden_seconds=HIDDEN_SECONDS)
+    app.state.sender = sender(settings, outbox, destinations)
     app.state.services = Services(
         settings=settings,
         catalogue=Catalogue.read(settings.models, settings.model),
@@ -107,6 +108,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         metrics=metrics,
         refusals=RefusalCounter(client, per_minute=settings.submits_per_minute),
         destinations=destinations,
+        outbox=outbox,
     )
     app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
@@ -133,12 +135,12 @@ def allow_origins(app: FastAPI, origins: tuple[str, ...]) -> None:
         )
 
 
-def sender(settings: ServiceSettings, client: AsyncRedis, destinations: Destinations | None) -> Sender | None:
+def sender(settings: ServiceSettings, outbox: Outbox, destinations: Destinations | None) -> Sender | None:
     """The sender of webhooks, where there is a secret to sign them with."""
     if settings.webhook_secret is None or destinations is None:
         return None
-    key = signing_key(settings.webhook_secret.get_secret_value())
-    return Sender(Outbox(client, hidden_seconds=HIDDEN_SECONDS), destinations, key=key)
+    secrets = WebhookSecrets.parse(settings.webhook_secret.get_secret_value())
+    return Sender(outbox, destinations, secrets=secrets)
 
 
 @asynccontextmanager

@@ -3,13 +3,31 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from dataclasses import dataclass
 
 from prometheus_client import CollectorRegistry, Counter, Gauge, Histogram, ProcessCollector, generate_latest
 
 from service.jobs.queue_position import Backlog
+from service.webhooks.outbox import OutboxLoad
 
 LATENCY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 """Upper bounds of the buckets; the last is the longest wait that a caller may ask for."""
+
+
+OUTBOX_GAUGES = {
+    "deliveries": "Webhook deliveries that are not settled.",
+    "bytes": "Bytes of these in Redis.",
+    "dropped": "Deliveries since the beginning that were given up or found no room.",
+}
+"""Gauges of `OutboxLoad`, by field."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class StoreState:
+    """What one scrape reads from Redis."""
+
+    backlogs: Mapping[str, Backlog]
+    outbox: OutboxLoad
 
 
 class ServiceMetrics:
@@ -34,13 +52,19 @@ class ServiceMetrics:
         self._running = Gauge("spn_jobs_running", "Jobs that were begun.", ("model",), registry=registry)
         self._workers = Gauge("spn_workers", "Live workers.", ("model",), registry=registry)
 
-    def render(self, backlogs: Mapping[str, Backlog] | None) -> bytes:
-        """The exposition, with how each model stands now; None while Redis is away, and then without those figures."""
-        self._redis_up.set(backlogs is not None)
+        self._outbox = {
+            name: Gauge(f"spn_webhook_{name}", text, registry=registry) for name, text in OUTBOX_GAUGES.items()
+        }
+
+    def render(self, state: StoreState | None) -> bytes:
+        """Return the exposition. Without `state`, because Redis does not answer, it lacks the values from there."""
+        self._redis_up.set(state is not None)
         for gauge in (self._queued, self._running, self._workers):
             gauge.clear()
-        for model, backlog in (backlogs or {}).items():
+        for model, backlog in (state.backlogs if state else {}).items():
             self._queued.labels(model).set(backlog.queued)
             self._running.labels(model).set(backlog.running)
             self._workers.labels(model).set(backlog.workers)
+        for name, gauge in self._outbox.items():
+            gauge.set(getattr(state.outbox, name) if state else float("nan"))
         return generate_latest(self.registry)

@@ -14,7 +14,7 @@ from service.api_keys import KeyHash, key_hashes
 from service.contract.environment import RedisUrl
 from service.contract.logs import LogFormat
 from service.destinations import AllowedHost
-from service.webhooks.signature import signing_key
+from service.webhooks.signature import WebhookSecrets
 
 KEYED_RATE = 120
 """Submits per minute of a key where nothing is set."""
@@ -39,7 +39,7 @@ def origin(value: str) -> str:
 def usable(secret: SecretStr | None) -> SecretStr | None:
     """Return `secret` if it can sign. Raises ValueError."""
     if secret is not None:
-        signing_key(secret.get_secret_value())
+        WebhookSecrets.parse(secret.get_secret_value())
     return secret
 
 
@@ -113,7 +113,7 @@ class ServiceSettings(BaseSettings):
     )
     webhook_secret: Annotated[SecretStr | None, AfterValidator(usable)] = Field(
         default=None,
-        description="Secret that signs webhooks: whsec_ and the base64 of 24 to 64 random bytes. Unset: webhooks are refused.",
+        description="Secret of webhooks: whsec_ and the base64 of 24 to 64 random bytes; new,old to replace it. Unset: none.",
     )
     webhook_hosts: Annotated[
         tuple[Annotated[str, AfterValidator(host_pattern)], ...], NoDecode, BeforeValidator(split)

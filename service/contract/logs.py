@@ -22,6 +22,7 @@ def configure(format: LogFormat) -> None:  # noqa: A002 - its name among the set
     handler = logging.StreamHandler()
     handler.setFormatter(formatter(format))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
+    logging.getLogger("httpx").setLevel(logging.WARNING)  # its lines have whole URLs, and a query may be a secret
 
 
 def formatter(format: LogFormat) -> logging.Formatter:  # noqa: A002 - as above

@@ -45,12 +45,7 @@ def deadlines_key(model: str) -> str:
 
 
 OUTBOX = "spn:outbox"
-"""Webhook deliveries by the time they are due."""
-
-
-def delivery_key(delivery: str) -> str:
-    """Hash: one webhook delivery, complete in itself."""
-    return f"{OUTBOX}:{delivery}"
+"""Prefix of the webhook deliveries; outbox.lua lists its keys."""
 
 
 def queued_key(model: str) -> str:

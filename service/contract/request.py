@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from typing import Annotated
+from urllib.parse import urlsplit
 
 from pydantic import Field, JsonValue, TypeAdapter
 
@@ -19,6 +20,11 @@ class Webhook:
 
     url: str
     events: tuple[WebhookEvent, ...]
+
+    @property
+    def receiver(self) -> str:
+        """Host and port: deliveries to one receiver do not hold up those to another."""
+        return urlsplit(self.url).netloc.lower()
 
 
 @dataclass(frozen=True, kw_only=True)

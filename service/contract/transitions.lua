@@ -22,8 +22,7 @@
 -- first write is one that Redis refuses then; after a first write it lets a script finish.
 -- renew and append also say that the worker should stop: `canceling` after a cancel, `overdue` after the deadline.
 -- `announce` and `expire` keep the two lists around the jobs: live workers, and jobs past their retention.
--- An event that the job's webhook asks for enters the outbox in the step in which it enters the stream; `dispatch`,
--- `postpone` and `settle` remove it.
+-- An event that the job's webhook asks for enters the outbox (outbox.lua) in the step in which it enters the stream.
 --
 -- KEYS: record, stream, queued, running, deadlines, ended, outbox (service.contract.redis_keys.Keys); create: + idempotency
 -- An owner's own lists are named here, by `owned`: the record knows its owner, a worker does not.
@@ -31,10 +30,11 @@
 -- the compressed values of each slice in `slices`, which are bytes and so no JSON.
 -- Replies {outcome, ...}. Times are Redis' own, in ms.
 
-local record, stream, queued, running, deadlines, ended, outbox = unpack(KEYS, 1, 7)
+local record, stream, queued, running, deadlines, ended = unpack(KEYS, 1, 6)
 local name, id, token, args = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
+local outbox = KEYS[7] and Outbox(KEYS[7], now)
 
 -- The record is read once and written once: HGET after HGET was most of Redis' work for a job.
 local job, changes = {}, {}
@@ -64,15 +64,10 @@ local function emit(event, ...)
   return entry
 end
 
--- A delivery has its own copy of all that it sends: the job may be gone before. Unsent it is kept for a day.
 local function notify(event, entry, ...)
   if job['webhook:' .. event] == '' then return end
-  local delivery = 'msg_' .. id .. '-' .. entry
-  local key = outbox .. ':' .. delivery
-  local request = job.request or redis.call('HGET', record, 'request')
-  redis.call('HSET', key, 'event', event, 'status', job.status, 'at', now, 'request', request, ...)
-  redis.call('EXPIRE', key, 86400)
-  redis.call('ZADD', outbox, now, delivery)
+  outbox.add({id = 'msg_' .. id .. '-' .. entry, job = id, owner = job.owner, receiver = job.receiver, event = event,
+              request = job.request or redis.call('HGET', record, 'request')}, 'status', job.status, 'at', now, ...)
 end
 
 -- `score`: the verifier's probability of the label, of a base slice that has one
@@ -192,7 +187,7 @@ function transition.create()
   local deadline = args.deadline_seconds > 0 and now + args.deadline_seconds * 1000 or 0
   set({request = args.request, num_images = args.num_images, given = #args.slices, lanes = args.base_lanes,
        retention_ms = args.retention_ms, status = 'queued', created_at = now, ticket = 1, ticketed_at = now,
-       owner = args.owner, deadline = deadline})
+       owner = args.owner, deadline = deadline, receiver = args.receiver})
   for _, event in ipairs(args.webhook_events) do set({['webhook:' .. event] = 1}) end
   place(deadline)
   emit('status', 'status', 'queued')
@@ -310,50 +305,10 @@ if name == 'expire' then
   return {'done', #gone}
 end
 
-local function drop(key)
-  redis.call('ZREM', KEYS[1], id)
-  redis.call('DEL', key)
-end
-
--- The delivery that is due first, which is then due again after `seconds`, in case its sender dies. KEYS: outbox
-if name == 'dispatch' then
-  for _, delivery in ipairs(redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, 100)) do
-    local key = KEYS[1] .. ':' .. delivery
-    if redis.call('EXISTS', key) == 1 then
-      redis.call('HINCRBY', key, 'attempts', 1)
-      redis.call('HSETNX', key, 'first_at', now)
-      redis.call('ZADD', KEYS[1], now + args.seconds * 1000, delivery)
-      return {'done', delivery}
-    end
-    redis.call('ZREM', KEYS[1], delivery)
-  end
-  return {'empty'}
-end
-
--- The attempt failed; the next one is due after `seconds`. Dropped if that is more than `total_seconds` after the first.
--- Refused if another sender has made the next attempt already. KEYS: outbox, delivery
-if name == 'postpone' then
-  local attempts, first_at = unpack(redis.call('HMGET', KEYS[2], 'attempts', 'first_at'))
-  if tonumber(attempts) ~= args.attempt then return {'stale'} end
-  local due = now + args.seconds * 1000
-  if due > first_at + args.total_seconds * 1000 then
-    drop(KEYS[2])
-    return {'ended'}
-  end
-  redis.call('ZADD', KEYS[1], due, id)
-  return {'done'}
-end
-
--- KEYS: outbox, delivery
-if name == 'settle' then
-  drop(KEYS[2])
-  return {'done'}
-end
-
 local held = {renew = true, append = true, restart = true, release = true, finish = true, fail = true}
 
 read('status', 'token', 'lease_until', 'canceling', 'deadline', 'fruitless', 'attempts', 'weights', 'suspect', 'ticket',
-     'num_images', 'given', 'owner', 'retention_ms', 'idempotency', 'webhook:started', 'webhook:slice',
+     'num_images', 'given', 'owner', 'retention_ms', 'idempotency', 'receiver', 'webhook:started', 'webhook:slice',
      'webhook:succeeded', 'webhook:failed', 'webhook:canceled')
 
 if name ~= 'create' then

@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from redis.exceptions import NoScriptError
 
 from service.contract.record import OVERDUE, Problem
-from service.contract.redis_keys import ENDED, OUTBOX, Keys, delivery_key, idempotency_key, workers_key
+from service.contract.redis_keys import ENDED, Keys, idempotency_key, workers_key
 from service.contract.request import JobRequest
 from service.contract.stream import SliceEntry
 
@@ -24,7 +24,7 @@ if TYPE_CHECKING:
     from redis import Redis
     from redis.asyncio import Redis as AsyncRedis
 
-SCRIPT = files("service.contract").joinpath("transitions.lua").read_text()
+SCRIPT = "\n".join(files("service.contract").joinpath(name).read_text() for name in ("outbox.lua", "transitions.lua"))
 
 SUSPECT = "suspect"
 """Value of `acquire`'s reply for a job whose holder was lost since its last new slice."""
@@ -51,15 +51,13 @@ class Outcome(StrEnum):
     OVERDUE = "overdue"
     """renew, append: done, but the deadline has passed; acquire: refused because of that."""
     ENDED = "ended"
-    """The job is in a final status; postpone: the delivery was dropped."""
+    """The job is in a final status."""
     LOST = "lost"
     """The token is not the job's: another worker holds it, or none."""
     GAP = "gap"
     """append: an earlier slice is missing."""
     STALE = "stale"
-    """requeue, postpone: another process was faster; overdue: the deadline has not passed."""
-    EMPTY = "empty"
-    """dispatch: nothing is due."""
+    """requeue: another process was faster; overdue: the deadline has not passed."""
     UNKNOWN = "unknown"
     """No such job."""
 
@@ -186,6 +184,7 @@ def create(
         fingerprint=once.fingerprint,
         request=request.to_json().decode(),
         webhook_events=[event.value for event in request.webhook.events] if request.webhook else [],
+        receiver=request.webhook.receiver if request.webhook else "",
         num_images=request.num_images,
         base_lanes=request.base_lanes,
         retention_ms=request.retention_seconds * 1000,
@@ -269,19 +268,3 @@ def announce(model: str, worker: str, *, seconds: float) -> Call:
 def expire() -> Call:
     """Remove the ids of jobs whose record Redis has expired."""
     return Call.of("expire", keys=[ENDED])
-
-
-def dispatch(*, seconds: float) -> Call:
-    """Take the webhook delivery that is due first; unless it is settled, it is due again after `seconds`."""
-    return Call.of("dispatch", keys=[OUTBOX], seconds=seconds)
-
-
-def postpone(delivery: str, *, attempt: int, seconds: float, patience_seconds: float) -> Call:
-    """Note that attempt number `attempt` failed: the next one after `seconds`, or none after `patience_seconds` in all."""
-    keys = [OUTBOX, delivery_key(delivery)]
-    return Call.of("postpone", keys=keys, id=delivery, attempt=attempt, seconds=seconds, total_seconds=patience_seconds)
-
-
-def settle(delivery: str) -> Call:
-    """Remove a delivery."""
-    return Call.of("settle", keys=[OUTBOX, delivery_key(delivery)], id=delivery)

@@ -42,15 +42,15 @@ class WebhookPayload(BaseModel):
     @classmethod
     def of(cls, delivery: Delivery) -> Self:
         """Return the payload of a delivery. Fields that do not apply are not set."""
-        request, url = delivery.request, job_url(delivery.request.id)
+        job, url = delivery.job, job_url(delivery.job.id)
         details: dict[str, Any] = slice_details(delivery, delivery.position) if delivery.position else {}
         if delivery.error:
             details["error"] = problem_of(delivery.error, url)
         data = WebhookPayloadData(
-            id=request.id,
+            id=job.id,
             event=delivery.event,
             status=delivery.status,
-            metadata=dict(request.metadata),
+            metadata=job.metadata,
             urls=JobUrls(self=url, events=f"{url}/events", cancel=url),
             **details,
         )
@@ -67,6 +67,6 @@ def slice_details(delivery: Delivery, position: SlicePosition) -> dict[str, Any]
         "index": position.image,
         "stage": position.stage,
         "slices_done": position.step + 1,
-        "slices_total": len(delivery.request.geometry.steps),
-        "url": image_url(delivery.request.id, position.image, position.step + 1, sig=""),
+        "slices_total": len(delivery.job.geometry.steps),
+        "url": image_url(delivery.job.id, position.image, position.step + 1, sig=""),
     }

@@ -30,6 +30,7 @@ class Received:
     path: str
     headers: dict[str, str]
     body: bytes
+    at: float = field(default_factory=time.monotonic)
 
     @property
     def json(self) -> Any:  # noqa: ANN401 - JSON
@@ -46,6 +47,7 @@ class Receiver:
     host: str = "127.0.0.1"
     answers: list[int] = field(default_factory=list)
     location: str = "/"
+    retry_after: str = ""
     received: list[Received] = field(default_factory=list)
 
     @property
@@ -76,7 +78,9 @@ class Receiver:
         if (status := self.answers.pop(0) if self.answers else 204) == HANG:
             await disconnected(receive)
             return
-        headers = {"Location": self.location} if status in range(300, 400) else None
+        headers = {"Location": self.location} if status in range(300, 400) else {}
+        if self.retry_after:
+            headers["Retry-After"] = self.retry_after
         await Response(status_code=status, headers=headers)(scope, receive, send)
 
 
@@ -112,8 +116,8 @@ def receiving(receiver: Receiver | None = None, **tls: Path) -> Iterator[Receive
         thread.join()
 
 
-async def eventually(true: Callable[[], bool | Awaitable[bool]], seconds: float = 10) -> None:
-    """Returns once it is."""
+async def eventually(true: Callable[[], bool | Awaitable[bool]], seconds: float = 60) -> None:
+    """Return once it is true; fail after `seconds`, which are many because the machine may be busy."""
     async with asyncio.timeout(seconds):
         while True:
             answer = true()

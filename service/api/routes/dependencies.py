@@ -19,6 +19,7 @@ from service.jobs.refusal_counter import RefusalCounter
 from service.jobs.store import Jobs
 from service.metrics import ServiceMetrics
 from service.settings import ServiceSettings
+from service.webhooks.outbox import Outbox
 
 MAX_WAIT_SECONDS = 60
 KEYED = (MissingKeyError, UnknownKeyError)
@@ -39,6 +40,8 @@ class Services:
     refusals: RefusalCounter
     destinations: Destinations | None
     """None: no webhooks."""
+
+    outbox: Outbox
 
 
 def services_of(request: Request) -> Services:

@@ -15,6 +15,7 @@ from service.contract.transitions import Transitions, announce
 from service.local.processes import free_port
 from service.settings import ServiceSettings
 from tests.harness.drawing import a_running_job
+from tests.harness.sending import canceled_job
 from tests.harness.serving import serving
 
 
@@ -117,3 +118,14 @@ def test_two_apps_in_one_process_count_apart(client: httpx.Client, redis_url: st
     with serving(settings) as url, httpx.Client(base_url=url) as other:
         assert sample(other, "spn_http_refusals_total") is None
     assert sample(client, "spn_http_refusals_total") == 1
+
+
+def test_a_scrape_has_the_size_of_the_outbox(client: httpx.Client, store: redis.Redis) -> None:
+    """Deliveries, their bytes and those dropped, as Redis counts them."""
+    names = ("spn_webhook_deliveries", "spn_webhook_bytes", "spn_webhook_dropped")
+    assert [sample(client, name) for name in names] == [0, 0, 0]
+    canceled_job(store, "https://example.com/hook")
+    deliveries, size, dropped = (sample(client, name) for name in names)
+    assert (deliveries, dropped) == (1, 0)
+    assert size is not None
+    assert size > 512
