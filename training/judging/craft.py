@@ -16,7 +16,7 @@ from models.subscale import Bytes
 from training.data.tiles import tile_mask
 from training.data.vocabulary import Tile
 from training.judging.contours import area, contours, evenly, length
-from training.judging.glyph_recovery import Floats, Recovered, grown, residual
+from training.judging.glyph_recovery import Floats, RecoveredGlyph, grown, residual
 
 UNIT: Final = 64
 """Lengths are in this part of the picture's side."""
@@ -48,7 +48,7 @@ FAULTS: Final = ("wobble", "speckle", "fill")
 """Names of the measures, in the order of `Craft`."""
 
 
-def craft(picture: Bytes, recovered: Recovered, tile: Tile) -> Craft:
+def craft(picture: Bytes, recovered: RecoveredGlyph, tile: Tile) -> Craft:
     """Return the faults of a picture (S, S, 3) whose glyph is recovered."""
     return Craft(
         wobble=wobble(recovered.coverage),
@@ -90,7 +90,7 @@ def strays(picture: Bytes, tile: Tile) -> float:
     return float(darkness[darkness > _TRACE].sum()) * (UNIT / len(picture)) ** 2
 
 
-def fill(picture: Bytes, recovered: Recovered) -> float:
+def fill(picture: Bytes, recovered: RecoveredGlyph) -> float:
     """Return how far flat areas are from flat: the ground away from ink, and the ink away from its edges."""
     slight = recovered.coverage < _TRACE
     inked = ~slight

@@ -1,4 +1,4 @@
-"""The glyph of a picture, recovered: how far each pixel is covered by ink, and how far its flat areas are from flat.
+"""The glyph of an image, recovered: how far ink covers each pixel, and how far flat areas are from flat.
 
 The composer lays one ink over a ground with a linear gradient, or a glyph with a gradient over white (training/data/tiles.py).
 So a known tile, a robust linear fit and a projection on the line from ground to ink give the coverage back.
@@ -24,16 +24,20 @@ Where = NDArray[np.bool_]
 _FITS: Final = 4
 _NEAR: Final = 8 / 255
 _STRONG: Final = 0.8
-_FAINT: Final = 0.12
-_EMPTY: Final = 0.004
+
+FAINT: Final = 0.12
+"""Ink that differs less than this from its ground cannot be seen: length of the difference in RGB, 0..1 each."""
+
+EMPTY: Final = 0.004
+"""Less covered than this share of the image there is no glyph."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Recovered:
-    """What was composed, as far as the picture shows it.
+class RecoveredGlyph:
+    """What was composed, as far as the image shows it.
 
     `coverage` (S, S) in 0..1 of ink; `ground` and `ink` (S, S, 3): the fitted paint below it and of it;
-    `inside` (S, S): where the ground is: the tile, or all of a picture without one.
+    `inside` (S, S): where the ground is: the tile, or the whole of an image without one.
     """
 
     coverage: Floats
@@ -43,14 +47,18 @@ class Recovered:
 
     @property
     def blank(self) -> bool:
-        """Whether there is no glyph: hardly any ink, or ink that can hardly be told from its ground."""
-        contrast = float(np.linalg.norm(self.ink - self.ground, axis=-1).mean())
-        return contrast < _FAINT or float(self.coverage.mean()) < _EMPTY
+        """Whether there is no glyph: almost no ink, or ink of almost the colour of its ground."""
+        return self.contrast < FAINT or float(self.coverage.mean()) < EMPTY
+
+    @property
+    def contrast(self) -> float:
+        """The mean distance of ink and ground in RGB."""
+        return float(np.linalg.norm(self.ink - self.ground, axis=-1).mean())
 
 
-def recover(picture: Bytes, tile: Tile) -> Recovered:
-    """Return what was laid over the ground of a picture (S, S, 3) whose tile is known."""
-    pixels = picture / 255.0
+def recover(image: Bytes, tile: Tile) -> RecoveredGlyph:
+    """Return the glyph over the ground of an image (S, S, 3) whose tile is known."""
+    pixels = image / 255.0
     if tile is Tile.NONE:
         ground = np.ones_like(pixels)
         inside = np.ones(pixels.shape[:2], np.bool_)
@@ -63,14 +71,14 @@ def recover(picture: Bytes, tile: Tile) -> Recovered:
     across = ink - ground
     reach = np.maximum((across**2).sum(axis=-1), 1e-6)
     coverage = np.clip(((pixels - ground) * across).sum(axis=-1) / reach, 0.0, 1.0)
-    return Recovered(coverage=np.where(inside, coverage, 0.0), ground=ground, ink=ink, inside=inside)
+    return RecoveredGlyph(coverage=np.where(inside, coverage, 0.0), ground=ground, ink=ink, inside=inside)
 
 
-def residual(picture: Bytes, paint: Floats, where: Where) -> float:
-    """Return how far a picture is from a fitted paint where it should be that: root mean square in levels of 255."""
+def residual(image: Bytes, paint: Floats, where: Where) -> float:
+    """Return the distance of an image from a fitted paint: root mean square over `where`, in levels of 255."""
     if not where.any():
         return 0.0
-    return float(np.sqrt(np.mean((picture[where] - paint[where] * 255.0) ** 2)))
+    return float(np.sqrt(np.mean((image[where] - paint[where] * 255.0) ** 2)))
 
 
 def linear(pixels: Floats, where: Where) -> Floats:
@@ -91,7 +99,7 @@ def grown(where: Where, pixels: int) -> Where:
 
 
 def _ground(pixels: Floats, inside: Where, start: Where) -> Floats:
-    """The plane of the ground: first through the rim, then through all that lies near it."""
+    """Return the plane of the ground: first through the rim, then through all pixels near that plane."""
     where = start
     for _ in range(_FITS):
         ground = linear(pixels, where)
@@ -102,7 +110,7 @@ def _ground(pixels: Floats, inside: Where, start: Where) -> Floats:
 
 
 def _paint(pixels: Floats, core: Where) -> Floats:
-    """The plane of a glyph's own paint: through its full pixels, without what lies far from the plane."""
+    """Return the plane of the paint of a glyph: through its full pixels, without outliers."""
     paint = linear(pixels, core)
     far = np.abs(pixels - paint).max(axis=-1)
     near = core & (far <= max(_NEAR, 2 * float(np.median(far[core]))))
@@ -110,9 +118,9 @@ def _paint(pixels: Floats, core: Where) -> Floats:
 
 
 def _strong(difference: Floats, inside: Where) -> Where:
-    """Where ink is likely to cover the whole pixel: the difference is near the largest that is common."""
+    """Return where ink probably covers the whole pixel: the difference is near the largest frequent one."""
     strength = np.where(inside, np.linalg.norm(difference, axis=-1), 0.0)
-    inked = strength[strength > _FAINT]
+    inked = strength[strength > FAINT]
     full = np.quantile(inked, _STRONG) if inked.size else strength.max()
     return np.asarray(inside & (strength >= _STRONG * full))
 

@@ -1,4 +1,4 @@
-"""All that the judge sees in a picture: what it shows of each control, and how well it is drawn."""
+"""All that the judge observes in an image: the value of each control, and how well the glyph is drawn."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from models.subscale import Bytes
 from training.data.colours import hue_of
 from training.data.vocabulary import HUE, LABEL, NEUTRAL, STYLE, TILE, Style, Tile
 from training.judging.craft import Craft, craft
-from training.judging.glyph_recovery import Floats, Recovered, grown, recover
+from training.judging.glyph_recovery import Floats, RecoveredGlyph, grown, recover
 from training.judging.glyphs import FACES
 from training.judging.looks import tile_hue, tile_of
 from training.judging.reader import ICON, SIDE, Reader, read, read_as, small, zoomed
@@ -24,8 +24,9 @@ _STROKE: Final = 4
 
 @dataclass(frozen=True, kw_only=True)
 class Observation:
-    """What one picture shows. `style` is solid or outline, `face` the class of a letter's face: which of them matters is
-    for the request to say.
+    """What one image shows. `style` is solid or outline, `face` the class of the face of a letter.
+
+    The request decides which of the two counts.
     """
 
     label: str
@@ -37,22 +38,22 @@ class Observation:
     craft: Craft
 
     def shows(self, control: str, value: str) -> bool:
-        """Whether this is what was asked for, as far as a picture can tell."""
+        """Return whether the image shows this value of a control, as far as an image can show it."""
         if control == LABEL.name:
             return not self.blank and self.label == read_as(value)
         if control == STYLE.name:
             return value == (self.face if value in FACES else self.style)
         return value == {HUE.name: self.hue, TILE.name: self.tile}[control]
 
-    def agrees(self, asked: Mapping[str, str]) -> bool:
-        """Whether all that was asked for is shown."""
-        return not self.blank and all(self.shows(control, value) for control, value in asked.items())
+    def matches(self, request: Mapping[str, str]) -> bool:
+        """Return whether the image shows all that was requested."""
+        return not self.blank and all(self.shows(control, value) for control, value in request.items())
 
 
-def observe(reader: Reader, pictures: Sequence[Bytes]) -> list[Observation]:
-    """Return what is seen in each picture (H, W, 3)."""
-    tiles = [tile_of(picture) for picture in pictures]
-    glyphs = [recover(picture, tile) for picture, tile in zip(pictures, tiles, strict=True)]
+def observe(reader: Reader, images: Sequence[Bytes]) -> list[Observation]:
+    """Return what is observed in each image (H, W, 3)."""
+    tiles = [tile_of(image) for image in images]
+    glyphs = [recover(image, tile) for image, tile in zip(images, tiles, strict=True)]
     reading = read(reader, [glyph.coverage for glyph in glyphs], tiles)
     faces = reading.faces.argmax(axis=-1)
     return [
@@ -60,12 +61,12 @@ def observe(reader: Reader, pictures: Sequence[Bytes]) -> list[Observation]:
             label=label,
             face=FACES[face],
             style=style_of(glyph.coverage, tile),
-            hue=hue(picture, glyph, tile),
+            hue=hue(image, glyph, tile),
             tile=tile,
             blank=glyph.blank,
-            craft=craft(picture, glyph, tile),
+            craft=craft(image, glyph, tile),
         )
-        for picture, tile, glyph, label, face in zip(pictures, tiles, glyphs, reading.names(), faces, strict=True)
+        for image, tile, glyph, label, face in zip(images, tiles, glyphs, reading.names(), faces, strict=True)
     ]
 
 
@@ -80,9 +81,9 @@ def style_of(coverage: Floats, tile: Tile) -> Style:
     return Style.SOLID if deep.sum() > _SOLID * max(1, ink.sum()) else Style.OUTLINE
 
 
-def hue(picture: Bytes, glyph: Recovered, tile: Tile) -> str:
+def hue(image: Bytes, glyph: RecoveredGlyph, tile: Tile) -> str:
     """Return the name of the ground's colour; without a tile, of the ink's."""
     if tile is not Tile.NONE:
-        return tile_hue(picture, tile)
+        return tile_hue(image, tile)
     inked = glyph.coverage > 0.5  # noqa: PLR2004 - half covered
     return hue_of(np.clip(glyph.ink[inked].mean(axis=0), 0, 1)) if inked.any() else NEUTRAL

@@ -1,4 +1,4 @@
-"""Pictures drawn from a model for a list of requests: what sheets show and judges look at."""
+"""Images drawn from a model for a list of requests: for sheets and for the judge."""
 
 from __future__ import annotations
 
@@ -18,38 +18,48 @@ from models.sampling.backends.fastest import Fastest
 from models.subscale import Bytes, Progress
 
 PASSES: Final = Path(".cache/passes")
-"""Where compiled code is kept."""
+"""Folder of compiled code."""
 
 ControlValues = Mapping[str, str]
-"""Controls by name; what is not named is not asked for."""
+"""Values of controls by name; a control that is not named may have any value."""
 
 
 def compiled_pipeline(networks: nn.ModuleDict, card: ModelCard, *, capacity: int = 16) -> Pipeline:
-    """A pipeline with compiled engines where that can be, kept in `PASSES`."""
+    """Return a pipeline on the fastest backend, with compiled code in `PASSES`."""
     return Pipeline(networks, card, capacity=capacity, backend=Fastest(PASSES))
 
 
 def samples(
-    pipeline: Pipeline, asked: Sequence[ControlValues], *, sampling: Sampling | None = None, seed: int = 0
+    pipeline: Pipeline, requests: Sequence[ControlValues], *, sampling: Sampling | None = None, seed: int = 0
 ) -> Bytes:
-    """Return one picture per entry of `asked`, seeds counting from `seed`: (n, H, W, C) uint8, full range.
+    """Return one image per request, seeds counting from `seed`: (n, H, W, C) uint8, full range.
 
-    `sampling`: the card's if not given.
+    `sampling`: by default that of the card.
     """
+    groups = grouped(unstarted(pipeline, requests, sampling=sampling, seed=seed), pipeline.capacity)
+    done = [finish(pipeline, group) for group in tqdm(groups, desc="drawing", leave=False)]
+    return np.stack([state.progress.picture() for group in done for state in group])
+
+
+def unstarted(
+    pipeline: Pipeline, requests: Sequence[ControlValues], *, sampling: Sampling | None = None, seed: int = 0
+) -> list[ImageState]:
+    """Return a state without slices per request, with the arguments of `samples`."""
     config = pipeline.card.config
-    states = [
+    return [
         ImageState(
             seed=seed + i,
             controls=control_indices(config.controls, controls),
             sampling=sampling or pipeline.card.sampling,
             progress=Progress(geometry=config.geometry),
         )
-        for i, controls in enumerate(asked)
+        for i, controls in enumerate(requests)
     ]
-    starts = range(0, len(states), pipeline.capacity)
-    groups = [states[start : start + pipeline.capacity] for start in starts]
-    done = [finish(pipeline, group) for group in tqdm(groups, desc="drawing", leave=False)]
-    return np.stack([state.progress.picture() for group in done for state in group])
+
+
+def grouped(states: Sequence[ImageState], capacity: int) -> list[list[ImageState]]:
+    """Return the states in groups that a pipeline of this capacity draws together."""
+    return [list(states[start : start + capacity]) for start in range(0, len(states), capacity)]
 
 
 def temperatures(text: str) -> Temperatures:
@@ -61,14 +71,14 @@ def temperatures(text: str) -> Temperatures:
 
 
 def finish(pipeline: Pipeline, states: list[ImageState]) -> list[ImageState]:
-    """Up to `capacity` states that stand at one network, advanced together to the last slice."""
+    """Return up to `capacity` states at the same network, advanced together to the last slice."""
     while states[0].progress.next:
         states = pipeline.advance(states)
     return states
 
 
-def tiled(pictures: Bytes, *, columns: int, scale: int = 1) -> Bytes:
-    """Pictures (n, h, w, C) as one (H, W, C) sheet with white seams, each pixel `scale` x `scale`."""
-    framed = np.pad(pictures, ((0, -len(pictures) % columns), (1, 1), (1, 1), (0, 0)), constant_values=255)
+def tiled(images: Bytes, *, columns: int, scale: int = 1) -> Bytes:
+    """Return images (n, h, w, C) as one (H, W, C) sheet with white seams, each pixel `scale` x `scale`."""
+    framed = np.pad(images, ((0, -len(images) % columns), (1, 1), (1, 1), (0, 0)), constant_values=255)
     sheet = rearrange(framed, "(r q) h w c -> (r h) (q w) c", q=columns)
     return sheet.repeat(scale, 0).repeat(scale, 1)

@@ -1,4 +1,4 @@
-"""Keepers show all that was requested, and have no fault beyond what real pictures have."""
+"""Keepers show all that was requested, and have no fault beyond those of real images."""
 
 from dataclasses import replace
 
@@ -23,7 +23,7 @@ BOUNDS = {(True, True): Craft(wobble=0.04, speckle=0.5, fill=3.0)}
 
 @pytest.fixture(scope="module")
 def held_out() -> ReferenceImages:
-    """Sixty letters and sixty icons, seen by a reader that cannot read."""
+    """Sixty letters and sixty icons, and an untrained reader."""
     torch.manual_seed(0)
     reader = Reader(len(LABEL.values), len(FACES)).eval()
     return reference_images(reader, Glyphs.held_out(Pack.read(DEFAULT)), count=60, size=64)
@@ -52,27 +52,27 @@ def test_one_fault_is_enough_to_be_dropped(other: Observation) -> None:
     assert not is_keeper(ASKED, other, BOUNDS)
 
 
-def test_styles_of_icons_and_faces_of_letters_are_told_apart() -> None:
-    """Solid is asked of the rule, sans of the reader."""
+def test_styles_of_icons_and_faces_of_letters_differ() -> None:
+    """The rule decides solid, the reader decides sans."""
     assert not is_keeper({**ASKED, "style": "sans"}, SEEN, BOUNDS)
     assert SEEN.shows("style", "solid")
     assert not SEEN.shows("style", "outline")
 
 
-def test_bounds_hold_what_they_should_of_real_pictures(held_out: ReferenceImages) -> None:
-    """At least 95 of 100 of each kind, fault by fault; and nobody is blamed for what cannot be seen."""
+def test_bounds_hold_nearly_all_real_images(held_out: ReferenceImages) -> None:
+    """At least 95 of 100 of each kind for each fault; a bound is never below what can be seen."""
     bounds = held_out.bounds()
     assert set(bounds) == {(letter, tiled) for letter in (True, False) for tiled in (True, False)}
     for kind, bound in bounds.items():
-        crafts = [s.craft for a, s in zip(held_out.asked, held_out.seen, strict=True) if kind_of(a) == kind]
+        crafts = [s.craft for a, s in zip(held_out.requests, held_out.observations, strict=True) if kind_of(a) == kind]
         assert np.mean([each.wobble <= bound.wobble for each in crafts]) >= QUANTILE - 0.07
         assert bound.fill >= VISIBLE.fill
         assert within(VISIBLE, bound)
 
 
-def test_rules_are_right_about_real_pictures(held_out: ReferenceImages) -> None:
+def test_rules_are_right_about_real_images(held_out: ReferenceImages) -> None:
     """Hue, tile, and solid or outline of nearly all; none is blank."""
-    pairs = list(zip(held_out.asked, held_out.seen, strict=True))
+    pairs = list(zip(held_out.requests, held_out.observations, strict=True))
     icons = [(a, s) for a, s in pairs if a[STYLE.name] not in FACES]
     assert np.mean([s.hue == a["hue"] for a, s in pairs]) > 0.97
     assert np.mean([s.tile == a["tile"] for a, s in pairs]) > 0.97
@@ -81,8 +81,8 @@ def test_rules_are_right_about_real_pictures(held_out: ReferenceImages) -> None:
 
 
 @pytest.mark.parametrize("size", [32, 64, 128])
-def test_sight_works_at_every_size(size: int) -> None:
-    """The same disc is seen alike: solid, blue, on a circle."""
+def test_observation_works_at_every_size(size: int) -> None:
+    """The same disc is solid, blue and on a circle at every size."""
     torch.manual_seed(0)
     reader = Reader(len(LABEL.values), len(FACES)).eval()
     (seen,) = observe(reader, [picture(disc(), Tile.CIRCLE, size=size)])
