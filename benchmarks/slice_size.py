@@ -23,7 +23,7 @@ from models.config import ModelConfig
 from models.pipeline import ImageState
 from models.subscale import Progress
 from research.evidence.contestants import spn
-from research.evidence.likelihood import half, interval, picture_bits
+from research.evidence.likelihood import half, image_bits, interval
 from research.evidence.runs import TrainingRun, train
 from training.data.symbols import Symbols
 from training.presets import PRESETS
@@ -80,7 +80,7 @@ def main() -> None:
     if not all(train(run, data) for run in runs.values()):
         return
     held_out = data.held_out().first(args.pictures)
-    report(runs, {side: picture_bits(run, held_out) for side, run in runs.items()}, args.minutes)
+    report(runs, {side: image_bits(run, held_out) for side, run in runs.items()}, args.minutes)
 
 
 def report(runs: dict[int, TrainingRun], bits: dict[int, Floats], minutes: float) -> None:

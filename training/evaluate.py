@@ -1,7 +1,7 @@
 """Held-out bits/dim per stage, joint and by family, beside codecs: `python -m training.evaluate models/weights/symbols-64`.
 
-Every slice of every picture is summed, the last bit of the picture included: bits/dim is over all H * W * C sub-pixels,
-and the stages are additive shares of it. In float32 throughout: a reported figure has no rounding of convenience.
+The sum is over every slice of every image with all its bits: bits/dim is over all H * W * C sub-pixels, and the stages are
+additive shares of it. All computation is in float32.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ from training.scoring.plots import plot
 from training.scoring.scores import painted_table, scores_of, table
 
 CHUNK: Final = 8
-"""Slices at once. On one CPU core 115 slices of 16 x 16 a second by eights, 80 by 64s: small chunks stay in the cache."""
+"""Slices at once. One CPU core computes 115 slices of 16 x 16 per second in chunks of 8, and 80 in chunks of 64."""
 
 
 @torch.inference_mode()
@@ -40,7 +40,7 @@ def shares(
     stages: Sequence[Stage] | None = None,
     chunk: int = CHUNK,
 ) -> dict[Stage, NDArray[np.float64]]:
-    """Each stage's share of bits/dim for each picture of `batch`: stage -> (B,) float64. By default of all stages."""
+    """Return the share of each stage in bits/dim for each image of `batch`: stage -> (B,) float64; by default all stages."""
     device = next(networks.parameters()).device
     steps = [step for step in geometry.steps if stages is None or step.stage in stages]
     total = {step.stage: np.zeros(len(batch.images)) for step in steps}
@@ -59,7 +59,7 @@ def shares(
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description="Held-out bits/dim of a shipped model, beside lossless codecs.")
     parser.add_argument("model", type=Path, help="folder of the model")
     add_data_arguments(parser)
@@ -67,7 +67,7 @@ def main() -> None:
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--chunk", type=int, default=CHUNK, help="slices at once")
     parser.add_argument("--json", type=Path, help="also write the scores here")
-    parser.add_argument("--plot", type=Path, help="also draw them here, e.g. docs/bits-symbols-64.png")
+    parser.add_argument("--plot", type=Path, help="also plot them here, e.g. docs/bits-symbols-64.png")
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     networks, card = load_model(args.model)

@@ -12,18 +12,18 @@ from typing import Final
 from models.config import LABEL, Control, Geometry, ModelConfig, Stage, Widths
 
 Preset = Callable[[tuple[Control, ...]], ModelConfig]
-"""A configuration for the controls that a data set has."""
+"""Returns a configuration for the controls of a data set."""
 
 SUBJECT: Final = (LABEL, "style")
-"""Controls that say what is drawn: the base network has maps of them, and the unconditional side of guidance drops them."""
+"""Controls of the subject: the base network has maps of them, and the unconditional side of guidance drops them."""
 
 _HEAD: Final = 64
 
 
 def symbols(size: int) -> Preset:
-    """Images of `size` in 16 x 16 slices. The base network decides what is drawn: it alone has control maps.
+    """Return a preset for images of `size` in 16 x 16 slices. Only the base network decides the subject and has control maps.
 
-    Small slices learn faster at equal time, and the networks of one size are a start for another: docs/decisions/005.
+    Small slices learn faster in equal time, and the networks of one size are a start for another (docs/decisions/005).
     """
     widths = Widths(width=96, blocks=4, heads=3, conv_width=48, embedder_blocks=2)
 
@@ -35,20 +35,20 @@ def symbols(size: int) -> Preset:
 
 
 def photographs(size: int, *, width: int, blocks: int, fine_bits: int = 5) -> Preset:
-    """Photographs of `size`; the base network, which holds few of the bits, two heads narrower."""
+    """Return a preset for photographs of `size`. The base network, with few of the bits, is two heads narrower."""
     geometry = Geometry(size=size, slice_size=16 if size == 32 else 32, fine_bits=fine_bits)  # noqa: PLR2004 - pixels
     return preset(geometry, base=wide(width - 2 * _HEAD, blocks), others=wide(width, blocks))
 
 
 def wide(width: int, blocks: int) -> Widths:
-    """Heads of 64, convolutions at a quarter of the width, half as many blocks in the embedder."""
+    """Return widths with heads of 64, convolutions of a quarter of the width, and half as many blocks in the embedder."""
     return Widths(
         width=width, blocks=blocks, heads=width // _HEAD, conv_width=width // 4, embedder_blocks=max(2, blocks // 2)
     )
 
 
 def preset(geometry: Geometry, *, base: Widths, others: Widths) -> Preset:
-    """Size and depth of the same widths."""
+    """Return a preset whose size and depth networks have the same widths."""
     widths = {Stage.BASE: base, Stage.SIZE: others, Stage.DEPTH: others}
     return lambda controls: ModelConfig(geometry=geometry, controls=controls, widths=widths)
 
@@ -65,8 +65,8 @@ PRESETS: Final[dict[str, Preset]] = {
 
 
 def main() -> None:
-    """The command line."""
-    from training.scoring.costs import costs_of, table  # noqa: PLC0415 - a preset needs no torch
+    """Run the command line."""
+    from training.scoring.costs import costs_of, table  # noqa: PLC0415 - presets are importable without torch
 
     classes = (Control(name="label", values=tuple(f"n{i}" for i in range(1000))),)
     print(

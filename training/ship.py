@@ -35,20 +35,20 @@ from training.scoring.scores import scores_of, table
 Shares = dict[Stage, NDArray[np.float64]]
 
 COLUMNS: Final = 12
-"""Of the sample sheet."""
+"""Columns of the sample sheet."""
 
 CONCEPT_ROWS: Final = 5
-"""Rows of the sheet for labels of more than one character; all others are on it."""
+"""Rows of the sheet for labels of more than one character; the sheet has all other labels."""
 
 STORED: Final = torch.bfloat16
-"""What weights are stored as. They are rounded before they are evaluated, so that the card's figures are of what is stored."""
+"""Number format of stored weights. They are rounded before evaluation, so that the card has the figures of the file."""
 
 _SHEET_PIXELS: Final = 96
 _DIGITS: Final = 5
 
 
 def averaged(config: ModelConfig, runs: Path) -> nn.ModuleDict:
-    """The networks of `config` with the averaged weights of their runs."""
+    """Return the networks of `config` with the averaged weights of their runs."""
     networks = build(config)
     for stage, network in networks.items():
         if (state := read_state(runs / f"{stage}.pt")) is None:
@@ -59,9 +59,9 @@ def averaged(config: ModelConfig, runs: Path) -> nn.ModuleDict:
 
 
 def keep_better(new: nn.ModuleDict, shipped: Path, config: ModelConfig, held_out: ImageBatch) -> Shares:
-    """Put the shipped weights back for every stage whose held-out share did not fall; the shares of what is then in `new`.
+    """Restore the shipped weights of every stage whose held-out share did not fall; return the shares of the result.
 
-    The shipped shares are those of the card, where it has them.
+    The shares of the shipped weights are those of the card, if it has them.
     """
     after = shares(new, config.geometry, held_out)
     if not (shipped / CARD).exists():
@@ -77,12 +77,12 @@ def keep_better(new: nn.ModuleDict, shipped: Path, config: ModelConfig, held_out
 
 
 def means(parts: Mapping[Stage, NDArray[np.float64]]) -> dict[str, float]:
-    """Each stage's mean share, as a card has it."""
+    """Return the mean share of each stage, as in a card."""
     return {stage.value: round(float(share.mean()), _DIGITS) for stage, share in parts.items()}
 
 
 def round_weights(networks: nn.ModuleDict) -> None:
-    """Round every weight to what it is stored as, in place."""
+    """Round every weight in place to the number format of the file."""
     for tensor in networks.state_dict().values():
         tensor.copy_(tensor.to(STORED))
 
@@ -106,12 +106,12 @@ def draw_sheet(pipeline: Pipeline, path: Path) -> None:
 
 
 def arguments() -> argparse.Namespace:
-    """What was asked for on the command line."""
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description="Turn training runs into a shipped model.")
     parser.add_argument("--preset", choices=PRESETS, default="symbols-64")
     add_data_arguments(parser)
     parser.add_argument("--runs", type=Path, default=Path("runs"))
-    parser.add_argument("--models", type=Path, default=WEIGHTS, help="folder that the model's folder is written into")
+    parser.add_argument("--models", type=Path, default=WEIGHTS, help="folder for the folder of the model")
     parser.add_argument("--training", default="", help="a sentence for the card: machine and hours")
     parser.add_argument("--verifier", type=Path, help="folder of a verifier made by training.verify")
     parser.add_argument("--temperature", type=temperatures, default=Temperatures(), help="default of requests")
@@ -122,7 +122,7 @@ def arguments() -> argparse.Namespace:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     args = arguments()
     torch.set_num_threads(args.threads)
     folder = args.models / args.preset
@@ -145,14 +145,14 @@ def main() -> None:
         sampling=Sampling(temperature=args.temperature, guidance=args.guidance, candidates=args.candidates),
         guided=(Stage.BASE,) if subject else (),
         unguided_controls=subject,
-        verifier=taken(args.verifier, folder) if args.verifier else "",
+        verifier=copied_verifier(args.verifier, folder) if args.verifier else "",
     )
     save_model(networks, card, folder, dtype=STORED)
     draw_sheet(Pipeline.load(folder, artefacts=PASSES), folder / SHEET)
 
 
-def taken(verifier: Path, folder: Path) -> str:
-    """Copy a verifier into the model's folder; return its sha256."""
+def copied_verifier(verifier: Path, folder: Path) -> str:
+    """Copy a verifier into the folder of the model; return its sha256."""
     folder.mkdir(parents=True, exist_ok=True)
     if verifier.resolve() != folder.resolve():
         shutil.copyfile(verifier / VERIFIER, folder / VERIFIER)

@@ -1,7 +1,7 @@
-"""Teach a model's verifier: `python -m training.verify --out models/weights/symbols-64`.
+"""Train the verifier of a model: `python -m training.verify --out models/weights/symbols-64`.
 
-It learns on base slices of freshly composed training pictures, a few minutes of one core, and is tested on those of held-out
-ones. Where the folder holds a model, its card gets the verifier's sha256.
+It learns from base slices of newly composed training images in a few minutes of one core, and is tested on held-out
+drawings. If the folder holds a model, its card gets the sha256 of the verifier.
 """
 
 from __future__ import annotations
@@ -35,10 +35,10 @@ _NOISE: Final = 0.02
 
 @dataclass(frozen=True, kw_only=True)
 class VerifierTraining:
-    """How a verifier is taught: `steps` of `pictures` fresh pictures, each of which gives four slices."""
+    """How a verifier is trained: `steps` with `images` new images each, of which every one has four slices."""
 
     steps: int = 3000
-    pictures: int = 32
+    images: int = 32
     rate: float = 4e-3
     decay: float = 0.05
     smoothing: float = 0.05
@@ -47,21 +47,21 @@ class VerifierTraining:
 
 @dataclass(frozen=True, kw_only=True)
 class VerifierAccuracy:
-    """Shares of held-out base slices told right, characters drawn alike (O and 0, I and 1) counted as one."""
+    """Shares of held-out base slices that are read correctly. O and 0 count as one character, and so do I and 1."""
 
     letters: Proportion
     concepts: Proportion
 
 
-def train_verifier(glyphs: Glyphs, geometry: Geometry, course: VerifierTraining) -> Verifier:
-    """Return a verifier taught by `course` on composed glyphs, in evaluation mode; slices are composed ahead in a thread."""
-    torch.manual_seed(course.seed)
+def train_verifier(glyphs: Glyphs, geometry: Geometry, training: VerifierTraining) -> Verifier:
+    """Return a verifier trained on composed glyphs, in evaluation mode."""
+    torch.manual_seed(training.seed)
     verifier = Verifier(geometry, len(LABEL.values)).train()
-    optimizer = AdamW(verifier.parameters(), lr=course.rate, weight_decay=course.decay)
-    schedule = OneCycleLR(optimizer, course.rate, total_steps=course.steps, pct_start=0.2)
-    for step in tqdm(range(course.steps), desc="learning to verify"):
-        slices, labels = example(glyphs, geometry, course, step)
-        loss = F.cross_entropy(verifier(slices), labels, label_smoothing=course.smoothing)
+    optimizer = AdamW(verifier.parameters(), lr=training.rate, weight_decay=training.decay)
+    schedule = OneCycleLR(optimizer, training.rate, total_steps=training.steps, pct_start=0.2)
+    for step in tqdm(range(training.steps), desc="training the verifier"):
+        slices, labels = example(glyphs, geometry, training, step)
+        loss = F.cross_entropy(verifier(slices), labels, label_smoothing=training.smoothing)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -69,47 +69,49 @@ def train_verifier(glyphs: Glyphs, geometry: Geometry, course: VerifierTraining)
     return verifier.eval()
 
 
-def example(glyphs: Glyphs, geometry: Geometry, course: VerifierTraining, step: int) -> tuple[Tensor, Tensor]:
-    """Slices (B, h, w, C) of fresh training pictures, some values off by one, and their labels (B,).
+def example(glyphs: Glyphs, geometry: Geometry, training: VerifierTraining, step: int) -> tuple[Tensor, Tensor]:
+    """Return slices (B, h, w, C) of new training images, some values off by one, and their labels (B,).
 
-    Beside the base slice of a picture stand its neighbours to the right, below and between: a glyph a pixel farther on.
+    Besides the base slice they hold the three next slices, in which the glyph is moved by a pixel.
     """
-    rng = np.random.default_rng([course.seed, step])
-    chosen = glyphs.balanced(rng, course.pictures)
-    pictures = np.stack([shown(rng, glyphs, i, reshaped(rng, glyphs.masks[i]), geometry.size) for i in chosen])
-    slices = np.concatenate([base_slices(pictures[:, i:, j:], geometry) for i, j in np.ndindex(2, 2)])
+    rng = np.random.default_rng([training.seed, step])
+    chosen = glyphs.balanced(rng, training.images)
+    images = np.stack([shown(rng, glyphs, i, reshaped(rng, glyphs.masks[i]), geometry.size) for i in chosen])
+    slices = np.concatenate([base_slices(images[:, i:, j:], geometry) for i, j in np.ndindex(2, 2)])
     off = rng.choice(3, slices.shape, p=[_NOISE, 1 - 2 * _NOISE, _NOISE]) - 1
     moved = np.clip(slices + off, 0, (1 << geometry.coarse_bits) - 1).astype(np.uint8)
     return torch.from_numpy(moved), torch.from_numpy(np.tile(glyphs.labels[chosen], 4))
 
 
-def base_slices(pictures: Bytes, geometry: Geometry) -> Bytes:
-    """The base slices (n, h, w, C) of pictures (n, H, W, C): every S-th pixel's coarse bits."""
+def base_slices(images: Bytes, geometry: Geometry) -> Bytes:
+    """Return the base slices (n, h, w, C) of images (n, H, W, C): the coarse bits of every S-th pixel."""
     every = geometry.subscale
-    return np.asarray(pictures[:, ::every, ::every] >> np.uint8(geometry.fine_bits))
+    return np.asarray(images[:, ::every, ::every] >> np.uint8(geometry.fine_bits))
 
 
 def shown(rng: np.random.Generator, glyphs: Glyphs, index: int, mask: Mask, size: int) -> Bytes:
-    """A picture (size, size, 3) of a glyph's mask on any tile in any hue."""
+    """Return an image (size, size, 3) of the mask of a glyph on a random tile in a random hue."""
     hue, tile = HUE.values[rng.integers(len(HUE.values))], tuple(Tile)[rng.integers(len(Tile))]
     return compose(rng, mask, Look(family=glyphs.family(index), hue=hue, tile=tile), size=size)
 
 
 def accuracy_of(verifier: Verifier, glyphs: Glyphs, geometry: Geometry, seed: int = 1) -> VerifierAccuracy:
-    """How many held-out drawings, composed once each on any tile, a verifier tells from their base slices."""
+    """Return how many held-out drawings, composed once each on a random tile, a verifier reads in their base slices."""
     rng = np.random.default_rng(seed)
-    pictures = [shown(rng, glyphs, i, glyphs.masks[i], geometry.size) for i in range(len(glyphs))]
-    slices = base_slices(np.stack(pictures), geometry)
-    seen = np.array(names(verifier.probabilities(torch.from_numpy(slices)).numpy()))
-    right = seen == [read_as(LABEL.values[label]) for label in glyphs.labels]
+    images = [shown(rng, glyphs, i, glyphs.masks[i], geometry.size) for i in range(len(glyphs))]
+    slices = base_slices(np.stack(images), geometry)
+    read = np.array(names(verifier.probabilities(torch.from_numpy(slices)).numpy()))
+    right = read == [read_as(LABEL.values[label]) for label in glyphs.labels]
     letters = glyphs.letters
     return VerifierAccuracy(letters=Proportion.of(list(right[letters])), concepts=Proportion.of(list(right[~letters])))
 
 
 def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description="Teach the verifier of a model's base slices.")
-    parser.add_argument("--out", type=Path, required=True, help="folder of the model, or where the verifier is to lie")
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description="Train the verifier of the base slices of a model.")
+    parser.add_argument(
+        "--out", type=Path, required=True, help="folder of the model, or another folder for the verifier"
+    )
     parser.add_argument("--steps", type=int, default=VerifierTraining.steps)
     parser.add_argument("--threads", type=int, default=1)
     args = parser.parse_args()
@@ -123,7 +125,7 @@ def main() -> None:
         save_card(replace(card, verifier=digest), args.out)
         verifier = load_verifier(args.out, load_card(args.out)) or verifier
     found = accuracy_of(verifier, Glyphs.held_out(pack), geometry)
-    print(f"sha256 {digest}; held-out base slices told right:")
+    print(f"sha256 {digest}; held-out base slices read correctly:")
     print(f"{found.letters} of {found.letters.count} letters, {found.concepts} of {found.concepts.count} concepts")
 
 

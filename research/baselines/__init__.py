@@ -1,1 +1,1 @@
-"""Earlier autoregressive decoders over whole pictures, to measure the Subscale Pixel Network against: research code."""
+"""Earlier autoregressive decoders over whole images, to compare the Subscale Pixel Network with (research code)."""

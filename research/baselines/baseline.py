@@ -1,4 +1,4 @@
-"""A baseline: trunk, controls and head, with the exact likelihood of whole pictures, trained by the same trainer."""
+"""A baseline: trunk, controls and head, with the exact likelihood of whole images, trained by the same trainer."""
 
 from __future__ import annotations
 
@@ -15,10 +15,10 @@ from research.baselines.trunk import Trunk
 
 
 class Baseline(nn.Module):
-    """p(picture | controls), pixel by pixel in raster order. To trainer and evaluation it is a base network of one slice.
+    """p(image | controls), pixel by pixel in raster order. Trainer and evaluation use it as a base network with one slice.
 
-    `bits`: how many of a sub-pixel's bits it models, the most significant. The trunk must expect as many, and conditions
-    of `asked` numbers.
+    `bits`: the number of most significant bits of a sub-pixel that it models. The trunk must expect the same number of bits,
+    and conditions of `condition_width` numbers.
     """
 
     stage = Stage.BASE
@@ -30,44 +30,44 @@ class Baseline(nn.Module):
         controls: tuple[Control, ...],
         *,
         bits: int,
-        asked: int,
+        condition_width: int,
         hidden: int,
         kernels: bool = False,
     ) -> None:
         super().__init__()
-        self.geometry, self.bits, self.asked = geometry, bits, asked
-        self.controls = nn.ModuleList(Table(len(c.values) + 1, asked) for c in controls)
+        self.geometry, self.bits, self.condition_width = geometry, bits, condition_width
+        self.controls = nn.ModuleList(Table(len(c.values) + 1, condition_width) for c in controls)
         self.trunk = trunk
         self.head = Softmaxes(
             channels=geometry.channels, symbols=1 << bits, width=trunk.width, hidden=hidden, kernels=kernels
         )
 
     def condition(self, controls: Tensor) -> Tensor:
-        """(B, n_controls) int64 -> (B, E)."""
-        asked = controls.new_zeros(len(controls), self.asked, dtype=self.head.norm.weight.dtype)
-        out: Tensor = asked + sum(table(controls[:, i]) for i, table in enumerate(self.controls))
+        """Embed controls: (B, n_controls) int64 -> (B, E)."""
+        start = controls.new_zeros(len(controls), self.condition_width, dtype=self.head.norm.weight.dtype)
+        out: Tensor = start + sum(table(controls[:, i]) for i, table in enumerate(self.controls))
         return out
 
     def logits(self, values: Tensor, controls: Tensor) -> Tensor:
-        """Teacher-forced: (B, H, W, C) -> (B, H, W, C, V), each from the sub-pixels before it alone."""
-        past = WholeImageContext(values)
-        hiddens, near = self.hiddens(self.condition(controls)[:, None, None], past), self.near(past)
+        """Return teacher-forced logits: (B, H, W, C) -> (B, H, W, C, V), each from the sub-pixels before it alone."""
+        context = WholeImageContext(values)
+        hiddens, neighbours = self.hiddens(self.condition(controls)[:, None, None], context), self.neighbours(context)
         logits = []
         for c in range(values.shape[-1]):
-            logits.append(self.head.logits(hiddens[c], c, near))
-            self.head.tell(hiddens, c, values[..., c])
+            logits.append(self.head.logits(hiddens[c], c, neighbours))
+            self.head.add_symbol(hiddens, c, values[..., c])
         return torch.stack(logits, -2)
 
-    def hiddens(self, condition: Tensor, past: CausalContext) -> list[Tensor]:
-        """One pre-activation per channel."""
-        return self.head.hiddens(self.trunk(condition, past))
+    def hiddens(self, condition: Tensor, context: CausalContext) -> list[Tensor]:
+        """Return one pre-activation per channel."""
+        return self.head.hiddens(self.trunk(condition, context))
 
-    def near(self, past: LocalContext) -> Tensor:
-        """What forecasts are made of: (..., 3, C)."""
-        return past.values(FORECASTS)
+    def neighbours(self, context: LocalContext) -> Tensor:
+        """Return the values that forecasts are made of: (..., 3, C)."""
+        return context.values(FORECASTS)
 
     def forward(self, coarse: Tensor, fine: Tensor, k: Tensor, controls: Tensor) -> Tensor:  # noqa: ARG002 - one slice
-        """Nats of each sub-pixel, (B, N, C), at least float32; the arguments of `models.network.Network`."""
+        """Return the nats of each sub-pixel, (B, N, C), at least float32, with the arguments of `models.network.Network`."""
         values = ((coarse << self.geometry.fine_bits) | fine) >> (self.geometry.bits - self.bits)
         logits = self.logits(values, controls)
         logits = logits if logits.dtype is torch.float64 else logits.float()

@@ -1,4 +1,4 @@
-"""The baselines by name, at the Subscale Pixel Network's total parameters and at a size for a quick check."""
+"""The baselines by name, with the parameters of the Subscale Pixel Network in all, and in a size for a quick check."""
 
 from __future__ import annotations
 
@@ -18,11 +18,11 @@ CONDITION_WIDTH: Final = 32
 """Width of the embedded controls."""
 
 HIDDEN: Final = 96
-"""Width of the head's hidden layer per channel, the Subscale Pixel Network's."""
+"""Width of the hidden layer of the head per channel, as in the Subscale Pixel Network."""
 
 
 class BaselineKind(StrEnum):
-    """The four, in the order in which they were published."""
+    """The four baselines, in order of publication."""
 
     PIXELCNN = "pixelcnn"
     ROW_LSTM = "row-lstm"
@@ -31,51 +31,65 @@ class BaselineKind(StrEnum):
 
 
 Size = Callable[[Geometry, int], Trunk]
-"""Geometry and bits -> a trunk."""
+"""Returns a trunk for a geometry and bits."""
 
 _WHOLE: Final[dict[BaselineKind, Size]] = {
     BaselineKind.PIXELCNN: lambda g, bits: PixelCNN(
-        channels=g.channels, bits=bits, asked=CONDITION_WIDTH, half=152, blocks=15
+        channels=g.channels, bits=bits, condition_width=CONDITION_WIDTH, half=152, blocks=15
     ),
     BaselineKind.ROW_LSTM: lambda g, bits: RowLSTM(
-        channels=g.channels, bits=bits, asked=CONDITION_WIDTH, half=108, layers=9
+        channels=g.channels, bits=bits, condition_width=CONDITION_WIDTH, half=108, layers=9
     ),
     BaselineKind.GATED: lambda g, bits: GatedPixelCNN(
-        channels=g.channels, bits=bits, asked=CONDITION_WIDTH, width=124, layers=10
+        channels=g.channels, bits=bits, condition_width=CONDITION_WIDTH, width=124, layers=10
     ),
     BaselineKind.SNAIL: lambda g, bits: PixelSNAIL(
-        channels=g.channels, bits=bits, asked=CONDITION_WIDTH, width=116, blocks=4, residuals=4, heads=2, side=g.size
+        channels=g.channels,
+        bits=bits,
+        condition_width=CONDITION_WIDTH,
+        width=116,
+        blocks=4,
+        residuals=4,
+        heads=2,
+        side=g.size,
     ),
 }
 _SMALL: Final[dict[BaselineKind, Size]] = {
     BaselineKind.PIXELCNN: lambda g, bits: PixelCNN(
-        channels=g.channels, bits=bits, asked=CONDITION_WIDTH, half=28, blocks=6
+        channels=g.channels, bits=bits, condition_width=CONDITION_WIDTH, half=28, blocks=6
     ),
     BaselineKind.ROW_LSTM: lambda g, bits: RowLSTM(
-        channels=g.channels, bits=bits, asked=CONDITION_WIDTH, half=20, layers=4
+        channels=g.channels, bits=bits, condition_width=CONDITION_WIDTH, half=20, layers=4
     ),
     BaselineKind.GATED: lambda g, bits: GatedPixelCNN(
-        channels=g.channels, bits=bits, asked=CONDITION_WIDTH, width=26, layers=4
+        channels=g.channels, bits=bits, condition_width=CONDITION_WIDTH, width=26, layers=4
     ),
     BaselineKind.SNAIL: lambda g, bits: PixelSNAIL(
-        channels=g.channels, bits=bits, asked=CONDITION_WIDTH, width=28, blocks=2, residuals=2, heads=1, side=g.size
+        channels=g.channels,
+        bits=bits,
+        condition_width=CONDITION_WIDTH,
+        width=28,
+        blocks=2,
+        residuals=2,
+        heads=1,
+        side=g.size,
     ),
 }
 
 
 def whole(kind: BaselineKind, geometry: Geometry, controls: tuple[Control, ...], *, kernels: bool = False) -> Baseline:
-    """Return a baseline over all bits, with about as many parameters as the network of research/evidence."""
+    """Return a baseline over all bits, with about the parameters of the network of research/evidence."""
     return _built(_WHOLE, kind, geometry, controls, bits=geometry.bits, hidden=HIDDEN, kernels=kernels)
 
 
 def small(
     kind: BaselineKind, geometry: Geometry, controls: tuple[Control, ...], *, bits: int, kernels: bool = False
 ) -> Baseline:
-    """A baseline of some 95,000 parameters over the `bits` most significant bits."""
+    """Return a baseline of about 95,000 parameters over the `bits` most significant bits."""
     return _built(_SMALL, kind, geometry, controls, bits=bits, hidden=CONDITION_WIDTH, kernels=kernels)
 
 
-def _built(  # noqa: PLR0913 - all that a baseline is
+def _built(  # noqa: PLR0913 - the parts of a baseline
     sizes: dict[BaselineKind, Size],
     kind: BaselineKind,
     geometry: Geometry,
@@ -86,4 +100,6 @@ def _built(  # noqa: PLR0913 - all that a baseline is
     kernels: bool,
 ) -> Baseline:
     trunk = sizes[kind](geometry, bits)
-    return Baseline(trunk, geometry, controls, bits=bits, asked=CONDITION_WIDTH, hidden=hidden, kernels=kernels)
+    return Baseline(
+        trunk, geometry, controls, bits=bits, condition_width=CONDITION_WIDTH, hidden=hidden, kernels=kernels
+    )

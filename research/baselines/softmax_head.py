@@ -10,14 +10,14 @@ from models.embedder import ABSENT
 from models.layers import Table
 
 FORECASTS = ((0, -1), (-1, 0), (-1, -1))
-"""Left, above and corner: what the forecasts of the kernels are made of."""
+"""Left, above and corner: the forecasts of the kernels are made of them."""
 
 
 class Softmaxes(nn.Module):
-    """The head that every baseline has: the Subscale Pixel Network's, without its kernels unless `kernels`.
+    """The head of every baseline: that of the Subscale Pixel Network, with its kernels only if `kernels`.
 
-    With kernels the logits of a channel have, beside the plain ones, one kernel per forecast over the difference to it
-    (docs/decisions/001): left, above, and the plane through left, above and corner.
+    With kernels the logits of a channel also have one kernel per forecast over the difference to it (docs/decisions/001).
+    Forecasts are left, above, and the plane through left, above and corner.
     """
 
     def __init__(self, *, channels: int, symbols: int, width: int, hidden: int, kernels: bool) -> None:
@@ -30,29 +30,29 @@ class Softmaxes(nn.Module):
         self.out = nn.ModuleList(nn.Linear(hidden, symbols * (1 + self.kernels)) for _ in range(channels))
 
     def hiddens(self, features: Tensor) -> list[Tensor]:
-        """(..., D) -> one pre-activation per channel, blind to the pixel itself."""
+        """Return one pre-activation per channel, which does not depend on the pixel itself; features (..., D)."""
         return list(self.hidden(self.norm(features)).chunk(self.channels, -1))
 
-    def tell(self, hiddens: list[Tensor], channel: int, symbol: Tensor) -> None:
-        """Let the channels after `channel` know its symbol, (...): `hiddens` is updated."""
+    def add_symbol(self, hiddens: list[Tensor], channel: int, symbol: Tensor) -> None:
+        """Update `hiddens` of the channels after `channel` by its symbol, (...)."""
         if channel < self.channels - 1:
-            for later, told in enumerate(self.earlier[channel](symbol).chunk(self.channels - channel - 1, -1)):
-                hiddens[channel + 1 + later] = hiddens[channel + 1 + later] + told
+            for later, shift in enumerate(self.earlier[channel](symbol).chunk(self.channels - channel - 1, -1)):
+                hiddens[channel + 1 + later] = hiddens[channel + 1 + later] + shift
 
-    def logits(self, hidden: Tensor, channel: int, near: Tensor) -> Tensor:
-        """Hidden (..., E), values `near` (..., 3, C) at `FORECASTS` -> (..., V)."""
+    def logits(self, hidden: Tensor, channel: int, neighbours: Tensor) -> Tensor:
+        """Return logits (..., V) from hidden (..., E) and values `neighbours` (..., 3, C) at `FORECASTS`."""
         out: Tensor = self.out[channel](F.gelu(hidden))
         if not self.kernels:
             return out
         plain, *kernels = out.chunk(1 + self.kernels, -1)
-        forecasts = self._forecasts(near[..., channel])
+        forecasts = self._forecasts(neighbours[..., channel])
         every = torch.arange(self.symbols, device=hidden.device)
         difference = (every - forecasts[..., None]) & (self.symbols - 1)  # (..., 3, V): V is a power of two
         moved = torch.stack(kernels, -2).gather(-1, difference)
         shares: Tensor = (moved * (forecasts >= 0)[..., None]).sum(-2)
         return plain + shares
 
-    def _forecasts(self, near: Tensor) -> Tensor:
-        left, above, corner = near.unbind(-1)
+    def _forecasts(self, neighbours: Tensor) -> Tensor:
+        left, above, corner = neighbours.unbind(-1)
         plane = (left + above - corner).clamp(0, self.symbols - 1)
-        return torch.stack([left, above, torch.where((near < 0).any(-1), ABSENT, plane)], -1)
+        return torch.stack([left, above, torch.where((neighbours < 0).any(-1), ABSENT, plane)], -1)

@@ -1,4 +1,4 @@
-"""What the baselines differ in: features of each pixel from the pixels before it."""
+"""The trunk, in which the baselines differ: features of each pixel from the pixels before it."""
 
 from __future__ import annotations
 
@@ -21,25 +21,25 @@ EMBEDDED: Final = 32
 
 
 class Trunk(nn.Module):
-    """Causal features of `width`; `over_rows` is the part of them that depends on the rows above alone."""
+    """Causal features of `width`; `over_rows` is the part that depends on the rows above only."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
         self.width = width
 
-    def over_rows(self, condition: Tensor, past: LocalContext) -> Tensor:  # noqa: ARG002 - most trunks have no such part
-        """Condition (..., E) -> (..., A), for whole rows of tokens together; nothing here."""
+    def over_rows(self, condition: Tensor, context: LocalContext) -> Tensor:  # noqa: ARG002 - most trunks have no such part
+        """Return (..., A) from condition (..., E) for whole rows of tokens together; by default nothing."""
         return condition.new_zeros(*condition.shape[:-1], 0)
 
-    def forward(self, condition: Tensor, past: CausalContext) -> Tensor:
-        """Condition (..., E) -> (..., D), each token's from the pixels before it alone."""
+    def forward(self, condition: Tensor, context: CausalContext) -> Tensor:
+        """Return features (..., D) from condition (..., E), each from earlier pixels only."""
         raise NotImplementedError
 
 
 class Pixels(nn.Module):
-    """Masked first convolution over embedded pixels: values looked up and as numbers, as the Subscale Pixel Network has them.
+    """A masked first convolution over embedded pixels: values by table and as numbers, as in the Subscale Pixel Network.
 
-    By numbers alone a softmax over 256 values learns "as left" far more slowly. Absent pixels are zero.
+    With numbers alone a softmax over 256 values learns "equal to the left" far more slowly. Absent pixels are zero.
     """
 
     def __init__(self, offsets: Offsets, *, channels: int, bits: int, width: int) -> None:
@@ -48,9 +48,9 @@ class Pixels(nn.Module):
         self.embed = PixelEmbedding(channels, 1 << bits, EMBEDDED)
         self.mix = nn.Linear(len(offsets) * EMBEDDED, width)
 
-    def forward(self, past: LocalContext) -> Tensor:
-        """(..., D)."""
-        values = past.values(self.offsets)
+    def forward(self, context: LocalContext) -> Tensor:
+        """Return features (..., D)."""
+        values = context.values(self.offsets)
         numbers = scaled(values, self.bits, self.mix.weight.dtype)
         embedded = torch.where(values[..., :1] >= 0, self.embed(values.clamp(min=0), numbers), 0)
         out: Tensor = self.mix(embedded.flatten(-2))

@@ -1,6 +1,6 @@
-"""Train the contestants, then one command per table: `python -m research.evidence train`, `... bits` (docs/evidence.md).
+"""Train the contestants, then make one table per command: `python -m research.evidence train` (docs/evidence.md).
 
-Every command goes on where it was stopped. Tables are made from the runs that are finished, and name what they are of.
+Every command continues where it was stopped. Tables are made from finished runs, and name them.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from training.data.tiles import box
 
 
 class Evidence:
-    """What all commands share: the data, the runs that were asked for, and which models' samples are judged."""
+    """The data and the runs of a command line, and the models whose samples are judged."""
 
     def __init__(self, args: argparse.Namespace) -> None:
         self.data = Symbols.load(size=SIZE)
@@ -44,28 +44,28 @@ class Evidence:
 
     @property
     def finished(self) -> list[TrainingRun]:
-        """Runs to make tables of, the SPN's first."""
+        """The finished runs, those of the SPN first."""
         return [run for run in self.runs if run.finished]
 
     def held_out(self) -> ImageBatch:
-        """The first pictures of the fixed order, which mixes the families."""
-        return self.data.held_out().first(self.args.pictures)
+        """Return the first held-out images of the fixed order, which mixes the families."""
+        return self.data.held_out().first(self.args.images)
 
     def samples(self, requests: SampleRequests) -> dict[str, Bytes]:
-        """What every model of `--models` draws: the shipped one, or a run by name and seed."""
+        """Return the samples of every model of `--models`: the shipped one, or a run by name and seed."""
         return {name: samples(self.draw(name), requests, self.place(name, requests)) for name in self.args.models}
 
     def draw(self, name: str) -> Callable[[], Draw]:
-        """How to draw from a model."""
+        """Return how to draw from a model."""
         return shipped if name == SHIPPED else partial(of_run, self.run(name))
 
     def place(self, name: str, requests: SampleRequests) -> Path:
-        """Where its samples are kept; shipped weights change under their name."""
+        """Return the folder of the samples of a model; shipped weights change under one name."""
         kept = RUNS / f"{name}-{load_card(WEIGHTS / name).sha256[:8]}" if name == SHIPPED else self.run(name).place
         return kept / requests.name
 
     def run(self, label: str) -> TrainingRun:
-        """A finished run by its label."""
+        """Return a finished run by its label."""
         for run in self.finished:
             if run.label == label:
                 return run
@@ -73,7 +73,7 @@ class Evidence:
 
 
 def train_all(evidence: Evidence) -> None:
-    """All runs, one seed after another."""
+    """Train all runs, one seed after another."""
     for run in evidence.runs:
         if not train(run, evidence.data):
             return
@@ -81,7 +81,7 @@ def train_all(evidence: Evidence) -> None:
 
 
 def digits_table(evidence: Evidence) -> None:
-    """Train the four at a small size on digits, and compare."""
+    """Train the four baselines in a small size on digits, and compare them."""
     data = digits.Digits()
     runs = digits.runs(evidence.args.minutes, evidence.args.seeds)
     if all(train(run, data) for run in runs):
@@ -90,7 +90,7 @@ def digits_table(evidence: Evidence) -> None:
 
 
 def bits_table(evidence: Evidence) -> None:
-    """Likelihood at equal budget."""
+    """Compare likelihood at equal budget."""
     held_out = evidence.held_out()
     rows, codecs = likelihood.rows_of(evidence.finished, held_out), likelihood.codec_bits(held_out.images)
     publish("bits", likelihood.table(rows, codecs), likelihood.record(rows, codecs, len(held_out.images)))
@@ -98,7 +98,7 @@ def bits_table(evidence: Evidence) -> None:
 
 
 def speed_table(evidence: Evidence) -> None:
-    """Seconds per picture. A baseline's do not depend on its weights; the SPN's do, so a run of it must be finished."""
+    """Measure seconds per image. Those of the SPN depend on its weights, so a run of it must be finished."""
     trained = evidence.run("spn-0")
     actions: dict[tuple[str, str, int], speed.Action] = {}
     for batch in speed.BATCHES:
@@ -113,38 +113,38 @@ def speed_table(evidence: Evidence) -> None:
 
 
 def accuracy_table(evidence: Evidence) -> None:
-    """Classifiers taught by samples."""
+    """Train classifiers on samples, and test them on real images."""
     whole = evidence.data.held_out()
-    asked = letters(evidence.data).first(evidence.args.letters)
-    pictures = {"real": asked.real, **evidence.samples(asked)}
-    scores = accuracy.scores(accuracy.letters_test_set(whole), pictures, accuracy.letter_classes(asked.controls[:, 0]))
+    requests = letters(evidence.data).first(evidence.args.letters)
+    images = {"real": requests.real, **evidence.samples(requests)}
+    scores = accuracy.scores(accuracy.letters_test_set(whole), images, accuracy.letter_classes(requests.controls[:, 0]))
     publish("cas", accuracy.table(scores), accuracy.record(scores))
 
 
 def copies_table(evidence: Evidence) -> None:
-    """Distances to the nearest training glyph."""
-    every, asked = memorisation.gallery(evidence.data), glyphs(evidence.data)
+    """Measure the distances to the nearest training glyph."""
+    every, requests = memorisation.gallery(evidence.data), glyphs(evidence.data)
     others = shapes(every.real)
-    again = nearest_of(memorisation.drawn_again(evidence.data, asked).real, others)
+    again = nearest_of(memorisation.drawn_again(evidence.data, requests).real, others)
     near = [float(distance) for distance in np.quantile(again, memorisation.COPIES)]
     rows = [
         memorisation.nearest_distances("training glyphs, drawn again", again, near),
         memorisation.nearest_distances(
-            "training glyphs, a random split held out", memorisation.to_others(asked, others), near
+            "training glyphs, a random split held out", memorisation.to_others(requests, others), near
         ),
         memorisation.nearest_distances(
             "held-out glyphs, twins purged", nearest_of(held_glyphs(evidence.data), others), near
         ),
     ]
-    for name, pictures in evidence.samples(asked).items():
-        apart = distances(shapes(pictures), others)
+    for name, images in evidence.samples(requests).items():
+        apart = distances(shapes(images), others)
         rows.append(memorisation.nearest_distances(f"samples of {name}", apart.min(1), near))
-        memorisation.sheet(pictures, apart, every.real, DOCS / f"evidence-closest-{name}.png")
+        memorisation.sheet(images, apart, every.real, DOCS / f"evidence-closest-{name}.png")
     publish("memorisation", memorisation.table(rows, near), memorisation.record(rows))
 
 
 def diversity_table(evidence: Evidence) -> None:
-    """How varied a thousand pictures are."""
+    """Measure how varied a thousand images are."""
     alone = glyphs(evidence.data)
     on_tiles = letters(evidence.data).first(len(alone.controls))
     drawn, tiled = evidence.samples(alone), evidence.samples(on_tiles)
@@ -158,13 +158,13 @@ def diversity_table(evidence: Evidence) -> None:
     publish("diversity", diversity.table(rows), diversity.record(rows))
 
 
-def nearest_of(pictures: Bytes, others: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Distance of each picture's glyph to the nearest of others."""
-    return np.asarray(distances(shapes(pictures), others).min(1))
+def nearest_of(images: Bytes, others: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return the distance of the glyph of each image to the nearest one of `others`."""
+    return np.asarray(distances(shapes(images), others).min(1))
 
 
 def held_glyphs(data: Symbols) -> Bytes:
-    """All held-out glyphs alone: their masks as ink."""
+    """Return all held-out glyphs alone: their masks as ink."""
     masks = data.pack.held_glyphs[:]
     return box(np.repeat((255 - masks)[..., None], 3, axis=-1), SIZE)
 
@@ -180,21 +180,21 @@ COMMANDS: Final[dict[str, Callable[[Evidence], None]]] = {
 }
 
 
-def arguments(given: Sequence[str] | None = None) -> argparse.Namespace:
-    """What was asked for on the command line."""
+def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
+    """Parse the command line."""
     parser = argparse.ArgumentParser(description="Evidence: equal training, likelihood, samples. See docs/evidence.md.")
     parser.add_argument("what", choices=COMMANDS)
     parser.add_argument("--minutes", type=float, default=15.0, help="processor time of each model in all")
     parser.add_argument("--seeds", type=int, default=2)
-    parser.add_argument("--pictures", type=int, default=1008, help="held-out pictures that bits are of")
+    parser.add_argument("--images", type=int, default=1008, help="held-out images for bits/dim")
     parser.add_argument("--models", nargs="+", default=[SHIPPED], help=f"{SHIPPED} or runs, e.g. spn-0 pixelcnn-0")
-    parser.add_argument("--letters", type=int, default=5000, help="monograms that teach a classifier")
+    parser.add_argument("--letters", type=int, default=5000, help="letters on which a classifier is trained")
     parser.add_argument("--repeats", type=int, default=3, help="timed draws")
-    return parser.parse_args(given)
+    return parser.parse_args(words)
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     args = arguments()
     torch.set_num_threads(1)
     COMMANDS[args.what](Evidence(args))

@@ -1,4 +1,4 @@
-"""Classification accuracy score (arXiv:1905.10887): a classifier that has seen samples only, tested on real pictures."""
+"""Classification accuracy score (arXiv:1905.10887): a classifier trained on samples only, tested on real images."""
 
 from __future__ import annotations
 
@@ -23,8 +23,8 @@ from training.scoring.scores import markdown
 STEPS: Final = 800
 BATCH: Final = 64
 RATE: Final = 3e-3
-TEACHERS: Final = 3
-"""Classifiers from other seeds, whose answers are averaged in the score."""
+CLASSIFIERS: Final = 3
+"""Classifiers with different seeds, whose accuracies are averaged."""
 
 _RESAMPLES: Final = 4000
 
@@ -33,17 +33,17 @@ Classes = NDArray[np.int64]
 
 @dataclass(frozen=True, kw_only=True)
 class LabelledTestSet:
-    """Real held-out pictures with their classes, -1 for what is not asked."""
+    """Real held-out images with their classes."""
 
     name: str
-    pictures: Bytes
+    images: Bytes
     classes: Classes
     count: int
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassificationAccuracy:
-    """Accuracy of classifiers taught by `source`, mean of `TEACHERS`; ratio to those taught by real pictures, 95 % interval."""
+    """Mean accuracy of `CLASSIFIERS` trained on `source`; ratio to those trained on real images, with its 95 % interval."""
 
     test: str
     source: str
@@ -55,31 +55,31 @@ class ClassificationAccuracy:
 
 
 def letters_test_set(held_out: ImageBatch) -> LabelledTestSet:
-    """Held-out monograms: families that nobody was trained on; O and 0 are one class, and I and 1."""
+    """Return held-out letters, from families without any training drawing; O and 0 are one class, and so are I and 1."""
     chosen = held_out.families == Family.LETTERS
     classes = letter_classes(held_out.controls[chosen, 0])
-    return LabelledTestSet(name="monograms", pictures=held_out.images[chosen], classes=classes, count=len(CLASSES))
+    return LabelledTestSet(name="monograms", images=held_out.images[chosen], classes=classes, count=len(CLASSES))
 
 
 def letter_classes(labels: NDArray[np.int64]) -> Classes:
-    """Of control indices."""
+    """Return the classes of control indices."""
     return np.array([class_of(MONOGRAMS[label - 1]) for label in labels])
 
 
-def scores(exam: LabelledTestSet, sources: dict[str, Bytes], classes: Classes) -> list[ClassificationAccuracy]:
-    """Each source's pictures, which show `classes`, teach classifiers of their own; the first source is real.
+def scores(test_set: LabelledTestSet, sources: dict[str, Bytes], classes: Classes) -> list[ClassificationAccuracy]:
+    """Train classifiers on the images of each source, which show `classes`, and test them; the first source is real.
 
-    Last comes what needs no picture: to name the commonest class always.
+    The last row is the accuracy of always answering with the most frequent class.
     """
     rights = {
-        name: np.mean([taught(pictures, classes, exam, seed) for seed in range(TEACHERS)], axis=0)
-        for name, pictures in sources.items()
+        name: np.mean([correct_answers(images, classes, test_set, seed) for seed in range(CLASSIFIERS)], axis=0)
+        for name, images in sources.items()
     }
-    rights["nothing: the commonest class"] = (exam.classes == np.bincount(classes).argmax()).astype(float)
+    rights["nothing: the most frequent class"] = (test_set.classes == np.bincount(classes).argmax()).astype(float)
     real = next(iter(rights.values()))
     return [
         ClassificationAccuracy(
-            test=exam.name,
+            test=test_set.name,
             source=name,
             taught=len(classes),
             tested=len(right),
@@ -91,29 +91,29 @@ def scores(exam: LabelledTestSet, sources: dict[str, Bytes], classes: Classes) -
     ]
 
 
-def taught(pictures: Bytes, classes: Classes, exam: LabelledTestSet, seed: int) -> NDArray[np.bool_]:
-    """Which of the exam's pictures a fresh classifier gets right after the lesson."""
+def correct_answers(images: Bytes, classes: Classes, test_set: LabelledTestSet, seed: int) -> NDArray[np.bool_]:
+    """Return which test images a new classifier gets right after its training."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    reader = Classifier()
-    reader.last = nn.Linear(reader.last.in_features, exam.count)
-    optimizer = AdamW(reader.parameters(), weight_decay=0.02)
+    classifier = Classifier()
+    classifier.last = nn.Linear(classifier.last.in_features, test_set.count)
+    optimizer = AdamW(classifier.parameters(), weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=STEPS)
-    for _ in tqdm(range(STEPS), desc=f"{exam.name}, {seed}", leave=False):
-        rows = rng.integers(len(pictures), size=BATCH)
-        logits = reader(scaled(pictures[rows]))
+    for _ in tqdm(range(STEPS), desc=f"{test_set.name}, {seed}", leave=False):
+        rows = rng.integers(len(images), size=BATCH)
+        logits = classifier(scaled(images[rows]))
         loss = F.cross_entropy(logits, torch.from_numpy(classes[rows]), label_smoothing=0.05)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
     with torch.inference_mode():
-        answers = reader.eval()(scaled(exam.pictures)).argmax(-1).numpy()
-    return np.asarray(answers == exam.classes)
+        answers = classifier.eval()(scaled(test_set.images)).argmax(-1).numpy()
+    return np.asarray(answers == test_set.classes)
 
 
 def ratio_interval(right: NDArray[np.float64], real: NDArray[np.float64]) -> tuple[float, float]:
-    """95 % over the exam's pictures, both sides resampled together."""
+    """Return the 95 % interval over the test images, both sides resampled together."""
     count = len(right)
     weights = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), _RESAMPLES)
     low, high = np.percentile(weights @ right / np.maximum(weights @ real, 1e-9), (2.5, 97.5))
@@ -121,7 +121,7 @@ def ratio_interval(right: NDArray[np.float64], real: NDArray[np.float64]) -> tup
 
 
 def table(all_scores: Sequence[ClassificationAccuracy]) -> str:
-    """One line per test and source."""
+    """Return one line per test and source."""
     lines = [
         [
             s.test,
@@ -133,9 +133,9 @@ def table(all_scores: Sequence[ClassificationAccuracy]) -> str:
         ]
         for s in all_scores
     ]
-    return markdown(["test", "taught by", "n", "tested on", "accuracy", "of real"], lines)
+    return markdown(["test", "trained on", "n", "tested on", "accuracy", "of real"], lines)
 
 
 def record(all_scores: Sequence[ClassificationAccuracy]) -> list[dict[str, object]]:
-    """For JSON."""
+    """Return the scores for JSON."""
     return [asdict(s) for s in all_scores]

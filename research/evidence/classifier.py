@@ -1,4 +1,4 @@
-"""A small classifier of 32 x 32 pictures, to be taught afresh by each source of letters."""
+"""A small classifier of 32 x 32 images, trained anew on each source of letters."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ CLASSES: Final = tuple(c for c in MONOGRAMS if c not in ALIKE)
 
 
 class Classifier(nn.Module):
-    """Pictures (B, 3, 32, 32) in [-1, 1] -> logits over `CLASSES`, (B, 34)."""
+    """A network of four convolutions: images (B, 3, 32, 32) in [-1, 1] -> logits over `CLASSES`, (B, 34)."""
 
     def __init__(self) -> None:
         super().__init__()
@@ -31,16 +31,16 @@ class Classifier(nn.Module):
         self.last = nn.Linear(widths[-1] * 16, len(CLASSES))
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, 3, 32, 32) -> (B, 34)."""
+        """Return logits: (B, 3, 32, 32) -> (B, 34)."""
         out: Tensor = self.last(self.features(x))
         return out
 
 
 def class_of(character: str) -> int:
-    """The class of a letter's label."""
+    """Return the class of a character."""
     return CLASSES.index(ALIKE.get(character, character))
 
 
-def scaled(pictures: Bytes) -> Tensor:
-    """(B, H, W, 3) uint8 -> (B, 3, H, W) in [-1, 1]."""
-    return torch.from_numpy(np.ascontiguousarray(pictures)).permute(0, 3, 1, 2).float() / 127.5 - 1
+def scaled(images: Bytes) -> Tensor:
+    """Scale images: (B, H, W, 3) uint8 -> (B, 3, H, W) in [-1, 1]."""
+    return torch.from_numpy(np.ascontiguousarray(images)).permute(0, 3, 1, 2).float() / 127.5 - 1

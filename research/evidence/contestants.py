@@ -1,4 +1,4 @@
-"""Who is compared: the Subscale Pixel Network and the baselines, as the parts that are trained one by one."""
+"""The contestants: the Subscale Pixel Network and the baselines, as parts that are trained one by one."""
 
 from __future__ import annotations
 
@@ -21,24 +21,24 @@ WIDTHS: Final = Widths(width=96, blocks=4, heads=3, conv_width=48, embedder_bloc
 SPN: Final = ModelConfig(
     geometry=Geometry(size=SIZE, slice_size=16), controls=CONTROLS, widths=dict.fromkeys(Stage, WIDTHS)
 )
-"""Trained here. It is no preset: presets may grow, this one has as many parameters as the baselines."""
+"""The network of the comparison. Unlike a preset it always has as many parameters as the baselines."""
 
 SHARES: Final = {Stage.BASE: 0.2, Stage.SIZE: 0.2, Stage.DEPTH: 0.6}
-"""Of the budget. By bits alone it would be 0.07, 0.11, 0.82; but half a minute teaches no network anything."""
+"""Shares of the budget. By bits alone they would be 0.07, 0.11, 0.82, but half a minute of training is too little."""
 
 WARMUP_STEPS: Final = 40
 AVERAGE_STEPS: Final = 25
-"""Half-life of averaged weights. The recipe's 200 is for hours: after six minutes it cost the SPN 2 % and PixelSNAIL 4 %."""
+"""Half-life of averaged weights. That of the recipe is for hours: after six minutes it cost the SPN 2 % and PixelSNAIL 4 %."""
 
 POSITIONS: Final = 4096
-"""Pixels predicted in an update: 16 slices of 16 x 16, or 4 whole pictures."""
+"""Pixels predicted in an update: 16 slices of 16 x 16, or 4 whole images."""
 
 SPN_RATES: Final = (3.0, 8.0)
 BASELINE_RATES: Final = (1.0, 8.0)
-"""Times the recipe's peak rates, of Muon and of AdamW: the best of a few at three minutes each (docs/decisions/010)."""
+"""Multiples of the peak rates of the recipe, of Muon and of AdamW: the best of a few at three minutes (docs/decisions/010)."""
 
-PICTURE: Final = Geometry(size=SIZE, slice_size=SIZE)
-"""A picture as one slice."""
+WHOLE_IMAGE: Final = Geometry(size=SIZE, slice_size=SIZE)
+"""An image as one slice."""
 
 
 Trained = Network | Baseline
@@ -47,9 +47,9 @@ Trained = Network | Baseline
 
 @dataclass(frozen=True, kw_only=True)
 class Part:
-    """One network to train: a stage and its share of the budget. `make` gives it with random weights.
+    """One network to train: a stage and its share of the budget. `make` returns it with random weights.
 
-    `rates`: times the recipe's own peak rates, of Muon and of AdamW.
+    `rates`: multiples of the peak rates of the recipe, of Muon and of AdamW.
     """
 
     stage: Stage
@@ -59,7 +59,7 @@ class Part:
     rates: tuple[float, float] = (1.0, 1.0)
 
     def recipe(self, seed: int) -> Recipe:
-        """The same for all but for rates and the number of examples in an update, which have the same number of pixels."""
+        """Return the recipe. Parts differ in rates only: the examples of an update always have `POSITIONS` pixels."""
         return Recipe(
             batch=POSITIONS // self.geometry.positions,
             warmup_steps=WARMUP_STEPS,
@@ -72,7 +72,7 @@ class Part:
 
 @dataclass(frozen=True, kw_only=True)
 class Contestant:
-    """A model by name, and its parts."""
+    """A model with its name and its parts."""
 
     name: str
     title: str
@@ -80,13 +80,13 @@ class Contestant:
 
     @property
     def parameters(self) -> int:
-        """Of all parts."""
+        """The parameters of all parts."""
         with torch.device("meta"):
             return sum(p.numel() for part in self.parts for p in part.make().parameters())
 
 
 def contestants() -> tuple[Contestant, ...]:
-    """The Subscale Pixel Network first, the four, then the control: Gated PixelCNN with our kernels in its head."""
+    """Return the Subscale Pixel Network, the four baselines, and the control: Gated PixelCNN with kernels in its head."""
     return (
         spn("spn", "SPN", SPN),
         baseline(BaselineKind.GATED, "Gated PixelCNN"),
@@ -98,7 +98,7 @@ def contestants() -> tuple[Contestant, ...]:
 
 
 def spn(name: str, title: str, config: ModelConfig) -> Contestant:
-    """Three networks, trained one after another."""
+    """Return a Subscale Pixel Network: three networks, trained one after another."""
     parts = [
         Part(stage=stage, share=share, geometry=config.geometry, make=partial(Network, config, stage), rates=SPN_RATES)
         for stage, share in SHARES.items()
@@ -107,7 +107,7 @@ def spn(name: str, title: str, config: ModelConfig) -> Contestant:
 
 
 def baseline(kind: BaselineKind, title: str, *, kernels: bool = False) -> Contestant:
-    """One network over whole pictures."""
-    make = partial(whole, kind, PICTURE, CONTROLS, kernels=kernels)
-    part = Part(stage=Baseline.stage, share=1.0, geometry=PICTURE, make=make, rates=BASELINE_RATES)
+    """Return a baseline: one network over whole images."""
+    make = partial(whole, kind, WHOLE_IMAGE, CONTROLS, kernels=kernels)
+    part = Part(stage=Baseline.stage, share=1.0, geometry=WHOLE_IMAGE, make=make, rates=BASELINE_RATES)
     return Contestant(name=f"{kind}-kernels" if kernels else kind, title=title, parts=(part,))

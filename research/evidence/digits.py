@@ -1,6 +1,6 @@
-"""Are the baselines what their names say? Their order on dynamically binarised digits, before they are trusted.
+"""A check of the baselines: their order on dynamically binarised digits, beside the published one.
 
-scikit-learn's `load_digits`: 1,797 pictures of 8 x 8 in 17 greys, each pixel drawn anew as black or white by its grey.
+`load_digits` of scikit-learn: 1,797 images of 8 x 8 in 17 greys. The grey of a pixel is its probability of being white.
 """
 
 from __future__ import annotations
@@ -28,7 +28,7 @@ _WHITE: Final = 16.0
 
 
 class Digits:
-    """Training digits, binarised anew whenever drawn; the others binarised once. Without controls."""
+    """A data set without controls. Training digits are binarised at every draw, the others once."""
 
     controls: tuple[Control, ...] = ()
     families: tuple[str, ...] = ("digits",)
@@ -41,29 +41,29 @@ class Digits:
         self.trained, self.held = chances[order[:TRAINED]], chances[order[TRAINED:]]
 
     def draw(self, rng: np.random.Generator, count: int) -> ImageBatch:
-        """`count` training digits."""
+        """Return `count` training digits."""
         return binarised(rng, self.trained[rng.integers(TRAINED, size=count)])
 
     def held_out(self) -> ImageBatch:
-        """All others."""
+        """Return all other digits."""
         return binarised(np.random.default_rng(1), self.held)
 
     def independent_nats(self) -> float:
-        """Of a held-out digit if its pixels were drawn independently, each by its mean in training: what to beat."""
+        """Return the nats of a held-out digit with independent pixels, each with its mean in training: the bound to beat."""
         black = self.held_out().images[..., 0] > 0
         chance = np.clip(self.trained.mean(0), 1e-3, 1 - 1e-3)
         return float(-np.where(black, np.log(chance), np.log(1 - chance)).sum((1, 2)).mean())
 
 
 def binarised(rng: np.random.Generator, chances: Floats) -> ImageBatch:
-    """(B, 8, 8) chances -> pictures of 0 and 255."""
+    """Draw images of 0 and 255 from chances (B, 8, 8)."""
     images = (rng.random(chances.shape) < chances)[..., None].astype(np.uint8) * 255
     count = len(images)
     return ImageBatch(images=images, controls=np.zeros((count, 0), np.int64), families=np.zeros(count, np.int64))
 
 
 def runs(minutes: float, seeds: int, folder: Path = FOLDER) -> list[TrainingRun]:
-    """The four at a small size."""
+    """Return runs of the four baselines in a small size."""
     return [
         TrainingRun(contestant=contestant(kind), seed=seed, minutes=minutes, folder=folder)
         for seed in range(seeds)
@@ -72,19 +72,19 @@ def runs(minutes: float, seeds: int, folder: Path = FOLDER) -> list[TrainingRun]
 
 
 def contestant(kind: BaselineKind) -> Contestant:
-    """One of the four, over one bit."""
+    """Return one of the four baselines, over one bit."""
     make = partial(small, kind, GEOMETRY, (), bits=1)
     part = Part(stage=Baseline.stage, share=1.0, geometry=GEOMETRY, make=make, rates=BASELINE_RATES)
     return Contestant(name=kind.value, title=kind.value, parts=(part,))
 
 
 def rows(digits: Digits, finished: Sequence[TrainingRun]) -> list[LikelihoodRow]:
-    """In bits/dim."""
+    """Return the rows in bits/dim."""
     return rows_of(finished, digits.held_out())
 
 
 def table(digits: Digits, found: Sequence[LikelihoodRow]) -> str:
-    """In nats a picture, best first."""
+    """Return the rows in nats per image, best first, as Markdown."""
     nats = GEOMETRY.dimensions * np.log(2)
     lines = [
         [

@@ -1,4 +1,4 @@
-"""Diversity: how many different glyphs, colours and tiles a thousand pictures show."""
+"""Diversity: how many different glyphs, colours and tiles a thousand images show."""
 
 from __future__ import annotations
 
@@ -15,18 +15,19 @@ from training.judging.looks import hues, tiles
 from training.scoring.scores import markdown
 
 GAP: Final = 3.0
-"""Glyphs nearer than this count as one: fifty drawings, twenty times each, for sixty."""
+"""Glyphs nearer than this count as one. So fifty drawings, composed twenty times each, count as sixty."""
 
 COLLAPSED: Final = 50
-"""Drawings of the row that shows what a collapse would look like."""
+"""Drawings of the row that simulates a collapse."""
 
 _COLOUR_BITS: Final = 4
 
 
 @dataclass(frozen=True, kw_only=True)
 class Variety:
-    """Of a source: distinct glyphs; distinct mean colours of painted pixels at 4 bits a channel; effective numbers (the
-    exponential of entropy) of hues and of tiles.
+    """The diversity of a source: numbers of distinct glyphs, colours, hues and tiles.
+
+    Colours are means of painted pixels at 4 bits a channel. Numbers of hues and tiles are exponentials of the entropy.
     """
 
     source: str
@@ -37,36 +38,36 @@ class Variety:
 
 
 def variety(source: str, alone: Bytes, on_tiles: Bytes) -> Variety:
-    """From glyphs alone on white and from pictures on all tiles."""
+    """Measure glyphs alone on white, and images on all tiles."""
     return Variety(
         source=source,
         glyphs=clusters(shapes(alone), GAP),
-        colours=len({colour(picture) for picture in on_tiles}),
+        colours=len({colour(image) for image in on_tiles}),
         hues=effective(hues(on_tiles)),
         tiles=effective(tiles(on_tiles)),
     )
 
 
-def colour(picture: Bytes) -> tuple[int, ...]:
-    """Mean of the pixels that are not white, coarsely."""
-    painted = picture[(picture < 255).any(-1)]  # noqa: PLR2004 - white
+def colour(image: Bytes) -> tuple[int, ...]:
+    """Return the mean of the pixels that are not white, at 4 bits a channel."""
+    painted = image[(image < 255).any(-1)]  # noqa: PLR2004 - white
     mean = painted.mean(0) if len(painted) else np.full(3, 255.0)
     return tuple(int(channel) >> (8 - _COLOUR_BITS) for channel in mean)
 
 
 def effective(seen: Iterable[str]) -> float:
-    """How many equally frequent values would be as varied."""
+    """Return how many equally frequent values have the same entropy."""
     counts = np.array(list(Counter(seen).values()), float)
     shares = counts / counts.sum()
     return float(np.exp(-(shares * np.log(shares)).sum()))
 
 
 def table(rows: Sequence[Variety]) -> str:
-    """One line per source."""
+    """Return one line per source."""
     lines = [[r.source, str(r.glyphs), str(r.colours), f"{r.hues:.1f}", f"{r.tiles:.2f}"] for r in rows]
     return markdown(["pictures", "distinct glyphs", "distinct colours", "hues", "tiles"], lines)
 
 
 def record(rows: Sequence[Variety]) -> list[dict[str, object]]:
-    """For JSON."""
+    """Return the figures for JSON."""
     return [asdict(r) for r in rows]

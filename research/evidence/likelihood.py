@@ -1,4 +1,4 @@
-"""The first table: held-out bits/dim of all contestants at equal budget, beside the codecs on the same pictures."""
+"""Held-out bits/dim of all contestants at equal budget, beside the codecs on the same images."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ Interval = tuple[float, float]
 
 @dataclass(frozen=True, kw_only=True)
 class LikelihoodRow:
-    """One contestant: bits/dim of each seed; 95 % intervals over pictures, of the mean and of the excess over the SPN."""
+    """One contestant: bits/dim of each seed; 95 % intervals over images of the mean and of the excess over the SPN."""
 
     name: str
     title: str
@@ -38,17 +38,17 @@ class LikelihoodRow:
 
 
 def rows_of(runs: Sequence[TrainingRun], held_out: ImageBatch) -> list[LikelihoodRow]:
-    """A row per contestant with finished runs; the first is what the others are compared with."""
+    """Return a row per contestant with finished runs; the others are compared with the first."""
     by_name: dict[str, list[TrainingRun]] = {}
     for run in runs:
         by_name.setdefault(run.contestant.name, []).append(run)
-    seeds = {name: np.stack([picture_bits(run, held_out) for run in each]) for name, each in by_name.items()}
+    seeds = {name: np.stack([image_bits(run, held_out) for run in each]) for name, each in by_name.items()}
     first = next(iter(seeds.values())).mean(0)
     return [row(by_name[name], bits, first) for name, bits in seeds.items()]
 
 
 def row(runs: list[TrainingRun], bits: Floats, first: Floats) -> LikelihoodRow:
-    """From bits/dim by seed and picture."""
+    """Return the row of a contestant from bits/dim by seed and image."""
     contestant: Contestant = runs[0].contestant
     excess = bits.mean(0) - first
     return LikelihoodRow(
@@ -64,8 +64,8 @@ def row(runs: list[TrainingRun], bits: Floats, first: Floats) -> LikelihoodRow:
     )
 
 
-def picture_bits(run: TrainingRun, held_out: ImageBatch) -> Floats:
-    """Bits/dim of each held-out picture, in float32, kept beside the run."""
+def image_bits(run: TrainingRun, held_out: ImageBatch) -> Floats:
+    """Return bits/dim of each held-out image in float32, kept beside the run."""
     path = run.place / f"bits-{len(held_out.images)}.npy"
     if not path.exists():
         geometry, stages = run.parts[0].geometry, [part.stage for part in run.parts]
@@ -77,7 +77,7 @@ def picture_bits(run: TrainingRun, held_out: ImageBatch) -> Floats:
 
 
 def interval(values: Floats) -> Interval:
-    """95 % of the mean over whole pictures."""
+    """Return the 95 % interval of the mean over whole images."""
     count = len(values)
     weights = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), RESAMPLES) / count
     low, high = np.percentile(weights @ values, _LEVELS)
@@ -85,12 +85,12 @@ def interval(values: Floats) -> Interval:
 
 
 def codec_bits(images: Bytes) -> dict[str, float]:
-    """By codec."""
+    """Return the bits/dim of each codec."""
     return {name: bits_per_dim(images, encode) for name, encode in CODECS.items()}
 
 
 def table(rows: Sequence[LikelihoodRow], codecs: dict[str, float]) -> str:
-    """The rows, then the codecs."""
+    """Return the rows, then the codecs, as Markdown."""
     lines = [
         [
             r.title,
@@ -112,17 +112,17 @@ def table(rows: Sequence[LikelihoodRow], codecs: dict[str, float]) -> str:
 
 
 def half(ends: Interval) -> float:
-    """Half the width."""
+    """Return half the width of an interval."""
     return (ends[1] - ends[0]) / 2
 
 
-def record(rows: Sequence[LikelihoodRow], codecs: dict[str, float], pictures: int) -> dict[str, object]:
-    """For JSON."""
-    return {"size": SIZE, "pictures": pictures, "rows": [asdict(r) for r in rows], "codecs": codecs}
+def record(rows: Sequence[LikelihoodRow], codecs: dict[str, float], images: int) -> dict[str, object]:
+    """Return the figures for JSON."""
+    return {"size": SIZE, "pictures": images, "rows": [asdict(r) for r in rows], "codecs": codecs}
 
 
 def plot(rows: Sequence[LikelihoodRow], codecs: dict[str, float]) -> None:
-    """Dots of seeds on bars of means; codecs as lines."""
+    """Plot seeds as dots on bars of means, and codecs as lines."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - needs the benchmarks extra
 
     figure = Figure(figsize=(8, 3.5))

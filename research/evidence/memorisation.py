@@ -1,4 +1,4 @@
-"""Memorisation: how near samples' glyphs come to a training glyph, beside how near real glyphs come to another one."""
+"""Memorisation: distances of the glyphs of samples to training glyphs, beside those of real glyphs to each other."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from training.scoring.samples import tiled
 from training.scoring.scores import markdown
 
 COPIES: Final = (0.5, 0.9, 0.99)
-"""Shares of training glyphs, drawn again, that lie within each of the distances that count as near."""
+"""Quantiles of the distances of training glyphs drawn again: they define three distances of a near copy."""
 
 PAIRS: Final = 32
 _COLUMNS: Final = 16
@@ -38,42 +38,42 @@ class NearestDistances:
 
 
 def gallery(data: Symbols) -> SampleRequests:
-    """Every training glyph alone on white: what is compared with."""
+    """Return every training glyph alone on white."""
     every = np.arange(len(data.pack.glyphs))
     return composed("gallery", data, np.random.default_rng(4), every, [Tile.NONE] * len(every))
 
 
 def drawn_again(data: Symbols, some: SampleRequests) -> SampleRequests:
-    """The same training glyphs in other hues, places and sizes: what somebody draws who has learnt them by heart."""
+    """Return the same training glyphs in other hues, places and sizes: the samples of a model that memorised them."""
     return composed("again", data, np.random.default_rng(5), some.drawings, [Tile.NONE] * len(some.drawings))
 
 
 def nearest_distances(source: str, nearest: NDArray[np.float32], near: Sequence[float]) -> NearestDistances:
-    """Of distances to the nearest."""
+    """Summarise distances to the nearest glyph."""
     low, tenth, median = (float(q) for q in np.quantile(nearest, (0.01, 0.1, 0.5)))
     below = [float((nearest <= distance).mean()) for distance in near]
     return NearestDistances(source=source, count=len(nearest), quantiles=(low, tenth, median), shares=tuple(below))
 
 
 def to_others(some: SampleRequests, others: Shapes) -> NDArray[np.float32]:
-    """Of real training glyphs to the nearest other one: a random split held out of the rest, nothing purged."""
+    """Return distances of training glyphs to the nearest other one: those of a random split without removed near copies."""
     apart = distances(shapes(some.real), others)
     apart[np.arange(len(apart)), some.drawings] = np.inf
     return np.asarray(apart.min(1))
 
 
-def sheet(pictures: Bytes, apart: NDArray[np.float32], real: Bytes, path: Path) -> None:
-    """The closest pairs, nearest first: rows of samples, below each its nearest training glyph."""
+def sheet(images: Bytes, apart: NDArray[np.float32], real: Bytes, path: Path) -> None:
+    """Save the closest pairs, nearest first: rows of samples, with the nearest training glyph below each."""
     order = np.argsort(apart.min(1))[:PAIRS]
     rows: list[Bytes] = []
     for start in range(0, len(order), _COLUMNS):
         chosen = order[start : start + _COLUMNS]
-        rows += [*pictures[chosen], *real[apart[chosen].argmin(1)]]
+        rows += [*images[chosen], *real[apart[chosen].argmin(1)]]
     Image.fromarray(tiled(np.stack(rows), columns=_COLUMNS, scale=64 // SIZE)).save(path)
 
 
 def table(rows: Sequence[NearestDistances], near: Sequence[float]) -> str:
-    """One line per source."""
+    """Return one line per source."""
     lines = [
         [r.source, str(r.count), *(f"{q:.1f}" for q in r.quantiles), *(f"{share:.1%}" for share in r.shares)]
         for r in rows
@@ -82,5 +82,5 @@ def table(rows: Sequence[NearestDistances], near: Sequence[float]) -> str:
 
 
 def record(rows: Sequence[NearestDistances]) -> list[dict[str, object]]:
-    """For JSON."""
+    """Return the figures for JSON."""
     return [asdict(r) for r in rows]

@@ -1,4 +1,4 @@
-"""Samples of a model for a list of requests, drawn once and kept in pieces, so that a stopped command goes on."""
+"""Samples of a model for a list of requests, drawn once and kept in pieces, so that a stopped command can continue."""
 
 from __future__ import annotations
 
@@ -24,17 +24,17 @@ from training.data.tiles import box
 from training.scoring.samples import compiled_pipeline, finish
 
 SHIPPED: Final = "symbols-64"
-"""The weights that the service ships, trained for hours."""
+"""The shipped weights, trained for hours."""
 
 TOGETHER: Final = 32
-"""Pictures at once: the batch form of every sampler."""
+"""Images in a batch of every sampler."""
 
 Draw = Callable[[Sequence[Sequence[int]], Sequence[int]], Bytes]
 """Controls and seeds, up to `TOGETHER` of each -> (n, H, W, C) uint8."""
 
 
 def samples(draw: Callable[[], Draw], requests: SampleRequests, place: Path) -> Bytes:
-    """One picture per request, kept in `place`; `draw` is only made if something is missing."""
+    """Return one image per request, kept in `place`; `draw` is called only if some are missing."""
     place.mkdir(parents=True, exist_ok=True)
     made: Draw | None = None
     pieces = []
@@ -59,7 +59,7 @@ def reduced(draw: Draw) -> Draw:
 
 
 def of_run(run: TrainingRun) -> Draw:
-    """Of a finished run's averaged weights."""
+    """Return images of the averaged weights of a finished run."""
     networks = run.networks()
     if isinstance(only := networks[Stage.BASE], Baseline):
         return BaselineSampler(only, TOGETHER, compiled=True).draw
@@ -67,20 +67,20 @@ def of_run(run: TrainingRun) -> Draw:
 
 
 def spn_card(run: TrainingRun) -> ModelCard:
-    """A card for weights that are not shipped."""
+    """Return a card for weights that are not shipped."""
     return ModelCard(name=run.label, config=SPN, sha256="", parameters=run.contestant.parameters)
 
 
 def pipeline(networks: nn.ModuleDict, card: ModelCard) -> Draw:
-    """The Subscale Pixel Network's batch form."""
-    drawing = compiled_pipeline(networks, card, capacity=TOGETHER)
+    """Return the batch sampler of a Subscale Pixel Network."""
+    compiled = compiled_pipeline(networks, card, capacity=TOGETHER)
 
     def draw(controls: Sequence[Sequence[int]], seeds: Sequence[int]) -> Bytes:
         blank = Progress(geometry=card.config.geometry)
         states = [
-            ImageState(seed=seed, controls=tuple(asked), progress=blank)
-            for asked, seed in zip(controls, seeds, strict=True)
+            ImageState(seed=seed, controls=tuple(values), progress=blank)
+            for values, seed in zip(controls, seeds, strict=True)
         ]
-        return np.stack([state.progress.picture() for state in finish(drawing, states)])
+        return np.stack([state.progress.picture() for state in finish(compiled, states)])
 
     return draw

@@ -1,4 +1,4 @@
-"""Where figures go: JSON and plots into docs/benchmarks/, tables into their places in docs/evidence.md."""
+"""Files of the figures: JSON and plots in docs/benchmarks/, tables at their places in docs/evidence.md."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ PAGE: Final = Path("docs/evidence.md")
 
 
 def publish(name: str, table: str, record: object) -> None:
-    """Print a table, set it between its two marks in the page, and write its record."""
+    """Print a table, put it between its two marks in the page, and write its JSON."""
     print(table)
     DOCS.mkdir(parents=True, exist_ok=True)
     (DOCS / f"evidence-{name}.json").write_text(json.dumps(record, indent=1) + "\n")
@@ -20,7 +20,7 @@ def publish(name: str, table: str, record: object) -> None:
 
 
 def filled(page: str, name: str, table: str) -> str:
-    """The page with what stands between `<!-- name -->` and `<!-- /name -->` replaced. Raises ValueError without marks."""
+    """Return the page with the text between `<!-- name -->` and `<!-- /name -->` replaced. Raises ValueError without marks."""
     start, end = f"<!-- {name} -->", f"<!-- /{name} -->"
     page, places = re.subn(f"{start}.*{end}", lambda _: f"{start}\n{table}\n{end}", page, flags=re.DOTALL)
     if places != 1:

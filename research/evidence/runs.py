@@ -1,6 +1,6 @@
-"""Training within a budget of processor time, so that a busy machine favours nobody; kept on disk and taken up again.
+"""Training within a budget of processor time, which is fair on a busy machine; runs are saved and can be resumed.
 
-Counted is the time of the training thread, torch having no other. Preparing examples runs beside and is not counted.
+The budget counts the training thread, the only one of torch. Other processes prepare examples and are not counted.
 """
 
 from __future__ import annotations
@@ -34,45 +34,45 @@ class TrainingRun:
     folder: Path = RUNS
 
     def path(self, part: Part) -> Path:
-        """Where a part is kept."""
+        """Return the checkpoint of a part."""
         return self.place / f"{part.stage}.pt"
 
     @property
     def label(self) -> str:
-        """Name and seed."""
+        """The name and the seed."""
         return f"{self.contestant.name}-{self.seed}"
 
     @property
     def place(self) -> Path:
-        """The folder of this run alone."""
+        """The folder of this run."""
         return self.folder / f"{self.minutes:g}-minutes" / self.label
 
     def seconds(self, part: Part) -> float:
-        """A part's budget."""
+        """Return the budget of a part."""
         return self.minutes * 60 * part.share
 
     @property
     def finished(self) -> bool:
-        """Whether every part has had its budget."""
+        """Whether every part has used its budget."""
         return all(self.path(p).exists() and self.state(p)["spent_seconds"] >= self.seconds(p) for p in self.parts)
 
     @property
     def parts(self) -> tuple[Part, ...]:
-        """The contestant's."""
+        """The parts of the contestant."""
         return self.contestant.parts
 
     @property
     def steps(self) -> dict[str, int]:
-        """Updates of each part."""
+        """The updates of each part."""
         return {part.stage.value: int(self.state(part)["step"]) for part in self.parts}
 
     @property
     def spent_seconds(self) -> float:
-        """Processor time of all parts."""
+        """The processor time of all parts."""
         return sum(float(self.state(part)["spent_seconds"]) for part in self.parts)
 
     def state(self, part: Part) -> dict[str, Any]:
-        """What is on disk. Raises ValueError if it was trained by another recipe, which must not mix with this one's."""
+        """Return the saved state of a part. Raises ValueError if it was trained by another recipe."""
         path = self.path(part)
         state: dict[str, Any] = torch.load(path, weights_only=True)
         if state["recipe"] != asdict(part.recipe(self.seed)):
@@ -81,7 +81,7 @@ class TrainingRun:
         return state
 
     def networks(self) -> nn.ModuleDict:
-        """The averaged weights of a finished run, by stage, to evaluate and to sample from."""
+        """Return the networks of a finished run with averaged weights, by stage."""
         networks = nn.ModuleDict()
         for part in self.parts:
             network = part.make()
@@ -91,7 +91,7 @@ class TrainingRun:
 
 
 def train(run: TrainingRun, data: Dataset) -> bool:
-    """Train what is left of a run; whether it came to its end, and was not asked to stop."""
+    """Train the rest of a run; return whether it reached its end without a signal to stop."""
     with stop_on_signal() as stopped:
         for part in run.parts:
             spend(run, part, data, stopped)
@@ -101,7 +101,7 @@ def train(run: TrainingRun, data: Dataset) -> bool:
 
 
 def spend(run: TrainingRun, part: Part, data: Dataset, stopped: Callable[[], bool]) -> None:
-    """Train one part until its budget is spent, the rate falling along the recipe's cosine."""
+    """Train one part until its budget is used, at the rates of the recipe."""
     torch.manual_seed(run.seed)
     recipe, budget, path = part.recipe(run.seed), run.seconds(part), run.path(part)
     trainer, spent = Trainer(part.make(), recipe), 0.0
@@ -126,7 +126,7 @@ def spend(run: TrainingRun, part: Part, data: Dataset, stopped: Callable[[], boo
 
 
 def keep(trainer: Trainer, path: Path, spent_seconds: float) -> None:
-    """Write atomically."""
+    """Write a checkpoint atomically."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
     torch.save({**trainer.state(), "recipe": asdict(trainer.recipe), "spent_seconds": spent_seconds}, partial)

@@ -1,4 +1,4 @@
-"""What is asked of a model, and the real pictures that answer the same requests."""
+"""Requests to a model, and the real images for the same requests."""
 
 from __future__ import annotations
 
@@ -20,9 +20,9 @@ GLYPHS: Final = 1000
 
 @dataclass(frozen=True, kw_only=True)
 class SampleRequests:
-    """`controls` (n, 4) int64, one picture each; `real` (n, 32, 32, 3) shows training drawings as they were asked for.
+    """Requests with `controls` (n, 4) int64; `real` (n, 32, 32, 3) shows training drawings with the same controls.
 
-    `drawings`: which training drawing each real picture shows.
+    `drawings`: the index of the training drawing that each real image shows.
     """
 
     name: str
@@ -31,12 +31,12 @@ class SampleRequests:
     drawings: NDArray[np.int64]
 
     def first(self, count: int) -> SampleRequests:
-        """The first `count` of them."""
+        """Return the first `count` of them."""
         return replace(self, controls=self.controls[:count], real=self.real[:count], drawings=self.drawings[:count])
 
 
 def letters(data: Symbols, count: int = LETTERS) -> SampleRequests:
-    """Monograms, characters in turn, on any tile in any hue, as often as in training."""
+    """Return requests for letters and digits in turn, on any tile in any hue, with the frequencies of training."""
     rng = np.random.default_rng(1)
     labels = np.arange(count) % len(MONOGRAMS) + 1
     drawings = np.array([rng.choice(np.flatnonzero(data.pack.glyph_labels == label)) for label in labels])
@@ -45,7 +45,7 @@ def letters(data: Symbols, count: int = LETTERS) -> SampleRequests:
 
 
 def glyphs(data: Symbols, count: int = GLYPHS) -> SampleRequests:
-    """Glyphs alone on white, so that their masks can be told: half monograms, half icons."""
+    """Return requests for glyphs alone on white, whose masks can be recovered: half letters and digits, half icons."""
     rng = np.random.default_rng(2)
     families = np.arange(count) % 2
     of_family = [np.flatnonzero(data.pack.glyph_families == family) for family in (Family.LETTERS, Family.ICONS)]
@@ -56,7 +56,7 @@ def glyphs(data: Symbols, count: int = GLYPHS) -> SampleRequests:
 def composed(
     name: str, data: Symbols, rng: np.random.Generator, drawings: NDArray[np.int64], tiles: list[Tile]
 ) -> SampleRequests:
-    """Requests for the labels of training drawings, hues at random; the real pictures show those drawings."""
+    """Return requests for the labels of training drawings with random hues; the real images show those drawings."""
     pack = data.pack
     hues = rng.integers(len(HUE.values), size=len(drawings))
     looks = [
@@ -64,8 +64,8 @@ def composed(
         for i, hue, tile in zip(drawings, hues, tiles, strict=True)
     ]
     real = [compose(rng, pack.glyphs[i], look, size=SIZE) for i, look in zip(drawings, looks, strict=True)]
-    asked = [
+    controls = [
         (int(pack.glyph_labels[i]), int(pack.glyph_styles[i]), HUE.index(look.hue), TILE.index(look.tile))
         for i, look in zip(drawings, looks, strict=True)
     ]
-    return SampleRequests(name=name, controls=np.array(asked), real=np.stack(real), drawings=drawings)
+    return SampleRequests(name=name, controls=np.array(controls), real=np.stack(real), drawings=drawings)

@@ -1,4 +1,4 @@
-"""Glyphs apart from colour, place and size, and how near one is to another."""
+"""Glyphs without colour, place and size, and the distance of one to another."""
 
 from __future__ import annotations
 
@@ -12,10 +12,10 @@ from models.subscale import Bytes
 
 SIDE: Final = 16
 _REACH: Final = 2.3
-"""Half the side of what is seen of a glyph, in root mean square distances of its ink from their middle."""
+"""Half the side of the window around a glyph, in root mean square distances of its ink from the centre."""
 
 _FULL: Final = 1.5
-"""Gradients make ink lighter by a third at most: what is as dark as that counts as covered."""
+"""Gradients make ink lighter by a third at most: ink of that darkness counts as full coverage."""
 
 _FAINT: Final = 0.1
 
@@ -23,17 +23,17 @@ Shapes = NDArray[np.float32]
 """(n, SIDE * SIDE), coverage from 0 to 255."""
 
 
-def shapes(pictures: Bytes) -> Shapes:
-    """Of glyphs alone on white, (n, H, W, 3): black, the middle of the ink centred, its spread made the same.
+def shapes(images: Bytes) -> Shapes:
+    """Return the shapes of glyphs alone on white, (n, H, W, 3): black ink, centred, with equal spread.
 
-    By moments and not by the ink's bounds, which a stray pixel or another half a pixel's shift would move.
+    Moments decide, and not the bounds of the ink, which a stray pixel or a shift by half a pixel would move.
     """
-    return np.stack([shape(picture) for picture in pictures])
+    return np.stack([shape(image) for image in images])
 
 
-def shape(picture: Bytes) -> NDArray[np.float32]:
-    """One of `shapes`; zero for a blank picture."""
-    darkness = (255.0 - picture.astype(np.float64)).sum(-1)
+def shape(image: Bytes) -> NDArray[np.float32]:
+    """Return the shape of one glyph, zero for a blank image."""
+    darkness = (255.0 - image.astype(np.float64)).sum(-1)
     if darkness.max() < 1:
         return np.zeros(SIDE * SIDE, np.float32)
     ink = np.clip(_FULL * darkness / max(float(np.percentile(darkness, 95)), 1.0), 0, 1)
@@ -49,13 +49,13 @@ def shape(picture: Bytes) -> NDArray[np.float32]:
 
 
 def distances(some: Shapes, others: Shapes) -> NDArray[np.float32]:
-    """Mean absolute difference of each pair, (n, m), 0 to 255."""
+    """Return the mean absolute difference of each pair, (n, m), 0 to 255."""
     chunks = [np.abs(some[i : i + 1, None] - others[None]).mean(-1) for i in range(len(some))]
     return np.concatenate(chunks)
 
 
 def clusters(some: Shapes, gap: float) -> int:
-    """How many glyphs are at least `gap` from every one counted before."""
+    """Return how many glyphs are at least `gap` from all counted before them."""
     kept: list[int] = []
     for index, row in enumerate(some):
         if not kept or np.abs(some[kept] - row).mean(1).min() >= gap:

@@ -1,8 +1,8 @@
-"""Seconds per sampled picture: the parallel sampler beside the best cached sampling of every baseline, all compiled.
+"""Seconds per sampled image: the parallel sampler beside the best cached sampler of every baseline, all compiled.
 
-The Subscale Pixel Network as it is served, and as the baselines are run: compiled by Inductor, in float32.
+The Subscale Pixel Network runs as in the service, and as the baselines do: compiled by Inductor, in float32.
 
-Measured as processor time of the drawing thread, torch having no other, so that a busy machine favours nobody.
+The measure is processor time of the drawing thread, the only one of torch, which is fair on a busy machine.
 """
 
 from __future__ import annotations
@@ -31,7 +31,7 @@ from training.scoring.scores import markdown
 
 BATCHES: Final = (1, 32)
 WINDOW: Final = 16
-"""Tokens in a pass of one picture."""
+"""Tokens in a pass of one image."""
 
 INDUCTOR: Final = "Inductor, float32"
 
@@ -40,12 +40,12 @@ BACKENDS: Final[dict[str, BackendFactory]] = {
     "C++, float32": Fastest(PASSES, bfloat16=False),
     INDUCTOR: Inductor(PASSES),
 }
-"""How the Subscale Pixel Network is run; the first is what is served, the last how baselines are."""
+"""Ways to run the Subscale Pixel Network: the first is that of the service, the last that of the baselines."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SpeedRow:
-    """One model drawing `batch` pictures together; processor seconds a picture, median and range of the repeats."""
+    """One model that draws `batch` images together: processor seconds per image, median and range of the repeats."""
 
     title: str
     passes: str
@@ -59,7 +59,7 @@ Action = Callable[[], None]
 
 
 def rows_of(actions: dict[tuple[str, str, int], Action], repeats: int) -> list[SpeedRow]:
-    """Title, kind of passes and batch -> what draws a batch; all in turn, once unmeasured."""
+    """Measure actions by title, kind of passes and batch, in turns, after one unmeasured turn."""
     seconds: dict[tuple[str, str, int], list[float]] = {key: [] for key in actions}
     for repeat in tqdm(range(repeats + 1), desc="drawing"):
         for key, action in actions.items():
@@ -81,14 +81,15 @@ def rows_of(actions: dict[tuple[str, str, int], Action], repeats: int) -> list[S
 
 
 def spn(networks: nn.ModuleDict, card: ModelCard, batch: int, backend: BackendFactory) -> Action:
-    """The parallel sampler; with a full batch it steps each picture by one pixel."""
+    """Return the parallel sampler; with a full batch it moves each image by one pixel."""
     pipeline = Pipeline(networks, card, capacity=max(batch, WINDOW), backend=backend)
     seeds = count()
 
     def draw() -> None:
         blank = Progress(geometry=card.config.geometry)
         states = [
-            ImageState(seed=seed, controls=asked(seed), progress=blank) for seed in (next(seeds) for _ in range(batch))
+            ImageState(seed=seed, controls=labels_in_turn(seed), progress=blank)
+            for seed in (next(seeds) for _ in range(batch))
         ]
         finish(pipeline, states)
 
@@ -96,29 +97,29 @@ def spn(networks: nn.ModuleDict, card: ModelCard, batch: int, backend: BackendFa
 
 
 def baseline(network: Baseline, batch: int) -> Action:
-    """One pixel a step from caches."""
+    """Return the cached sampler, one pixel per step."""
     network = network.eval().requires_grad_(requires_grad=False)
     sampler, seeds = BaselineSampler(network, batch, compiled=True), count()
 
     def draw() -> None:
         chosen = [next(seeds) for _ in range(batch)]
-        sampler.draw([asked(seed) for seed in chosen], chosen)
+        sampler.draw([labels_in_turn(seed) for seed in chosen], chosen)
 
     return draw
 
 
 def passes(network: Baseline) -> str:
-    """In words."""
+    """Return a description of the passes."""
     return f"{INDUCTOR}, a pixel a step{', vertical stack by row' if isinstance(network.trunk, GatedPixelCNN) else ''}"
 
 
-def asked(seed: int) -> tuple[int, int, int]:
-    """Labels in turn."""
+def labels_in_turn(seed: int) -> tuple[int, int, int]:
+    """Return controls with labels in turn."""
     return (seed % 36 + 1, 0, 0)
 
 
 def table(rows: Sequence[SpeedRow]) -> str:
-    """One line per model and batch; how many times as long as the first of its batch, and as the first run by Inductor."""
+    """Return one line per model and batch, with ratios to the first row of the batch and to the first one by Inductor."""
     lines = []
     for r in rows:
         batch = [other for other in rows if other.batch == r.batch]
@@ -134,9 +135,9 @@ def table(rows: Sequence[SpeedRow]) -> str:
                 f"{r.seconds / alike.seconds:.1f}",
             ]
         )
-    return markdown(["model", "passes", "together", "s per picture", "range", "of the SPN's", "run alike"], lines)
+    return markdown(["model", "passes", "together", "s per image", "range", "of the SPN's", "run alike"], lines)
 
 
 def record(rows: Sequence[SpeedRow]) -> list[dict[str, object]]:
-    """For JSON."""
+    """Return the rows for JSON."""
     return [asdict(r) for r in rows]

@@ -26,13 +26,13 @@ GEOMETRY = Geometry(size=64, slice_size=16)
 PACK = Pack.read(DEFAULT)
 
 
-def test_a_short_course_tells_letters_from_base_slices() -> None:
-    """Of four letters more than two in three, fresh ones; guessing tells one in four."""
+def test_a_short_training_recognises_letters_in_base_slices() -> None:
+    """More than two in three new images of four letters are right; guessing is right in one of four."""
     few = some(Glyphs.train(PACK), "AEST")
-    verifier = train_verifier(few, GEOMETRY, VerifierTraining(steps=40, pictures=12))
-    slices, labels = example(few, GEOMETRY, VerifierTraining(pictures=25, seed=9), 0)
-    told = names(verifier.probabilities(slices).numpy())
-    assert np.mean([name == LABEL.values[label] for name, label in zip(told, labels, strict=True)]) > 0.66
+    verifier = train_verifier(few, GEOMETRY, VerifierTraining(steps=40, images=12))
+    slices, labels = example(few, GEOMETRY, VerifierTraining(images=25, seed=9), 0)
+    read = names(verifier.probabilities(slices).numpy())
+    assert np.mean([name == LABEL.values[label] for name, label in zip(read, labels, strict=True)]) > 0.66
     found = accuracy_of(verifier, few, GEOMETRY)
     assert found.letters.value > 0.66
     assert (found.letters.count, found.concepts.count) == (160, 0)
@@ -40,17 +40,17 @@ def test_a_short_course_tells_letters_from_base_slices() -> None:
 
 @pytest.mark.parametrize("size", [32, 64])
 def test_base_slices_are_the_models_own(size: int) -> None:
-    """What the pipeline's first step draws of a picture."""
+    """They equal the first slice of an image in the pipeline."""
     geometry = Geometry(size=size, slice_size=16)
-    pictures = np.random.default_rng(0).integers(0, 256, (3, size, size, 3), np.uint8)
-    first = [Progress.of(picture, geometry, 1).slices[0] for picture in pictures]
-    assert (base_slices(pictures, geometry) == np.stack(first)).all()
+    images = np.random.default_rng(0).integers(0, 256, (3, size, size, 3), np.uint8)
+    first = [Progress.of(image, geometry, 1).slices[0] for image in images]
+    assert (base_slices(images, geometry) == np.stack(first)).all()
 
 
-def test_examples_depend_on_course_and_step_alone() -> None:
-    """Equal steps are equal, other steps are not."""
+def test_examples_depend_on_training_and_step_only() -> None:
+    """Equal steps have equal examples, other steps have others."""
     few = some(Glyphs.train(PACK), "AE")
-    first, again, other = (example(few, GEOMETRY, VerifierTraining(pictures=2), step) for step in (1, 1, 2))
+    first, again, other = (example(few, GEOMETRY, VerifierTraining(images=2), step) for step in (1, 1, 2))
     assert torch.equal(first[0], again[0])
     assert torch.equal(first[1], again[1])
     assert not torch.equal(first[0], other[0])

@@ -17,7 +17,7 @@ import torch
 
 from training.loop.run_journal import rows_of
 
-WAIT_SECONDS = 60
+WAIT_SECONDS = 300
 TOY = "tests.harness.toy_run"
 TORCHRUN = ("torch.distributed.run", "--standalone", "--nproc-per-node", "2", "-m")
 
