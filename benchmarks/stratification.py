@@ -87,7 +87,7 @@ def variances(squares: Floats, means: Floats) -> Variances:
     within = float((squares.mean(axis=0) - (means**2).sum(axis=1)).mean()) * count / (count - 1)
     spread = float(((means - means.mean(axis=0)) ** 2).sum()) / slices
     noise = within / count * (1 - 1 / slices)  # the means of few images differ by chance too
-    return Variances(within=within, whole=within + max(0.0, spread - noise))
+    return Variances(within=within, whole=within + spread - noise)
 
 
 def table(found: list[StageVariances]) -> str:

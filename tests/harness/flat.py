@@ -1,4 +1,4 @@
-"""Flat pictures in few colours: a data set that a toy network can learn in forty steps."""
+"""Flat images in few colours: a data set that a toy network can learn in forty steps."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ GEOMETRY = Geometry(size=8, slice_size=4)
 
 
 class Flat:
-    """Pictures of 8 x 8 in one of three colours a channel, with random controls."""
+    """Images of 8 x 8 in one of three colours a channel, with random controls."""
 
     controls: tuple[Control, ...] = CONTROLS
     families: tuple[str, ...] = ("flat",)

@@ -30,7 +30,7 @@ def tiny(name: str) -> ModelConfig:
     return replace(PRESETS[name]((LABEL,)), widths=dict.fromkeys(Stage, TINY))
 
 
-def pictures(geometry: Geometry) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+def images(geometry: Geometry) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
     """Two of noise, in bytes."""
     return np.random.default_rng(0).integers(0, 256, (2, geometry.size, geometry.size, 3), dtype=np.uint8)
 
@@ -43,25 +43,25 @@ def test_a_preset_trains(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     """
     monkeypatch.setattr("models.decoder.AS_FORECAST", 0.0)
     config = tiny(name)
-    images = torch.from_numpy(pictures(config.geometry))
+    pixels = torch.from_numpy(images(config.geometry))
     for stage in config.geometry.stages:
         last = max(step.slice for step in config.geometry.steps if step.stage is stage)
-        lot = Minibatch(images, torch.ones(2, 1, dtype=torch.long), torch.full((2,), last))
+        minibatch = Minibatch(pixels, torch.ones(2, 1, dtype=torch.long), torch.full((2,), last))
         torch.manual_seed(0)
-        bits = Trainer(Network(config, stage), Recipe()).update([lot], 1.0)
+        bits = Trainer(Network(config, stage), Recipe()).update([minibatch], 1.0)
         entropy = config.geometry.target_bits(stage) * stage_share(stage, config.geometry) * np.log(2)
         assert 0.9 * entropy < bits < 1.5 * entropy
 
 
 @pytest.mark.parametrize("name", PRESETS)
 def test_a_preset_samples(name: str) -> None:
-    """One slice of the depth network on a true coarse picture; almost cold, so that forecasts hold and it is quick."""
+    """One slice of the depth network on a true coarse image; almost cold, so that forecasts hold and it is quick."""
     config = tiny(name)
     torch.manual_seed(0)
     networks = build(config).eval().requires_grad_(requires_grad=False)
     pipeline = Pipeline(networks, ModelCard(name=name, config=config, sha256="", parameters=0), capacity=64)
     geometry = config.geometry
-    values = pictures(geometry)[0] >> np.uint8(8 - geometry.bits)
+    values = images(geometry)[0] >> np.uint8(8 - geometry.bits)
     state = ImageState(
         seed=1,
         controls=(1,),
@@ -74,7 +74,7 @@ def test_a_preset_samples(name: str) -> None:
 
 
 def test_presets_have_the_sizes_they_say() -> None:
-    """Pictures by name; slices of 16 for 32 pixels and for symbols, else of 32; 5 bits where the name says so."""
+    """Images by name; slices of 16 for 32 pixels and for symbols, else of 32; 5 bits where the name says so."""
     for name, make in PRESETS.items():
         geometry = make(()).geometry
         assert name.split("-")[1] == str(geometry.size)

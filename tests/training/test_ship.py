@@ -1,4 +1,4 @@
-"""Shipping keeps, stage by stage, what is better on held-out pictures."""
+"""Shipping keeps, stage by stage, what is better on held-out images."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -22,7 +22,7 @@ from training.ship import STORED, draw_sheet, keep_better, means, round_weights,
 GEOMETRY = Geometry(size=8, slice_size=4)
 
 
-def pictures() -> ImageBatch:
+def images() -> ImageBatch:
     """A few flat ones."""
     images = np.broadcast_to(np.arange(0, 240, 40, dtype=np.uint8)[:, None, None, None], (6, 8, 8, 3)).copy()
     return ImageBatch(images=images, controls=np.ones((6, 3), np.int64), families=np.zeros(6, np.int64))
@@ -30,7 +30,7 @@ def pictures() -> ImageBatch:
 
 def ship(networks: nn.ModuleDict, folder: Path, *, with_shares: bool) -> ModelCard:
     """Old weights in a folder."""
-    stages = means(shares(networks, GEOMETRY, pictures())) if with_shares else {}
+    stages = means(shares(networks, GEOMETRY, images())) if with_shares else {}
     return save_model(networks, replace(toy_card(GEOMETRY), stage_bits_per_dim=stages), folder)
 
 
@@ -39,11 +39,11 @@ def test_each_stage_keeps_its_better_weights(tmp_path: Path, *, with_shares: boo
     """New weights that are better in one stage and worse in another: the best of both, told by card or by measurement."""
     old, other = toy_networks(GEOMETRY, seed=0), toy_networks(GEOMETRY, seed=1)
     ship(old, tmp_path, with_shares=with_shares)
-    before, after = shares(old, GEOMETRY, pictures()), shares(other, GEOMETRY, pictures())
-    parts = keep_better(other, tmp_path, toy_config(GEOMETRY), pictures())
+    before, after = shares(old, GEOMETRY, images()), shares(other, GEOMETRY, images())
+    parts = keep_better(other, tmp_path, toy_config(GEOMETRY), images())
     for stage in Stage:
         assert parts[stage].mean() == pytest.approx(min(before[stage].mean(), after[stage].mean()), abs=1e-5)
-    np.testing.assert_allclose(shares(other, GEOMETRY, pictures())[Stage.DEPTH], parts[Stage.DEPTH], rtol=1e-6)
+    np.testing.assert_allclose(shares(other, GEOMETRY, images())[Stage.DEPTH], parts[Stage.DEPTH], rtol=1e-6)
 
 
 def test_shares_of_the_card_are_believed(tmp_path: Path) -> None:
@@ -51,14 +51,14 @@ def test_shares_of_the_card_are_believed(tmp_path: Path) -> None:
     old, new = toy_networks(GEOMETRY, seed=0), toy_networks(GEOMETRY, seed=1)
     save_model(old, replace(toy_card(GEOMETRY), stage_bits_per_dim=dict.fromkeys(Stage, 0.0)), tmp_path)
     assert load_card(tmp_path).stage_bits_per_dim["depth"] == 0
-    keep_better(new, tmp_path, toy_config(GEOMETRY), pictures())
+    keep_better(new, tmp_path, toy_config(GEOMETRY), images())
     assert all(torch.equal(tensor, old.state_dict()[name]) for name, tensor in new.state_dict().items())
 
 
 def test_a_first_model_has_nothing_to_keep(tmp_path: Path) -> None:
     """Without a shipped card the new weights stay."""
     new, same = toy_networks(GEOMETRY, seed=1), toy_networks(GEOMETRY, seed=1)
-    keep_better(new, tmp_path / "none", toy_config(GEOMETRY), pictures())
+    keep_better(new, tmp_path / "none", toy_config(GEOMETRY), images())
     assert all(torch.equal(tensor, same.state_dict()[name]) for name, tensor in new.state_dict().items())
 
 

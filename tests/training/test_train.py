@@ -22,7 +22,7 @@ FIVE_BITS, SYMBOLS = "celebahq-256-5bit", "symbols-64"
 
 @pytest.fixture
 def run(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Path:
-    """Presets of toy width, the folder of runs, and pictures for one of them."""
+    """Presets of toy width, the folder of runs, and images for one of them."""
     for name in (FIVE_BITS, SYMBOLS):
         monkeypatch.setitem(PRESETS, name, narrow(name))
     rng = np.random.default_rng(0)

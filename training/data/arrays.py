@@ -1,4 +1,4 @@
-"""Pictures in one file of arrays: .npy of N pictures, or .npz with `images` and, where there are, `labels`."""
+"""Images in one file of arrays: .npy of N images, or .npz with `images` and perhaps `labels`."""
 
 from __future__ import annotations
 
@@ -15,13 +15,13 @@ from training.data.fitting import fitted
 
 SUFFIXES: Final = frozenset({".npy", ".npz"})
 
-_EXPECTED: Final = "expected pictures as (N, H, W, 3) uint8"
+_EXPECTED: Final = "expected images as (N, H, W, 3) uint8"
 
 
 class Arrays:
-    """The pictures of a file, by their numbers; integer labels (N,) are named by their digits.
+    """The images of a file, by number; the names of integer labels (N,) are their digits.
 
-    A .npy is read where it is needed, a .npz as a whole. Raises DataError for other arrays, or none.
+    A .npy is read in parts as needed, a .npz as a whole. Raises DataError for other arrays or files.
     """
 
     def __init__(self, path: Path) -> None:
@@ -39,26 +39,26 @@ class Arrays:
         return len(self.images)
 
     def name(self, index: int) -> str:
-        """The file's name without suffix, and the picture's number."""
+        """Return the name of the file without suffix, and the number of the image."""
         return f"{self.stem}/{index}"
 
     def label(self, index: int) -> int:
-        """As the file says; -1 where it does not."""
+        """Return the label in the file; -1 for a file without labels."""
         return -1 if self._labels is None else int(self._labels[index])
 
-    def picture(self, index: int, size: int) -> Bytes:
-        """The picture, fitted."""
+    def image(self, index: int, size: int) -> Bytes:
+        """Return the image as a square of `size`."""
         return fitted(Image.fromarray(np.asarray(self.images[index])), size)
 
 
 def contents(path: Path) -> tuple[np.ndarray, np.ndarray | None]:
-    """Pictures and labels of a file. Raises DataError for one that is not such a file."""
+    """Return images and labels of a file. Raises DataError for a file of another format."""
     try:
         if path.suffix == ".npy":
             return np.load(path, mmap_mode="r", allow_pickle=False), None
         with np.load(path, allow_pickle=False) as arrays:
             return arrays["images"], arrays.get("labels")
     except KeyError:
-        raise DataError(f"{path.name}: {_EXPECTED} by the name of images") from None
+        raise DataError(f"{path.name}: {_EXPECTED} under the name images") from None
     except (OSError, ValueError, EOFError, BadZipFile) as error:
         raise DataError(f"{path.name}: not a file of arrays: {error}") from error

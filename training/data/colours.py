@@ -1,4 +1,4 @@
-"""Colour in OKLCH: a palette whose hues can be told apart by name, and the name of any colour.
+"""Colour in OKLCH: a palette of hues with distinct names, and the name of any colour.
 
 OKLab after Bjorn Ottosson, "A perceptual color space for image processing" (2020). L in 0..1, chroma C from 0, hue in degrees.
 """
@@ -42,7 +42,7 @@ NEUTRAL_CHROMA: Final = 0.055
 
 @dataclass(frozen=True, kw_only=True)
 class Hue:
-    """One named region of the palette: where its tiles' colours are drawn from."""
+    """One region of the palette: the range of the colours of its tiles."""
 
     lightness: Range
     chroma: Range
@@ -71,14 +71,14 @@ PALETTE: Final[dict[str, tuple[Hue, ...]]] = {
 
 
 def srgb(lch: Floats) -> Floats:
-    """OKLCH (..., 3) to sRGB (..., 3) in 0..1, clipped: reduce chroma first with `fit`."""
+    """Convert OKLCH (..., 3) to sRGB (..., 3) in 0..1, clipped: reduce chroma first with `fit`."""
     linear = np.clip(_linear(lch), 0.0, 1.0)
     encoded = np.where(linear <= _DARK_LINEAR, 12.92 * linear, 1.055 * linear ** (1 / 2.4) - 0.055)
     return np.asarray(encoded, np.float64)
 
 
 def oklch(rgb: Floats) -> Floats:
-    """SRGB (..., 3) in 0..1 to OKLCH (..., 3), hue in 0..360."""
+    """Convert sRGB (..., 3) in 0..1 to OKLCH (..., 3), hue in 0..360."""
     linear = np.where(rgb <= _DARK_SRGB, rgb / 12.92, ((rgb + 0.055) / 1.055) ** 2.4)
     lab = np.cbrt(linear @ _LMS_FROM_RGB.T) @ _LAB_FROM_LMS.T
     degrees = np.degrees(np.arctan2(lab[..., 2], lab[..., 1])) % 360
@@ -86,7 +86,7 @@ def oklch(rgb: Floats) -> Floats:
 
 
 def fit(lch: Floats) -> Floats:
-    """The colours (..., 3) with chroma reduced, in steps of 1/32, until sRGB can show them."""
+    """Return the colours (..., 3) with chroma reduced, in steps of 1/32, until sRGB can show them."""
     colours = lch.reshape(-1, 3)
     tries = np.repeat(colours[None], 33, axis=0)
     tries[..., 1] *= np.linspace(1.0, 0.0, 33)[:, None]
@@ -96,7 +96,7 @@ def fit(lch: Floats) -> Floats:
 
 
 def hue_index(rgb: Floats) -> NDArray[np.int64]:
-    """Colours (..., 3) in 0..1 to positions in `HUE.values`: the nearest hue of the palette, neutral if pale."""
+    """Return positions in `HUE.values` of colours (..., 3) in 0..1: the nearest hue of the palette, neutral if pale."""
     lch = oklch(rgb)
     turn = np.abs((lch[..., None, 2] - _CENTRES[:, 2] + 180) % 360 - 180)
     distance = (turn / 18) ** 2 + ((lch[..., None, 0] - _CENTRES[:, 0]) / 0.16) ** 2
@@ -105,13 +105,13 @@ def hue_index(rgb: Floats) -> NDArray[np.int64]:
 
 
 def hue_of(rgb: Floats) -> str:
-    """The name of one colour (3,) in 0..1."""
+    """Return the name of one colour (3,) in 0..1."""
     return HUE.values[int(hue_index(rgb))]
 
 
-def dominant_hue(picture: NDArray[np.uint8]) -> str:
-    """The hue that covers most of a picture (H, W, 3) on white; neutral where colour covers next to nothing."""
-    painted = picture[picture.min(axis=-1) < _WHITE] / 255.0
+def dominant_hue(image: NDArray[np.uint8]) -> str:
+    """Return the hue that covers most of an image (H, W, 3) on white; neutral if almost nothing is coloured."""
+    painted = image[image.min(axis=-1) < _WHITE] / 255.0
     named = hue_index(painted)
     coloured = named[named != HUE.values.index(NEUTRAL)]
     if len(coloured) < max(1, _COLOURED * len(named)):

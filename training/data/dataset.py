@@ -1,4 +1,4 @@
-"""What a trainer asks of any data set."""
+"""The interface of a data set for the trainer."""
 
 from __future__ import annotations
 
@@ -11,18 +11,18 @@ from training.data.symbols import ImageBatch
 
 
 class Dataset(Protocol):
-    """Pictures of one size with controls: drawn at random to train on, and a fixed held-out batch to judge by."""
+    """Images of one size with controls: random ones for training, and a fixed held-out batch for evaluation."""
 
     @property
     def controls(self) -> tuple[Control, ...]:
-        """What may be asked for, in the order of a batch's columns."""
+        """The controls, in the order of the columns of a batch."""
 
     @property
     def families(self) -> tuple[str, ...]:
-        """Names of the groups that scores are given for, by the ids of a batch."""
+        """The names of the groups with separate scores, by the ids of a batch."""
 
     def draw(self, rng: np.random.Generator, count: int) -> ImageBatch:
-        """`count` training pictures; the same generator state gives the same pictures."""
+        """Return `count` training images; equal generator states give equal images."""
 
     def held_out(self) -> ImageBatch:
-        """The held-out pictures, always the same, in the same order."""
+        """Return the held-out images, always the same in the same order."""

@@ -1,15 +1,15 @@
-"""What can be wrong with training data.
+"""Errors of training data.
 
 DataError: the data set as a whole cannot be used
-UnreadablePicture: one picture cannot; it is named and skipped
+UnreadableImageError: one image cannot be read; it is logged and skipped
 """
 
 from __future__ import annotations
 
 
 class DataError(Exception):
-    """The message says what was expected."""
+    """A data set that cannot be used; the message says what was expected."""
 
 
-class UnreadablePicture(Exception):  # noqa: N818 - the picture is the subject
-    """The message says which picture, and why."""
+class UnreadableImageError(Exception):
+    """An image that cannot be read; the message has its name and the reason."""

@@ -1,4 +1,4 @@
-"""Any picture as a square of one size: cropped about its centre, resized by Lanczos, on white where it is transparent."""
+"""Any image as a square of one size: cropped about its centre, resized by Lanczos, on white where it is transparent."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ _SPARE: Final = 3
 
 
 def fitted(image: Image.Image, size: int) -> Bytes:
-    """(size, size, 3) uint8. Raises what Pillow raises for a damaged file.
+    """Return an image as (size, size, 3) uint8. Raises the errors of Pillow for a damaged file.
 
-    A large JPEG is decoded at a fraction of its size, still three times what is asked for: several times faster.
+    A large JPEG is decoded at a reduced size of at least three times `size`, which is several times faster.
     """
     image.draft("RGB", (_SPARE * size, _SPARE * size))
     ImageOps.exif_transpose(image, in_place=True)
@@ -29,7 +29,7 @@ def fitted(image: Image.Image, size: int) -> Bytes:
 
 
 def on_white(image: Image.Image) -> Image.Image:
-    """Without its transparency."""
+    """Return an image on white, without transparency."""
     layered = image.convert("RGBA")
     ground = Image.new("RGBA", layered.size, "white")
     return Image.alpha_composite(ground, layered).convert("RGB")

@@ -9,7 +9,7 @@ from typing import Final
 from PIL import Image
 
 from models.subscale import Bytes
-from training.data.errors import UnreadablePicture
+from training.data.errors import UnreadableImageError
 from training.data.fitting import fitted
 
 SUFFIXES: Final = frozenset({".png", ".jpg", ".jpeg", ".webp"})
@@ -31,22 +31,22 @@ class Folder:
         return len(self.paths)
 
     def name(self, index: int) -> str:
-        """The path under the folder."""
+        """Return the path relative to the folder."""
         return self.paths[index]
 
     def label(self, index: int) -> int:
-        """The subfolder's; -1 for a file beside the subfolders."""
+        """Return the label of the subfolder; -1 for a file in no subfolder."""
         return self._positions.get(top(self.paths[index]), -1)
 
-    def picture(self, index: int, size: int) -> Bytes:
-        """The file, fitted. Raises UnreadablePicture."""
+    def image(self, index: int, size: int) -> Bytes:
+        """Return the image as a square of `size`. Raises UnreadableImageError."""
         try:
             with Image.open(self.root / self.paths[index], formats=_FORMATS) as image:
                 return fitted(image, size)
         except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
-            raise UnreadablePicture(f"{self.paths[index]}: {error}") from error
+            raise UnreadableImageError(f"{self.paths[index]}: {error}") from error
 
 
 def top(path: str) -> str:
-    """The subfolder that a path begins with; empty for none."""
+    """Return the first folder of a path; empty for none."""
     return path.partition("/")[0] if "/" in path else ""

@@ -1,6 +1,6 @@
-"""Glyph masks kept small in memory: 8 levels of coverage, each row as its difference to the one above, deflated one by one.
+"""Compressed glyph masks: 8 levels of coverage, each row as its difference to the row above, each mask deflated.
 
-A mask takes about half a kilobyte so, in the file and in memory, and some 40 microseconds to unpack.
+A mask takes about half a kilobyte in the file and in memory, and 40 microseconds to unpack.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ class Masks:
 
     @classmethod
     def of(cls, masks: Iterable[Mask]) -> Masks:
-        """The masks, packed; coverage is rounded to eight levels."""
+        """Return the masks, packed; coverage is rounded to eight levels."""
         parts = [_deflated(mask) for mask in masks]
         ends = np.cumsum([len(part) for part in parts], dtype=np.int64)
         return cls(np.frombuffer(b"".join(parts), np.uint8), ends)

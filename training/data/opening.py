@@ -1,4 +1,4 @@
-"""The data set that a command line names: the packed symbols, a folder of images, or a file of arrays."""
+"""The data set of a command line: the packed symbols, a folder of images, or a file of arrays."""
 
 from __future__ import annotations
 
@@ -16,20 +16,22 @@ from training.data.symbols import Mix, Symbols
 
 
 class Labels(StrEnum):
-    """What a folder's pictures are labelled by."""
+    """The origin of the labels of a folder."""
 
     NONE = "none"
     FOLDERS = "folders"
 
 
 def add_data_arguments(parser: argparse.ArgumentParser) -> None:
-    """`--data` and `--labels`."""
+    """Add the options `--data` and `--labels`."""
     parser.add_argument("--data", type=Path, help="folder of images, or .npy or .npz; by default the packed symbols")
-    parser.add_argument("--labels", type=Labels, choices=list(Labels), default=Labels.NONE, help="of a folder's images")
+    parser.add_argument(
+        "--labels", type=Labels, choices=list(Labels), default=Labels.NONE, help="origin of the labels of a folder"
+    )
 
 
 def open_dataset(args: argparse.Namespace, *, size: int, mix: Mix = Mix.BALANCED) -> Dataset:
-    """The data set of a command line; what is wrong with it ends the program in one sentence."""
+    """Return the data set of a command line; a data set that cannot be used ends the program with one sentence."""
     try:
         return dataset_at(args.data, args.labels, size=size, mix=mix)
     except DataError as error:
@@ -37,7 +39,7 @@ def open_dataset(args: argparse.Namespace, *, size: int, mix: Mix = Mix.BALANCED
 
 
 def dataset_at(path: Path | None, labels: Labels, *, size: int, mix: Mix = Mix.BALANCED) -> Dataset:
-    """Pictures of `size` x `size` from `path`. Raises DataError for what is no data set."""
+    """Return the data set in `path`, of images of `size` x `size`. Raises DataError for anything else."""
     if path is None:
         return Symbols.load(size=size, mix=mix)
     if path.is_dir():

@@ -1,4 +1,4 @@
-"""The data set symbols: training images composed on the fly, and the frozen held-out ones. Needs numpy only."""
+"""The symbols data set: training images composed during training, and frozen held-out images. Needs numpy only."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ from numpy.typing import NDArray
 
 from models.config import Control
 from training.data.masks import Masks
-from training.data.tiles import COMPOSED, Look, Picture, box, compose
+from training.data.tiles import COMPOSED, ImageArray, Look, box, compose
 from training.data.vocabulary import CONCEPTS, CONTROLS, FAMILIES, HUE, LABEL, MONOGRAMS, TILE, Family, Tile
 
 DEFAULT: Final = Path(__file__).with_name("symbols.npz")
 
 
 class Mix(StrEnum):
-    """How many training images are letters; the others are icons."""
+    """The share of letters among training images; the others are icons."""
 
     BALANCED = "balanced"
     EVEN = "even"
 
 
 LETTER_SHARES: Final = {Mix.BALANCED: 0.35, Mix.EVEN: 0.5}
-"""Share of letters in each mix. There are about four times as many icon labels, and they are harder."""
+"""Share of letters in each mix. Icons have about four times as many labels, which are harder."""
 
 TILE_SHARES: Final = {Tile.CIRCLE: 0.27, Tile.ROUNDED: 0.38, Tile.SQUARE: 0.17, Tile.NONE: 0.18}
-"""Share of each ground; hues are drawn evenly."""
+"""Share of each tile; hues are equally frequent."""
 
 _MASKS: Final = ("glyphs", "held_glyphs")
 _TILES: Final = tuple(TILE_SHARES)
@@ -38,23 +38,23 @@ _TILE_EDGES: Final = np.cumsum(list(TILE_SHARES.values()))[:-1]
 
 @dataclass(frozen=True, kw_only=True)
 class ImageBatch:
-    """Images with what may be asked of them."""
+    """Images with their controls."""
 
     images: NDArray[np.uint8]
     """(B, H, W, 3) sRGB on white."""
     controls: NDArray[np.int64]
-    """(B, n_controls): 0 is any, v + 1 is values[v]; in the order of `CONTROLS`."""
+    """(B, n_controls): 0 is any, v + 1 is values[v]; columns are in the order of the controls."""
     families: NDArray[np.int64]
-    """(B,): ids of `FAMILIES`."""
+    """(B,): ids of the families."""
 
     def first(self, count: int) -> ImageBatch:
-        """The first images alone."""
+        """Return the first images."""
         return ImageBatch(images=self.images[:count], controls=self.controls[:count], families=self.families[:count])
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pack:
-    """What the packed file holds: all masks with what they show, and held-out images in a fixed shuffled order."""
+    """The content of the packed file: all masks with labels, and held-out images in a fixed shuffled order."""
 
     glyphs: Masks
     """Train drawings (n, 128, 128)."""
@@ -72,7 +72,7 @@ class Pack:
     held_glyph_families: NDArray[np.int64]
     held_glyph_sources: NDArray[np.str_]
     held_images: NDArray[np.uint8]
-    """Frozen images (n, 64, 64, 3) of some held-out drawings: what bits are measured on."""
+    """Frozen images (n, 64, 64, 3) of some held-out drawings, for bits/dim."""
     held_large_images: NDArray[np.uint8]
     """The same at (n, 128, 128, 3)."""
     held_controls: NDArray[np.int64]
@@ -82,14 +82,14 @@ class Pack:
 
     @classmethod
     def read(cls, path: Path) -> Pack:
-        """The whole file. Raises FileNotFoundError, and KeyError where it is of another format."""
+        """Read the whole file. Raises FileNotFoundError, and KeyError for a file of another format."""
         with np.load(path) as arrays:
             plain = {name: arrays[name] for name in _names() if name not in _MASKS}
             glyphs, held = (Masks(arrays[f"{name}_packed"], arrays[f"{name}_ends"]) for name in _MASKS)
             return cls(glyphs=glyphs, held_glyphs=held, **plain)
 
     def arrays(self) -> dict[str, NDArray[np.generic]]:
-        """What `read` expects in a file, by name."""
+        """Return the arrays that `read` expects in a file, by name."""
         plain = {name: getattr(self, name) for name in _names() if name not in _MASKS}
         parts = {f"{name}_packed": getattr(self, name).packed for name in _MASKS}
         ends = {f"{name}_ends": getattr(self, name).ends for name in _MASKS}
@@ -110,11 +110,11 @@ class Symbols:
 
     @classmethod
     def load(cls, *, size: int, mix: Mix = Mix.BALANCED, path: Path = DEFAULT) -> Symbols:
-        """The packed set, for images of size x size: a whole fraction of 128."""
+        """Load the packed set for images of size x size: 128 or a whole fraction of it."""
         return cls(Pack.read(path), size=size, mix=mix)
 
     def draw(self, rng: np.random.Generator, count: int) -> ImageBatch:
-        """`count` fresh training images; the same generator state gives the same images."""
+        """Return `count` new training images; equal generator states give equal images."""
         rows = [self._one(rng) for _ in range(count)]
         controls = np.array([controls for _, controls in rows], np.int64)
         return ImageBatch(
@@ -124,7 +124,7 @@ class Symbols:
         )
 
     def held_out(self) -> ImageBatch:
-        """Every held-out image, frozen, boxed down from 64 (or 128); in a fixed order that mixes the families."""
+        """Return all held-out images, averaged down from 64 or 128 pixels, in a fixed order that mixes the families."""
         frozen = self.pack.held_images if self.size <= COMPOSED else self.pack.held_large_images
         return ImageBatch(
             images=box(frozen, self.size),
@@ -132,8 +132,8 @@ class Symbols:
             families=self.pack.held_families,
         )
 
-    def _one(self, rng: np.random.Generator) -> tuple[Picture, tuple[int, int, int, int]]:
-        """A letter or an icon: every label of a family alike, of a letter every style that it has, then any drawing."""
+    def _one(self, rng: np.random.Generator) -> tuple[ImageArray, tuple[int, int, int, int]]:
+        """Draw a letter or an icon: a random label, for a letter a random style that it has, then a random drawing."""
         is_letter = rng.random() < self.letter_share
         label = int(rng.integers(len(MONOGRAMS)) if is_letter else len(MONOGRAMS) + rng.integers(len(CONCEPTS)))
         groups = self._drawings[label]
@@ -148,7 +148,7 @@ class Symbols:
 
 
 def _groups(pack: Pack, label: int) -> list[NDArray[np.int64]]:
-    """The train drawings of a label: an icon's all in one array, a letter's in one for each style that it has."""
+    """Return the train drawings of a label: those of an icon in one array, those of a letter in one array per style."""
     drawings = np.flatnonzero(pack.glyph_labels == label)
     if label > len(MONOGRAMS):
         return [drawings]

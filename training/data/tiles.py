@@ -1,6 +1,6 @@
 """The composer: a glyph mask becomes an app icon, on a coloured tile or alone on white.
 
-A picture is drawn at 64 x 64 (or above) straight from the mask and boxed down, so that every size shows the same drawing.
+An image is composed from the mask at 64 x 64 or above and averaged down, so that every size shows the same drawing.
 """
 
 from __future__ import annotations
@@ -15,14 +15,14 @@ from numpy.typing import NDArray
 from training.data.colours import PALETTE, Floats, fit, srgb
 from training.data.vocabulary import NEUTRAL, Family, Tile
 
-Picture = NDArray[np.uint8]
+ImageArray = NDArray[np.uint8]
 Mask = NDArray[np.uint8]
 
 MASTER: Final = 128
 """Pixels along a mask."""
 
 COMPOSED: Final = 64
-"""The least number of pixels along a picture that is composed; smaller ones are boxed down from it."""
+"""The least side of a composed image in pixels; smaller images are averaged down from it."""
 
 _INSET: Final = 2 / 64
 _CORNER: Final = 15 / 64
@@ -42,47 +42,47 @@ _TINT_SHARE: Final = 0.15
 
 @dataclass(frozen=True, kw_only=True)
 class Look:
-    """How a glyph is to be shown; `family` is icons or letters, `hue` a name of the palette."""
+    """How to show a glyph; `family` is icons or letters, `hue` a name of the palette."""
 
     family: Family
     hue: str
     tile: Tile
 
 
-def compose(rng: np.random.Generator, mask: Mask, look: Look, *, size: int) -> Picture:
-    """One picture (size, size, 3) uint8 of the glyph `mask` (128, 128) in the asked hue, on the asked tile."""
+def compose(rng: np.random.Generator, mask: Mask, look: Look, *, size: int) -> ImageArray:
+    """Return an image (size, size, 3) uint8 of the glyph `mask` (128, 128) with a look."""
     pixels = max(size, COMPOSED)
     scale = _GLYPH[look.family][look.tile] * rng.uniform(0.93, 1.05)
     glyph = placed(mask, scale=scale, offset=rng.uniform(-1, 1, 2) / 64, pixels=pixels).astype(np.float32)[..., None]
     ground, ink = _colours(rng, look.hue, alone=look.tile is Tile.NONE)
     paint = ground[_gradient(pixels, int(rng.integers(3)))]
     if look.tile is Tile.NONE:
-        picture = 255 + (paint - 255) * glyph
+        image = 255 + (paint - 255) * glyph
     else:
-        picture = 255 + (paint + (ink - paint) * glyph - 255) * _soft(look.tile, pixels)
-    return box(np.rint(picture).astype(np.uint8), size)
+        image = 255 + (paint + (ink - paint) * glyph - 255) * _soft(look.tile, pixels)
+    return box(np.rint(image).astype(np.uint8), size)
 
 
 def placed(mask: Mask, *, scale: float, offset: Floats, pixels: int) -> Floats:
-    """Coverage (pixels, pixels) in 0..1 of a mask scaled about the centre and moved by fractions of the picture."""
+    """Return coverage (pixels, pixels) in 0..1 of a mask scaled about the centre and moved by fractions of the image."""
     rows = _resampled(mask / 255.0, pixels, scale=scale, shift=float(offset[0]))
     return _resampled(rows.T, pixels, scale=scale, shift=float(offset[1])).T
 
 
-def box(pictures: Picture, size: int) -> Picture:
-    """Pictures (..., H, W, 3) averaged over whole blocks to (..., size, size, 3)."""
-    side = pictures.shape[-2]
+def box(images: ImageArray, size: int) -> ImageArray:
+    """Return images (..., H, W, 3) averaged over whole blocks to (..., size, size, 3)."""
+    side = images.shape[-2]
     if side == size:
-        return pictures
+        return images
     factor = side // size
-    blocks = pictures.reshape(*pictures.shape[:-3], size, factor, size, factor, 3)
+    blocks = images.reshape(*images.shape[:-3], size, factor, size, factor, 3)
     total = blocks.sum(axis=(-4, -2), dtype=np.uint32)
     return np.asarray((total + factor * factor // 2) // (factor * factor), np.uint8)
 
 
 @cache
 def tile_mask(tile: Tile, pixels: int) -> Floats:
-    """Coverage (pixels, pixels) in 0..1 of a tile's shape, antialiased; `Tile.NONE` covers nothing."""
+    """Return coverage (pixels, pixels) in 0..1 of the shape of a tile, antialiased; `Tile.NONE` covers nothing."""
     side = pixels * _SUPERSAMPLES
     across = np.abs((np.arange(side) + 0.5) / side - 0.5)
     reach = 0.5 - _INSET
@@ -97,13 +97,14 @@ def tile_mask(tile: Tile, pixels: int) -> Floats:
 
 @cache
 def _soft(tile: Tile, pixels: int) -> NDArray[np.float32]:
-    """A tile's coverage (pixels, pixels, 1)."""
+    """Return the coverage of a tile (pixels, pixels, 1)."""
     return tile_mask(tile, pixels).astype(np.float32)[..., None]
 
 
 def _colours(rng: np.random.Generator, hue: str, *, alone: bool) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """A ground as a ramp (64, 3) from light to dark, and the ink (3,) of a glyph on it, in 0..255; `alone` it must show
-    on white.
+    """Return a ground as a ramp (64, 3) from light to dark, and the ink (3,) of a glyph on it, in 0..255.
+
+    With `alone` the ground must be visible on white.
     """
     regions = PALETTE[hue][:1] if alone else PALETTE[hue]
     region = regions[rng.integers(len(regions))]
@@ -116,7 +117,7 @@ def _colours(rng: np.random.Generator, hue: str, *, alone: bool) -> tuple[NDArra
 
 
 def _ink(rng: np.random.Generator, ground: Floats, *, plain: bool) -> Floats:
-    """White on most grounds, deep on light ones, now and then a tint of the ground's own hue: in OKLCH."""
+    """Return the ink in OKLCH: white on most grounds, dark on light ones, sometimes a tint of the hue of the ground."""
     choice = rng.random()
     deep = np.array([0.27, 0.01 if plain else 0.06, ground[2]])
     tint = np.array([0.95, 0.01 if plain else 0.045, ground[2]])
@@ -127,7 +128,7 @@ def _ink(rng: np.random.Generator, ground: Floats, *, plain: bool) -> Floats:
 
 @cache
 def _gradient(pixels: int, direction: int) -> NDArray[np.int64]:
-    """Positions (pixels, pixels) in the ramp: downwards, or along either diagonal."""
+    """Return positions (pixels, pixels) in the ramp: downwards, or along either diagonal."""
     along = (np.arange(pixels) + 0.5) / pixels
     down, right = np.meshgrid(along, along, indexing="ij")
     steps = (down, (down + right) / 2, (down + 1 - right) / 2)[direction]
@@ -135,9 +136,9 @@ def _gradient(pixels: int, direction: int) -> NDArray[np.int64]:
 
 
 def _resampled(values: Floats, pixels: int, *, scale: float, shift: float) -> Floats:
-    """Rows (n, m) to rows (pixels, m), each the exact mean over the area it covers, zero outside.
+    """Resample rows (n, m) to (pixels, m), each the exact mean over the area that it covers, zero outside.
 
-    By running sums: no matrix product, so no BLAS threads beside a trainer's, and the same bytes on any processor.
+    Running sums need no matrix product: no BLAS threads beside a trainer, and equal bytes on any processor.
     """
     source = len(values)
     edges = ((np.arange(pixels + 1) / pixels - 0.5 - shift) / scale + 0.5) * source

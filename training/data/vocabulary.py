@@ -1,6 +1,6 @@
-"""What can be asked of a symbol: the frozen names of labels, styles, hues and tiles, and of the image families.
+"""The frozen names of labels, styles, hues and tiles, and of the image families.
 
-The order is part of every trained weight: values may never be moved, renamed or removed.
+Trained weights depend on the order: values may never be moved, renamed or removed.
 """
 
 from __future__ import annotations
@@ -29,7 +29,7 @@ CONCEPTS: Final = (
     "thumbs-down", "thumbs-up", "ticket", "train", "trash", "tree", "trophy", "truck", "umbrella", "unlock",
     "upload", "user", "users", "video", "volume", "wallet", "wand", "warning", "watch", "wifi", "wrench",
 )  # fmt: skip
-"""Labels of icons: what they show."""
+"""Labels of icons: their subjects."""
 
 _OTHER_NAMES: Final = {
     "alarm": "alarm-clock", "arrow-down": "down", "arrow-left": "left back", "arrow-right": "right forward",
@@ -90,7 +90,7 @@ NEUTRAL: Final = "neutral"
 
 
 class Style(StrEnum):
-    """How a symbol is drawn: the first two are of icons, the others of letters."""
+    """How a symbol is drawn: the first two are for icons, the others for letters."""
 
     SOLID = "solid"
     OUTLINE = "outline"
@@ -135,4 +135,4 @@ HUE: Final = Control(
 TILE: Final = Control(name="tile", values=tuple(tile.value for tile in Tile))
 
 CONTROLS: Final = (LABEL, STYLE, HUE, TILE)
-"""The controls of every symbols model, in the order of a batch's columns."""
+"""The controls of every symbols model, in the order of the columns of a batch."""

@@ -1,4 +1,4 @@
-"""Masks bent, blurred and made noisy, a batch at a time: as generated glyphs are, once they are recovered from pictures."""
+"""Masks bent, blurred and made noisy, a batch at a time, like glyphs that were recovered from generated images."""
 
 from __future__ import annotations
 
@@ -16,9 +16,9 @@ _KNOTS: Final = 7
 
 
 def bent(rng: np.random.Generator, masks: Tensor) -> Tensor:
-    """Return masks (B, 1, 64, 64) in 0..1 as a reader may meet them, equal for an equal generator state.
+    """Return masks (B, 1, 64, 64) in 0..1 with random distortions, equal for an equal generator state.
 
-    Bolder or lighter; stretched, sheared, turned and waved; as small as on a tile and read from there; soft; noisy.
+    They are bolder or lighter; stretched, sheared, turned and waved; resampled from the size on a tile; soft; noisy.
     """
     share = _chosen(rng, masks, _SHARES)
     grid = F.affine_grid(_maps(rng, len(masks)) / share[:, None, None], list(masks.shape), align_corners=False)
@@ -30,7 +30,7 @@ def bent(rng: np.random.Generator, masks: Tensor) -> Tensor:
 
 
 def _maps(rng: np.random.Generator, count: int) -> Tensor:
-    """Affine maps (B, 2, 3) about the identity."""
+    """Return affine maps (B, 2, 3) near the identity."""
     stretch, size = rng.normal(0, 0.08, count), rng.uniform(-0.12, 0.12, count)
     turn, shear = rng.normal(0, 0.06, count), rng.normal(0, 0.08, count)
     maps = np.zeros((count, 2, 3))
@@ -41,14 +41,14 @@ def _maps(rng: np.random.Generator, count: int) -> Tensor:
 
 
 def _waves(rng: np.random.Generator, masks: Tensor) -> Tensor:
-    """A smooth displacement (B, 64, 64, 2) per image, stronger for some."""
+    """Return a smooth displacement (B, 64, 64, 2) per image, stronger for some."""
     knots = _normal(rng, (len(masks), 2, _KNOTS, _KNOTS)) * _exponential(rng, masks, 0.02).view(-1, 1, 1, 1)
     field = F.interpolate(knots, masks.shape[-2:], mode="bicubic", align_corners=True)
     return field.permute(0, 2, 3, 1)
 
 
 def _weighed(rng: np.random.Generator, masks: Tensor) -> Tensor:
-    """A fifth of the masks bolder, a fifth lighter, by up to a pixel all around."""
+    """Make a fifth of the masks bolder and a fifth lighter, by up to a pixel all around."""
     bold, light = F.max_pool2d(masks, 3, 1, 1), -F.max_pool2d(-masks, 3, 1, 1)
     kind, how = _uniform(rng, masks, 0, 1).view(-1, 1, 1, 1), _uniform(rng, masks, 0, 1).view(-1, 1, 1, 1)
     other = torch.where(kind < 0.2, bold, torch.where(kind < 0.4, light, masks))  # noqa: PLR2004 - fifths

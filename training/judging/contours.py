@@ -42,7 +42,7 @@ _SADDLES: Final = {
 def contours(coverage: Floats, level: float = 0.5) -> list[Floats]:
     """Return the closed curves along which `coverage` (H, W) crosses `level`: (n, 2) row and column each.
 
-    The picture counts as empty outside its frame. Islands and holes run in opposite directions.
+    The image counts as empty outside its frame. Islands and holes run in opposite directions.
     """
     field = np.pad(coverage, 1)
     following, points = _links(field, level)
@@ -82,7 +82,7 @@ def _steps(curve: Floats) -> Floats:
 
 
 def _links(field: Floats, level: float) -> tuple[dict[int, int], Floats]:
-    """Which crossed edge follows which, and the crossing point (2,) of every edge; horizontal edges are numbered first."""
+    """Return which crossed edge follows which, and the crossing point (2,) of every edge; horizontal edges come first."""
     height, width = field.shape
     inside = field > level
     mean = (field[:-1, :-1] + field[:-1, 1:] + field[1:, 1:] + field[1:, :-1]) / 4
@@ -99,7 +99,7 @@ def _links(field: Floats, level: float) -> tuple[dict[int, int], Floats]:
 
 
 def _crossings(field: Floats, level: float, axis: int) -> Floats:
-    """Where each edge along `axis` is crossed: (H * W, 2); without meaning where it is not."""
+    """Return where each edge along `axis` is crossed: (H * W, 2); meaningless for edges that are not crossed."""
     after = np.roll(field, -1, axis)
     rise = after - field
     share = np.where(rise == 0, 0.5, (level - field) / np.where(rise == 0, 1.0, rise))

@@ -1,4 +1,4 @@
-"""Near copies: whether what is drawn was learnt by heart."""
+"""Near copies: whether images repeat training drawings."""
 
 from __future__ import annotations
 
@@ -34,9 +34,9 @@ Thumbnails = NDArray[np.float32]
 
 
 def thumbnail(coverage: Floats) -> Thumbnails:
-    """Return (256,) in 0..255 of a glyph in 0..1: the middle of its ink centred, the spread of its ink made the same.
+    """Return the thumbnail (256,) in 0..255 of a glyph in 0..1, with its ink centred and of equal spread.
 
-    By moments and not by the ink's bounds, which half a pixel's shift or a speck would move.
+    Moments decide, and not the bounds of the ink, which a shift by half a pixel or a speck would move.
     """
     total = coverage.sum()
     if total < 1:
@@ -59,9 +59,9 @@ def distances(some: Sequence[Floats], others: Sequence[Floats]) -> Thumbnails:
 
 @dataclass(frozen=True, kw_only=True)
 class Copies:
-    """How near glyphs come to the nearest training drawing of their label: the share within `COPY`, and the median.
+    """Distances of glyphs to the nearest training drawing of their label: the share within `COPY`, and the median.
 
-    Of images, of real held-out drawings, and of the training drawings themselves, composed again: those are copies.
+    `again`: training drawings, composed again, which are copies.
     """
 
     label: str
@@ -73,15 +73,15 @@ class Copies:
     again_distance: float
 
 
-def copies(pictures: Sequence[Bytes], pack: Pack, label: str) -> Copies:
-    """Compare pictures (H, W, 3) that were asked to show `label` with the drawings of that label."""
+def copies(images: Sequence[Bytes], pack: Pack, label: str) -> Copies:
+    """Compare images (H, W, 3) of requests for `label` with the drawings of that label."""
     train, held_out = Glyphs.train(pack), Glyphs.held_out(pack)
     own, others = (np.flatnonzero(each.labels == LABEL.values.index(label)) for each in (train, held_out))
     gallery = [mask / 255.0 for mask in train.masks[own]]
-    size, rng = len(pictures[0]), np.random.default_rng(0)
+    size, rng = len(images[0]), np.random.default_rng(0)
     real, _ = composed(rng, held_out, others, size=size)
     again, _ = composed(rng, train, own[:_AGAIN], size=size)
-    drawn, kept, copied = (distances(_recovered(each), gallery).min(axis=1) for each in (pictures, real, again))
+    drawn, kept, copied = (distances(_recovered(each), gallery).min(axis=1) for each in (images, real, again))
     return Copies(
         label=label,
         images=Proportion.of(list(drawn < COPY)),
@@ -93,12 +93,12 @@ def copies(pictures: Sequence[Bytes], pack: Pack, label: str) -> Copies:
     )
 
 
-def _recovered(pictures: Sequence[Bytes]) -> list[Floats]:
-    return [recover(picture, tile_of(picture)).coverage for picture in pictures]
+def _recovered(images: Sequence[Bytes]) -> list[Floats]:
+    return [recover(image, tile_of(image)).coverage for image in images]
 
 
 def table(found: Copies) -> str:
-    """As Markdown."""
+    """Return the comparison as Markdown."""
     rows = [
         [f"images of {found.label}", str(found.images.count), str(found.images), f"{found.image_distance:.1f}"],
         ["real held-out drawings", str(found.held_out.count), str(found.held_out), f"{found.held_out_distance:.1f}"],

@@ -1,4 +1,4 @@
-"""Glyph masks with what they show: what verifier and reader are taught on, and tested on."""
+"""Glyph masks with their labels: the training and test data of verifier and reader."""
 
 from __future__ import annotations
 
@@ -54,7 +54,7 @@ class Glyphs:
         return self.labels < len(MONOGRAMS)
 
     def family(self, index: int) -> Family:
-        """Whether one is a letter or an icon."""
+        """Return whether a glyph is a letter or an icon."""
         return Family.LETTERS if self.letters[index] else Family.ICONS
 
     @property
@@ -63,7 +63,7 @@ class Glyphs:
         return np.maximum(self.styles + 1 - _FIRST_FACE, -1)
 
     def balanced(self, rng: np.random.Generator, count: int) -> Indices:
-        """Return positions of `count` glyphs: every label as likely as any, and among its glyphs every one."""
+        """Return positions of `count` random glyphs: a random label, then a random glyph of it."""
         which = rng.integers(len(self._by_label), size=count)
         return np.array([rng.choice(self._by_label[each]) for each in which])
 
@@ -74,7 +74,7 @@ class Glyphs:
 
 
 def reshaped(rng: np.random.Generator, mask: Mask) -> Mask:
-    """Return a mask as another face or set might draw it: narrower or wider, slanted, lighter or bolder."""
+    """Return a mask in another shape: narrower or wider, slanted, lighter or bolder."""
     width, height, slant, turn = rng.uniform(0.85, 1.2), rng.uniform(0.9, 1.1), *rng.uniform(-0.1, 0.1, 2)
     matrix = np.array([[width, slant], [turn * 0.7, height]])
     middle = np.full(2, len(mask) / 2)

@@ -1,8 +1,8 @@
-"""What an image shows of the look that was requested: the shape and the hue of its tile.
+"""The look of an image: the shape and the hue of its tile.
 
-A tile is told from the picture alone. Every tile holds the circle, so there is a tile where nearly all of the circle's rim
-is painted, or all of the rounded square's: a wide letter may cross the circle's. Which tile it is, two points on each
-diagonal say: the square is painted at both, the rounded square at the inner one, the circle at neither.
+Every tile contains the circle. So there is a tile if nearly all of the rim of the circle or of the rounded square is painted;
+a wide letter may cross the rim of the circle. Two points on each diagonal decide which tile it is: the square is painted at
+both, the rounded square at the inner one, the circle at neither.
 """
 
 from __future__ import annotations
@@ -28,11 +28,11 @@ _THIN: Final = 2
 _CLOSED: Final = 0.96
 
 
-def tile_of(picture: Bytes) -> Tile:
-    """The shape of the tile in a picture (H, W, 3)."""
-    painted = picture.min(axis=-1) <= WHITE
+def tile_of(image: Bytes) -> Tile:
+    """Return the shape of the tile in an image (H, W, 3)."""
+    painted = image.min(axis=-1) <= WHITE
     views = [np.rot90(painted, turn) for turn in range(4)]
-    outlines = (rim(Tile.CIRCLE, len(picture)), rim(Tile.ROUNDED, len(picture), _THIN))
+    outlines = (rim(Tile.CIRCLE, len(image)), rim(Tile.ROUNDED, len(image), _THIN))
     if all(painted[outline].mean() < _CLOSED for outline in outlines):
         return Tile.NONE
     if _corners(views, _OUTER_CORNER):
@@ -40,26 +40,26 @@ def tile_of(picture: Bytes) -> Tile:
     return Tile.ROUNDED if _corners(views, _INNER_CORNER) else Tile.CIRCLE
 
 
-def tile_hue(picture: Bytes, tile: Tile) -> str:
-    """The name of the mean colour along a tile's rim; without a tile, of the hue that covers most of the picture."""
+def tile_hue(image: Bytes, tile: Tile) -> str:
+    """Return the name of the mean colour of the rim of a tile; without a tile, the hue that covers most of the image."""
     if tile is Tile.NONE:
-        return dominant_hue(picture)
-    return hue_of(picture[rim(tile, len(picture))].mean(axis=0) / 255.0)
+        return dominant_hue(image)
+    return hue_of(image[rim(tile, len(image))].mean(axis=0) / 255.0)
 
 
-def hues(pictures: Bytes) -> list[str]:
-    """The hue of each picture (n, H, W, 3)."""
-    return [tile_hue(picture, tile_of(picture)) for picture in pictures]
+def hues(images: Bytes) -> list[str]:
+    """Return the hue of each image (n, H, W, 3)."""
+    return [tile_hue(image, tile_of(image)) for image in images]
 
 
-def tiles(pictures: Bytes) -> list[str]:
-    """The tile of each picture (n, H, W, 3)."""
-    return [tile_of(picture).value for picture in pictures]
+def tiles(images: Bytes) -> list[str]:
+    """Return the tile of each image (n, H, W, 3)."""
+    return [tile_of(image).value for image in images]
 
 
 @cache
 def rim(tile: Tile, pixels: int, depth: int = _RIM) -> NDArray[np.bool_]:
-    """Where (pixels, pixels) a tile is ground in nearly every picture: inside it, within `depth` / 64 of its outline."""
+    """Return where (pixels, pixels) a tile nearly always shows its ground: within `depth` / 64 inside its outline."""
     inside = tile_mask(tile, pixels) == 1
     inner = inside
     for _ in range(depth * pixels // 64):
@@ -68,11 +68,11 @@ def rim(tile: Tile, pixels: int, depth: int = _RIM) -> NDArray[np.bool_]:
 
 
 def _corners(views: list[NDArray[np.bool_]], depth: float) -> bool:
-    """Whether at least half of the corners are painted at `depth` along the diagonal."""
+    """Return whether at least half of the corners are painted at `depth` along the diagonal."""
     at = int(depth * len(views[0]))
     return 2 * sum(bool(view[at, at]) for view in views) >= len(views)
 
 
 def _shifted(inside: NDArray[np.bool_], axis: int) -> NDArray[np.bool_]:
-    """Inside on both sides along an axis."""
+    """Return where an area has neighbours on both sides along an axis."""
     return np.asarray(np.roll(inside, 1, axis) & np.roll(inside, -1, axis))

@@ -1,4 +1,4 @@
-"""Shares with their intervals."""
+"""Proportions with their confidence intervals."""
 
 from __future__ import annotations
 
@@ -12,24 +12,24 @@ _Z: Final = 1.959964
 
 @dataclass(frozen=True, kw_only=True)
 class Proportion:
-    """`right` of `count`."""
+    """The proportion of `right` among `count`."""
 
     right: int
     count: int
 
     @classmethod
     def of(cls, hits: Sequence[bool]) -> Proportion:
-        """Return the share of true ones."""
+        """Return the proportion of true values."""
         return cls(right=sum(map(bool, hits)), count=len(hits))
 
     @property
     def value(self) -> float:
-        """From 0 to 1; 0 of nothing."""
+        """The proportion from 0 to 1; 0 for no items."""
         return self.right / self.count if self.count else 0.0
 
     @property
     def interval(self) -> tuple[float, float]:
-        """95 % of it, after Wilson (1927)."""
+        """The 95 % interval of Wilson (1927)."""
         if not self.count:
             return 0.0, 1.0
         n, p, z = self.count, self.value, _Z

@@ -1,7 +1,7 @@
-"""The judge's reader: what a finished image shows, told from the glyph that was recovered from all its pixels.
+"""The reader of the judge: a classifier of the glyph that was recovered from all pixels of a finished image.
 
-It shares nothing with the verifier that picks base slices (models/verifier.py): another architecture, another input (the
-coverage of the whole image instead of every fourth pixel at 3 bits), another seed. So nobody marks their own work.
+It shares nothing with the verifier that selects base slices (models/verifier.py): the architecture, the input (coverage of
+the whole image instead of every fourth pixel at 3 bits) and the seed differ. So no classifier judges its own choices.
 """
 
 from __future__ import annotations
@@ -19,16 +19,19 @@ from training.data.vocabulary import LABEL, Tile
 from training.judging.glyph_recovery import Floats
 
 ALIKE: Final = {"0": "O", "1": "I"}
-"""Characters that some faces draw alike, by the one that they are read as."""
+"""Characters that some faces draw alike, and the character that they are read as."""
 
 ICON: Final = {Tile.CIRCLE: 0.66, Tile.ROUNDED: 0.74, Tile.SQUARE: 0.74, Tile.NONE: 1.0}
-"""Share of the picture's side that an icon's mask has, by tile (training/data/tiles.py); a letter's has a fifth more."""
+"""Side of the mask of an icon as a share of the side of the image, by tile (training/data/tiles.py).
+
+The mask of a letter is a fifth larger.
+"""
 
 ZOOM: Final = {tile: 1.1 * share for tile, share in ICON.items()}
-"""Share of the picture's side that is read: between icons and letters, whichever it is."""
+"""Side of the window that is read, as a share of the side of the image: between those of icons and letters."""
 
 SIDE: Final = 64
-"""Pixels along what is read."""
+"""Side of the window in pixels."""
 
 _VIEWS: Final = (0.94, 1.0, 1.06)
 _WIDTH: Final = 32
@@ -45,7 +48,7 @@ class ResidualBlock(nn.Module):
         self.shortcut = nn.Identity() if same else nn.Conv2d(before, after, 1, stride=stride, bias=False)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, C, H, W) -> (B, C', H / stride, W / stride)."""
+        """Apply the block: (B, C, H, W) -> (B, C', H / stride, W / stride)."""
         y = F.relu(self.first_norm(self.first(x)), inplace=True)
         return F.relu(self.second_norm(self.second(y)) + self.shortcut(x), inplace=True)
 
@@ -54,7 +57,7 @@ class Reader(nn.Module):
     """A residual network over recovered coverage.
 
     - A stem of two strided convolutions, then six residual blocks at 16 x 16, 8 x 8 and 4 x 4.
-    - Two answers: the label among all labels, and the class of a letter's face.
+    - Two outputs: the label among all labels, and the class of the face of a letter.
     """
 
     def __init__(self, labels: int, faces: int) -> None:
@@ -72,20 +75,20 @@ class Reader(nn.Module):
         self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, glyphs: Tensor) -> tuple[Tensor, Tensor]:
-        """(B, 1, 64, 64) in 0..1 -> logits of labels (B, n) and of faces (B, m)."""
+        """Return logits of labels (B, n) and of faces (B, m) from glyphs (B, 1, 64, 64) in 0..1."""
         features = self.features((glyphs * 2 - 1).contiguous(memory_format=torch.channels_last))
         return self.label(features), self.face(features)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reading:
-    """What a reader sees in n pictures: probabilities of every label (n, labels), and of every face class (n, faces)."""
+    """The output of a reader for n images: probabilities of every label (n, labels), and of every face class (n, faces)."""
 
     labels: NDArray[np.float32]
     faces: NDArray[np.float32]
 
     def names(self) -> list[str]:
-        """The most probable label of each picture among all labels, letters and concepts alike; `ALIKE` are one."""
+        """Return the most probable label of each image among all letters and concepts; `ALIKE` count as one."""
         return names(self.labels)
 
 
@@ -99,13 +102,13 @@ def names(probabilities: NDArray[np.float32]) -> list[str]:
 
 
 def read_as(label: str) -> str:
-    """Return a label as far as it can be told from a picture: 0 is O, and 1 is I."""
+    """Return the label that an image of `label` is read as: O for 0, and I for 1."""
     return ALIKE.get(label, label)
 
 
 @torch.inference_mode()
 def read(reader: Reader, coverages: list[Floats], tiles: list[Tile]) -> Reading:
-    """Return what a reader in evaluation mode sees in recovered glyphs on known tiles: the mean over three zooms."""
+    """Read recovered glyphs on known tiles by a reader in evaluation mode: the mean over three zooms."""
     seen = []
     for coverage, tile in zip(coverages, tiles, strict=True):
         image = small(torch.from_numpy(coverage).float()[None, None])
@@ -116,7 +119,7 @@ def read(reader: Reader, coverages: list[Floats], tiles: list[Tile]) -> Reading:
 
 
 def zoomed(images: Tensor, share: float | Tensor) -> Tensor:
-    """The middle of images (B, 1, H, W), a `share` of their sides, one or (B,), resampled to (B, 1, 64, 64)."""
+    """Return the middle of images (B, 1, H, W), a `share` of their sides, one or (B,), resampled to (B, 1, 64, 64)."""
     scale = torch.as_tensor(share, dtype=images.dtype).expand(len(images))
     matrices = torch.zeros(len(images), 2, 3)
     matrices[:, 0, 0] = matrices[:, 1, 1] = scale
@@ -124,12 +127,12 @@ def zoomed(images: Tensor, share: float | Tensor) -> Tensor:
 
 
 def small(images: Tensor) -> Tensor:
-    """Images (B, 1, H, W) above 64 pixels averaged over whole blocks to (B, 1, 64, 64)."""
+    """Return images (B, 1, H, W) above 64 pixels averaged over whole blocks to (B, 1, 64, 64)."""
     return F.avg_pool2d(images, max(1, images.shape[-1] // SIDE))
 
 
 def sampled(images: Tensor, matrices: Tensor) -> Tensor:
-    """Images (B, 1, H, W) under affine maps (B, 2, 3) from where to where to look, zero outside: (B, 1, 64, 64)."""
+    """Return images (B, 1, H, W) under affine maps (B, 2, 3) from output to input, zero outside: (B, 1, 64, 64)."""
     grid = F.affine_grid(matrices, [len(images), 1, SIDE, SIDE], align_corners=False)
     return F.grid_sample(images, grid, padding_mode="zeros", align_corners=False)
 

@@ -1,4 +1,4 @@
-"""Lossless codecs on the same pictures: what a model's bits/dim must beat."""
+"""Lossless codecs on the same images, for comparison with the bits/dim of a model."""
 
 from __future__ import annotations
 
@@ -16,17 +16,17 @@ Bytes = NDArray[np.uint8]
 
 
 def png(image: Bytes) -> bytes:
-    """PNG at Pillow's best effort."""
+    """Encode as PNG with the best effort of Pillow."""
     return pillow(image, "PNG", optimize=True)
 
 
 def webp(image: Bytes) -> bytes:
-    """WebP lossless, method 6, exact."""
+    """Encode as lossless WebP, method 6, exact."""
     return pillow(image, "WEBP", lossless=True, quality=100, method=6, exact=True)
 
 
 def jpeg_xl(image: Bytes) -> bytes:
-    """JPEG XL lossless, effort 9."""
+    """Encode as lossless JPEG XL, effort 9."""
     return bytes(imagecodecs.jpegxl_encode(image, lossless=True, effort=9))
 
 
@@ -34,14 +34,14 @@ CODECS: dict[str, Callable[[Bytes], bytes]] = {"PNG": png, "WebP": webp, "JPEG X
 
 
 def pillow(image: Bytes, form: str, **options: object) -> bytes:
-    """(H, W, C) encoded by Pillow."""
+    """Encode an image (H, W, C) by Pillow."""
     buffer = io.BytesIO()
     Image.fromarray(image).save(buffer, form, **options)
     return buffer.getvalue()
 
 
 def bits_per_dim(images: Bytes, encode: Callable[[Bytes], bytes]) -> float:
-    """The lower of coding (B, H, W, C) pictures one by one and as one square sheet, both over the pictures' sub-pixels."""
+    """Return the lower bits/dim of coding images (B, H, W, C) one by one and as one square sheet."""
     single = sum(len(encode(image)) for image in images) * 8 / images.size
     columns = math.isqrt(len(images))
     whole = images[: columns * (len(images) // columns)]

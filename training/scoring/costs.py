@@ -20,10 +20,13 @@ from training.scoring.scores import markdown
 
 @dataclass(frozen=True, kw_only=True)
 class Cost:
-    """One network. `activation_bytes`: what autograd keeps of one slice until its way back, in bfloat16 with fused attention;
-    buffers that come and go are not in it. `training_flops`: one slice there and back, a picture's share of a step.
-    `sampling_flops`: every slice of the stage there once, attention in full; the cached sampler does about that, failed
-    forecasts come on top.
+    """The cost of one network.
+
+    - `activation_bytes`: what autograd keeps of one slice for the backward pass, in bfloat16 with fused attention, without
+      temporary buffers.
+    - `training_flops`: one slice forward and backward, which is the cost of an image in a step.
+    - `sampling_flops`: every slice of the stage forward once with full attention, about the cost of the cached sampler.
+      Rejected forecasts are extra.
     """
 
     parameters: int
@@ -33,12 +36,12 @@ class Cost:
 
 
 def costs_of(config: ModelConfig) -> dict[Stage, Cost]:
-    """Of each network of a configuration."""
+    """Return the cost of each network of a configuration."""
     return {stage: cost_of(config, stage) for stage in config.geometry.stages}
 
 
 def cost_of(config: ModelConfig, stage: Stage) -> Cost:
-    """Memory is the difference between two slices and one: what is kept once, like cast weights, is not a slice's."""
+    """Return the cost of a network. Memory is the difference between two slices and one, without what is kept only once."""
     slices = sum(step.stage is stage for step in config.geometry.steps)
     with FakeTensorMode():
         network = Network(config, stage)
@@ -52,7 +55,7 @@ def cost_of(config: ModelConfig, stage: Stage) -> Cost:
 
 
 def flops(network: Network, *, back: bool) -> int:
-    """Of one slice: two for each multiplication and addition in matrix products and convolutions, nothing else."""
+    """Count the operations of one slice: two per multiplication and addition in matrix products and convolutions."""
     with FlopCounterMode(display=False) as counter, sdpa_kernel(SDPBackend.MATH):
         loss = network(*example(network, 1)).mean()
         if back:
@@ -61,7 +64,7 @@ def flops(network: Network, *, back: bool) -> int:
 
 
 def kept_bytes(network: Network, count: int) -> int:
-    """Of all tensors that autograd keeps of `count` slices, each storage once."""
+    """Return the bytes of all tensors that autograd keeps of `count` slices, each storage once."""
     kept: dict[int, int] = {}
 
     def keep(tensor: Tensor) -> Tensor:
@@ -77,14 +80,14 @@ def kept_bytes(network: Network, count: int) -> int:
 
 
 def example(network: Network, count: int) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """Arguments of a network for `count` pictures."""
+    """Return arguments of a network for `count` images."""
     geometry, controls = network.geometry, len(network.embedder.controls)
-    picture = torch.zeros(count, geometry.size, geometry.size, geometry.channels, dtype=torch.long)
-    return picture, picture, torch.zeros(count, dtype=torch.long), torch.zeros(count, controls, dtype=torch.long)
+    image = torch.zeros(count, geometry.size, geometry.size, geometry.channels, dtype=torch.long)
+    return image, image, torch.zeros(count, dtype=torch.long), torch.zeros(count, controls, dtype=torch.long)
 
 
 def table(costs: Mapping[str, Mapping[Stage, Cost]]) -> str:
-    """One line per preset, networks apart by strokes."""
+    """Return one line per preset, with networks separated by slashes."""
     rows = []
     for name, stages in costs.items():
         each = stages.values()

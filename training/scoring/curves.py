@@ -1,4 +1,4 @@
-"""Training curves from a run's journals: `python -m training.scoring.curves runs/symbols-64 docs/training-symbols-64.png`."""
+"""Training curves from the journals of a run: `python -m training.scoring.curves runs/symbols-64 curves.png`."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from training.scoring.plots import plot_curves
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description="Plot bits/dim of each stage over its minutes of training.")
     parser.add_argument("run", type=Path, help="folder of STAGE.csv")
     parser.add_argument("plot", type=Path)

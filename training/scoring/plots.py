@@ -1,4 +1,4 @@
-"""Held-out bits/dim beside the codecs, and training curves, as pictures. Needs the benchmarks extra."""
+"""Plots of held-out bits/dim beside the codecs, and of training curves. Needs the benchmarks extra."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ _GROUP = 0.8
 
 
 def plot(scores: Sequence[LikelihoodScore], name: str, path: Path) -> None:
-    """Bars of bits/dim, the model's split by stage and with its 95 % interval, to `path`."""
+    """Save bars of bits/dim to `path`; that of the model is split by stage and has its 95 % interval."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - needs the benchmarks extra
 
     figure = Figure(figsize=(8, 4))
@@ -36,7 +36,7 @@ def plot(scores: Sequence[LikelihoodScore], name: str, path: Path) -> None:
 
 
 def plot_curves(curves: Mapping[str, Sequence[tuple[float, float]]], path: Path) -> None:
-    """A panel for each stage: smoothed training bits/dim (its share of a picture's) over minutes."""
+    """Save a panel for each stage: its smoothed training share of bits/dim over minutes."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - needs the benchmarks extra
 
     figure = Figure(figsize=(9, 2.8), layout="constrained")

@@ -1,4 +1,4 @@
-"""What held-out pictures cost a model and the codecs: bits/dim by family, with bootstrap intervals, as tables and records."""
+"""Held-out bits/dim of a model and the codecs by family, with bootstrap intervals, as tables and records."""
 
 from __future__ import annotations
 
@@ -26,10 +26,10 @@ _LEVELS: Final = (2.5, 97.5)
 
 @dataclass(frozen=True, kw_only=True)
 class LikelihoodScore:
-    """Bits/dim of one family: additive shares by stage; codecs by name, on the same pictures.
+    """Bits/dim of one family: additive shares by stage, and codecs by name on the same images.
 
-    `intervals`: low and high end of the 95 % bootstrap interval over pictures, by stage and joint. `painted`: share of the
-    sub-pixels that belong to pixels other than pure white.
+    `intervals`: low and high end of the 95 % bootstrap interval over images, by stage and joint. `painted`: share of the
+    sub-pixels in pixels that are not pure white.
     """
 
     family: str
@@ -41,16 +41,16 @@ class LikelihoodScore:
 
     @property
     def joint(self) -> float:
-        """The model's bits/dim."""
+        """The bits/dim of the model."""
         return sum(self.stages.values())
 
     @property
     def sides(self) -> dict[str, float]:
-        """Bits/dim of the model, as `joint`, and of every codec."""
+        """The bits/dim of the model, as `joint`, and of every codec."""
         return {JOINT: self.joint, **self.codecs}
 
     def record(self) -> dict[str, object]:
-        """For JSON."""
+        """Return the score for JSON."""
         return {**asdict(self), JOINT: self.joint}
 
 
@@ -62,18 +62,18 @@ def scores_of(
     *,
     codecs: bool = True,
 ) -> list[LikelihoodScore]:
-    """One score per family of `batch`, and one over all pictures, from each picture's shares."""
+    """Return one score per family of `batch`, and one over all images, from the shares of each image."""
     groups = {name: batch.families == i for i, name in enumerate(families)}
     groups[ALL] = np.ones(len(batch.images), bool)
-    pictures = shown(batch.images, geometry)
+    images = shown(batch.images, geometry)
     return [
         LikelihoodScore(
             family=name,
             count=int(chosen.sum()),
             stages={stage: float(share[chosen].mean()) for stage, share in parts.items()},
             intervals=intervals({stage: share[chosen] for stage, share in parts.items()}),
-            painted=float((pictures[chosen] < 255).any(-1).mean()),  # noqa: PLR2004 - white
-            codecs={c: bits_per_dim(pictures[chosen], e) for c, e in CODECS.items()} if codecs else {},
+            painted=float((images[chosen] < 255).any(-1).mean()),  # noqa: PLR2004 - white
+            codecs={c: bits_per_dim(images[chosen], e) for c, e in CODECS.items()} if codecs else {},
         )
         for name, chosen in groups.items()
         if chosen.any()
@@ -81,12 +81,12 @@ def scores_of(
 
 
 def shown(images: Bytes, geometry: Geometry) -> Bytes:
-    """Pictures as a model of the geometry's bits sees them, in full range."""
+    """Return images with only the bits of the geometry, in full range."""
     return to_full_range(images >> np.uint8(BYTE - geometry.bits), geometry.bits)
 
 
 def intervals(parts: Mapping[Stage, Floats]) -> dict[str, tuple[float, float]]:
-    """95 % intervals of the mean over pictures, by stage and joint: every resample draws whole pictures, for all stages."""
+    """Return 95 % intervals of the mean over images, by stage and joint; resamples draw whole images for all stages."""
     shares = {**{stage.value: share for stage, share in parts.items()}, JOINT: sum(parts.values(), np.zeros(1))}
     count = len(shares[JOINT])
     weights = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), _RESAMPLES) / count
@@ -95,27 +95,27 @@ def intervals(parts: Mapping[Stage, Floats]) -> dict[str, tuple[float, float]]:
 
 
 def table(scores: Sequence[LikelihoodScore]) -> str:
-    """The scores as a Markdown table, the joint with half the width of its interval."""
+    """Return the scores as a Markdown table, the joint with half the width of its interval."""
     names = [*scores[0].stages, JOINT, *scores[0].codecs]
     rows = []
     for s in scores:
         low, high = s.intervals[JOINT]
         stages = [f"{share:.3f}" for share in s.stages.values()]
         rows.append([s.family, str(s.count), *stages, f"{s.joint:.3f} ± {(high - low) / 2:.3f}", *_plain(s.codecs)])
-    return markdown(["pictures", "n", *names], rows)
+    return markdown(["images", "n", *names], rows)
 
 
 def painted_table(scores: Sequence[LikelihoodScore]) -> str:
-    """All bits over the sub-pixels that are not white, as a Markdown table: white that costs nothing flatters nobody."""
+    """Return all bits over the sub-pixels that are not white as Markdown: white costs almost nothing."""
     rows = [
         [s.family, f"{s.painted:.0%}", *_plain({side: bits / s.painted for side, bits in s.sides.items()})]
         for s in scores
     ]
-    return markdown(["pictures", "painted", *scores[0].sides], rows)
+    return markdown(["images", "painted", *scores[0].sides], rows)
 
 
 def markdown(head: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
-    """A Markdown table."""
+    """Return a Markdown table."""
     lines = [head, ["---"] * len(head), *rows]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 

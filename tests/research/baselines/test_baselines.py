@@ -85,7 +85,7 @@ def test_controls_matter(kind: BaselineKind) -> None:
 
 @pytest.mark.parametrize(("kind", "kernels"), SIDES)
 def test_probabilities_sum_to_one(kind: BaselineKind, kernels: bool) -> None:
-    """One channel, 2 x 2, two bits: the joint of all 256 pictures."""
+    """One channel, 2 x 2, two bits: the joint of all 256 images."""
     geometry = Geometry(size=2, slice_size=2, channels=1, coarse_bits=1, fine_bits=1)
     baseline = a_baseline(kind, kernels=kernels, geometry=geometry)
     values = torch.tensor(list(itertools.product(range(4), repeat=4))).view(-1, 2, 2, 1)
@@ -97,7 +97,7 @@ def test_probabilities_sum_to_one(kind: BaselineKind, kernels: bool) -> None:
 
 @pytest.mark.parametrize(("kind", "kernels"), SIDES)
 def test_caches_draw_what_the_naive_way_draws(kind: BaselineKind, kernels: bool) -> None:
-    """Every drawn picture is the fixed point of whole forward passes under its noise, also after caches were used before."""
+    """Every drawn image is the fixed point of whole forward passes under its noise, also after caches were used before."""
     baseline = a_baseline(kind, kernels=kernels)
     sampler = BaselineSampler(baseline, 2)
     asked = [[1, 2, 0], [0, 0, 1]]
@@ -110,14 +110,14 @@ def test_caches_draw_what_the_naive_way_draws(kind: BaselineKind, kernels: bool)
         assert drawn.float().std() > 0.5
 
 
-def test_a_short_batch_draws_the_same_pictures() -> None:
-    """A picture is the same with fewer beside it."""
+def test_a_short_batch_draws_the_same_images() -> None:
+    """A image is the same with fewer beside it."""
     sampler = BaselineSampler(a_baseline(BaselineKind.GATED), 2)
     both = sampler.draw([[1, 2, 0], [0, 0, 1]], [3, 4])
     assert (sampler.draw([[1, 2, 0]], [3]) == both[:1]).all()
 
 
-def test_compiled_steps_draw_the_same_pictures(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_compiled_steps_draw_the_same_images(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of a dozen samplers each is traced once, whole, and draws what eager steps draw; the code that is made is not tried."""
     monkeypatch.setattr("research.baselines.sampler.BACKEND", "eager")
     asked = [[1, 2, 0], [0, 0, 1]]

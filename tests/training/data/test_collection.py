@@ -11,7 +11,7 @@ from PIL import Image
 
 from training.data.arrays import Arrays
 from training.data.collection import Collection
-from training.data.errors import DataError, UnreadablePicture
+from training.data.errors import DataError, UnreadableImageError
 from training.data.fitting import fitted
 from training.data.folder import Folder
 from training.data.opening import Labels, dataset_at
@@ -22,26 +22,26 @@ FORMS = ("png", "jpeg", "webp")
 
 @pytest.fixture
 def folder(tmp_path: Path) -> Path:
-    """Sixty pictures, each of one grey, in two subfolders, of three formats and many sizes; and a file that is none."""
+    """Sixty images, each of one grey, in two subfolders, of three formats and many sizes; and a file that is none."""
     rng = np.random.default_rng(0)
     for i in range(60):
         place = tmp_path / "pictures" / ("cats", "dogs/small")[i % 2]
         place.mkdir(parents=True, exist_ok=True)
         width, height = rng.integers(20, 90, 2)
         Image.new("RGB", (int(width), int(height)), (4 * i, 4 * i, 4 * i)).save(place / f"{i}.{FORMS[i % 3]}")
-    (tmp_path / "pictures" / "read me.txt").write_text("not a picture")
+    (tmp_path / "pictures" / "read me.txt").write_text("not an image")
     return tmp_path / "pictures"
 
 
 def greys(images: np.ndarray) -> list[int]:
-    """Which picture each is."""
+    """Which image each is."""
     return [int(image[0, 0, 0]) for image in images]
 
 
-def test_a_folder_gives_squares_of_its_pictures(folder: Path) -> None:
+def test_a_folder_gives_squares_of_its_images(folder: Path) -> None:
     """Of the asked size, all 60 files, nothing else; without labels no controls."""
     data = Collection(Folder(folder), size=16)
-    assert len(data.shelf) == 60
+    assert len(data.source) == 60
     batch = data.draw(np.random.default_rng(0), 8)
     assert batch.images.shape == (8, 16, 16, 3)
     assert (np.ptp(batch.images, axis=(1, 2)) <= 2).all()
@@ -59,20 +59,20 @@ def test_subfolders_are_labels(folder: Path) -> None:
     even = np.array([round(grey / 4) % 2 == 0 for grey in greys(batch.images)])
     stray = batch.controls[:, 0] == 0
     assert ((batch.controls[:, 0] == np.where(even, 1, 2)) | stray).all()
-    assert data.shelf.label(data.shelf.paths.index("stray.png")) == -1  # type: ignore[attr-defined]
+    assert data.source.label(data.source.paths.index("stray.png")) == -1  # type: ignore[attr-defined]
 
 
 def test_the_split_goes_by_name(folder: Path, tmp_path: Path) -> None:
-    """Held-out pictures are never drawn; the folder moved, with files added, holds out the same ones."""
+    """Held-out images are never drawn; the folder moved, with files added, holds out the same ones."""
     data = Collection(Folder(folder), size=8)
-    held = {data.shelf.name(index) for index in data.held}
+    held = {data.source.name(index) for index in data.held}
     drawn = greys(data.draw(np.random.default_rng(0), 400).images)
     assert held
     assert not set(greys(data.held_out().images)) & set(drawn)
     moved = tmp_path / "moved"
     folder.rename(moved)
     again = Collection(Folder(moved), size=8)
-    assert {again.shelf.name(index) for index in again.held} == held
+    assert {again.source.name(index) for index in again.held} == held
     assert (again.held_out().images == data.held_out().images).all()
 
 
@@ -93,7 +93,7 @@ def test_unreadable_files_are_named_and_skipped(folder: Path, caplog: pytest.Log
 
 def test_a_folder_of_rubbish_says_so(tmp_path: Path) -> None:
     """Nothing readable, or nothing at all, ends in a DataError and not in an endless search."""
-    with pytest.raises(DataError, match="at least two pictures, found 0"):
+    with pytest.raises(DataError, match="at least two images, found 0"):
         Collection(Folder(tmp_path), size=8)
     for i in range(5):
         (tmp_path / f"{i}.png").write_text("no")
@@ -102,12 +102,12 @@ def test_a_folder_of_rubbish_says_so(tmp_path: Path) -> None:
         data.draw(np.random.default_rng(0), 1)
     with pytest.raises(DataError, match="can be read"):
         data.held_out()
-    with pytest.raises(UnreadablePicture, match=r"0\.png"):
-        data.shelf.picture(0, 8)
+    with pytest.raises(UnreadableImageError, match=r"0\.png"):
+        data.source.image(0, 8)
 
 
-def test_pictures_are_cropped_about_their_centre() -> None:
-    """The two ends of a wide picture go, and what is transparent becomes white."""
+def test_images_are_cropped_about_their_centre() -> None:
+    """The two ends of a wide image go, and what is transparent becomes white."""
     wide = np.zeros((20, 60, 4), np.uint8)
     wide[:, 20:40] = (10, 200, 30, 255)
     assert (fitted(Image.fromarray(wide), 20) == (10, 200, 30)).all()
@@ -116,7 +116,7 @@ def test_pictures_are_cropped_about_their_centre() -> None:
 
 
 def test_arrays_are_a_data_set(tmp_path: Path) -> None:
-    """A .npy has no labels; a .npz may have; both hold out by name, and pictures of the asked size are as they were."""
+    """A .npy has no labels; a .npz may have; both hold out by name, and images of the asked size are as they were."""
     images = np.random.default_rng(0).integers(0, 256, (120, 8, 8, 3), dtype=np.uint8)
     np.save(tmp_path / "set.npy", images)
     np.savez(tmp_path / "set.npz", images=images, labels=np.arange(120) % 3)

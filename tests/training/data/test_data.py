@@ -59,8 +59,8 @@ def glyph() -> NDArray[np.uint8]:
 def tile_pixels(hue: str, seed: int) -> NDArray[np.float64]:
     """The colours, in 0..1, along the top of a square tile, above its glyph."""
     look = Look(family=Family.ICONS, hue=hue, tile=Tile.SQUARE)
-    picture = compose(np.random.default_rng(seed), glyph(), look, size=64)
-    return picture[4:7, 4:60].reshape(-1, 3) / 255.0
+    image = compose(np.random.default_rng(seed), glyph(), look, size=64)
+    return image[4:7, 4:60].reshape(-1, 3) / 255.0
 
 
 def test_no_held_out_drawing_has_a_copy_among_the_trained() -> None:
@@ -178,7 +178,7 @@ def test_controls_are_within_the_vocabulary(size: int) -> None:
         assert (batch.controls <= limits).all()
 
 
-def test_same_generator_state_draws_the_same_pictures() -> None:
+def test_same_generator_state_draws_the_same_images() -> None:
     """Two draws from equal generators are equal, byte for byte; from others they are not."""
     symbols = Symbols(pack(), size=32)
     first, again, other = (symbols.draw(np.random.default_rng(seed), 16) for seed in (5, 5, 6))
@@ -187,12 +187,12 @@ def test_same_generator_state_draws_the_same_pictures() -> None:
     assert (first.images != other.images).any()
 
 
-def test_small_pictures_are_the_large_ones_boxed_down() -> None:
+def test_small_images_are_the_large_ones_boxed_down() -> None:
     """Composing at 32 gives the block means of composing at 64."""
     large, small = (Symbols(pack(), size=size).held_out().images for size in (64, 32))
     look = Look(family=Family.ICONS, hue="teal", tile=Tile.ROUNDED)
-    pictures = [compose(np.random.default_rng(1), glyph(), look, size=size) for size in (64, 32)]
-    assert (box(pictures[0], 32) == pictures[1]).all()
+    images = [compose(np.random.default_rng(1), glyph(), look, size=size) for size in (64, 32)]
+    assert (box(images[0], 32) == images[1]).all()
     assert (box(large, 32) == small).all()
 
 
@@ -217,10 +217,10 @@ def test_a_tile_has_the_shape_it_was_asked_in(tile: Tile, *, corner: bool, edge:
     dot = np.zeros((MASTER, MASTER), np.uint8)
     dot[56:72, 56:72] = WHITE
     look = Look(family=Family.ICONS, hue="blue", tile=tile)
-    picture = compose(np.random.default_rng(2), dot, look, size=64)
-    assert (picture[[0, 0, -1, -1], [0, -1, 0, -1]] == WHITE).all()
-    assert bool((picture[7, 7] < WHITE).any()) == corner
-    assert bool((picture[4, 32] < WHITE).any()) == edge
+    image = compose(np.random.default_rng(2), dot, look, size=64)
+    assert (image[[0, 0, -1, -1], [0, -1, 0, -1]] == WHITE).all()
+    assert bool((image[7, 7] < WHITE).any()) == corner
+    assert bool((image[4, 32] < WHITE).any()) == edge
 
 
 def test_only_the_square_tile_has_its_corner() -> None:

@@ -1,4 +1,4 @@
-"""Pictures composed of a known glyph, with known faults added."""
+"""Images composed of a known glyph, with known faults added."""
 
 from __future__ import annotations
 

@@ -16,8 +16,8 @@ def test_drawings_composed_again_are_found() -> None:
     """All of them, far nearer than held-out ones."""
     train = Glyphs.train(PACK)
     chosen = np.flatnonzero(train.labels == LABEL.values.index("heart"))[:20]
-    pictures, _ = composed(np.random.default_rng(3), train, chosen, size=64)
-    found = copies(pictures, PACK, "heart")
+    images, _ = composed(np.random.default_rng(3), train, chosen, size=64)
+    found = copies(images, PACK, "heart")
     assert min(found.images.value, found.again.value) > 0.9
     assert found.held_out.value < 0.3
     assert found.image_distance < found.held_out_distance / 3

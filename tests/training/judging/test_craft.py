@@ -11,7 +11,7 @@ TILES = pytest.mark.parametrize("tile", list(Tile))
 
 
 @TILES
-def test_a_composed_picture_has_next_to_no_faults(tile: Tile) -> None:
+def test_a_composed_image_has_next_to_no_faults(tile: Tile) -> None:
     """Edges within a fiftieth of a pixel, no speck, fills within two levels."""
     found = faults(picture(ring(), tile), tile)
     assert found.wobble < 0.03
@@ -43,7 +43,7 @@ def test_specks_on_the_ground_and_in_the_ink_are_speckle(tile: Tile) -> None:
 
 
 def test_paint_off_the_tile_is_speckle() -> None:
-    """Grey in a corner of a circle's picture."""
+    """Grey in a corner of a circle's image."""
     marred = picture(ring(), Tile.CIRCLE)
     marred[1:4, 1:4] = 120
     assert faults(marred, Tile.CIRCLE).speckle == pytest.approx(9 * (1 - 120 / 255), rel=0.05)

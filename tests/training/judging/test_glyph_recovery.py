@@ -1,4 +1,4 @@
-"""The glyph of a composed picture is found again."""
+"""The glyph of a composed image is found again."""
 
 import numpy as np
 import pytest
@@ -32,14 +32,14 @@ def test_ground_and_ink_are_fitted_to_a_level() -> None:
 
 
 @pytest.mark.parametrize("tile", list(Tile))
-def test_a_picture_without_glyph_is_blank(tile: Tile) -> None:
+def test_a_image_without_glyph_is_blank(tile: Tile) -> None:
     """And one with a glyph is not."""
     empty = picture(np.zeros((128, 128), np.uint8), tile)
     assert recover(empty, tile).blank
     assert not recover(picture(ring(), tile), tile).blank
 
 
-def test_small_and_large_pictures_agree() -> None:
+def test_small_and_large_images_agree() -> None:
     """Coverage at 128, boxed down, is that at 64."""
     large, small = (coverage(picture(ring(), Tile.CIRCLE, size=size), Tile.CIRCLE) for size in (128, 64))
     boxed = box(np.repeat((large * 255).astype(np.uint8)[..., None], 3, axis=-1), 64)[..., 0] / 255

@@ -1,4 +1,4 @@
-"""What a picture shows is told rightly from real pictures."""
+"""What an image shows is told rightly from real images."""
 
 import numpy as np
 import pytest
@@ -9,7 +9,7 @@ from training.judging.looks import rim, tile_hue, tile_of
 
 
 def composed(size: int) -> ImageBatch:
-    """The held-out pictures that the composer made."""
+    """The held-out images that the composer made."""
     held_out = Symbols.load(size=size).held_out()
     chosen = held_out.families <= Family.LETTERS
     return ImageBatch(
@@ -20,24 +20,24 @@ def composed(size: int) -> ImageBatch:
 @pytest.mark.parametrize("size", [32, 64])
 def test_tiles_are_told_by_their_shape(size: int) -> None:
     """At least 98 of 100 held-out tiles and monograms, and all but one of 100 that have a tile."""
-    pictures = composed(size)
-    wanted = np.array([TILE.values[i - 1] for i in pictures.controls[:, CONTROLS.index(TILE)]])
-    right = np.array([tile_of(picture) for picture in pictures.images]) == wanted
+    images = composed(size)
+    wanted = np.array([TILE.values[i - 1] for i in images.controls[:, CONTROLS.index(TILE)]])
+    right = np.array([tile_of(image) for image in images.images]) == wanted
     assert right.mean() >= 0.98
     assert right[wanted != Tile.NONE].mean() >= 0.99
 
 
 @pytest.mark.parametrize("size", [32, 64])
 def test_hues_are_told_by_the_rim(size: int) -> None:
-    """At least 97 of 100 held-out pictures, where there is a tile."""
-    pictures = composed(size)
-    on_tile = pictures.controls[:, CONTROLS.index(TILE)] != TILE.index(Tile.NONE)
-    wanted = [HUE.values[i - 1] for i in pictures.controls[on_tile, CONTROLS.index(HUE)]]
-    told = [tile_hue(picture, tile_of(picture)) for picture in pictures.images[on_tile]]
+    """At least 97 of 100 held-out images, where there is a tile."""
+    images = composed(size)
+    on_tile = images.controls[:, CONTROLS.index(TILE)] != TILE.index(Tile.NONE)
+    wanted = [HUE.values[i - 1] for i in images.controls[on_tile, CONTROLS.index(HUE)]]
+    told = [tile_hue(image, tile_of(image)) for image in images.images[on_tile]]
     assert np.mean([a == b for a, b in zip(told, wanted, strict=True)]) >= 0.97
 
 
-def test_an_empty_picture_has_no_tile_and_no_hue() -> None:
+def test_an_empty_image_has_no_tile_and_no_hue() -> None:
     """Pure white."""
     white = np.full((32, 32, 3), 255, np.uint8)
     assert tile_of(white) is Tile.NONE

@@ -39,15 +39,15 @@ def some(glyphs: Glyphs, labels: str) -> Glyphs:
     return Glyphs(masks=masks, labels=glyphs.labels[chosen], styles=glyphs.styles[chosen])
 
 
-def test_a_short_lesson_reads_pictures(few: Glyphs, reader: Reader) -> None:
+def test_a_short_lesson_reads_images(few: Glyphs, reader: Reader) -> None:
     """Composed on every tile and recovered: more than three in four right, of four letters."""
     rng = np.random.default_rng(5)
     chosen, tiles = few.balanced(rng, 60), [tuple(Tile)[i % 4] for i in range(60)]
-    pictures = [
+    images = [
         compose(rng, few.masks[i], Look(family=Family.LETTERS, hue="red", tile=tile), size=64)
         for i, tile in zip(chosen, tiles, strict=True)
     ]
-    reading = read(reader, [coverage(each, tile) for each, tile in zip(pictures, tiles, strict=True)], tiles)
+    reading = read(reader, [coverage(each, tile) for each, tile in zip(images, tiles, strict=True)], tiles)
     wanted = [LABEL.values[few.labels[i]] for i in chosen]
     assert np.mean(np.array(reading.names()) == wanted) > 0.75
     assert np.allclose(reading.labels.sum(-1), 1, atol=1e-4)

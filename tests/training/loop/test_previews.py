@@ -21,8 +21,8 @@ def preview(stage: Stage, geometry: Geometry = GEOMETRY) -> Preview:
 
 
 @pytest.mark.parametrize("stage", Stage)
-def test_a_sheet_ends_with_the_true_pictures(tmp_path: Path, stage: Stage) -> None:
-    """Two rows for base, three for the others; the last is the held-out pictures as they are."""
+def test_a_sheet_ends_with_the_true_images(tmp_path: Path, stage: Stage) -> None:
+    """Two rows for base, three for the others; the last is the held-out images as they are."""
     torch.manual_seed(0)
     preview(stage).write(Network(toy_config(GEOMETRY), stage).state_dict(), tmp_path / "sheet.png")
     with Image.open(tmp_path / "sheet.png") as image:

@@ -84,9 +84,9 @@ def test_minibatches_are_averaged_as_one_batch() -> None:
 
 def test_one_slice_estimates_the_stage_without_bias() -> None:
     """The mean of a stage's share over its slices, each scaled as in training, is the share that evaluation sums."""
-    networks, pictures = toy_networks(GEOMETRY), Flat().held_out()
-    exact = shares(networks, GEOMETRY, pictures)
-    pixels, controls = torch.from_numpy(pictures.images).long(), torch.from_numpy(pictures.controls)
+    networks, images = toy_networks(GEOMETRY), Flat().held_out()
+    exact = shares(networks, GEOMETRY, images)
+    pixels, controls = torch.from_numpy(images.images).long(), torch.from_numpy(images.controls)
     for stage in Stage:
         ks = [s.slice for s in GEOMETRY.steps if s.stage is stage]
         nats = [networks[stage](pixels >> 5, pixels & 31, torch.full((16,), k), controls).mean() for k in ks]

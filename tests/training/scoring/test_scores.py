@@ -20,7 +20,7 @@ GEOMETRY = Geometry(size=8, slice_size=4)
 FIVE_BITS = Geometry(size=8, slice_size=4, coarse_bits=3, fine_bits=2)
 
 
-def pictures(count: int = 12) -> ImageBatch:
+def images(count: int = 12) -> ImageBatch:
     """Noise on the left half, white on the right; two families."""
     rng = np.random.default_rng(0)
     images = np.full((count, 8, 8, 3), 255, np.uint8)
@@ -30,8 +30,8 @@ def pictures(count: int = 12) -> ImageBatch:
 
 
 def test_families_average_to_all() -> None:
-    """Equal halves: the score of all pictures is the mean of the two, stage by stage, and the joint is their sum."""
-    batch = pictures()
+    """Equal halves: the score of all images is the mean of the two, stage by stage, and the joint is their sum."""
+    batch = images()
     scores = scores_of(shares(toy_networks(GEOMETRY), GEOMETRY, batch), batch, ("even", "odd"), GEOMETRY)
     even, odd, everything = scores
     assert [s.family for s in scores] == ["even", "odd", "all"]
@@ -44,7 +44,7 @@ def test_families_average_to_all() -> None:
 
 def test_shares_do_not_depend_on_chunks_or_on_other_stages() -> None:
     """Chunks of 1 and of 100 agree to float32, and one stage alone is what it is among all."""
-    networks, batch = toy_networks(GEOMETRY), pictures(5)
+    networks, batch = toy_networks(GEOMETRY), images(5)
     ones, hundred = (shares(networks, GEOMETRY, batch, chunk=chunk) for chunk in (1, 100))
     alone = shares(networks, GEOMETRY, batch, stages=[Stage.SIZE])
     assert list(alone) == [Stage.SIZE]
@@ -54,8 +54,8 @@ def test_shares_do_not_depend_on_chunks_or_on_other_stages() -> None:
 
 
 def test_white_is_left_out_of_painted_bits() -> None:
-    """Half of each picture is white: bits over painted sub-pixels are twice the bits/dim, the model's and the codecs'."""
-    batch = pictures()
+    """Half of each image is white: bits over painted sub-pixels are twice the bits/dim, the model's and the codecs'."""
+    batch = images()
     score = scores_of(shares(toy_networks(GEOMETRY), GEOMETRY, batch), batch, ("even", "odd"), GEOMETRY)[-1]
     assert score.painted == 0.5
     row = painted_table([score]).splitlines()[-1]
@@ -79,7 +79,7 @@ def test_stages_vary_together_in_the_joint_interval() -> None:
 
 
 def test_a_geometry_of_five_bits_takes_the_top_five() -> None:
-    """Coarse and fine are the top three bits and the next two; the picture shown spans the full range."""
+    """Coarse and fine are the top three bits and the next two; the image shown spans the full range."""
     byte = np.arange(256, dtype=np.uint8).reshape(1, 16, 16, 1)
     coarse, fine = split(torch.from_numpy(byte), FIVE_BITS)
     assert torch.equal((coarse << 2) | fine, torch.from_numpy(byte).long() >> 3)
@@ -90,7 +90,7 @@ def test_a_geometry_of_five_bits_takes_the_top_five() -> None:
 
 def test_scores_become_tables_and_json() -> None:
     """The table has the interval, JSON round-trips."""
-    batch = pictures()
+    batch = images()
     scores = scores_of(shares(toy_networks(GEOMETRY), GEOMETRY, batch), batch, ("even", "odd"), GEOMETRY)
     assert f"{scores[0].joint:.3f} ± " in table(scores)
     record = json.loads(json.dumps(scores[0].record()))
@@ -101,7 +101,7 @@ def test_scores_become_tables_and_json() -> None:
 def test_scores_become_a_plot(tmp_path: Path) -> None:
     """Where the benchmarks extra is installed."""
     pytest.importorskip("matplotlib")
-    batch = pictures()
+    batch = images()
     scores = scores_of(shares(toy_networks(GEOMETRY), GEOMETRY, batch), batch, ("even", "odd"), GEOMETRY)
     plot(scores, "toy", tmp_path / "plot.png")
     with Image.open(tmp_path / "plot.png") as image:

@@ -18,7 +18,7 @@ from training.data.build.drawings import Drawing
 from training.data.build.split import Split
 from training.data.masks import Masks
 from training.data.symbols import Pack
-from training.data.tiles import COMPOSED, MASTER, Look, Picture, compose
+from training.data.tiles import COMPOSED, MASTER, ImageArray, Look, compose
 from training.data.vocabulary import HUE, LABEL, STYLE, TILE, Family, Tile
 
 _EPOCH: Final = (1980, 1, 1, 0, 0, 0)
@@ -32,8 +32,8 @@ class _Frozen:
 
     drawing: int
     look: Look
-    small: Picture
-    large: Picture
+    small: ImageArray
+    large: ImageArray
 
 
 def pack(split: Split) -> Pack:
