@@ -32,9 +32,10 @@ def made_key(name: str) -> subprocess.CompletedProcess[str]:
 
 def test_the_command_makes_a_key_and_its_setting(monkeypatch: pytest.MonkeyPatch) -> None:
     """What it says to add to SPN_KEYS lets in the key that it shows."""
-    key, entry = (line.partition(": ")[2].strip() for line in made_key("studio").stdout.splitlines())
+    key, entry, command = (line.partition(": ")[2].strip() for line in made_key("studio").stdout.splitlines())
     monkeypatch.setenv("SPN_KEYS", entry)
     assert ServiceSettings().keys == (KeyHash(name="studio", sha256=sha256_of(key)),)
+    assert command == "python -m service.webhooks studio"
 
 
 def test_the_command_refuses_a_name_that_the_setting_would_refuse() -> None:

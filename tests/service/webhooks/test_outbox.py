@@ -380,7 +380,7 @@ def test_deliveries_of_a_job_share_its_request(transitions: Transitions, deliver
             transitions(claim.append(replace(an_entry(step), image=image)))
     assert len(deliveries.ids()) == 16 * steps
     used = deliveries.used_bytes()
-    assert used < 16 * steps * 512 + 2 * len(request.to_json())
+    assert used < 16 * steps * 384 + 2 * len(request.to_json())
     assert used < deliveries.load().bytes * 1.2
 
 

@@ -128,4 +128,4 @@ def test_a_scrape_has_the_size_of_the_outbox(client: httpx.Client, store: redis.
     deliveries, size, dropped = (sample(client, name) for name in names)
     assert (deliveries, dropped) == (1, 0)
     assert size is not None
-    assert size > 512
+    assert size > 384
