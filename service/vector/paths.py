@@ -1,0 +1,152 @@
+"""A closed curve of points as few lines and cubic curves: straight edges stay straight, corners stay sharp."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from typing import Final
+
+import numpy as np
+
+from service.vector.ellipse import fitted_ellipse
+from service.vector.outline import evenly
+from service.vector.paint import Floats, Spot, spot
+from service.vector.runs import BEND, Run, divided, sharpest
+
+_SPACING: Final = 0.7
+"""Pixels between the points that are fitted."""
+
+_REACH: Final = 2.0
+_REFITS: Final = 3
+_PULL: Final = 0.05
+_PARALLEL: Final = 0.1
+_QUARTER_ARC: Final = 0.5522847
+
+
+@dataclass(frozen=True, kw_only=True)
+class Piece:
+    """A line, or a cubic curve with two handles, from the end of the piece before it to `end`: (x, y) in pixels."""
+
+    end: Spot
+    handles: tuple[Spot, Spot] | None = None
+
+
+@dataclass(frozen=True, kw_only=True)
+class _Joint:
+    """Where two runs meet; `along`: the common direction of both, None at a corner."""
+
+    place: Floats
+    along: Floats | None
+
+
+def closed_path(points: Floats) -> tuple[Piece, ...]:
+    """Return the pieces that describe a closed curve (n, 2) best."""
+    even = evenly(points, _SPACING)
+    middle = even.mean(axis=0)
+    even = even - middle
+    found = fitted_ellipse(even)
+    curves = _arcs(*found) if found else _joined(np.roll(even, -sharpest(even), axis=0))
+    return tuple(_moved(piece, middle) for piece in curves)
+
+
+def _moved(piece: Piece, by: Floats) -> Piece:
+    handles = piece.handles and (spot(by + piece.handles[0]), spot(by + piece.handles[1]))
+    return Piece(end=spot(by + piece.end), handles=handles)
+
+
+def _arcs(centre: Floats, radii: Floats) -> list[Piece]:
+    """The four quarters of an upright ellipse."""
+    poles = [np.array(each) for each in ((0.0, -1.0), (1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))]
+    pieces = []
+    for start, end in pairwise(poles):
+        spots = (start + _QUARTER_ARC * end, end + _QUARTER_ARC * start, end)
+        first, second, last = (spot(centre + radii * each) for each in spots)
+        pieces.append(Piece(end=last, handles=(first, second)))
+    return pieces
+
+
+def _joined(points: Floats) -> list[Piece]:
+    """The runs of a closed curve (n, 2), joined."""
+    closed = np.vstack([points, points[:1]])
+    runs = divided(closed)
+    joints = [_joint(before, after, points) for before, after in zip([runs[-1], *runs[:-1]], runs, strict=True)]
+    pieces = []
+    for run, start, end in zip(runs, joints, [*joints[1:], joints[0]], strict=True):
+        handles = None if run.straight else _handles(closed[run.first : run.last + 1], start, end)
+        pieces.append(Piece(end=spot(end.place), handles=handles))
+    return pieces
+
+
+def _joint(before: Run, after: Run, points: Floats) -> _Joint:
+    """Two lines meet where they cross; a line and a curve on the line; two curves at the point between them."""
+    arrive, leave = before.direction(1.0), after.direction(0.0)
+    end, start, here = before.at(1.0), after.at(0.0), points[after.first]
+    if before.straight and after.straight:
+        return _Joint(place=_crossing(end, arrive, start, leave, here), along=None)
+    if arrive @ leave < np.cos(BEND):
+        place, along = (start + end + 2 * here) / 4, None
+    else:
+        place, along = here, arrive if before.straight else leave if after.straight else _tangent(points, after.first)
+    if before.straight:
+        place = end + arrive * ((here - end) @ arrive)
+    elif after.straight:
+        place = start + leave * ((here - start) @ leave)
+    return _Joint(place=place, along=along)
+
+
+def _tangent(points: Floats, place: int) -> Floats:
+    """The direction of a closed curve at a point; exact for curves of degree 4."""
+    far_back, back, ahead, far_ahead = (points[(place + step) % len(points)] for step in (-2, -1, 1, 2))
+    slope = 8 * (ahead - back) - (far_ahead - far_back)
+    return np.asarray(slope / max(float(np.hypot(*slope)), 1e-9), np.float64)
+
+
+def _crossing(end: Floats, arrive: Floats, start: Floats, leave: Floats, here: Floats) -> Floats:
+    """Where two lines cross; `here` if they are nearly parallel or cross far away."""
+    sine = arrive[0] * leave[1] - arrive[1] * leave[0]
+    if abs(sine) < _PARALLEL:
+        return here
+    between = start - end
+    crossing = end + arrive * ((between[0] * leave[1] - between[1] * leave[0]) / sine)
+    return np.asarray(crossing if np.hypot(*(crossing - here)) < _REACH else here, np.float64)
+
+
+def _handles(points: Floats, start: _Joint, end: _Joint) -> tuple[Spot, Spot]:
+    """The handles of the cubic curve between two joints that is nearest to evenly spaced points.
+
+    A handle lies along a smooth joint and is free at a corner. Each is drawn a little to its third of the chord.
+    """
+    chord = end.place - start.place
+    first = np.eye(2) if start.along is None else start.along[:, None]  # (2, unknowns)
+    second = np.eye(2) if end.along is None else -end.along[:, None]
+    free = first.shape[1]
+    pull = np.zeros((4, free + second.shape[1]))
+    pull[:2, :free], pull[2:, free:] = first, second
+    thirds = np.concatenate([chord / 3, -chord / 3])
+    t = np.linspace(0.0, 1.0, len(points))[1:-1]
+    controls = np.empty((4, 2))
+    for _ in range(_REFITS):
+        b = _bernstein(t)
+        left = points[1:-1] - np.outer(b[:, 0] + b[:, 1], start.place) - np.outer(b[:, 2] + b[:, 3], end.place)
+        rows = np.concatenate([b[:, 1, None, None] * first, b[:, 2, None, None] * second], axis=2)
+        system = np.vstack([rows.reshape(2 * len(t), -1), _PULL * pull])
+        values = np.linalg.lstsq(system, np.concatenate([left.ravel(), _PULL * thirds]), rcond=None)[0]
+        values[:free] = values[:free] if start.along is None else values[:free].clip(min=0.0)
+        values[free:] = values[free:] if end.along is None else values[free:].clip(min=0.0)
+        near_start, near_end = start.place + first @ values[:free], end.place + second @ values[free:]
+        controls = np.stack([start.place, near_start, near_end, end.place])
+        t = _evenly_along(controls, len(points))
+    return spot(controls[1]), spot(controls[2])
+
+
+def _evenly_along(controls: Floats, count: int) -> Floats:
+    """The inner parameters of `count` points that are evenly spaced along a cubic curve (4, 2)."""
+    t = np.linspace(0.0, 1.0, 25)
+    curve = _bernstein(t) @ controls
+    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(curve, axis=0).T))])
+    return np.interp(np.linspace(0.0, along[-1], count)[1:-1], along, t)
+
+
+def _bernstein(t: Floats) -> Floats:
+    """The weights of the four controls of a cubic curve: (n, 4)."""
+    return np.stack([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3], axis=1)

@@ -1,0 +1,168 @@
+"""A closed curve divided into runs: each a line or a cubic polynomial that its points lie on."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from functools import cache
+from typing import Final
+
+import numpy as np
+from numpy.lib.stride_tricks import sliding_window_view
+
+from service.vector.paint import Floats
+
+NOISE: Final = 0.05
+"""Pixels by which points are off their curve. Less makes more and smaller pieces: 0.04 needs a fifth more than 0.05."""
+
+BEND: Final = np.radians(32)
+"""The curve has a corner where two runs differ by more."""
+
+_LONGEST: Final = 60
+_LINE_COST: Final = 8.0
+_SHORT: Final = 8
+_LONG: Final = 12
+_SHORT_COST: Final = 12.0
+_CUBIC_COST: Final = 13.0
+_DEGREE: Final = 3
+_LEAST: Final = 3
+_TURN_REACH: Final = 3
+_LEVEL: Final = np.radians(3)
+_LEVEL_DRIFT: Final = 0.4
+
+
+@dataclass(frozen=True, kw_only=True)
+class Run:
+    """Points `first` to `last` of a closed curve, and the polynomial (degree + 1, 2) over 0..1 that fits them."""
+
+    first: int
+    last: int
+    straight: bool
+    polynomial: Floats
+
+    def at(self, t: float) -> Floats:
+        """Return the place (2,) at `t` in 0..1."""
+        return np.asarray(t ** np.arange(len(self.polynomial)) @ self.polynomial, np.float64)
+
+    def direction(self, t: float) -> Floats:
+        """Return the unit vector (2,) along the run at `t`."""
+        degrees = np.arange(1, len(self.polynomial))
+        slope = (degrees * t ** (degrees - 1)) @ self.polynomial[1:]
+        return np.asarray(slope / max(float(np.hypot(*slope)), 1e-9), np.float64)
+
+    def error(self, closed: Floats) -> float:
+        """Return the root mean square distance of the inner points from the polynomial."""
+        t = np.linspace(0.0, 1.0, self.last - self.first + 1)[1:-1]
+        far = np.vander(t, len(self.polynomial), increasing=True) @ self.polynomial
+        return float(np.sqrt(((far - closed[self.first + 1 : self.last]) ** 2).sum(axis=1).mean()))
+
+
+def sharpest(points: Floats) -> int:
+    """Return the point at which a closed curve (n, 2) turns most: where to begin."""
+    before, after = points - np.roll(points, _TURN_REACH, axis=0), np.roll(points, -_TURN_REACH, axis=0) - points
+    cross = before[:, 0] * after[:, 1] - before[:, 1] * after[:, 0]
+    return int(np.abs(np.arctan2(cross, (before * after).sum(axis=1))).argmax())
+
+
+def divided(closed: Floats) -> list[Run]:
+    """Return the cheapest division of a closed curve (n, 2), whose last point is its first.
+
+    A run costs by its kind and by how far its points are from it. Neighbours that are one line or one curve are merged.
+    """
+    costs, straight = _costs(closed)
+    longest, count = len(costs) - 1, len(closed)
+    best, back = np.zeros(count), np.zeros(count, np.int64)
+    for end in range(1, count):
+        reach = min(longest, end)
+        totals = best[end - reach : end][::-1] + costs[1 : reach + 1, end]
+        back[end] = int(totals.argmin()) + 1
+        best[end] = totals[back[end] - 1]
+    runs, end = [], count - 1
+    while end > 0:
+        first = end - int(back[end])
+        runs.append(_run(closed, first, end, straight=bool(straight[end - first, end])))
+        end = first
+    return _merged(runs[::-1], closed)
+
+
+def _costs(closed: Floats) -> tuple[Floats, np.ndarray]:
+    """The cost of each run by its length and last point, and whether it is a line then: (lengths, points)."""
+    count = len(closed)
+    longest = min(_LONGEST, count - 1)
+    costs, straight = np.full((longest + 1, count), np.inf), np.zeros((longest + 1, count), np.bool_)
+    sums = np.cumsum(np.vstack([np.zeros((1, 3)), np.column_stack([closed, (closed**2).sum(axis=1)])]), axis=0)
+    for length in range(1, longest + 1):
+        line = _errors(closed, sums, length, margin=_margin(length), degree=1) / NOISE**2
+        line += _LINE_COST if length >= _SHORT else _SHORT_COST
+        cubic = _errors(closed, sums, length, margin=1, degree=_DEGREE) / NOISE**2 + _CUBIC_COST
+        costs[length, length:], straight[length, length:] = np.minimum(line, cubic), line <= cubic
+    return costs, straight
+
+
+def _margin(length: int) -> int:
+    """The points at each end of a line that do not count: a corner is rounded in an image, by a pixel or two."""
+    return 1 + min(length // _LONG, 2)
+
+
+def _errors(closed: Floats, sums: Floats, length: int, *, margin: int, degree: int) -> Floats:
+    """The squared distance of all runs of a length from their polynomial, `margin` points at each end left out.
+
+    `sums`: running sums of x, y and their squares.
+    """
+    inner, starts = length + 1 - 2 * margin, len(closed) - length
+    if inner < degree:
+        return np.full(starts, 0.0 if degree == 1 else np.inf)
+    windows = sums[margin + inner :][:starts] - sums[margin : margin + starts]
+    total = windows[:, 2] - (windows[:, :2] ** 2).sum(axis=1) / inner
+    places = sliding_window_view(closed[margin : len(closed) - margin], inner, axis=0)
+    values = places.reshape(-1, inner) @ _basis(inner, degree)
+    return np.asarray(np.maximum(total - (values**2).reshape(starts, -1).sum(axis=1), 0.0), np.float64)
+
+
+@cache
+def _basis(inner: int, degree: int) -> Floats:
+    """Orthonormal polynomials over evenly spaced points, without the constant: (inner, up to degree)."""
+    q, _ = np.linalg.qr(np.vander(np.linspace(-1.0, 1.0, inner), min(degree + 1, inner), increasing=True))
+    return np.ascontiguousarray(q[:, 1:])
+
+
+def _run(closed: Floats, first: int, last: int, *, straight: bool) -> Run:
+    """The run between two points, fitted to those between them."""
+    margin = _margin(last - first) if straight else 1
+    inner = np.arange(first + margin, last + 1 - margin) if last - first >= _LEAST else np.arange(first, last + 1)
+    t = (inner - first) / (last - first)
+    degree = 1 if straight else min(_DEGREE, len(inner) - 1)
+    fitted, *_ = np.linalg.lstsq(np.vander(t, degree + 1, increasing=True), closed[inner], rcond=None)
+    polynomial = np.asarray(fitted, np.float64)
+    return Run(first=first, last=last, straight=straight, polynomial=_levelled(polynomial) if straight else polynomial)
+
+
+def _levelled(line: Floats) -> Floats:
+    """A line (2, 2), exactly level or upright if it is nearly that."""
+    for axis in (0, 1):
+        drift, way = np.abs(line[1, [axis, 1 - axis]])
+        if drift < min(np.tan(_LEVEL) * way, _LEVEL_DRIFT):
+            level = line.copy()
+            level[0, axis], level[1, axis] = line[0, axis] + line[1, axis] / 2, 0.0
+            return level
+    return line
+
+
+def _merged(runs: list[Run], closed: Floats) -> list[Run]:
+    """The runs, neighbouring lines of nearly one direction made one line or one curve."""
+    out: list[Run] = []
+    for run in runs:
+        whole = _whole(out[-1], run, closed) if out else None
+        if whole:
+            out[-1] = whole
+        else:
+            out.append(run)
+    return out
+
+
+def _whole(before: Run, after: Run, closed: Floats) -> Run | None:
+    """Two lines as one line or one curve, if that is as good; None if not."""
+    lines = before.straight and after.straight and before.direction(1.0) @ after.direction(0.0) > np.cos(BEND)
+    if not lines or min(before.last - before.first, after.last - after.first) < _LEAST:
+        return None
+    choices = (_run(closed, before.first, after.last, straight=straight) for straight in (True, False))
+    return next((each for each in choices if each.error(closed) < 2 * NOISE), None)

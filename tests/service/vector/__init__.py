@@ -1,0 +1,1 @@
+"""The vector form: on images whose parts are known."""

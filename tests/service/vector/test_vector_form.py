@@ -1,0 +1,102 @@
+"""What is seen in an image: its ground, its paints, its glyph."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from service.vector.ground import GroundShape
+from service.vector.vector_form import GlyphForm, TracedForm, vector_form
+from tests.service.vector.drawings import LETTER_L, ROUNDED, Draw, disc, image, polygon, tile
+
+
+@pytest.mark.parametrize(
+    ("ground", "shape", "corner"),
+    [
+        (tile(30), GroundShape.CIRCLE, 30),
+        (ROUNDED, GroundShape.ROUNDED, 15),
+        (tile(8), GroundShape.ROUNDED, 8),
+        (tile(0), GroundShape.SQUARE, 0),
+    ],
+)
+def test_the_ground_is_found_and_snapped_to_the_grid(ground: Draw, shape: GroundShape, corner: int) -> None:
+    form = vector_form(image(LETTER_L, ground=ground))
+    assert isinstance(form, GlyphForm)
+    assert form.ground is not None
+    assert (form.ground.shape, form.ground.corner) == (shape, corner)
+    assert (form.ground.x, form.ground.y, form.ground.half) == (32, 32, 30)
+
+
+def test_a_glyph_on_white_has_no_ground() -> None:
+    form = vector_form(image(LETTER_L))
+    assert isinstance(form, GlyphForm)
+    assert form.ground is None
+
+
+def test_a_disc_off_the_middle_is_a_glyph_and_no_ground() -> None:
+    form = vector_form(image(disc(30.5, 33.5, 27)))
+    assert isinstance(form, GlyphForm)
+    assert form.ground is None
+
+
+def test_paints_are_those_of_the_image() -> None:
+    form = vector_form(image(LETTER_L, ground=ROUNDED, top=(250, 130, 40), bottom=(230, 100, 20)))
+    assert isinstance(form, GlyphForm)
+    assert form.glyph_paint.flat
+    assert form.glyph_paint.start == (255, 255, 255)
+    paint = form.ground_paint
+    assert paint.origin[0] == pytest.approx(paint.end[0])
+    assert np.abs(np.subtract(paint.start, (249.4, 129.1, 39.4))).max() < 1.5
+    assert np.abs(np.subtract(paint.stop, (230.6, 100.9, 20.6))).max() < 1.5
+
+
+def test_the_edges_of_a_straight_letter_are_six_level_or_upright_lines_at_their_true_places() -> None:
+    form = vector_form(image(LETTER_L, ground=ROUNDED))
+    assert isinstance(form, GlyphForm)
+    (path,) = form.glyph
+    assert [piece.handles for piece in path] == [None] * 6
+    corners = np.array([piece.end for piece in path])
+    true = np.array([(22.3, 14.2), (29.6, 14.2), (29.6, 44.7), (44.4, 44.7), (44.4, 51.5), (22.3, 51.5)])
+    nearest = np.hypot(*(corners[:, None] - true[None]).transpose(2, 0, 1)).min(axis=1)
+    assert nearest.max() < 0.3
+    steps = np.abs(np.roll(corners, -1, axis=0) - corners)
+    assert (steps.min(axis=1) < 0.02).all()
+
+
+def test_slanted_edges_are_lines_with_sharp_corners() -> None:
+    form = vector_form(image(polygon((32, 12.5), (50.2, 49.3), (13.8, 49.3)), ground=ROUNDED))
+    assert isinstance(form, GlyphForm)
+    (path,) = form.glyph
+    assert [piece.handles for piece in path] == [None] * 3
+
+
+def test_a_disc_is_four_equal_arcs() -> None:
+    form = vector_form(image(disc(31.2, 33.1, 9.4), ground=ROUNDED))
+    assert isinstance(form, GlyphForm)
+    (path,) = form.glyph
+    ends = np.array([piece.end for piece in path])
+    assert len(path) == 4
+    assert np.abs(np.hypot(*(ends - (31.2, 33.1)).T) - 9.4).max() < 0.1
+
+
+def test_an_image_of_several_inks_is_traced() -> None:
+    colours = np.random.default_rng(3).integers(0, 255, (8, 8, 3), np.uint8)
+    form = vector_form(colours.repeat(8, axis=0).repeat(8, axis=1))
+    assert isinstance(form, TracedForm)
+    assert len(form.layers) > 8
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 3), (8, 8, 1), (16, 16, 1), (32, 32, 3)])
+@pytest.mark.parametrize("level", [0, 128, 255])
+def test_one_flat_colour_has_a_form_at_any_size(shape: tuple[int, ...], level: int) -> None:
+    assert vector_form(np.full(shape, level, np.uint8)).side == shape[0]
+
+
+def test_noise_of_a_few_levels_changes_no_ground_and_no_edge() -> None:
+    clean = image(LETTER_L, ground=ROUNDED).astype(int)
+    noisy = np.clip(clean + np.random.default_rng(5).integers(-4, 5, clean.shape), 0, 255).astype(np.uint8)
+    form = vector_form(noisy)
+    assert isinstance(form, GlyphForm)
+    assert form.ground is not None
+    assert form.ground.shape is GroundShape.ROUNDED
+    assert sum(piece.handles is None for piece in form.glyph[0]) >= 4
