@@ -2,21 +2,16 @@
 
 from __future__ import annotations
 
-import asyncio
-from collections.abc import AsyncIterator, Iterable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
+from functools import partial
 from importlib.resources import files
 from pathlib import Path
 
-import redis
 from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import FileResponse, HTMLResponse
 from fastapi.staticfiles import StaticFiles
-from redis.asyncio import BlockingConnectionPool
-from redis.asyncio import Redis as AsyncRedis
-from redis.asyncio.retry import Retry
-from redis.backoff import NoBackoff
 from starlette.middleware.cors import CORSMiddleware
 
 from service.api import problems
@@ -34,25 +29,21 @@ from service.catalogue import Catalogue
 from service.contract.transitions import Limits
 from service.destinations import Destinations
 from service.jobs.event_reader import EventReader
+from service.jobs.listing import Listing
 from service.jobs.queue_position import QueueEstimates
-from service.jobs.reaper import reap
+from service.jobs.reaper import Reaper
 from service.jobs.refusal_counter import RefusalCounter
 from service.jobs.store import Jobs
 from service.jobs.tickets import Tickets
 from service.metrics import ServiceMetrics
+from service.redis_clients import async_client, blocking_client
 from service.settings import ServiceSettings
+from service.supervisor import Supervisor
 from service.webhooks.outbox import Outbox
 from service.webhooks.sender import HIDDEN_SECONDS, Sender
 from service.webhooks.signature import WebhookSecrets
 
 MAX_BODY_BYTES = 1 << 20
-STOP_SECONDS = 0.2
-REDIS_CONNECTIONS = 64
-"""Requests beyond these wait for one of them. The plain pool's limit is an error: 200 submits at once were 503s."""
-
-REDIS_SECONDS = 5
-"""How long a Redis that hangs is waited for before the answer is 503."""
-
 REQUEST_HEADERS = (
     "Authorization",
     "Content-Type",
@@ -78,35 +69,42 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         lifespan=lifespan,
         webhooks=webhooks,
     )
-    once_more = Retry(NoBackoff(), retries=1, supported_errors=(redis.ConnectionError,))  # on one that Redis has closed
-    pool = BlockingConnectionPool.from_url(
-        settings.redis_url,
-        max_connections=REDIS_CONNECTIONS,
-        socket_timeout=REDIS_SECONDS,
-        socket_connect_timeout=REDIS_SECONDS,
-        retry=once_more,
-    )
-    client = AsyncRedis.from_pool(pool)
-    tickets = Tickets(redis.Redis.from_url(settings.redis_url))
+    client = async_client(settings.redis_url)
+    tickets = Tickets(blocking_client(settings.redis_url))
     metrics = ServiceMetrics()
+    catalogue = Catalogue.read(settings.models, settings.model)
     destinations = Destinations(settings.webhook_hosts) if settings.webhook_secret else None
     outbox = Outbox(client, hidden_seconds=HIDDEN_SECONDS)
-    app.state.sender = sender(settings, outbox, destinations)
+    event_reader = EventReader(client)
+    reaper = Reaper(
+        client,
+        tickets,
+        models=tuple(catalogue.cards),
+        ticket_seconds=settings.ticket_seconds,
+        stepped=metrics.clock_steps.inc,
+    )
+    tasks: dict[str, Callable[[], Awaitable[None]]] = {
+        "event_reader": event_reader.run,
+        "reaper": partial(reaper.run, seconds=settings.reaper_seconds),
+    }
+    if webhooks_sender := sender(settings, outbox, destinations):
+        tasks["webhooks"] = webhooks_sender.run
     app.state.services = Services(
         settings=settings,
-        catalogue=Catalogue.read(settings.models, settings.model),
+        catalogue=catalogue,
         jobs=Jobs(
             client,
             tickets,
             queue_bound=settings.queue_bound,
-            ticket_seconds=settings.ticket_seconds,
             limits=Limits(per_minute=settings.submits_per_minute, concurrent=settings.concurrency),
         ),
-        event_reader=EventReader(client),
+        listing=Listing(client),
+        event_reader=event_reader,
         access=Access.of(settings.keys, settings.secret.get_secret_value() if settings.secret else None),
         queue_estimates=QueueEstimates(client),
         metrics=metrics,
         refusals=RefusalCounter(client, per_minute=settings.submits_per_minute),
+        supervisor=Supervisor(tasks, restarted=metrics.task_restarted),
         destinations=destinations,
         outbox=outbox,
     )
@@ -145,31 +143,13 @@ def sender(settings: ServiceSettings, outbox: Outbox, destinations: Destinations
 
 @asynccontextmanager
 async def lifespan(app: FastAPI) -> AsyncIterator[None]:
-    """The tasks that run beside the requests."""
+    """Run the background tasks beside the requests."""
     services: Services = app.state.services
-    models = tuple(services.catalogue.cards)
-    tasks = [
-        asyncio.create_task(services.event_reader.run()),
-        asyncio.create_task(reap(services.jobs, models, seconds=services.settings.reaper_seconds)),
-    ]
-    if app.state.sender:
-        tasks.append(asyncio.create_task(app.state.sender.run()))
     try:
-        yield
+        async with services.supervisor:
+            yield
     finally:
-        await stop(tasks)
         await services.jobs.close()
-
-
-async def stop(tasks: Iterable[asyncio.Task[None]]) -> None:
-    """Cancel until all have ended. Once is not enough: redis-py writes under `asyncio.wait_for`, which in Python 3.11
-    loses a cancellation that arrives together with its result (seen once in some seventy stops).
-    """
-    running = set(tasks)
-    while running:
-        for task in running:
-            task.cancel()
-        _, running = await asyncio.wait(running, timeout=STOP_SECONDS)
 
 
 def serve_pages(app: FastAPI) -> None:

@@ -174,6 +174,24 @@ class QueueFullError(RetryLaterError):
     reason = "The queue is full."
 
 
+class ListingLimitError(RetryLaterError):
+    """The owner has listed jobs too often in the last minute."""
+
+    type, title, status = "urn:spn:rate-limited", "Too many requests", 429
+    reason = "The rate limit of lists is reached: too many pages in the last minute."
+
+
+class UnreadableJobError(ServiceError):
+    """The job's record cannot be decoded: a newer release wrote it, or it is damaged."""
+
+    type, title, status, retry_after_seconds = "urn:spn:job-unreadable", "Job unreadable", 503, 30
+
+    def __init__(self, job: str) -> None:
+        super().__init__(
+            f"This server cannot read job {job!r}. A newer release of it can, while an upgrade is under way."
+        )
+
+
 class UnavailableError(ServiceError):
     """Redis cannot be reached, or accepts no writes."""
 

@@ -47,6 +47,10 @@ class ServiceMetrics:
             "spn_http_refusals", "Answers that were problems, by type.", ("type", "status"), registry=registry
         )
         self.streams = Gauge("spn_http_event_streams", "Open event streams.", registry=registry)
+        self.task_restarts = Counter(
+            "spn_background_task_restarts", "Restarts of a background task that ended.", ("task",), registry=registry
+        )
+        self.clock_steps = Counter("spn_redis_clock_steps", "Steps of Redis' clock that were seen.", registry=registry)
         self._redis_up = Gauge("spn_redis_up", "Whether Redis answered this scrape.", registry=registry)
         self._queued = Gauge("spn_jobs_queued", "Jobs that no worker has begun.", ("model",), registry=registry)
         self._running = Gauge("spn_jobs_running", "Jobs that were begun.", ("model",), registry=registry)
@@ -55,6 +59,10 @@ class ServiceMetrics:
         self._outbox = {
             name: Gauge(f"spn_webhook_{name}", text, registry=registry) for name, text in OUTBOX_GAUGES.items()
         }
+
+    def task_restarted(self, task: str) -> None:
+        """Count a restart of a background task."""
+        self.task_restarts.labels(task).inc()
 
     def render(self, state: StoreState | None) -> bytes:
         """Return the exposition. Without `state`, because Redis does not answer, it lacks the values from there."""

@@ -8,7 +8,6 @@ from enum import StrEnum
 from typing import Annotated, Any
 
 from pydantic import (
-    AfterValidator,
     BaseModel,
     BeforeValidator,
     ConfigDict,
@@ -26,6 +25,10 @@ MAX_SEED = 2**53 - 1 - MAX_IMAGES
 """So that seed + i is still exact in JavaScript."""
 
 MAX_METADATA_BYTES = 4096
+MAX_METADATA_DEPTH = 16
+MAX_METADATA_VALUES = 512
+"""Values of `metadata`, at all levels together."""
+
 MAX_NAME_CHARACTERS = 200
 MAX_URL_CHARACTERS = 2048
 MAX_VALUES = 512
@@ -55,16 +58,36 @@ FORMS = FOR_ALL, BY_NETWORK, ALIKE, EACH = "<number>", "<object>", "<mapping>", 
 Controls = dict[Name, Name]
 
 
-def small(metadata: dict[str, JsonValue]) -> dict[str, JsonValue]:
-    """`metadata`, if it is at most MAX_METADATA_BYTES of JSON, which has no NaN, and text, which has no half characters."""
+def within_limits(metadata: object) -> object:
+    """Return `metadata`, if it is JSON within the limits. It is checked level by level, before anything recurses into it."""
+    level, values = [metadata], 0
+    for _ in range(MAX_METADATA_DEPTH):
+        level = [inner for outer in level for inner in contents(outer)]
+        values += len(level)
+        if values > MAX_METADATA_VALUES:
+            raise ValueError(f"at most {MAX_METADATA_VALUES} keys and values are accepted: send fewer")
+    if any(isinstance(value, dict | list) for value in level):
+        raise ValueError(f"at most {MAX_METADATA_DEPTH} levels of nesting are accepted: send a flatter object")
+    return within_bytes(metadata)
+
+
+def contents(value: object) -> list[object]:
+    """Return the values inside a JSON value."""
+    if isinstance(value, dict):
+        return list(value.values())
+    return value if isinstance(value, list) else []
+
+
+def within_bytes(metadata: object) -> object:
+    """Return `metadata`, if it is at most MAX_METADATA_BYTES of JSON, which has no NaN and no half characters."""
     try:
         written = json.dumps(metadata, ensure_ascii=False, allow_nan=False).encode()
     except UnicodeEncodeError:
-        raise ValueError("half of a surrogate pair is no text") from None
+        raise ValueError("half of a surrogate pair is no text: send whole characters") from None
     except ValueError:
-        raise ValueError("NaN and Infinity are no JSON") from None
+        raise ValueError("NaN and Infinity are no JSON: send numbers, null or text") from None
     if len(written) > MAX_METADATA_BYTES:
-        raise ValueError(f"at most {MAX_METADATA_BYTES} bytes of JSON")
+        raise ValueError(f"at most {MAX_METADATA_BYTES} bytes of JSON are accepted, got {len(written)}")
     return metadata
 
 
@@ -188,8 +211,8 @@ class GenerateRequest(BaseModel):
     )
     start: Start | None = Field(default=None, description="Start from an image of your own.")
     webhook: WebhookRequest | None = Field(default=None, description="Send events to this receiver.")
-    metadata: Annotated[dict[str, JsonValue], AfterValidator(small)] = Field(
-        default_factory=dict, description="At most 4 KiB of JSON, returned unchanged."
+    metadata: Annotated[dict[str, JsonValue], BeforeValidator(within_limits)] = Field(
+        default_factory=dict, description="JSON, returned unchanged: at most 4 KiB, 16 levels and 512 values."
     )
 
     @model_validator(mode="before")

@@ -15,6 +15,7 @@ from service.api.requests import Controls
 from service.contract.record import JobRecord
 from service.contract.statuses import Status
 from service.problem_body import ProblemBody, problem_of
+from service.supervisor import TaskState
 from service.urls import JobUrls, image_url, job_url, query_of
 
 
@@ -179,10 +180,11 @@ class Health(BaseModel):
 
 
 class Readiness(BaseModel):
-    """Redis answers; how many workers each model has now."""
+    """Readiness: Redis accepts writes. Live workers of each model, and the background tasks of this process."""
 
     status: str = "ok"
     workers: dict[str, int]
+    tasks: dict[str, TaskState] = Field(description="failing: restarted within the last minute.")
 
 
 class SliceBody(BaseModel):

@@ -14,6 +14,7 @@ from service.api.schemas import SliceBody
 from service.contract.request import JobRequest
 from service.contract.statuses import EventKind
 from service.contract.stream import Event, JobImages, replay
+from service.errors import UnreadableJobError
 from service.images import ImageFormat, encode
 from service.problem_body import problem_of
 from service.urls import image_url, job_url
@@ -41,10 +42,10 @@ async def live(  # noqa: PLR0913 - what is told, from where, and how
                 if event.kind.final:
                     return
             while not await reader.grown(request.keys.stream, after, seconds=KEEPALIVE_SECONDS):
-                if reader.stopped:
+                if reader.stopped or not await jobs.exists(request.id):
                     return
                 yield KEEPALIVE_COMMENT
-    except RedisError:
+    except (RedisError, UnreadableJobError):
         return
 
 

@@ -1,9 +1,10 @@
-"""How both processes write their log: lines for a person, or one JSON object a line for a collector."""
+"""Log of both processes: lines for a person, or one JSON object per line for a collector."""
 
 from __future__ import annotations
 
 import logging
 from enum import StrEnum
+from functools import lru_cache
 
 from pythonjsonlogger.json import JsonFormatter
 
@@ -31,3 +32,9 @@ def formatter(format: LogFormat) -> logging.Formatter:  # noqa: A002 - as above
         return logging.Formatter(TEXT)
     names = {"levelname": "level", "name": "logger"}
     return JsonFormatter([*names, "message"], rename_fields=names, timestamp="time")
+
+
+@lru_cache(maxsize=1000)
+def warn_once(logger: str, message: str) -> None:
+    """Log a warning unless this process has logged the same one recently."""
+    logging.getLogger(logger).warning("%s", message)

@@ -11,6 +11,11 @@ from pydantic import TypeAdapter
 from service.contract.request import JobRequest
 from service.contract.statuses import Status
 
+
+class UnreadableRecordError(ValueError):
+    """A record that this release cannot decode: of a newer release, or damaged."""
+
+
 Fields = Mapping[Any, Any]
 """A hash, or the body of a stream entry, as Redis returns it."""
 
@@ -68,14 +73,22 @@ class JobRecord:
 
     @classmethod
     def decode(cls, fields: Fields) -> Self:
-        """From the record's hash."""
-        text = {key.decode(): value.decode() for key, value in fields.items()}
+        """Read the record's hash; fields of newer releases are ignored. Raises UnreadableRecordError."""
+        try:
+            return cls._decode({key.decode(): value.decode() for key, value in fields.items()})
+        except (LookupError, ValueError, RecursionError) as error:
+            raise UnreadableRecordError(f"the record cannot be decoded: {type(error).__name__}") from error
+
+    @classmethod
+    def _decode(cls, text: Mapping[str, str]) -> Self:
         request = JobRequest.from_json(text["request"])
         return cls(
             request=request,
             status=Status(text["status"]),
-            **{name: int(text.get(name) or 0) for name in _COUNTS},  # type: ignore[arg-type]
-            **{name: text.get(name, "") for name in ("weights", "numerics", "last_id")},
+            **{name: int(text.get(name) or 0) for name in _COUNTS},
+            weights=text.get("weights", ""),
+            numerics=text.get("numerics", ""),
+            last_id=text.get("last_id", ""),
             done=tuple(int(text[f"done:{image}"]) for image in range(request.num_images)),
             scores=tuple(score_of(text.get(f"score:{image}", "")) for image in range(request.num_images)),
             error=Problem.from_json(text["error"]) if text.get("error") else None,

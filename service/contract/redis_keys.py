@@ -31,6 +31,10 @@ ENDED = "spn:ended"
 """Ended jobs by time of expiry."""
 
 
+PROBE = "spn:probe"
+"""Never written: a write to it that can only fail shows whether Redis accepts writes."""
+
+
 def owned_key(owner: str, name: str) -> str:
     """A list or entry of one owner, the key's name in the settings; "" is everybody, where no keys are configured.
 

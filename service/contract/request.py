@@ -7,19 +7,24 @@ from dataclasses import dataclass, field
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Field, JsonValue, TypeAdapter
+from pydantic import BeforeValidator, Field, JsonValue, TypeAdapter
 
 from models.config import LABEL, Geometry, Sampling, Temperatures
 from service.contract.redis_keys import Keys
 from service.contract.statuses import WebhookEvent
 
 
+def known_events(events: object) -> object:
+    """Return the events that this release knows: a newer one may have accepted others."""
+    return [each for each in events if each in set(WebhookEvent)] if isinstance(events, list) else events
+
+
 @dataclass(frozen=True, kw_only=True)
 class Webhook:
-    """Whom to tell of which events."""
+    """Receiver of events."""
 
     url: str
-    events: tuple[WebhookEvent, ...]
+    events: Annotated[tuple[WebhookEvent, ...], BeforeValidator(known_events)]
 
     @property
     def receiver(self) -> str:

@@ -12,7 +12,8 @@ from pydantic import JsonValue
 
 from models.config import Geometry, Stage
 from models.subscale import Bytes, Progress
-from service.contract.record import Fields, Problem, score_of
+from service.contract.logs import warn_once
+from service.contract.record import Fields, Problem, UnreadableRecordError, score_of
 from service.contract.request import JobRequest
 from service.contract.statuses import EventKind, Status
 
@@ -101,6 +102,24 @@ class Event:
             status=Status(fields[b"status"].decode()) if kind is EventKind.STATUS else None,
             error=Problem.from_json(fields[b"error"]) if fields.get(b"error") else None,
         )
+
+
+def decode_events(entries: Iterable[Sequence[Any]], geometry: Geometry) -> list[Event]:
+    """Read entries as XRANGE returns them. Kinds of newer releases are skipped, and logged once.
+
+    Raises UnreadableRecordError.
+    """
+    known = set(EventKind)
+    events = []
+    try:
+        for entry in entries:
+            if (kind := entry[1][b"event"].decode()) in known:
+                events.append(Event.decode(entry, geometry))
+            else:
+                warn_once(__name__, f"events of the kind {kind!r} are skipped: this release does not know it")
+    except (LookupError, ValueError, zlib.error) as error:
+        raise UnreadableRecordError(f"an event cannot be decoded: {error}") from error
+    return events
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -15,6 +15,8 @@
 --   finish      running             held    succeeded
 --   fail        running             held    failed, with its problem
 --   overdue     queued, running     -       failed, once past the deadline; a living lease has `grace_seconds` to do it
+--   limit_lease queued, running     -       a lease that ends later than any taken now could is shortened: the clock of
+--                                           Redis was set back
 --   requeue     queued, running     -       the next ticket, if the last one is still `expected` and no lease lives
 --
 -- succeeded, failed and canceled are never left; record and stream then live for the job's retention.
@@ -98,7 +100,7 @@ end
 local function lease()
   local lease_until = now + args.lease_seconds * 1000
   redis.call('ZADD', running, lease_until, id)
-  set({lease_until = lease_until})
+  set({lease_until = lease_until, lease_ms = args.lease_seconds * 1000})
 end
 
 local function conclude(status, problem)
@@ -280,6 +282,14 @@ function transition.overdue()
   return conclude('failed', args.problem)
 end
 
+function transition.limit_lease()
+  local lease_until = now + number('lease_ms')
+  if number('lease_ms') == 0 or number('lease_until') <= lease_until then return {'stale'} end
+  redis.call('ZADD', running, lease_until, id)
+  set({lease_until = lease_until})
+  return {'done'}
+end
+
 function transition.requeue()
   if leased() then return {'leased'} end
   if number('ticket') ~= args.expected then return {'stale'} end
@@ -308,8 +318,8 @@ end
 local held = {renew = true, append = true, restart = true, release = true, finish = true, fail = true}
 
 read('status', 'token', 'lease_until', 'canceling', 'deadline', 'fruitless', 'attempts', 'weights', 'suspect', 'ticket',
-     'num_images', 'given', 'owner', 'retention_ms', 'idempotency', 'receiver', 'webhook:started', 'webhook:slice',
-     'webhook:succeeded', 'webhook:failed', 'webhook:canceled')
+     'num_images', 'given', 'lease_ms', 'owner', 'retention_ms', 'idempotency', 'receiver', 'webhook:started',
+     'webhook:slice', 'webhook:succeeded', 'webhook:failed', 'webhook:canceled')
 
 if name ~= 'create' then
   local ends = job.status ~= 'queued' and job.status ~= 'running'

@@ -57,7 +57,7 @@ class Outcome(StrEnum):
     GAP = "gap"
     """append: an earlier slice is missing."""
     STALE = "stale"
-    """requeue: another process was faster; overdue: the deadline has not passed."""
+    """requeue: another process was faster; overdue, limit_lease: there is no reason to."""
     UNKNOWN = "unknown"
     """No such job."""
 
@@ -258,6 +258,11 @@ def overdue(keys: Keys, *, grace_seconds: float) -> Call:
     """Fail a job whose deadline has passed; a worker that holds it has `grace_seconds` more to do that itself."""
     problem = OVERDUE.to_json().decode()
     return Call.of("overdue", keys=keys.all, id=keys.id, grace_seconds=grace_seconds, problem=problem)
+
+
+def limit_lease(keys: Keys) -> Call:
+    """Shorten a lease that ends later than one taken now would, because Redis' clock was set back."""
+    return Call.of("limit_lease", keys=keys.all, id=keys.id)
 
 
 def announce(model: str, worker: str, *, seconds: float) -> Call:

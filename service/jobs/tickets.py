@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import logging
 from typing import TYPE_CHECKING
 
+from redis.exceptions import RedisError
 from rq import Queue
 from rq.serializers import JSONSerializer
 
-from service.contract.redis_keys import TASK, queue_name, ticket_id
+from service.contract.redis_keys import TASK, Keys, queue_name, ticket_id
 
 if TYPE_CHECKING:
     from redis import Redis
+
+logger = logging.getLogger(__name__)
 
 FAILURE_TTL_SECONDS = 300
 """How long RQ remembers a ticket whose worker died; the job itself has moved on by then."""
@@ -27,13 +31,23 @@ class Tickets:
         """Deliver `job` to the workers of `model`. Raises redis' ConnectionError."""
         await asyncio.to_thread(self._put, model, job, ticket, at_front=at_front)
 
-    async def waiting(self, model: str) -> frozenset[str]:
-        """The ids of all tickets that no worker has taken."""
-        return frozenset(await asyncio.to_thread(self._queue(model).get_job_ids))
+    async def deliver(self, keys: Keys, ticket: int, *, at_front: bool = False) -> None:
+        """Deliver a job. If Redis fails, the record stays and the reaper delivers it later."""
+        try:
+            await self.put(keys.model, keys.id, ticket, at_front=at_front)
+        except RedisError as error:
+            logger.warning("ticket %d of job %s is late: %s", ticket, keys.id, error, extra={"job": keys.id})
+
+    async def waiting_jobs(self, model: str) -> frozenset[str]:
+        """Return the ids of the jobs with a ticket that no worker has taken."""
+        return await asyncio.to_thread(self._waiting_jobs, model)
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
+
+    def _waiting_jobs(self, model: str) -> frozenset[str]:
+        return frozenset(ticket.rpartition("-")[0] for ticket in self._queue(model).get_job_ids())
 
     def _put(self, model: str, job: str, ticket: int, *, at_front: bool) -> None:
         self._queue(model).enqueue_call(

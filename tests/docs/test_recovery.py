@@ -7,11 +7,11 @@ from pathlib import Path
 
 import yaml  # type: ignore[import-untyped]
 
-from service.app import REDIS_SECONDS
 from service.contract import problem_types
 from service.contract.record import OVERDUE, Problem
 from service.errors import UnavailableError
-from service.jobs.store import GRACE_SECONDS
+from service.jobs.reaper import GRACE_SECONDS
+from service.redis_clients import REDIS_SECONDS
 from service.settings import ServiceSettings
 from worker.jobs.backoff import LONGEST_SECONDS
 from worker.settings import WorkerSettings
@@ -43,7 +43,8 @@ def test_the_table_is_what_the_settings_give() -> None:
         "the GPU is lost to the process": death,
         "a checkpoint is damaged": 0,
         "Redis is away, connections refused": LONGEST_SECONDS,
-        "Redis hangs": REDIS_SECONDS,
+        "Redis hangs, or its connections are half open": REDIS_SECONDS,
+        "Redis is a replica (`READONLY`)": LONGEST_SECONDS,
         "Redis is full, or its disk is": LONGEST_SECONDS,
         "an API process dies": 0,
         "a caller cancels": 0,

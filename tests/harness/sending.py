@@ -12,12 +12,12 @@ from dataclasses import dataclass, replace
 import redis
 from redis.asyncio import Redis as AsyncRedis
 
-from service.app import stop
 from service.contract.redis_keys import OUTBOX
 from service.contract.request import JobRequest, Webhook
 from service.contract.statuses import WebhookEvent
 from service.contract.transitions import Transitions, cancel, create
 from service.destinations import Destinations, Resolve
+from service.supervisor import stop
 from service.webhooks.outbox import Outbox
 from service.webhooks.retry_schedule import RetrySchedule
 from service.webhooks.sender import Sender

@@ -18,6 +18,7 @@ from service.errors import (
     DestinationError,
     FieldError,
     KeyReusedError,
+    ListingLimitError,
     MissingKeyError,
     NotGeneratedError,
     NotStartedError,
@@ -29,6 +30,7 @@ from service.errors import (
     UnknownJobError,
     UnknownKeyError,
     UnreadableError,
+    UnreadableJobError,
 )
 from service.problem_body import ProblemBody
 
@@ -59,6 +61,8 @@ ERRORS: tuple[ServiceError, ...] = (
     RateLimitedError(retry_after_seconds=12),
     ConcurrencyLimitError(retry_after_seconds=5),
     QueueFullError(retry_after_seconds=10),
+    ListingLimitError(retry_after_seconds=12),
+    UnreadableJobError(JOB),
     UnavailableError(),
 )
 """One of each class."""
@@ -183,7 +187,11 @@ MODEL_LIST: Json = {
     ]
 }
 HEALTH: Json = {"status": "ok"}
-READINESS: Json = {"status": "ok", "workers": {"symbols-64": 1}}
+READINESS: Json = {
+    "status": "ok",
+    "workers": {"symbols-64": 1},
+    "tasks": {"event_reader": "running", "reaper": "running"},
+}
 
 SLICE: Json = {
     "index": 0,

@@ -14,11 +14,13 @@ from service.contract.record import JobRecord
 from service.destinations import Destinations
 from service.errors import MissingKeyError, SignatureError, UnknownKeyError
 from service.jobs.event_reader import EventReader
+from service.jobs.listing import Listing
 from service.jobs.queue_position import QueueEstimates
 from service.jobs.refusal_counter import RefusalCounter
 from service.jobs.store import Jobs
 from service.metrics import ServiceMetrics
 from service.settings import ServiceSettings
+from service.supervisor import Supervisor
 from service.webhooks.outbox import Outbox
 
 MAX_WAIT_SECONDS = 60
@@ -33,11 +35,13 @@ class Services:
     settings: ServiceSettings
     catalogue: Catalogue
     jobs: Jobs
+    listing: Listing
     event_reader: EventReader
     access: Access
     queue_estimates: QueueEstimates
     metrics: ServiceMetrics
     refusals: RefusalCounter
+    supervisor: Supervisor
     destinations: Destinations | None
     """None: no webhooks."""
 

@@ -12,7 +12,7 @@ from service.api.openapi.responses import EVENT_STREAM, refusals
 from service.api.route import ContractRoute
 from service.api.routes.dependencies import SIGNED, App, signature
 from service.api.sse import BEGINNING, live
-from service.errors import UnknownJobError
+from service.errors import UnknownJobError, UnreadableJobError
 from service.jobs.event_reader import position
 
 LAST_STREAM_ID = r"^[0-9]{1,19}-[0-9]{1,19}$"
@@ -27,7 +27,7 @@ router = APIRouter(route_class=ContractRoute)
     responses={
         200: EVENT_STREAM,
         204: {"description": "Nothing follows the id you have."},
-        **refusals(*SIGNED, UnknownJobError),
+        **refusals(*SIGNED, UnknownJobError, UnreadableJobError),
     },
 )
 async def get_events(  # noqa: PLR0913, PLR0917 - one argument per parameter
@@ -40,6 +40,7 @@ async def get_events(  # noqa: PLR0913, PLR0917 - one argument per parameter
 ) -> Response:
     """The job live: status, slices, and exactly one of succeeded, failed, canceled."""
     record, after = await app.jobs.get(job, viewer), header or query or BEGINNING
+    after = min(after, record.last_id, key=position)  # no id is later, unless Redis has lost its data
     if record.status.final and position(after) >= position(record.last_id):
         return Response(status_code=204)
     sig = signature(app, record)

@@ -20,6 +20,7 @@ async def healthz() -> Health:
 
 @router.get("/readyz", response_model=Readiness, responses={200: answer("readiness")})
 async def readyz(app: App) -> Readiness:
-    """Whether jobs can be taken, and who would draw them."""
+    """Return whether jobs are accepted: 503 while Redis refuses writes."""
+    await app.jobs.check_writable()
     backlogs = await app.queue_estimates.backlogs(list(app.catalogue.cards))
-    return Readiness(workers={name: backlog.workers for name, backlog in backlogs.items()})
+    return Readiness(workers={name: backlog.workers for name, backlog in backlogs.items()}, tasks=app.supervisor.states)

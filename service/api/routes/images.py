@@ -13,7 +13,7 @@ from service.api.openapi.responses import refusals
 from service.api.route import ContractRoute
 from service.api.routes.dependencies import SIGNED, App, Services, known
 from service.contract.record import JobRecord
-from service.errors import FieldError, NotGeneratedError, NotStartedError, UnknownJobError
+from service.errors import FieldError, NotGeneratedError, NotStartedError, UnknownJobError, UnreadableJobError
 from service.images import ImageFormat, encode, preferred
 
 FOREVER = "private, max-age=31536000, immutable"
@@ -27,7 +27,7 @@ router = APIRouter(route_class=ContractRoute)
     responses={
         200: {"content": {f.media_type: {} for f in ImageFormat}},
         304: {"description": "As you know it."},
-        **refusals(*SIGNED, UnknownJobError, NotStartedError, NotGeneratedError),
+        **refusals(*SIGNED, UnknownJobError, NotStartedError, NotGeneratedError, UnreadableJobError),
     },
 )
 async def get_image(  # noqa: PLR0913, PLR0917 - one argument per parameter

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Annotated
 
-from fastapi import APIRouter, Header, Query, Response
+from fastapi import APIRouter, Header, Query, Request, Response
 
 from service.api.access import JobId, Owner
 from service.api.openapi.responses import a_job, answer, refusals
@@ -13,7 +13,7 @@ from service.api.routes.dependencies import KEYED, MAX_WAIT_SECONDS, App, body, 
 from service.api.schemas import JobBody, JobPage
 from service.contract.record import JobRecord
 from service.contract.statuses import Status
-from service.errors import UnknownJobError
+from service.errors import ListingLimitError, UnknownJobError, UnreadableJobError
 from service.jobs.requester import JobOwner
 
 CURSOR = r"^[0-9]{1,16}:[0-9a-f]{1,64}$"
@@ -25,16 +25,17 @@ WaitSeconds = Annotated[int, Query(ge=0, le=MAX_WAIT_SECONDS, description="Secon
 router = APIRouter(route_class=ContractRoute)
 
 
-@router.get("/jobs", response_model=JobPage, responses={200: answer("jobs"), **refusals(*KEYED)})
-async def list_jobs(
+@router.get("/jobs", response_model=JobPage, responses={200: answer("jobs"), **refusals(*KEYED, ListingLimitError)})
+async def list_jobs(  # noqa: PLR0913, PLR0917 - one argument per parameter
+    request: Request,
     app: App,
     owner: Owner,
     status: Status | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(pattern=CURSOR)] = None,
 ) -> JobPage:
-    """Own jobs, newest first."""
-    page = await app.jobs.page(owner=owner, status=status, limit=limit, cursor=cursor)
+    """Return own jobs, newest first. A page may hold fewer than `limit`: go on while `next_cursor` is set."""
+    page = await app.listing.page(owner=owner, status=status, limit=limit, cursor=cursor, gone=request.is_disconnected)
     return JobPage(
         jobs=[JobBody.of(record, sig=signature(app, record)) for record in page.records], next_cursor=page.cursor
     )
@@ -46,7 +47,7 @@ async def list_jobs(
     responses={
         200: a_job("As it stands.", *Status),
         304: {"description": "As you know it."},
-        **refusals(*KEYED, UnknownJobError),
+        **refusals(*KEYED, UnknownJobError, UnreadableJobError),
     },
 )
 async def get_job(  # noqa: PLR0913, PLR0917 - one argument per parameter
@@ -75,7 +76,7 @@ async def get_job(  # noqa: PLR0913, PLR0917 - one argument per parameter
     responses={
         200: a_job("Has ended.", Status.CANCELED, Status.SUCCEEDED, Status.FAILED),
         202: a_job("Stops within one slice.", Status.RUNNING),
-        **refusals(*KEYED, UnknownJobError),
+        **refusals(*KEYED, UnknownJobError, UnreadableJobError),
     },
 )
 async def cancel_job(job: JobId, app: App, owner: Owner, response: Response) -> JobBody:

@@ -24,7 +24,7 @@ def got(url: str, job: str, requester: Requester) -> JobRequest:
     async def ask() -> JobRequest:
         async with AsyncRedis.from_url(url) as client:
             with redis.Redis.from_url(url) as blocking:
-                jobs = Jobs(client, Tickets(blocking), queue_bound=1, ticket_seconds=1)
+                jobs = Jobs(client, Tickets(blocking), queue_bound=1)
                 return (await jobs.get(job, requester)).request
 
     return asyncio.run(ask())

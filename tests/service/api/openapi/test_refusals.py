@@ -17,6 +17,7 @@ from service.api.openapi.refusals import ALL, Refusal, page
 from service.api_keys import KeyHash, sha256_of
 from service.contract.redis_keys import Keys
 from service.contract.transitions import Claim, Transitions
+from service.jobs.listing import PAGES_PER_MINUTE
 from service.local.processes import free_port
 from service.settings import ServiceSettings
 from tests.harness.drawing import acquire, an_entry
@@ -47,11 +48,18 @@ class Scene:
             transitions(call)
         return str(where)
 
-    def broken(self) -> str:
-        """Where a job is whose record nobody can read."""
+    def broken(self, field: str, value: str) -> str:
+        """Where a job is whose record has a damaged field."""
         where = self.job()
-        self.store.hset(Keys(id=where[6:], model="toy").record, "status", "lost")
+        self.store.hset(Keys(id=where[6:], model="toy").record, field, value)
         return where
+
+    def listed_too_often(self) -> httpx.Response:
+        """One page more than the limit."""
+        for _ in range(PAGES_PER_MINUTE):
+            if (response := self.http.get("/jobs?limit=1")).is_error:
+                return response
+        return self.http.get("/jobs?limit=1")
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -107,7 +115,9 @@ PROVOCATIONS: dict[str, Provocation] = {
     "NoSuchPath": Provocation(ask=lambda scene: scene.http.get("/nothing")),
     "NoSuchMethod": Provocation(ask=lambda scene: scene.http.put(NONE)),
     "TooLong": Provocation(ask=lambda scene: scene.submit({"metadata": {"long": "x" * (1 << 20)}})),
-    "Unexpected": Provocation(ask=lambda scene: scene.http.get(scene.broken())),
+    "Unexpected": Provocation(ask=lambda scene: scene.http.get(scene.broken("created_at", "1" + "0" * 17))),
+    "UnreadableJob": Provocation(ask=lambda scene: scene.http.get(scene.broken("status", "lost"))),
+    "ListingLimit": Provocation(ask=Scene.listed_too_often),
 }
 
 
