@@ -14,7 +14,8 @@ serve: $(VENV)/.ready
 	$(BIN)/python -m service.local --end-with-parent
 
 test: $(VENV)/.ready lint
-	$(BIN)/python -m pytest
+	$(BIN)/coverage run -m pytest
+	$(BIN)/coverage report
 
 lint: $(VENV)/.ready
 	$(BIN)/ruff check .
