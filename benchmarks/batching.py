@@ -1,9 +1,9 @@
 """What continuous batching brings: `python -m benchmarks.batching`.
 
 Redis, one API process and one worker with a shipped model are started; this process is the callers, over HTTP. Sides take
-turns, medians count. First pictures a second: one job at a time against many in flight, each followed by the next until so
-many are done; the time in which the many begin and end is in it. Then the first slice of one job that comes at a random
-moment while a full batch of others is drawn, in slice times: those between two slices of such a batch without newcomer.
+turns, medians count. First images a second: one job at a time against many in flight, each followed by the next until so many
+are done. The time in which the many begin and end is in it. Then the time to the first slice of one job that comes at a random
+moment while a full batch of others runs. Its unit is the time between two slices of such a batch without a new job.
 """
 
 from __future__ import annotations

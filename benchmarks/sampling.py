@@ -1,7 +1,7 @@
 """How long a picture takes, by every way to draw it: `python -m benchmarks.sampling`.
 
 One run, sides in turn, medians. The baseline is the cached sampler, compiled by Inductor with as many tokens a pass as there
-are pictures (four at least), so that nothing is slowed down to look good. Native sides run the C++ code that serves: pixel by
+are images (at least four). So no side is slowed down to look good. Native sides run the C++ code that serves: pixel by
 pixel, and in windows.
 """
 

@@ -1,7 +1,7 @@
 """`start` on held-out pictures, through a running site: `python -m benchmarks.start http://127.0.0.1:8000`.
 
-Each picture is reduced to the coarse bits of its first slice and drawn again from there (`start.stage` size), and
-reduced to its coarse bits in full size and given fine ones (depth). Writes a sheet, and prints how far each is from
+Each image is reduced to the coarse bits of its first slice and generated again from there (`start.stage` size). It is also
+reduced to its coarse bits in full size and gets new fine ones (depth). Writes a sheet, and prints how far each is from
 the picture it came from beside what was given, filled up plainly.
 """
 

@@ -1,10 +1,12 @@
 """The Subscale Pixel Network: pure maths, no Redis, no HTTP, no settings.
 
 Imports run one way:
-`config` -> `subscale` -> `layers` -> `embedder` -> `decoder` -> `network` -> `sampling/` -> `pipeline` -> `checkpoint`;
+`config` -> `subscale` -> `layers` -> `embedder` -> `decoder` -> `network` -> `sampling/` -> `pipeline` -> `checkpoint`.
 `config`, `subscale`, `cards` and `errors` are free of torch, so that the service may import them.
 
 Legend of capital letters, everywhere:
-B batch, C channels, H W image, S subscale factor, K slices (S * S), h w slice (H / S, W / S), N positions in a slice (h * w),
-V values per sub-pixel, D width, M tokens in a pass, R rows (images) in a batch, T taps of a masked convolution.
+
+- B batch, C channels, H W image, V values per sub-pixel
+- S subscale factor, K slices (S * S), h w slice (H / S, W / S), N positions in a slice (h * w)
+- D width, M tokens in a pass, R rows (images) in a batch, T taps of a masked convolution
 """

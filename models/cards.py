@@ -22,8 +22,9 @@ CARD, TENSORS, SHEET = "card.json", "model.safetensors", "sheet.png"
 class ModelCard:
     """Name, configuration and provenance of one model.
 
-    `sha256` is of the tensors file; `bits_per_dim` of the held-out pictures, by family and stage where measured,
-    `all` among them, `stage_bits_per_dim` the additive shares of `all` by network; `training` in words: data, machine, hours.
+    `sha256` is that of the tensors file. `bits_per_dim` is that of the held-out images, by family and stage where measured,
+    with `all` among them. `stage_bits_per_dim` has the additive shares of `all` by network.
+    `training` describes data, machine and hours in words.
     `sampling` is what a request gets that names nothing. `guided`: the networks on which guidance acts;
     `unguided_controls`: names of the controls that are `ANY` on its unconditional side. `verifier`: the sha256 of
     `verifier.safetensors` beside the tensors, empty if there is none.

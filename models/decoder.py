@@ -21,9 +21,10 @@ AS_FORECAST = 1.5
 class Conditioning(NamedTuple):
     """What a decoder knows of the target slice before its first pixel; everything is indexed by position.
 
-    start: (B, N, D) decoder input; gates: (B, N, blocks * 2D), one share per block; forecasts: (B, N, 3, C) int64 from
-    image neighbours in earlier slices, ABSENT where none is known; offset: (B, N, C) int64, what is added to a symbol to
-    give its value (coarse bits in place for depth, else 0).
+    - start: (B, N, D) decoder input
+    - gates: (B, N, blocks * 2D), one share per block
+    - forecasts: (B, N, 3, C) int64 from image neighbours in earlier slices, ABSENT where none is known
+    - offset: (B, N, C) int64, added to a symbol to give its value (coarse bits in place for depth, else 0)
     """
 
     start: Tensor
@@ -109,8 +110,8 @@ class PixelEmbedding(nn.Module):
 class Head(nn.Module):
     """Features -> one softmax over V per channel, each given the channels before it.
 
-    Beside plain logits it gives one kernel per forecast, over the difference to that forecast modulo V: "as left", "one
-    more than the plane through left and above" are then one weight each, wherever in the range the value lies. Ours.
+    Beside plain logits it gives one kernel per forecast, over the difference to that forecast modulo V. So "as left" and
+    "one more than the plane through left and above" are one weight each, for every value of the range. Ours.
     """
 
     def __init__(self, channels: int, symbols: int, width: int) -> None:

@@ -96,8 +96,8 @@ class ControlMaps(nn.Module):
 class Embedder(nn.Module):
     """Known picture, slice index and controls -> one (B, N, D) tensor of the target slice's shape.
 
-    The first layer is a convolution of 2S + 1 with stride S centred on the target pixel: the same weight always sees the
-    same offset, a superset of concatenating earlier slices. Absent sub-pixels are zero with a flag of their own.
+    The first layer is a convolution of 2S + 1 with stride S, centred on the target pixel. The same weight always sees the
+    same offset, which is a superset of concatenating earlier slices. Absent sub-pixels are zero with a flag of their own.
     """
 
     def __init__(self, geometry: Geometry, controls: tuple[Control, ...], widths: Widths) -> None:

@@ -1,6 +1,6 @@
 """Held-out bits/dim per stage, joint and by family, beside codecs: `python -m training.evaluate models/weights/symbols-64`.
 
-The sum is over every slice of every image with all its bits: bits/dim is over all H * W * C sub-pixels, and the stages are
+The sum is over every slice of every image with all its bits. bits/dim is over all H * W * C sub-pixels, and the stages are
 additive shares of it. All computation is in float32.
 """
 

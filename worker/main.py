@@ -1,7 +1,7 @@
 """`python -m worker.main`: load one model once, and serve its queue until SIGTERM.
 
 The RQ worker is a `SimpleWorker`, because all jobs of a batch share one model in memory. RQ's forking `Worker` runs each job
-in a child, which cannot use CUDA once the parent has; its `SpawnWorker` would load the model for each job; both run one job
+in a child, which cannot use CUDA once the parent has. Its `SpawnWorker` would load the model for each job. Both run one job
 at a time. Recovery after a crash, which a `SimpleWorker` lacks, comes from leases and the stream of slices
 (`worker.jobs.lease`, `service.contract.transitions`).
 

@@ -14,9 +14,9 @@ The network is chosen by these rules:
 Places go to the rows that waited longest, then to those that arrived first. The first row that does not fit ends the
 round, so that no small row overtakes a large one.
 
-Bounds on waiting. Let c be the capacity, L the live lanes, k the networks they need (at most three), and
-turns(n) = (n + k (c - 1)) // c: the rounds that n rows of one lane need, however they are spread over the networks. With
-rows of up to d lanes, n in all, it is (n + k (c - d)) // (c - d + 1), because a round may end d - 1 lanes short.
+Bounds on waiting. Let c be the capacity, L the live lanes and k the networks they need (at most three). n rows of one lane,
+however they are spread over the networks, need turns(n) = (n + k (c - 1)) // c rounds. A round of rows with up to d lanes
+may end d - 1 lanes short. With n lanes of such rows it is turns(n) = (n + k (c - d)) // (c - d + 1).
 
 - **A row waits at most WAIT_LIMIT_ROUNDS + 2 turns(L) - 1 rounds** between two slices. After WAIT_LIMIT_ROUNDS only rows
   that waited longer precede it, their number only falls, and every second round is for them.

@@ -33,10 +33,12 @@ class Board(NamedTuple):
     A row has one lane, or two where the network is guided: row * lanes is given all controls, the next one is the
     unconditional side. L = R * lanes. A lane has what depends on controls, a row what both its lanes share.
 
-    Conditioning as in `models.decoder`, (L, ...); noise (R, N, C, V); temperature, guidance (R,); values (R * slots, C)
-    int64; pixels (R * slots, P) and, per layer, grids (L * slots, P), keys (L, heads, d, N + 1), contents
-    (L, heads, N + 1, d); front, seen (R,) int64: positions below `front` are final, below `seen` hold a forecast;
-    pace (R,): pixels lately accepted per pass.
+    - conditioning: as in `models.decoder`, (L, ...)
+    - noise (R, N, C, V); temperature, guidance (R,)
+    - values (R * slots, C) int64; pixels (R * slots, P)
+    - per layer: grids (L * slots, P), keys (L, heads, d, N + 1), contents (L, heads, N + 1, d)
+    - front, seen (R,) int64: positions below `front` are final, those below `seen` hold a forecast
+    - pace (R,): pixels accepted per pass lately
     """
 
     conditioning: Conditioning

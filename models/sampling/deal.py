@@ -1,8 +1,8 @@
 """How the M tokens of a pass are shared among the rows. It is the only difference between the two cached samplers.
 
 With the noise fixed, sampling is a deterministic function of the pixels before. If the first m samples of a window agree
-with their forecasts, they and the next one are exactly what the sequential sampler gives (Wiggers & Hoogeboom 2020,
-arXiv:2002.09928; Song et al. 2021, arXiv:2002.03629). Later samples become forecasts of the next pass.
+with their forecasts, they and the next one are exactly what the sequential sampler gives. Later samples become forecasts of
+the next pass (Wiggers & Hoogeboom 2020, arXiv:2002.09928; Song et al. 2021, arXiv:2002.03629).
 """
 
 from __future__ import annotations

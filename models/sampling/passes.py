@@ -1,7 +1,7 @@
 """One pass of a decoder over M packed tokens, on position-indexed caches: deal, forecast, draw, accept.
 
 A pass asks nothing of the host and has one shape, so it can be compiled once, captured once, and repeated. A token is any
-position of any row, whatever the row's job, slice, seed or temperature, and each token's arithmetic is its own: its result
+position of any row, whatever the row's job, slice, seed or temperature. Each token's arithmetic is its own: its result
 does not depend on who shares the pass (docs/architecture.md, Samplers). A token without work sits at position N and uses its
 row's scratch slot: no branch on the device.
 """

@@ -28,8 +28,9 @@ class StagePace:
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """How fast a model is drawn: lanes that fit a round, threads that take turns at them, the networks measured lately, and
-    what it takes beside the rounds to take a job and to see it off.
+    """Measured speed of a worker: the lanes of a round, the threads that share them, and the networks.
+
+    `job_seconds` is the time that one job takes beside its rounds, for its start and its end.
     """
 
     capacity: int

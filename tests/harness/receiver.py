@@ -39,7 +39,7 @@ class Received:
 
 
 @dataclass
-class Receiver:
+class RecordingReceiver:
     """What came, and the answers to the next requests; 204 after the last of them."""
 
     port: int
@@ -91,9 +91,9 @@ async def disconnected(receive: Receive) -> None:
 
 
 @contextmanager
-def receiving(receiver: Receiver | None = None, **tls: Path) -> Iterator[Receiver]:
+def receiving(receiver: RecordingReceiver | None = None, **tls: Path) -> Iterator[RecordingReceiver]:
     """A receiver that listens. `tls`: ssl_certfile and ssl_keyfile of its certificate."""
-    receiver = receiver or Receiver(port=free_port())
+    receiver = receiver or RecordingReceiver(port=free_port())
     paths = {name: str(path) for name, path in tls.items()}
     config = uvicorn.Config(
         receiver,

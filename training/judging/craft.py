@@ -34,9 +34,9 @@ _CLEAR: Final = 2
 class Craft:
     """Three faults of one image, 0 for none.
 
-    `wobble`: a fifth of the contour is farther than this from its own smoothing, in 64ths; `speckle`: area of islands and
-    holes too small to mean anything, in 64ths squared; `fill`: root mean square distance of ground and ink from their
-    fitted paints, in levels of 255.
+    - `wobble`: a fifth of the contour is farther than this from its own smoothing, in 64ths
+    - `speckle`: area of islands and holes too small to mean anything, in 64ths squared
+    - `fill`: root mean square distance of ground and ink from their fitted paints, in levels of 255
     """
 
     wobble: float
@@ -61,7 +61,7 @@ def wobble(coverage: Floats) -> float:
     """Return the distance of the half-covered contour from a parabola fitted along 4 64ths of it, 80th percentile.
 
     A parabola follows lines and bows; a percentile ignores the few corners. Reach and percentile separate 36 letters of the
-    first shipped weights from 300 real ones best: 0.954 of all pairs are in the right order, and 0.865 to 0.876 with the
+    first shipped weights from 300 real ones best. 0.954 of all pairs are in the right order, and 0.865 to 0.876 with the
     median and twice the reach.
     """
     unit = len(coverage) / UNIT

@@ -36,8 +36,9 @@ EMPTY: Final = 0.004
 class RecoveredGlyph:
     """What was composed, as far as the image shows it.
 
-    `coverage` (S, S) in 0..1 of ink; `ground` and `ink` (S, S, 3): the fitted paint below it and of it;
-    `inside` (S, S): where the ground is: the tile, or the whole of an image without one.
+    - `coverage` (S, S) in 0..1 of ink
+    - `ground` and `ink` (S, S, 3): the fitted paint below it and of it
+    - `inside` (S, S): where the ground is, which is the tile, or the whole of an image without one
     """
 
     coverage: Floats

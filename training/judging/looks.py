@@ -1,7 +1,7 @@
 """The look of an image: the shape and the hue of its tile.
 
-Every tile contains the circle. So there is a tile if nearly all of the rim of the circle or of the rounded square is painted;
-a wide letter may cross the rim of the circle. Two points on each diagonal decide which tile it is: the square is painted at
+Every tile contains the circle. So there is a tile if nearly all of the rim of the circle or of the rounded square is painted.
+A wide letter may cross the rim of the circle. Two points on each diagonal decide which tile it is: the square is painted at
 both, the rounded square at the inner one, the circle at neither.
 """
 

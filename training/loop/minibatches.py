@@ -1,7 +1,7 @@
 """Minibatches of training examples, prepared ahead by worker processes, and how long the trainer waits for them.
 
 Every example of every step has its own generator, from (seed, step, place in the whole batch of the step). So the examples of
-a run do not depend on how they are shared out: one process with 16, two with 8, or four minibatches of 4 see the same ones.
+a run do not depend on how they are shared. One process with 16, two with 8, or four minibatches of 4 see the same ones.
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The capacity and the threads of a worker where SPN_CAPACITY and SPN_THREADS are not set.
 
 On a CPU the capacity is 16: more images together do not raise the throughput (docs/sampling.md). On a GPU a pass of more
-tokens takes hardly longer until the device is busy, so the capacity is the largest one of a ladder that fits in memory and
+tokens takes hardly longer until the device is busy. So the capacity is the largest one of a ladder that fits in memory and
 still raises throughput. On a GPU pixels depend on the capacity, so equal devices must choose the same one: the rungs are far
 apart, and both limits leave a wide margin. Where a device is shared, or the workers of a model must be alike, set SPN_CAPACITY.
 

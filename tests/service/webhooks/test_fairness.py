@@ -15,12 +15,12 @@ import redis
 
 from service.local.processes import free_port
 from service.webhooks.slots import PER_OWNER, PER_RECEIVER
-from tests.harness.receiver import HANG, Receiver, eventually, receiving
+from tests.harness.receiver import HANG, RecordingReceiver, eventually, receiving
 from tests.harness.sending import SenderSetup, canceled_job, empty
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
+def receiver() -> Iterator[RecordingReceiver]:
     """Return a receiver that listens."""
     with receiving() as listening:
         yield listening
@@ -84,7 +84,7 @@ class HangingHosts:
 
 @pytest.mark.parametrize("owners", [("busy", "other"), ("", "")])
 def test_hanging_hosts_and_silent_names_delay_nobody(
-    owners: tuple[str, str], store: redis.Redis, redis_url: str, receiver: Receiver, names: Names
+    owners: tuple[str, str], store: redis.Redis, redis_url: str, receiver: RecordingReceiver, names: Names
 ) -> None:
     """Neither another owner, nor another receiver on a server without API keys."""
     (busy, other), hosts = owners, HangingHosts()
@@ -109,13 +109,13 @@ def test_hanging_hosts_and_silent_names_delay_nobody(
 
 
 def test_a_host_that_answers_nothing_leaves_room_for_others(
-    store: redis.Redis, redis_url: str, receiver: Receiver
+    store: redis.Redis, redis_url: str, receiver: RecordingReceiver
 ) -> None:
     """However many deliveries wait for it: it has one attempt at a time, and those to others pass."""
     receiver.answers = [HANG] * 1000
     for _ in range(256):
         canceled_job(store, receiver.url)
-    with receiving(Receiver(port=free_port(), host="localhost")) as other:
+    with receiving(RecordingReceiver(port=free_port(), host="localhost")) as other:
         for _ in range(3):
             canceled_job(store, other.url)
         setup = SenderSetup(redis_url=redis_url, allowed=[receiver.address, other.address])
@@ -124,13 +124,13 @@ def test_a_host_that_answers_nothing_leaves_room_for_others(
 
 
 def test_a_receiver_that_hangs_after_a_burst_keeps_its_window(
-    store: redis.Redis, redis_url: str, receiver: Receiver
+    store: redis.Redis, redis_url: str, receiver: RecordingReceiver
 ) -> None:
     """It accepted many, so it has at most PER_RECEIVER attempts when it stops to answer."""
     receiver.answers = [204] * 100 + [HANG] * 1000
     for _ in range(200):
         canceled_job(store, receiver.url)
-    with receiving(Receiver(port=free_port(), host="localhost")) as other:
+    with receiving(RecordingReceiver(port=free_port(), host="localhost")) as other:
         setup = SenderSetup(redis_url=redis_url, allowed=[receiver.address, other.address])
 
         async def run() -> None:
@@ -159,7 +159,7 @@ def test_many_host_names_are_one_owner(store: redis.Redis, redis_url: str, names
 
 
 def test_a_look_up_that_outlives_its_attempt_is_not_repeated(
-    store: redis.Redis, redis_url: str, receiver: Receiver, names: Names, monkeypatch: pytest.MonkeyPatch
+    store: redis.Redis, redis_url: str, receiver: RecordingReceiver, names: Names, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """Its thread is still busy: it holds the place, until the name server replies."""
     monkeypatch.setattr("service.webhooks.attempt.LOOKUP_SECONDS", 0.05)
@@ -181,7 +181,7 @@ def test_a_look_up_that_outlives_its_attempt_is_not_repeated(
     assert len(receiver.received) == 20
 
 
-def test_a_burst_at_one_receiver_arrives(store: redis.Redis, redis_url: str, receiver: Receiver) -> None:
+def test_a_burst_at_one_receiver_arrives(store: redis.Redis, redis_url: str, receiver: RecordingReceiver) -> None:
     """Each event once."""
     requests = [canceled_job(store, receiver.url) for _ in range(4 * PER_RECEIVER)]
     SenderSetup(redis_url=redis_url, allowed=[receiver.address]).send(empty(store))

@@ -25,7 +25,7 @@ from service.settings import ServiceSettings
 from service.webhooks.http_post import ReceiverResponse, post
 from tests.harness.drawing import GEOMETRY, POISONED, acquire, an_entry
 from tests.harness.launcher import ApiServer, eager
-from tests.harness.receiver import HANG, Receiver, eventually, receiving
+from tests.harness.receiver import HANG, RecordingReceiver, eventually, receiving
 from tests.harness.sending import QUICK, SECRET, SECRETS, SenderSetup, attempts, canceled_job, empty, hooked
 from tests.harness.serving import serving
 
@@ -33,19 +33,19 @@ VERIFIER = Verifier(SECRETS.shown("")[0])
 
 
 @pytest.fixture
-def receiver() -> Iterator[Receiver]:
+def receiver() -> Iterator[RecordingReceiver]:
     """Return a receiver that listens."""
     with receiving() as listening:
         yield listening
 
 
 @pytest.fixture
-def setup(redis_url: str, receiver: Receiver) -> SenderSetup:
+def setup(redis_url: str, receiver: RecordingReceiver) -> SenderSetup:
     """Return a setup that allows the receiver."""
     return SenderSetup(redis_url=redis_url, allowed=[receiver.address])
 
 
-def test_all_events_of_a_job_arrive_signed(store: redis.Redis, setup: SenderSetup, receiver: Receiver) -> None:
+def test_all_events_of_a_job_arrive_signed(store: redis.Redis, setup: SenderSetup, receiver: RecordingReceiver) -> None:
     """Each event once, accepted by the specification's library, with all that a receiver needs."""
     transitions, request = Transitions(store), hooked(receiver.url)
     transitions(create(request, bound=9))
@@ -75,7 +75,7 @@ def test_all_events_of_a_job_arrive_signed(store: redis.Redis, setup: SenderSetu
     assert receiver.received[0].headers["content-type"] == "application/json"
 
 
-def test_a_failed_event_has_the_problem(store: redis.Redis, setup: SenderSetup, receiver: Receiver) -> None:
+def test_a_failed_event_has_the_problem(store: redis.Redis, setup: SenderSetup, receiver: RecordingReceiver) -> None:
     """With the problem that its body has."""
     transitions, request = Transitions(store), hooked(receiver.url, WebhookEvent.FAILED)
     transitions(create(request, bound=9))
@@ -89,7 +89,7 @@ def test_a_failed_event_has_the_problem(store: redis.Redis, setup: SenderSetup, 
 
 def test_an_event_arrives_when_its_receiver_is_up_again(store: redis.Redis, redis_url: str) -> None:
     """Once, after failed attempts."""
-    receiver = Receiver(port=free_port())
+    receiver = RecordingReceiver(port=free_port())
     request = canceled_job(store, receiver.url)
 
     async def run() -> None:
@@ -103,7 +103,9 @@ def test_an_event_arrives_when_its_receiver_is_up_again(store: redis.Redis, redi
 
 
 @pytest.mark.parametrize("status", [302, 400, 404, 429, 500, 503])
-def test_any_status_but_2xx_is_retried(status: int, store: redis.Redis, setup: SenderSetup, receiver: Receiver) -> None:
+def test_any_status_but_2xx_is_retried(
+    status: int, store: redis.Redis, setup: SenderSetup, receiver: RecordingReceiver
+) -> None:
     """The same id and the same body, each with a signature of its own time."""
     receiver.answers = [status, status]
     canceled_job(store, receiver.url)
@@ -115,7 +117,7 @@ def test_any_status_but_2xx_is_retried(status: int, store: redis.Redis, setup: S
 
 
 @pytest.mark.parametrize("status", [200, 201, 202, 204, 299])
-def test_any_2xx_is_success(status: int, store: redis.Redis, setup: SenderSetup, receiver: Receiver) -> None:
+def test_any_2xx_is_success(status: int, store: redis.Redis, setup: SenderSetup, receiver: RecordingReceiver) -> None:
     """Once is enough."""
     receiver.answers = [status]
     canceled_job(store, receiver.url)
@@ -123,7 +125,7 @@ def test_any_2xx_is_success(status: int, store: redis.Redis, setup: SenderSetup,
     assert len(receiver.received) == 1
 
 
-def test_410_ends_a_delivery_at_once(store: redis.Redis, setup: SenderSetup, receiver: Receiver) -> None:
+def test_410_ends_a_delivery_at_once(store: redis.Redis, setup: SenderSetup, receiver: RecordingReceiver) -> None:
     """The receiver wants no more."""
     receiver.answers = [410]
     canceled_job(store, receiver.url)
@@ -132,7 +134,7 @@ def test_410_ends_a_delivery_at_once(store: redis.Redis, setup: SenderSetup, rec
 
 
 def test_a_delivery_is_dropped_in_the_end(
-    store: redis.Redis, setup: SenderSetup, receiver: Receiver, caplog: pytest.LogCaptureFixture
+    store: redis.Redis, setup: SenderSetup, receiver: RecordingReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     """After the last attempt that is in time; a line in the log says so, and nothing is left in Redis."""
     receiver.answers = [500] * 1000
@@ -144,7 +146,7 @@ def test_a_delivery_is_dropped_in_the_end(
     assert f"msg_{request.id}" in caplog.text
 
 
-def test_a_redirect_is_not_followed(store: redis.Redis, setup: SenderSetup, receiver: Receiver) -> None:
+def test_a_redirect_is_not_followed(store: redis.Redis, setup: SenderSetup, receiver: RecordingReceiver) -> None:
     """Not to a private address, nor to anywhere."""
     receiver.answers, receiver.location = [307, 308, 301], f"http://{receiver.address}/private"
     canceled_job(store, receiver.url)
@@ -154,7 +156,7 @@ def test_a_redirect_is_not_followed(store: redis.Redis, setup: SenderSetup, rece
 
 @pytest.mark.parametrize("answer", ["127.0.0.1", "::ffff:127.0.0.1", "10.0.0.1"])
 def test_a_name_with_a_private_address_gets_nothing(
-    answer: str, store: redis.Redis, redis_url: str, receiver: Receiver
+    answer: str, store: redis.Redis, redis_url: str, receiver: RecordingReceiver
 ) -> None:
     """However public it looked when the job was made; no second attempt either."""
     looked_up: list[str] = []
@@ -169,7 +171,7 @@ def test_a_name_with_a_private_address_gets_nothing(
 
 
 def test_an_address_that_is_no_longer_allowed_gets_nothing(
-    store: redis.Redis, redis_url: str, receiver: Receiver
+    store: redis.Redis, redis_url: str, receiver: RecordingReceiver
 ) -> None:
     """What was accepted under other settings is judged by those of now."""
     canceled_job(store, receiver.url)
@@ -192,7 +194,7 @@ def test_tls_stays_on_the_name(
         looked_up.append(host)
         return ["127.0.0.1"]
 
-    receiver = Receiver(port=free_port(), scheme="https", host="hooks.test")
+    receiver = RecordingReceiver(port=free_port(), scheme="https", host="hooks.test")
     canceled_job(store, receiver.url)
     setup = SenderSetup(redis_url=redis_url, allowed=["hooks.test"], resolve=pinned, tls=tls)
     with receiving(receiver, ssl_certfile=tmp_path / "pem", ssl_keyfile=tmp_path / "pem"):
@@ -201,7 +203,9 @@ def test_tls_stays_on_the_name(
     assert looked_up == ["hooks.test"]
 
 
-def test_two_senders_deliver_each_event_once(store: redis.Redis, setup: SenderSetup, receiver: Receiver) -> None:
+def test_two_senders_deliver_each_event_once(
+    store: redis.Redis, setup: SenderSetup, receiver: RecordingReceiver
+) -> None:
     """They share one outbox, and both work."""
     requests = [canceled_job(store, receiver.url) for _ in range(60)]
 
@@ -214,7 +218,7 @@ def test_two_senders_deliver_each_event_once(store: redis.Redis, setup: SenderSe
 
 
 def test_a_delivery_whose_sender_vanished_is_made_again(
-    store: redis.Redis, setup: SenderSetup, receiver: Receiver
+    store: redis.Redis, setup: SenderSetup, receiver: RecordingReceiver
 ) -> None:
     """The receiver knows it by its id."""
     receiver.answers = [HANG]
@@ -233,7 +237,7 @@ def test_a_delivery_whose_sender_vanished_is_made_again(
 
 
 def test_a_killed_api_process_loses_no_delivery(
-    store: redis.Redis, setup: SenderSetup, receiver: Receiver, redis_url: str, models: Path
+    store: redis.Redis, setup: SenderSetup, receiver: RecordingReceiver, redis_url: str, models: Path
 ) -> None:
     """By kill -9 between claim and answer: hidden for its time, then made again by another process with the same id."""
     receiver.answers = [HANG]
@@ -273,7 +277,7 @@ def test_a_handshake_that_hangs_is_closed(store: redis.Redis, redis_url: str, mo
 
 
 def test_a_webhook_goes_from_request_to_receiver(
-    store: redis.Redis, receiver: Receiver, redis_url: str, models: Path
+    store: redis.Redis, receiver: RecordingReceiver, redis_url: str, models: Path
 ) -> None:
     """Over HTTP, through the app's own sender; the job's body shows neither URL nor secret."""
     settings = ServiceSettings.model_validate(
@@ -299,7 +303,7 @@ def test_a_webhook_goes_from_request_to_receiver(
     assert refused.json()["errors"] == [{"field": "webhook.url", "message": "10.0.0.1 is not a public address"}]
 
 
-def test_retry_after_is_honoured(store: redis.Redis, setup: SenderSetup, receiver: Receiver) -> None:
+def test_retry_after_is_honoured(store: redis.Redis, setup: SenderSetup, receiver: RecordingReceiver) -> None:
     """By the delivery and by all others to the receiver, up to the longest pause."""
     receiver.answers, receiver.retry_after = [429], "3600"
     first = canceled_job(store, receiver.url)
@@ -320,7 +324,7 @@ def test_retry_after_is_honoured(store: redis.Redis, setup: SenderSetup, receive
 def test_any_exception_of_an_attempt_is_a_failed_attempt(
     store: redis.Redis,
     setup: SenderSetup,
-    receiver: Receiver,
+    receiver: RecordingReceiver,
     monkeypatch: pytest.MonkeyPatch,
     caplog: pytest.LogCaptureFixture,
 ) -> None:
@@ -354,7 +358,7 @@ def test_a_url_that_cannot_be_is_dropped_at_once(
 
 
 def test_no_line_of_the_log_has_the_query_of_a_url(
-    store: redis.Redis, setup: SenderSetup, receiver: Receiver, caplog: pytest.LogCaptureFixture
+    store: redis.Redis, setup: SenderSetup, receiver: RecordingReceiver, caplog: pytest.LogCaptureFixture
 ) -> None:
     """It may be a secret. Neither for an accepted delivery nor for a failed or an impossible one."""
     receiver.answers = [500, 204]
