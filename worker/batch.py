@@ -56,7 +56,8 @@ class Batch:
         tickets: TicketSource,
         pace: PaceEstimator,
     ) -> None:
-        self._sampler, self._publisher, self._tickets, self._pace = sampler, publisher, tickets, pace
+        self._sampler, self._publisher, self._heartbeat = sampler, publisher, heartbeat
+        self._tickets, self._pace = tickets, pace
         self._jobs = HeldJobs(sampler.card, publisher=publisher, heartbeat=heartbeat, tickets=tickets)
         self._scheduler, self._capacity = Scheduler(), sampler.capacity
 
@@ -94,11 +95,13 @@ class Batch:
         return moves
 
     def _fill(self) -> None:
-        """Admit waiting jobs while there is room."""
-        while self._jobs.lanes < ROOM * self._capacity and not self._tickets.stopping and not self._jobs.suspect:
+        """Admit waiting jobs while there is room, and none beside a suspect."""
+        lanes, suspect = self._jobs.lanes, self._jobs.suspect
+        while lanes < ROOM * self._capacity and not self._tickets.stopping and not suspect:
             if (ticket := self._tickets.take()) is None:
                 break
-            self._jobs.admit(ticket)
+            if job := self._jobs.admit(ticket):
+                lanes, suspect = lanes + lanes_of(job.rows()), job if job.suspect else None
         self._jobs.conclude()
 
     def _advance(self, rows: Sequence[BatchRow]) -> bool:
@@ -129,8 +132,10 @@ class Batch:
 
     def _sample(self, rows: Sequence[BatchRow]) -> list[ImageState] | Problem:
         """Return the new states of `rows`, or the reason why there are none."""
+        limit_seconds = self._pace.limit_seconds(rows[0].stage, lanes=lanes_of(rows))
         try:
-            return self._sampler.advance([self._jobs[row.job].states[row.image] for row in rows])
+            with self._heartbeat.round(limit_seconds):
+                return self._sampler.advance([self._jobs[row.job].states[row.image] for row in rows])
         except RoundTooLargeError as error:
             lanes = lanes_of(rows)
             self._capacity = max(1, lanes // 2)

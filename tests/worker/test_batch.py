@@ -2,14 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import AbstractContextManager
 from dataclasses import replace
 
 import pytest
 import redis
 
 from models.cards import ModelCard
-from models.config import Step
+from models.config import Stage, Step
 from models.pipeline import ImageState
 from service.contract.record import OVERDUE, JobRecord
 from service.contract.redis_keys import Keys
@@ -20,11 +21,13 @@ from tests.harness.drawing import GEOMETRY, a_claim, a_picture, a_request, acqui
 from tests.harness.toy import toy_card
 from worker.batch import Batch
 from worker.jobs.lease import Heartbeat
-from worker.jobs.live_job import Ticket
+from worker.jobs.live_job import LiveJob, Ticket
 from worker.jobs.publish import LeaseTerms, Publisher
+from worker.scheduler import BatchRow
 from worker.telemetry.pace_estimator import PaceEstimator
 
 STEPS = len(GEOMETRY.steps)
+TERMS = LeaseTerms(weights="w", numerics="n", lease_seconds=30, max_attempts=3)
 
 
 class KnownSampler:
@@ -78,9 +81,8 @@ class Workplace:
     def __init__(self, client: redis.Redis) -> None:
         self.client, self.transitions = client, Transitions(client)
         self.sampler, self.tickets = KnownSampler(), ListTicketSource()
-        terms = LeaseTerms(weights="w", numerics="n", lease_seconds=30, max_attempts=3)
         heartbeat = Heartbeat(client, model="toy", worker="test", lease_seconds=30, seconds=60)
-        publisher = Publisher(client, model="toy", terms=terms)
+        publisher = Publisher(client, model="toy", terms=TERMS)
         self.pace = PaceEstimator(client, model="toy", capacity=4)
         self.batch = Batch(self.sampler, publisher=publisher, heartbeat=heartbeat, tickets=self.tickets, pace=self.pace)
 
@@ -287,3 +289,39 @@ def test_a_job_complete_before_its_worker_died_is_finished(place: Workplace) -> 
     place.batch.run(ticket)
     assert place.sampler.batches == []
     assert place.record(ticket).status is Status.SUCCEEDED
+
+
+def test_a_round_is_limited_to_ten_times_its_pace(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Once a round of its network was measured, so that a device that hangs does not keep its jobs."""
+    limits: list[float | None] = []
+    limited = Heartbeat.round
+
+    def remembered(heartbeat: Heartbeat, limit_seconds: float | None) -> AbstractContextManager[None]:
+        limits.append(limit_seconds)
+        return limited(heartbeat, limit_seconds)
+
+    monkeypatch.setattr(Heartbeat, "round", remembered)
+    place.pace.round(Stage.BASE, lanes=1, seconds=0.5)
+    place.batch.run(place.submit(a_request()))
+    first, second, *_ = limits
+    assert first == pytest.approx(5)
+    assert second is None
+
+
+def test_the_cost_of_joining_grows_with_the_jobs_that_join(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """The rows of the jobs that are already live are not counted again for each of them."""
+    jobs, calls, rows = 60, 0, LiveJob.rows
+
+    def counted(job: LiveJob) -> Iterator[BatchRow]:
+        nonlocal calls
+        calls += 1
+        return rows(job)
+
+    monkeypatch.setattr(LiveJob, "rows", counted)
+    place.sampler.capacity = jobs
+    place.sampler.between = lambda: setattr(place.tickets, "stopping", True)
+    tickets = [place.submit(a_request(seed=100 + number)) for number in range(jobs)]
+    place.tickets.waiting = tickets[1:]
+    place.batch.run(tickets[0])
+    assert len(place.sampler.batches[0]) == jobs
+    assert calls < 5 * jobs

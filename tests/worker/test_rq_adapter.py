@@ -8,6 +8,7 @@ from rq import Queue
 from rq.serializers import JSONSerializer
 
 from service.contract.redis_keys import TASK, queue_name
+from tests.harness.counting import CountingConnection, counting_client
 from worker.jobs.live_job import Ticket
 from worker.rq_adapter import TicketWorker
 
@@ -71,3 +72,32 @@ def test_a_foreign_function_is_failed_and_never_run(queue: Queue, worker: Ticket
     worker.work(burst=True, logging_level="CRITICAL")
     assert [ticket.job for ticket in recorder.seen] == ["good"]
     assert queue.failed_job_registry.get_job_ids() == ["evil-1"]
+
+
+def test_the_heartbeats_of_all_tickets_are_one_transaction(queue: Queue, redis_url: str) -> None:
+    """And each ticket stays alive in RQ: its execution, its place in the registry, its job."""
+    for number in range(20):
+        put(queue, f"job{number}")
+    with counting_client(redis_url) as client:
+        worker = TicketWorker("toy", connection=client, drain_seconds=20)
+        tickets = [worker.take() for _ in range(20)]
+        keys = [f"rq:job:{ticket.id}" for ticket in tickets if ticket]
+        before = [queue.connection.hget(key, "last_heartbeat") for key in keys]
+        executions = queue.connection.keys("rq:execution:*")
+        for key in executions:
+            queue.connection.expire(key, 10)
+        CountingConnection.sends = 0
+        worker.beat()
+        assert CountingConnection.sends <= 2
+        assert all(queue.connection.ttl(key) > 10 for key in executions)
+        assert len(executions) == len(keys) == 20
+        assert all(queue.connection.hget(key, "last_heartbeat") != old for key, old in zip(keys, before, strict=True))
+
+
+def test_a_heartbeat_brings_no_deleted_ticket_back(queue: Queue, worker: TicketWorker) -> None:
+    """RQ's records may be gone, as after FLUSHALL: a hash of one field would stay for ever."""
+    put(queue, "gone")
+    assert worker.take()
+    queue.connection.delete("rq:job:gone-1")
+    worker.beat()
+    assert not queue.connection.exists("rq:job:gone-1")

@@ -66,15 +66,16 @@ class HeldJobs:
             self._jobs[row.job].waited[row.image] += 1
         return rows
 
-    def admit(self, ticket: Ticket) -> None:
-        """Acquire the job of `ticket`; close the ticket if the job is not available."""
+    def admit(self, ticket: Ticket) -> LiveJob | None:
+        """Acquire the job of `ticket` and return it; close the ticket if the job is not available."""
         acquired = None if ticket.job in self._jobs else self._publisher.take(ticket.job)
         if acquired is None:
             self._tickets.close(ticket)
-            return
+            return None
         self._heartbeat.hold(acquired.lease)
-        self._jobs[ticket.job] = self._live_job(ticket, acquired)
+        job = self._jobs[ticket.job] = self._live_job(ticket, acquired)
         self._moves += 1
+        return job
 
     def conclude(self) -> None:
         """Remove the jobs that are over; all of them if the worker stops."""

@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import logging
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from threading import Event, Lock, Thread
 from typing import TYPE_CHECKING, Self
@@ -43,9 +44,13 @@ class Lease:
     def renew(self, transitions: Transitions, *, lease_seconds: float) -> None:
         """Extend the lease to `lease_seconds` from now. Raises redis' ConnectionError."""
         sent = time.monotonic()
-        self.learn(transitions(self.claim.renew(lease_seconds=lease_seconds)))
+        self.renewed(transitions(self.claim.renew(lease_seconds=lease_seconds)), until=sent + lease_seconds)
+
+    def renewed(self, reply: Reply, *, until: float) -> None:
+        """Learn from the reply to a renewal; `until` is counted from before it was sent."""
+        self.learn(reply)
         if not self.lost:
-            self.until = max(self.until, sent + lease_seconds)
+            self.until = max(self.until, until)
 
     def learn(self, reply: Reply) -> None:
         """Set the flags that follow from the reply to a write under this lease."""
@@ -55,13 +60,17 @@ class Lease:
 
 
 class Heartbeat:
-    """A thread with its own client that announces the worker and renews its leases every few seconds."""
+    """A thread with its own client that announces the worker and renews its leases every few seconds.
+
+    It does neither while a round is stalled: a device that hangs would otherwise keep its jobs for ever.
+    """
 
     def __init__(self, client: Redis, *, model: str, worker: str, lease_seconds: float, seconds: float) -> None:
         self._transitions = Transitions(client)
         self._model, self._worker = model, worker
         self._lease_seconds, self._seconds = lease_seconds, seconds
         self._leases: dict[str, Lease] = {}
+        self._round_limit: float | None = None
         self._lock, self._stop = Lock(), Event()
         self._thread = Thread(target=self._run, name="heartbeat", daemon=True)
 
@@ -85,13 +94,34 @@ class Heartbeat:
         with self._lock:
             self._leases.pop(lease.claim.token, None)
 
+    @contextmanager
+    def round(self, limit_seconds: float | None) -> Iterator[None]:
+        """Renew no lease once the body has lasted `limit_seconds`, nor before it has lasted a lease; None: no limit."""
+        if limit_seconds is not None:
+            self._round_limit = time.monotonic() + max(limit_seconds, self._lease_seconds)
+        try:
+            yield
+        finally:
+            self._round_limit = None
+
     def beat(self) -> None:
-        """Announce the worker and renew every lease."""
-        self._transitions(announce(self._model, self._worker, seconds=self._lease_seconds))
+        """Announce the worker and renew every lease, in one round trip."""
+        if self._stalled():
+            logger.error("%s: the round is stalled, no lease is renewed until it ends", self._worker)
+            return
         with self._lock:
             leases = list(self._leases.values())
-        for lease in leases:
-            lease.renew(self._transitions, lease_seconds=self._lease_seconds)
+        until = time.monotonic() + self._lease_seconds
+        renewals = (lease.claim.renew(lease_seconds=self._lease_seconds) for lease in leases)
+        _, *replies = self._transitions.together(
+            [announce(self._model, self._worker, seconds=self._lease_seconds), *renewals]
+        )
+        for lease, reply in zip(leases, replies, strict=True):
+            lease.renewed(reply, until=until)
+
+    def _stalled(self) -> bool:
+        limit = self._round_limit  # the main thread may clear it meanwhile
+        return limit is not None and time.monotonic() > limit
 
     def _run(self) -> None:
         while True:

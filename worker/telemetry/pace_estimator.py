@@ -34,6 +34,9 @@ LONGEST = 10
 WEIGHT = 0.1
 """The weight of the newest move in the average of moves: about the last ten jobs count."""
 
+STALLED = 10
+"""A round is stalled once it has lasted this many times its expected time."""
+
 WRITE_SECONDS = 1
 """The least time between two writes. The first round of a network is written at once: without it there is no estimate."""
 
@@ -85,13 +88,18 @@ class PaceEstimator:
 
     def round(self, stage: Stage, *, lanes: int, seconds: float) -> None:
         """Learn from a round of `lanes` lanes; `seconds` is the time from its start to the start of the next."""
-        turns = -(-lanes // self._threads)
+        turns = self._turns(lanes)
         if fit := self._fits.get(stage):
             fit.learn(turns, seconds)
         else:
             self._fits[stage] = RoundFit(turns, seconds)
         if not fit or time.monotonic() - self._written >= WRITE_SECONDS:
             self.write()
+
+    def limit_seconds(self, stage: Stage, *, lanes: int) -> float | None:
+        """Return the time after which a round is stalled; None before the first round of its network."""
+        fit = self._fits.get(stage)
+        return STALLED * fit.pace.round_seconds(self._turns(lanes)) if fit else None
 
     def moved(self, moves: int, *, seconds: float) -> None:
         """Learn that `moves` jobs joined or left in `seconds`; it is written with the next round."""
@@ -107,6 +115,9 @@ class PaceEstimator:
             self._write(self._pace())
         except RedisError as error:
             logger.warning("pace not written to Redis: %s", error)
+
+    def _turns(self, lanes: int) -> int:
+        return -(-lanes // self._threads)
 
     def _pace(self) -> Pace:
         stages = {stage: fit.pace for stage, fit in self._fits.items()}

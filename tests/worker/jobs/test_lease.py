@@ -9,12 +9,14 @@ from pathlib import Path
 import pytest
 import redis
 
-from service.contract.redis_keys import Keys
+from service.contract.redis_keys import Keys, workers_key
 from service.contract.statuses import Status
 from service.contract.transitions import Claim, Outcome, Transitions, create
+from tests.harness.counting import CountingConnection, counting_client
 from tests.harness.drawing import a_claim, a_request, a_running_job, acquire, record_of
 from tests.harness.launcher import RedisServer
 from tests.worker.test_batch import Workplace
+from worker.doctor.store_check import live_workers
 from worker.jobs.backoff import Backoff
 from worker.jobs.lease import Heartbeat, Lease
 from worker.settings import WorkerSettings
@@ -64,6 +66,51 @@ def test_a_heartbeat_learns_of_a_takeover_in_the_middle_of_a_slice(
     beating.beat()
     assert lease.lost
     assert lease.until <= time.monotonic() + LEASE_SECONDS
+
+
+def test_all_leases_are_renewed_in_one_round_trip(store: redis.Redis, redis_url: str, transitions: Transitions) -> None:
+    """With the announcement of the worker, after one that asks whether Redis knows the script."""
+    leases = [held(a_running_job(transitions)) for _ in range(30)]
+    with counting_client(redis_url) as client:
+        beating = Heartbeat(client, model="toy", worker="w", lease_seconds=30, seconds=60)
+        for lease in leases:
+            beating.hold(lease)
+        beating.beat()
+    assert CountingConnection.sends == 2
+    assert all(lease.until > time.monotonic() + 20 for lease in leases)
+    assert store.zcard(workers_key("toy")) == 1
+
+
+def test_a_round_that_hangs_loses_its_leases(store: redis.Redis, transitions: Transitions) -> None:
+    """And the worker counts as dead, until the round ends: then everything is as before."""
+    lease = held(a_running_job(transitions, lease_seconds=LEASE_SECONDS))
+    beating = Heartbeat(store, model="toy", worker="w", lease_seconds=LEASE_SECONDS, seconds=0.05)
+    with beating:
+        beating.hold(lease)
+        with beating.round(limit_seconds=0.01):
+            deadline = time.monotonic() + 60
+            while not lease.expired or live_workers(store, "toy"):
+                assert time.monotonic() < deadline
+                time.sleep(0.05)
+            assert transitions(acquire(Claim(keys=lease.claim.keys, token="other"))).outcome is Outcome.DONE
+        while not lease.lost or not live_workers(store, "toy"):
+            assert time.monotonic() < deadline
+            time.sleep(0.05)
+
+
+@pytest.mark.parametrize("limit_seconds", [None, 60.0])
+def test_a_round_within_its_limit_keeps_its_leases(
+    store: redis.Redis, transitions: Transitions, limit_seconds: float | None
+) -> None:
+    """However long it lasts beside a lease; and before anything is known of its pace."""
+    lease = held(a_running_job(transitions, lease_seconds=LEASE_SECONDS))
+    beating = Heartbeat(store, model="toy", worker="w", lease_seconds=LEASE_SECONDS, seconds=60)
+    beating.hold(lease)
+    with beating.round(limit_seconds):
+        until = lease.until
+        time.sleep(1.2 * LEASE_SECONDS)
+        beating.beat()
+        assert lease.until > until
 
 
 def test_a_lease_never_outlives_that_of_redis(store: redis.Redis, transitions: Transitions) -> None:

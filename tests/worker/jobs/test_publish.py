@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import time
 from collections.abc import Iterator
-from typing import Any
 
 import pytest
 import redis
@@ -12,6 +11,7 @@ from redis.client import Pipeline
 
 from models.subscale import Progress
 from service.contract.transitions import Claim, Transitions, cancel
+from tests.harness.counting import CountingConnection, counting_client
 from tests.harness.drawing import GEOMETRY, a_picture, a_running_job, events_of
 from tests.harness.later import later
 from tests.harness.launcher import RedisServer
@@ -45,26 +45,11 @@ def slices(client: redis.Redis, claim: Claim) -> list[int | None]:
     return [event.slice.image for event in events_of(client, claim) if event.slice]
 
 
-class CountingConnection(redis.Connection):
-    """Counts writes to the socket."""
-
-    sends = 0
-
-    def send_packed_command(self, *args: Any, **kwargs: Any) -> None:  # noqa: ANN401 - passed on
-        """As redis-py's."""
-        CountingConnection.sends += 1
-        super().send_packed_command(*args, **kwargs)  # type: ignore[no-untyped-call] # redis-py has no types here
-
-
 def test_a_round_goes_out_in_one_write(store: redis.Redis, redis_url: str) -> None:
     """After one that asks whether Redis knows the script, however many slices there are."""
     round_ = generated(claims(store))
-    pool = redis.ConnectionPool.from_url(redis_url, connection_class=CountingConnection)
-    with redis.Redis(connection_pool=pool) as client:
-        client.ping()
-        CountingConnection.sends = 0
+    with counting_client(redis_url) as client:
         publisher(client).append(round_)
-    pool.close()
     assert CountingConnection.sends == 2
     assert all(slices(store, claim) == [0, 1, 2] for claim in {id(d.lease): d.lease.claim for d in round_}.values())
 
