@@ -4,87 +4,102 @@
 
 #include <algorithm>
 #include <cstdint>
+#include <string>
 #include <vector>
 
-#include "linear.hpp"
-#include "picture.hpp"
+#include "image.hpp"
 
 namespace spn {
 
 struct EmbedderShape {
-  PictureShape picture;
-  int64_t width, blocks, gates;
+  ImageShape image;
+  int64_t width;   // D
+  int64_t blocks;  // residual convolutions
+  int64_t gates;   // outputs of `condition`
 
-  explicit EmbedderShape(Arguments& a) : picture(a), width(a.number("width")), blocks(a.number("blocks")), gates(a.number("gates")) {}
+  explicit EmbedderShape(Arguments& a) : image(a), width(a.number("width")), blocks(a.number("blocks")), gates(a.number("gates")) {}
 };
 
-// models.embedder.Embedder and the layers of the decoder that read nothing but its output.
+// models.embedder.Embedder, and the layers of the decoder that read nothing but its output.
 class Embedder {
  public:
-  explicit Embedder(Arguments a) : s(a), picture(s.picture), side(s.picture.side), window(2 * s.picture.subscale + 1), n(side * side) {
-    first = a.linear("first", window * window * picture.planes(), s.width);
+  explicit Embedder(Arguments a) : s(a), image(s.image), side(s.image.side), window(2 * s.image.subscale + 1), n(side * side) {
+    first = a.linear("first", window * window * image.planes(), s.width);
     for (int64_t i = 0; i < s.blocks; i++) {
       const std::string block = "blocks." + std::to_string(i);
       spreads.push_back(a.linear(block + ".spread", 9 * s.width, s.width));
       mixes.push_back(a.linear(block + ".mix", s.width, s.width));
     }
-    norm = a.norm("last", s.width);
+    last = a.norm("last", s.width);
     condition = a.linear("condition", s.width, s.gates);
-    position = a.take<float>("positions", n * s.width);
+    positions = a.take<float>("positions", n * s.width);
     a.finish();
-    x.resize(n * s.width), wide.resize(n * s.width), in.resize(n * std::max(first.pitch, 9 * s.width));
-    seen.resize(picture.across() * picture.across() * picture.planes()), grid.resize((side + 2) * (side + 2) * s.width);
+    x.resize(n * s.width);
+    hidden.resize(n * s.width);
+    input.resize(n * std::max(first.pitch, 9 * s.width));
+    planes.resize(image.across() * image.across() * image.planes());
+    grid.resize((side + 2) * (side + 2) * s.width);
   }
 
-  // What a slice is conditioned on, into the four parts of models.decoder.Conditioning; asked (n, width).
-  void run(const uint8_t* coarse, const uint8_t* fine, int64_t k, const float* asked, float* start, float* gates, int64_t* forecasts,
+  // Fills the four parts of models.decoder.Conditioning for slice k. context: (N, D), of Embedder.context.
+  void run(const uint8_t* coarse, const uint8_t* fine, int64_t k, const float* context, float* start, float* gates, int64_t* forecasts,
            int64_t* offset) {
-    picture.forecast(coarse, fine, k, forecasts, offset);
-    picture.see(coarse, fine, k, seen.data());
-    gather(first.pitch, seen, picture.across(), picture.planes(), window, s.picture.subscale);
-    product(first, in.data(), n, x.data());
-    add(asked, x.data(), n * s.width);
-    for (int64_t i = 0; i < s.blocks; i++) block(spreads[i], mixes[i]);
+    image.forecast(coarse, fine, k, forecasts, offset);
+    image.fill_planes(coarse, fine, k, planes.data());
+    gather(planes, first.pitch, image.across(), image.planes(), window, s.image.subscale);
+    matmul(first, input.data(), n, x.data());
+    add(context, x.data(), n * s.width);
+    for (int64_t i = 0; i < s.blocks; i++) residual_convolution(spreads[i], mixes[i]);
     for (int64_t m = 0; m < n; m++) {
-      add(asked + m * s.width, &x[m * s.width], s.width);
-      normalise(norm, &x[m * s.width], s.width, start + m * s.width);
+      add(context + m * s.width, &x[m * s.width], s.width);
+      layer_norm(last, &x[m * s.width], s.width, start + m * s.width);
     }
-    put(in.data(), start, n * s.width);
-    product(condition, in.data(), n, gates);
-    add(position, start, n * s.width);
+    pack(input.data(), start, n * s.width);
+    matmul(condition, input.data(), n, gates);
+    add(positions, start, n * s.width);
   }
 
  private:
   EmbedderShape s;
-  Picture picture;
-  int64_t side, window, n;
-  Linear first, condition;
-  std::vector<Linear> spreads, mixes;
-  Norm norm;
-  const float* position;
-  std::vector<float> x, wide;
-  std::vector<Element> in, seen, grid;
+  KnownImage image;
+  int64_t side;
+  int64_t window;               // of the first convolution, 2 S + 1
+  int64_t n;                    // N
+  Linear first;                 // window * window * planes -> D
+  std::vector<Linear> spreads;  // 9 D -> D
+  std::vector<Linear> mixes;    // D -> D
+  Norm last;                    // (D)
+  Linear condition;             // D -> gates, of the decoder
+  const float* positions;       // (N, D), of the decoder
+  std::vector<float> x;         // (N, D)
+  std::vector<float> hidden;    // (N, D)
+  std::vector<Element> input;   // (N, inputs of a layer)
+  std::vector<Element> planes;  // (across, across, planes)
+  std::vector<Element> grid;    // (side + 2, side + 2, D), zero at its border
 
-  // Windows of `size` x `size` of `whole`, `step` apart, one after another `pitch` apart.
-  void gather(int64_t pitch, const std::vector<Element>& whole, int64_t line, int64_t depth, int64_t size, int64_t step) {
-    for (int64_t m = 0; m < n; m++)
+  // Writes windows of `size` x `size` pixels of `from`, `stride` apart, to the rows of `input`, `pitch` apart.
+  void gather(const std::vector<Element>& from, int64_t pitch, int64_t across, int64_t depth, int64_t size, int64_t stride) {
+    for (int64_t m = 0; m < n; m++) {
+      Element* row = &input[m * pitch];
       for (int64_t y = 0; y < size; y++) {
-        const Element* from = &whole[((m / side * step + y) * line + m % side * step) * depth];
-        std::copy_n(from, size * depth, &in[m * pitch + y * size * depth]);
-        // The padding has weights of zero; what an earlier image left there may be NaN.
-        if (y + 1 == size) std::fill(&in[m * pitch] + size * size * depth, &in[m * pitch] + pitch, Element{});
+        const Element* line = &from[((m / side * stride + y) * across + m % side * stride) * depth];
+        std::copy_n(line, size * depth, row + y * size * depth);
       }
+      // The padding has weights of zero; what an earlier image left there may be NaN.
+      std::fill(row + size * size * depth, row + pitch, Element{});
+    }
   }
 
-  void block(const Linear& spread, const Linear& mix) {
-    for (int64_t m = 0; m < n; m++)
-      for (int64_t i = 0; i < s.width; i += LANES)
-        put(&grid[((m / side + 1) * (side + 2) + m % side + 1) * s.width + i], gelu(load(&x[m * s.width + i])));
-    gather(spread.pitch, grid, side + 2, s.width, 3, 1);
-    product(spread, in.data(), n, wide.data());
-    for (int64_t i = 0; i < n * s.width; i += LANES) put(&in[i], gelu(load(&wide[i])));
-    product(mix, in.data(), n, wide.data());
-    add(wide.data(), x.data(), n * s.width);
+  void residual_convolution(const Linear& spread, const Linear& mix) {
+    for (int64_t m = 0; m < n; m++) {
+      Element* cell = &grid[((m / side + 1) * (side + 2) + m % side + 1) * s.width];
+      for (int64_t i = 0; i < s.width; i += LANES) pack(cell + i, gelu(load(&x[m * s.width + i])));
+    }
+    gather(grid, spread.pitch, side + 2, s.width, 3, 1);
+    matmul(spread, input.data(), n, hidden.data());
+    for (int64_t i = 0; i < n * s.width; i += LANES) pack(&input[i], gelu(load(&hidden[i])));
+    matmul(mix, input.data(), n, hidden.data());
+    add(hidden.data(), x.data(), n * s.width);
   }
 };
 

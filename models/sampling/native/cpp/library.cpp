@@ -1,10 +1,9 @@
-// A slice on a processor: its noise, the slice embedder, then the passes of models/sampling/passes.py until every row is drawn.
+// Sampling of slices on a CPU: noise, the slice embedder, and passes of the decoder until every row is final.
 //
-// Same arithmetic as the torch modules, own loops: products on packed weights (bfloat16 with float32 sums where the processor has it),
-// attention over the part of a cache that a token may see, nothing computed for tokens without work. Every token goes through the same
-// operations in the same order whatever shares its tile, so its result depends neither on its company nor on how many tokens a pass has.
+// The arithmetic is that of the torch modules, with loops of its own: products on packed weights (bfloat16 with float32 sums where
+// the CPU has them), attention over the part of a cache that a token may see, nothing for tokens without work.
 //
-// What models/sampling/native/binding.py calls. Any thread may call, an object one at a time.
+// models/sampling/native/binding.py calls these functions. Any thread may call; an object serves one call at a time.
 
 #include <cstdint>
 #include <cstdio>
@@ -16,13 +15,13 @@
 
 namespace {
 
-// A new object, or null and why not.
+// A new object; or null, and the reason in `error`, which has room for `room` bytes.
 template <class T>
-T* made(const Argument* arguments, int64_t count, char* error, int64_t room) {
+T* create(const Argument* arguments, int64_t count, char* error, int64_t room) {
   try {
     return new T(spn::Arguments(arguments, count));
-  } catch (const std::exception& found) {
-    std::snprintf(error, room, "%s", found.what());
+  } catch (const std::exception& exception) {
+    std::snprintf(error, room, "%s", exception.what());
     return nullptr;
   }
 }
@@ -31,19 +30,21 @@ T* made(const Argument* arguments, int64_t count, char* error, int64_t room) {
 
 extern "C" {
 
-// Numbers in a register, the width of the panels of packed weights.
+// Numbers in a register: the width of the panels of packed weights.
 int64_t lanes() { return spn::LANES; }
 
 // Neighbouring inputs that share a register lane in packed weights: 2 for bfloat16, 1 for float32.
 int64_t group() { return spn::GROUP; }
 
 void* embedder_create(const Argument* arguments, int64_t count, char* error, int64_t room) {
-  return made<spn::Embedder>(arguments, count, error, room);
+  return create<spn::Embedder>(arguments, count, error, room);
 }
+
 void embedder_destroy(void* embedder) { delete static_cast<spn::Embedder*>(embedder); }
-void embedder_run(void* embedder, const uint8_t* coarse, const uint8_t* fine, int64_t k, const float* asked, float* start, float* gates,
+
+void embedder_run(void* embedder, const uint8_t* coarse, const uint8_t* fine, int64_t k, const float* context, float* start, float* gates,
                   int64_t* forecasts, int64_t* offset) {
-  static_cast<spn::Embedder*>(embedder)->run(coarse, fine, k, asked, start, gates, forecasts, offset);
+  static_cast<spn::Embedder*>(embedder)->run(coarse, fine, k, context, start, gates, forecasts, offset);
 }
 
 void uniform(uint64_t seed, int64_t slice, int64_t stage, int64_t positions, int64_t channels, int64_t symbols, double* to) {
@@ -51,10 +52,12 @@ void uniform(uint64_t seed, int64_t slice, int64_t stage, int64_t positions, int
 }
 
 void* decoder_create(const Argument* arguments, int64_t count, char* error, int64_t room) {
-  return made<spn::Passes>(arguments, count, error, room);
+  return create<spn::Passes>(arguments, count, error, room);
 }
+
 void decoder_destroy(void* passes) { delete static_cast<spn::Passes*>(passes); }
-// Passes of about `budget` tokens until every row is finished; returns how many.
+
+// Passes of about `budget` tokens until every row is final; returns how many.
 int64_t decoder_run(void* passes, int64_t budget) {
   int64_t count = 0;
   while (static_cast<spn::Passes*>(passes)->run(budget)) count++;
