@@ -7,8 +7,8 @@ import pytest
 from models.config import Geometry, Stage
 from models.errors import NotFiniteError
 from models.pipeline import Pipeline
+from tests.harness.image_states import finish, images, states
 from tests.harness.toy import toy_card, toy_networks
-from tests.models.sampling.test_sampling import finish, pictures, states
 
 GEOMETRY = Geometry(size=4, slice_size=4)
 
@@ -32,7 +32,7 @@ def pipeline() -> Pipeline:
 @pytest.fixture(scope="module")
 def calm(pipeline: Pipeline) -> list[bytes]:
     """Two pictures of it."""
-    return pictures(finish(pipeline, states(2, GEOMETRY)))
+    return images(finish(pipeline, states(2, GEOMETRY)))
 
 
 @pytest.mark.parametrize("stage", GEOMETRY.stages)
@@ -47,4 +47,4 @@ def test_logits_that_are_not_numbers_are_refused_and_leave_nothing_behind(
     with pytest.raises(NotFiniteError):
         finish(pipeline, states(2, GEOMETRY))
     weight.copy_(right)
-    assert pictures(finish(pipeline, states(2, GEOMETRY))) == calm
+    assert images(finish(pipeline, states(2, GEOMETRY))) == calm

@@ -11,7 +11,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from models.config import Geometry, Sampling, Stage, Temperatures
+from models.config import Sampling, Stage, Temperatures
 from models.pipeline import Pipeline
 from models.sampling.backends import graph
 from models.sampling.backends.eager import EagerBackend
@@ -20,16 +20,14 @@ from models.sampling.backends.graph import GRAPH_PASSES, GraphBackend, recorded
 from models.sampling.board import Board
 from models.sampling.deal import SamplerName
 from models.sampling.workspace import Workspace
+from tests.harness.image_states import GEOMETRY, finish, states
 from tests.harness.toy import toy_card, toy_networks
 from tests.models.sampling.compiled import COMPILED
-from tests.models.sampling.test_sampling import finish, states
-
-GEOMETRY = Geometry(size=8, slice_size=4)
 
 
 @pytest.mark.parametrize("compiled", COMPILED)
 def test_parallel_takes_fewer_passes_than_cached_on_one_image(artefacts: Path, *, compiled: bool) -> None:
-    """At every network. The cached sampler takes one for each pixel of each slice."""
+    """At every network: the cached sampler takes one for each pixel of each slice."""
     backend = Fastest(artefacts, bfloat16=False) if compiled else EagerBackend
     row = replace(states(1)[0], sampling=Sampling(temperature=Temperatures(base=0.2, size=0.2, depth=0.2)))
     passes: dict[SamplerName, dict[Stage, int]] = {}

@@ -9,60 +9,32 @@ import torch
 from torch import nn
 
 from benchmarks.exactness import ReferencePipeline
-from models.config import Geometry, Order, Sampling, Stage, Step, Temperatures
+from models.config import Geometry, Order, Stage, Step
 from models.errors import ConfigError
 from models.pipeline import ImageState, Pipeline, next_step
 from models.sampling import reference
 from models.sampling.deal import SamplerName
 from models.sampling.noise import gumbel, gumbel_max, philox
 from models.subscale import Progress
+from tests.harness.image_states import GEOMETRY, finish, images, last_steps, next_slices, states
 from tests.harness.toy import ToyVerifier, toy_card, toy_networks
-
-GEOMETRY = Geometry(size=8, slice_size=4)
 
 
 def pipeline(networks: nn.ModuleDict, sampler: SamplerName, geometry: Geometry = GEOMETRY) -> Pipeline:
     return Pipeline(networks, toy_card(geometry), capacity=8, sampler=sampler, verifier=ToyVerifier())
 
 
-def states(count: int, geometry: Geometry = GEOMETRY) -> list[ImageState]:
-    """Pictures that differ in seed, controls, temperatures by network, guidance and candidates."""
-    return [
-        ImageState(
-            seed=s * 7919,
-            controls=(s % 4, s % 3, s % 2),
-            sampling=Sampling(
-                temperature=Temperatures(base=0.7 + 0.1 * s, size=1.4 - 0.1 * s, depth=0.6 + 0.1 * s),
-                guidance=(5.0, 1.0, 2.0)[s % 3],
-                candidates=(3, 1)[s % 2],
-            ),
-            progress=Progress(geometry=geometry),
-        )
-        for s in range(count)
-    ]
-
-
-def finish(drawer: Pipeline, rows: list[ImageState]) -> list[ImageState]:
-    while rows[0].progress.next:
-        rows = drawer.advance(rows)
-    return rows
-
-
-def pictures(rows: list[ImageState]) -> list[bytes]:
-    return [row.progress.picture().tobytes() for row in rows]
-
-
 INTERLACED = Geometry(size=8, slice_size=2, order=Order.INTERLACED)
 
 
 @pytest.mark.parametrize(("seed", "geometry"), [(0, GEOMETRY), (1, GEOMETRY), (2, GEOMETRY), (3, INTERLACED)])
-def test_all_samplers_draw_the_same_pictures(seed: int, geometry: Geometry) -> None:
+def test_all_samplers_draw_the_same_images(seed: int, geometry: Geometry) -> None:
     """Reference == cached == parallel in float64, rows of all controls, temperatures and guidances mixed."""
     networks, rows = toy_networks(geometry, seed).double(), states(8, geometry)
     samplers = (SamplerName.CACHED, SamplerName.PARALLEL)
-    drawn = [pictures(finish(pipeline(networks, sampler, geometry), rows)) for sampler in samplers]
+    drawn = [images(finish(pipeline(networks, sampler, geometry), rows)) for sampler in samplers]
     oracle = ReferencePipeline(networks, toy_card(geometry), verifier=ToyVerifier())
-    assert drawn[0] == drawn[1] == pictures(finish(oracle, rows))
+    assert drawn[0] == drawn[1] == images(finish(oracle, rows))
     assert len(set(drawn[0])) == 8
 
 
@@ -95,9 +67,13 @@ def test_a_real_sized_sample_is_a_fixed_point() -> None:
 )
 def test_a_row_does_not_depend_on_its_company(sampler: SamplerName, geometry: Geometry, count: int) -> None:
     """In the serving dtype a row of a batch is bitwise the row alone; its window may differ, its pixels not."""
-    drawer = pipeline(toy_networks(geometry), sampler, geometry)
-    together = pictures(finish(drawer, states(count, geometry)))
-    alone = [pictures(finish(drawer, [row]))[0] for row in states(count, geometry)]
+    drawer, rows, steps = (
+        pipeline(toy_networks(geometry), sampler, geometry),
+        states(count, geometry),
+        last_steps(geometry),
+    )
+    together = [next_slices(drawer, rows, [done]) for done in steps]
+    alone = [[next_slices(drawer, [row], [done])[0] for row in rows] for done in steps]
     assert together == alone
 
 
@@ -108,7 +84,7 @@ def test_rows_at_different_slices_share_a_pass() -> None:
     first = drawer.advance(drawer.advance([first]))[0]
     second = drawer.advance([second])[0]
     mixed = drawer.advance([first, second])
-    assert pictures(mixed) == pictures([*drawer.advance([first]), *drawer.advance([second])])
+    assert images(mixed) == images([*drawer.advance([first]), *drawer.advance([second])])
 
 
 def test_an_interrupted_picture_is_the_same_picture() -> None:
@@ -118,7 +94,7 @@ def test_an_interrupted_picture_is_the_same_picture() -> None:
     for done in range(len(GEOMETRY.steps)):
         progress = Progress(geometry=GEOMETRY, slices=whole.progress.slices[:done])
         resumed = finish(pipeline(networks, SamplerName.PARALLEL), [replace(states(1)[0], progress=progress)])
-        assert pictures(resumed) == pictures([whole])
+        assert images(resumed) == images([whole])
 
 
 def test_each_network_has_its_own_temperature() -> None:
@@ -154,7 +130,7 @@ def test_frequencies_match_probabilities() -> None:
         rows = [
             ImageState(seed=start + s, controls=(0, 0, 0), progress=Progress(geometry=geometry)) for s in range(500)
         ]
-        seen.update(pictures(finish(drawer, rows)))
+        seen.update(images(finish(drawer, rows)))
     every = np.stack(np.meshgrid(*[np.arange(4)] * 4, indexing="ij"), -1).reshape(-1, 2, 2, 1).astype(np.uint8)
     expected = np.exp(-nats(networks, every, geometry)) * 2000
     found = np.array([seen[Progress.of(image, geometry).picture().tobytes()] for image in every])
