@@ -1,53 +1,66 @@
-"""Between slices and image files: a drawing as PNG, WebP or JPEG, and a caller's image as slices."""
+"""Image files: slices as PNG, WebP or JPEG, and a caller's image as slices."""
 
 from __future__ import annotations
 
 import base64
-import binascii
 import io
 import re
 from collections.abc import Mapping
 from enum import StrEnum
 
 import numpy as np
-from PIL import Image, PngImagePlugin
+from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from models.config import Geometry, Stage
+from models.image_files import as_rgb
 from models.subscale import Bytes, Progress, split_depth
 from service.errors import FieldError
 
+IMAGE = "start.image"
+ACCEPTED = ("PNG", "WEBP", "JPEG")
+URL_SAFE = str.maketrans("-_", "+/")
+NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
+
 
 class ImageFormat(StrEnum):
-    """The formats offered."""
+    """Formats in which images are sent."""
 
     PNG = "png"
     WEBP = "webp"
     JPEG = "jpeg"
 
+    @classmethod
+    def _missing_(cls, value: object) -> ImageFormat | None:
+        """Accept any letter case, and jpg."""
+        name = str(value).lower()
+        return cls.JPEG if name == "jpg" else next((each for each in cls if each == name), None)
+
     @property
     def media_type(self) -> str:
-        """For Content-Type."""
+        """Return the value of Content-Type."""
         return f"image/{self}"
 
 
 def preferred(accept: str) -> ImageFormat:
-    """The format that an Accept header wants most, the first of equals; PNG if it names none."""
-    offered = {image_format.media_type: image_format for image_format in ImageFormat}
-    named = [(weight(rest), name.strip()) for name, _, rest in (part.partition(";") for part in accept.split(","))]
+    """Return the format that an Accept header prefers, the first of equals; PNG if it names none of ours."""
+    offered = {image_format.media_type: image_format for image_format in ImageFormat} | {"image/jpg": ImageFormat.JPEG}
+    named = [
+        (weight(rest), name.strip().lower()) for name, _, rest in (part.partition(";") for part in accept.split(","))
+    ]
     wanted = [(q, offered[name]) for q, name in named if q > 0 and name in offered]
     return max(wanted, key=lambda each: each[0], default=(1, ImageFormat.PNG))[1]
 
 
 def weight(parameters: str) -> float:
-    """Q of a part of an Accept header: 1 if it has none, 0 if it is nonsense."""
-    found = re.search(r"(?:^|;)\s*q\s*=\s*([^;]*)", parameters)
+    """Return the q of a part of an Accept header: 1 if it has none, 0 if it is invalid."""
+    found = re.search(r"(?:^|;)\s*q\s*=\s*([^;]*)", parameters, re.IGNORECASE)
     if found is None:
         return 1
     return float(found[1]) if re.fullmatch(r"[01](?:\.[0-9]{0,3})?", found[1].strip()) else 0
 
 
 def encode(progress: Progress, image_format: ImageFormat, *, scale: int = 1, text: Mapping[str, str]) -> bytes:
-    """The picture as it stands, each pixel `scale` x `scale`. `text` goes into a PNG's text chunks."""
+    """Return the image so far as a file, each pixel `scale` x `scale`. `text` goes into a PNG's text chunks."""
     pixels = progress.picture().repeat(scale, axis=0).repeat(scale, axis=1)
     image, out = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels), io.BytesIO()
     match image_format:
@@ -56,12 +69,12 @@ def encode(progress: Progress, image_format: ImageFormat, *, scale: int = 1, tex
         case ImageFormat.WEBP:
             image.save(out, "WEBP", lossless=True)
         case ImageFormat.JPEG:
-            image.save(out, "JPEG", quality=95)
+            image.save(out, "JPEG", quality=95, subsampling=0)  # 4:4:4: colour edges stay sharp
     return out.getvalue()
 
 
 def text_chunks(text: Mapping[str, str]) -> PngImagePlugin.PngInfo:
-    """PNG tEXt chunks."""
+    """Return PNG tEXt chunks."""
     chunks = PngImagePlugin.PngInfo()
     for key, value in text.items():
         chunks.add_text(key, value)
@@ -69,7 +82,7 @@ def text_chunks(text: Mapping[str, str]) -> PngImagePlugin.PngInfo:
 
 
 def started(encoded: str, stage: Stage, geometry: Geometry) -> Progress:
-    """The slices that a caller's picture stands for when `stage` is to begin with it. Raises FieldError."""
+    """Return the slices of a caller's image with which `stage` starts. Raises FieldError."""
     if stage not in geometry.stages or stage is Stage.BASE:
         msg = f"this model cannot start there; it can: {', '.join(geometry.stages[1:])}"
         raise FieldError("start.stage", msg)
@@ -80,22 +93,33 @@ def started(encoded: str, stage: Stage, geometry: Geometry) -> Progress:
 
 
 def pixels(encoded: str, size: int, geometry: Geometry) -> Bytes:
-    """Base64 PNG, WebP or JPEG of `size` x `size` as (size, size, C) values of the model's bits. Raises FieldError."""
+    """Return a base64 PNG, WebP or JPEG of `size` x `size` as (size, size, C) values of the model's bits. Raises FieldError."""
     try:
-        image = Image.open(io.BytesIO(base64.b64decode(encoded, validate=True)), formats=["PNG", "WEBP", "JPEG"])
-        if image.size != (size, size):
-            msg = f"expected {size} x {size} pixels, got {image.size[0]} x {image.size[1]}"
-            raise FieldError("start.image", msg)
-        values = np.array(opaque(image).convert("L" if geometry.channels == 1 else "RGB"))
-    except (binascii.Error, OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        raise FieldError("start.image", "not a base64 PNG, WebP or JPEG") from None
+        image = Image.open(io.BytesIO(decoded(encoded)), formats=ACCEPTED)
+    except UnidentifiedImageError:
+        raise FieldError(IMAGE, "not a PNG, WebP or JPEG file; other formats are not accepted") from None
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
+        raise FieldError(IMAGE, "the file is damaged; send a whole PNG, WebP or JPEG") from None
+    if image.size != (size, size):
+        raise FieldError(IMAGE, f"expected {size} x {size} pixels, got {image.size[0]} x {image.size[1]}")
+    try:
+        values = np.array(as_rgb(image).convert("L" if geometry.channels == 1 else "RGB"))
+    except (OSError, SyntaxError, ValueError) as error:
+        text = str(error) if "mode" in str(error) else f"the {image.format} file is damaged or cut off"
+        raise FieldError(IMAGE, text) from None
     return values.reshape(size, size, geometry.channels) >> np.uint8(8 - geometry.bits)
 
 
-def opaque(image: Image.Image) -> Image.Image:
-    """On white, as the models' training pictures are. Under what is transparent there may be any colour, often black."""
-    if not image.has_transparency_data:
-        return image
-    seen = image.convert("RGBA")
-    white = Image.new("RGBA", seen.size, "white")
-    return Image.alpha_composite(white, seen)
+def decoded(encoded: str) -> bytes:
+    """Return the bytes of base64 with or without line breaks, padding or a data: prefix. Raises FieldError."""
+    head, comma, rest = encoded.partition(",") if encoded[:5].lower() == "data:" else ("", "", encoded)
+    if head and not (comma and head.lower().endswith(";base64")):
+        raise FieldError(IMAGE, "a data: URL must have the form data:image/png;base64,...")
+    text = "".join(rest.split()).translate(URL_SAFE).rstrip("=")
+    if not text:
+        raise FieldError(IMAGE, "the image is empty; send the base64 of a PNG, WebP or JPEG")
+    if wrong := NOT_BASE64.search(text):
+        raise FieldError(IMAGE, f"not base64: it has the character {wrong[0]!r}")
+    if len(text) % 4 == 1:
+        raise FieldError(IMAGE, f"not base64: {len(text)} characters cannot be whole bytes, some are missing")
+    return base64.b64decode(text + "=" * (-len(text) % 4))

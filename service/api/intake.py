@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import hashlib
+import json
 import secrets
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
+
+from pydantic import JsonValue
 
 from models.cards import ModelCard
 from models.config import LABEL, Control, Stage, Temperatures
@@ -101,8 +104,21 @@ def webhook(asked: WebhookRequest, destinations: Destinations | None) -> Webhook
 
 
 def fingerprint(asked: GenerateRequest) -> str:
-    """Equal for equal bodies, whatever the order of their fields."""
-    return hashlib.sha256(asked.model_dump_json().encode()).hexdigest()
+    """Return a hash that is equal for equal JSON: the order of members and 7 or 7.0 make no difference."""
+    return hashlib.sha256(
+        json.dumps(canonical_json(asked.model_dump(mode="json")), sort_keys=True).encode()
+    ).hexdigest()
+
+
+def canonical_json(value: JsonValue) -> JsonValue:
+    """Return a JSON value with whole numbers as integers."""
+    match value:
+        case dict():
+            return {name: canonical_json(each) for name, each in value.items()}
+        case list():
+            return [canonical_json(each) for each in value]
+        case _:
+            return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
 def per_picture(asked: GenerateRequest, card: ModelCard) -> tuple[Controls, ...]:

@@ -5,8 +5,9 @@ from __future__ import annotations
 from typing import Final
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image
 
+from models.image_files import as_rgb
 from models.subscale import Bytes
 
 _SPARE: Final = 3
@@ -18,18 +19,10 @@ def fitted(image: Image.Image, size: int) -> Bytes:
     A large JPEG is decoded at a reduced size of at least three times `size`, which is several times faster.
     """
     image.draft("RGB", (_SPARE * size, _SPARE * size))
-    ImageOps.exif_transpose(image, in_place=True)
-    flat = on_white(image) if image.has_transparency_data else image.convert("RGB")
+    flat = as_rgb(image)
     side = min(flat.size)
     left, upper = (flat.width - side) // 2, (flat.height - side) // 2
     square = (left, upper, left + side, upper + side)
     if side == size:
         return np.asarray(flat.crop(square))
     return np.asarray(flat.resize((size, size), Image.Resampling.LANCZOS, box=square, reducing_gap=_SPARE))
-
-
-def on_white(image: Image.Image) -> Image.Image:
-    """Return an image on white, without transparency."""
-    layered = image.convert("RGBA")
-    ground = Image.new("RGBA", layered.size, "white")
-    return Image.alpha_composite(ground, layered).convert("RGB")
