@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from urllib.parse import urlencode
 
 from pydantic import BaseModel
@@ -15,14 +16,27 @@ class JobUrls(BaseModel):
     cancel: str
 
 
-def job_url(job: str) -> str:
-    """Return the URL of a job."""
-    return f"/jobs/{job}"
+@dataclass(frozen=True, kw_only=True)
+class JobLinks:
+    """URLs of one job. `root` is the path prefix of the server, `sig` the signature that replaces a key."""
 
+    job: str
+    root: str = ""
+    sig: str = ""
 
-def image_url(job: str, index: int, slices: int | None, *, sig: str) -> str:
-    """Return the URL of one image of a job: after `slices` slices, or with None its current state."""
-    return f"{job_url(job)}/images/{index}{query_of(slices=slices, sig=sig)}"
+    @property
+    def here(self) -> str:
+        """Return the URL of the job."""
+        return f"{self.root}/jobs/{self.job}"
+
+    @property
+    def urls(self) -> JobUrls:
+        """Return the URLs as the job's body has them."""
+        return JobUrls(self=self.here, events=f"{self.here}/events{query_of(sig=self.sig)}", cancel=self.here)
+
+    def image(self, index: int, slices: int | None = None) -> str:
+        """Return the URL of one image: after `slices` slices, or with None its current state."""
+        return f"{self.here}/images/{index}{query_of(slices=slices, sig=self.sig)}"
 
 
 def query_of(**parameters: str | int | None) -> str:

@@ -11,12 +11,13 @@ from pydantic import BaseModel, Field, JsonValue
 
 from models.cards import ModelCard
 from models.config import Stage, Temperatures
-from service.api.requests import Controls
+from service.api.requests import Controls, StartStage
 from service.contract.record import JobRecord
+from service.contract.request import JobRequest
 from service.contract.statuses import Status
 from service.problem_body import ProblemBody, problem_of
 from service.supervisor import TaskState
-from service.urls import JobUrls, image_url, job_url, query_of
+from service.urls import JobLinks, JobUrls
 
 
 class JobProgress(BaseModel):
@@ -60,6 +61,13 @@ class SamplingBody(BaseModel):
     candidates: int
 
 
+class StartBody(BaseModel):
+    """The caller's own image, with which a job started."""
+
+    stage: StartStage = Field(description="The first network that ran.")
+    slices: int = Field(description="Slices that the caller's image replaced; the image's URL with them shows it.")
+
+
 class JobBody(BaseModel):
     """A job."""
 
@@ -72,6 +80,7 @@ class JobBody(BaseModel):
     temperature: float | TemperaturesBody = Field(description="As used: one for all networks, or one for each.")
     guidance: float
     candidates: int
+    start: StartBody | None = Field(description="What the job started from; null for a job that started from nothing.")
     metadata: dict[str, JsonValue]
     created_at: datetime
     started_at: datetime | None
@@ -87,10 +96,10 @@ class JobBody(BaseModel):
 
     @classmethod
     def of(
-        cls, record: JobRecord, *, sig: str, queue_position: int | None = None, eta_seconds: float | None = None
+        cls, record: JobRecord, links: JobLinks, *, queue_position: int | None = None, eta_seconds: float | None = None
     ) -> Self:
-        """A record as callers see it; `sig` opens its pictures and events without a key."""
-        request, here = record.request, job_url(record.request.id)
+        """Return a record as callers see it."""
+        request = record.request
         return cls(
             id=request.id,
             status=record.status,
@@ -101,6 +110,7 @@ class JobBody(BaseModel):
             temperature=temperature_of(request.temperature),
             guidance=request.guidance,
             candidates=request.candidates,
+            start=start_of(request),
             metadata=dict(request.metadata),
             created_at=moment(record.created_at) or datetime.now(UTC),
             started_at=moment(record.started_at),
@@ -109,10 +119,10 @@ class JobBody(BaseModel):
             queue_position=queue_position,
             eta_seconds=eta_seconds,
             progress=progress_of(record),
-            images=[image_of(record, image, sig=sig) for image in range(request.num_images)],
-            error=problem_of(record.error, here) if record.error else None,
+            images=[image_of(record, image, links) for image in range(request.num_images)],
+            error=problem_of(record.error, links.here) if record.error else None,
             attempts=record.attempts,
-            urls=JobUrls(self=here, events=f"{here}/events{query_of(sig=sig)}", cancel=here),
+            urls=links.urls,
         )
 
 
@@ -199,8 +209,8 @@ class SliceBody(BaseModel):
     image_b64: str | None = None
 
 
-def image_of(record: JobRecord, index: int, *, sig: str) -> ImageBody:
-    """One picture; its URL names the slices until it is final, so that it changes when the picture does."""
+def image_of(record: JobRecord, index: int, links: JobLinks) -> ImageBody:
+    """Return one image. Its URL names the slices until it is final, so that it changes when the image does."""
     request, done = record.request, record.done[index]
     final = done == len(request.geometry.steps)
     return ImageBody(
@@ -214,8 +224,15 @@ def image_of(record: JobRecord, index: int, *, sig: str) -> ImageBody:
         candidates=1 + request.extra_slices(index),
         final=final,
         score=record.scores[index],
-        url=image_url(request.id, index, None if final else done, sig=sig) if done else None,
+        url=links.image(index, None if final else done) if done else None,
     )
+
+
+def start_of(request: JobRequest) -> StartBody | None:
+    """Return what a job started from, if it is the caller's own image."""
+    if not request.start_slices:
+        return None
+    return StartBody(stage=StartStage(request.geometry.steps[request.start_slices].stage), slices=request.start_slices)
 
 
 def progress_of(record: JobRecord) -> JobProgress:

@@ -70,7 +70,7 @@ export class Composer {
     };
     if (this.mode === "compare") return compared(request, this.#temperatures());
     const start = this.mode === "upscale" ? this.start.value() : null;
-    return [{ ...request, ...(start ? { start, metadata: { start: start.stage } } : {}) }];
+    return [{ ...request, ...(start ? { start } : {}) }];
   }
 
   /** Set the form as a job was asked for. @param {import("./client.js").Job} job @param {?Object} start what it began with */

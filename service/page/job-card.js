@@ -85,7 +85,7 @@ export class JobCard {
 
   /** How many slices of each picture the caller gave. */
   givenEach() {
-    return givenSlices(this.job, this.slicesEach());
+    return givenSlices(this.job);
   }
 
   #givenUrl() {

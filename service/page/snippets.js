@@ -8,7 +8,7 @@ const QUOTE = /'/g;
  */
 export function requestOf({ model, num_images, seed, controls, temperature, guidance, candidates }, start = null) {
   const chosen = Array.isArray(controls) ? controls.map(given) : given(controls);
-  const begun = start ? { start, metadata: { start: start.stage } } : {};
+  const begun = start ? { start } : {};
   return { model, num_images, seed, controls: chosen, temperature, guidance, candidates, ...begun };
 }
 

@@ -6,11 +6,11 @@ import { byId, element } from "./element.js";
 
 const STAGES = ["size", "depth"];
 
-/** The stage that a job's own picture went into, null for none. @param {import("./client.js").Job} job */
-export const startStage = ({ metadata }) => (STAGES.includes(metadata?.start) ? metadata.start : null);
+/** The stage with which a job of an own picture began, null for none. @param {import("./client.js").Job} job */
+export const startStage = ({ start }) => start?.stage ?? null;
 
-/** How many slices of a job were given, not drawn. @param {import("./client.js").Job} job @param {number} slices of a picture */
-export const givenSlices = (job, slices) => ({ size: 1, depth: Math.floor(slices / 2) })[startStage(job)] ?? 0;
+/** How many slices of a job were given, not drawn. @param {import("./client.js").Job} job */
+export const givenSlices = ({ start }) => start?.slices ?? 0;
 
 /**
  * What a job began with, read back from its first picture.
@@ -20,7 +20,7 @@ export const givenSlices = (job, slices) => ({ size: 1, depth: Math.floor(slices
 export async function startOf(client, job, slices) {
   const stage = startStage(job);
   if (!stage) return null;
-  const picture = await loaded(client.pictureUrl(job.images[0].url, { slices: givenSlices(job, slices) }));
+  const picture = await loaded(client.pictureUrl(job.images[0].url, { slices: givenSlices(job) }));
   return { stage, image: encoded(stage === "size" ? thinned(canvasOf(picture), blockOf(slices, true)) : canvasOf(picture)) };
 }
 

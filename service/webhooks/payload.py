@@ -10,7 +10,7 @@ from pydantic import BaseModel, JsonValue
 from models.config import Stage
 from service.contract.statuses import Status, WebhookEvent
 from service.problem_body import ProblemBody, problem_of
-from service.urls import JobUrls, image_url, job_url
+from service.urls import JobLinks, JobUrls
 
 if TYPE_CHECKING:
     from service.webhooks.outbox import Delivery, SlicePosition
@@ -42,16 +42,16 @@ class WebhookPayload(BaseModel):
     @classmethod
     def of(cls, delivery: Delivery) -> Self:
         """Return the payload of a delivery. Fields that do not apply are not set."""
-        job, url = delivery.job, job_url(delivery.job.id)
+        job, links = delivery.job, JobLinks(job=delivery.job.id)
         details: dict[str, Any] = slice_details(delivery, delivery.position) if delivery.position else {}
         if delivery.error:
-            details["error"] = problem_of(delivery.error, url)
+            details["error"] = problem_of(delivery.error, links.here)
         data = WebhookPayloadData(
             id=job.id,
             event=delivery.event,
             status=delivery.status,
             metadata=job.metadata,
-            urls=JobUrls(self=url, events=f"{url}/events", cancel=url),
+            urls=links.urls,
             **details,
         )
         return cls(type=f"job.{delivery.event}", timestamp=datetime.fromtimestamp(delivery.at / 1000, UTC), data=data)
@@ -68,5 +68,5 @@ def slice_details(delivery: Delivery, position: SlicePosition) -> dict[str, Any]
         "stage": position.stage,
         "slices_done": position.step + 1,
         "slices_total": len(delivery.job.geometry.steps),
-        "url": image_url(delivery.job.id, position.image, position.step + 1, sig=""),
+        "url": JobLinks(job=delivery.job.id).image(position.image, position.step + 1),
     }

@@ -116,6 +116,7 @@ QUEUED: Json = {
     "temperature": {"base": 1.0, "size": 0.7, "depth": 0.8},
     "guidance": 2.0,
     "candidates": 4,
+    "start": None,
     "metadata": {"design": "app-icon-3"},
     "created_at": "2026-03-02T09:30:00.120000Z",
     "started_at": None,

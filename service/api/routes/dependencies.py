@@ -11,6 +11,7 @@ from service.api.access import Access
 from service.api.schemas import JobBody
 from service.catalogue import Catalogue
 from service.contract.record import JobRecord
+from service.contract.request import JobRequest
 from service.destinations import Destinations
 from service.errors import MissingKeyError, SignatureError, UnknownKeyError
 from service.jobs.event_reader import EventReader
@@ -21,6 +22,7 @@ from service.jobs.store import Jobs
 from service.metrics import ServiceMetrics
 from service.settings import ServiceSettings
 from service.supervisor import Supervisor
+from service.urls import JobLinks
 from service.webhooks.outbox import Outbox
 
 MAX_WAIT_SECONDS = 60
@@ -62,15 +64,15 @@ async def body(app: Services, record: JobRecord) -> JobBody:
     estimate = await app.queue_estimates.of(record)
     return JobBody.of(
         record,
-        sig=signature(app, record),
+        links(app, record.request),
         queue_position=estimate.queue_position,
         eta_seconds=estimate.eta_seconds,
     )
 
 
-def signature(app: Services, record: JobRecord) -> str:
-    """Return the signature of the job's image and event URLs."""
-    return app.access.signature(record.request.id)
+def links(app: Services, request: JobRequest) -> JobLinks:
+    """Return the URLs of a job."""
+    return JobLinks(job=request.id, root=app.settings.root_path, sig=app.access.signature(request.id))
 
 
 def known(if_none_match: str | None, etag: str) -> bool:

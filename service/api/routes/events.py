@@ -10,7 +10,7 @@ from fastapi.sse import EventSourceResponse
 from service.api.access import JobId, Viewer
 from service.api.openapi.responses import EVENT_STREAM, refusals
 from service.api.route import ContractRoute
-from service.api.routes.dependencies import SIGNED, App, signature
+from service.api.routes.dependencies import SIGNED, App, links
 from service.api.sse import BEGINNING, live
 from service.errors import UnknownJobError, UnreadableJobError
 from service.jobs.event_reader import position
@@ -43,6 +43,7 @@ async def get_events(  # noqa: PLR0913, PLR0917 - one argument per parameter
     after = min(after, record.last_id, key=position)  # no id is later, unless Redis has lost its data
     if record.status.final and position(after) >= position(record.last_id):
         return Response(status_code=204)
-    sig = signature(app, record)
-    stream = live(record.request, app.jobs, app.event_reader, sig=sig, after=after, inline=inline)
+    stream = live(
+        record.request, app.jobs, app.event_reader, links=links(app, record.request), after=after, inline=inline
+    )
     return EventSourceResponse(stream, headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})

@@ -9,7 +9,7 @@ from fastapi import APIRouter, Header, Query, Request, Response
 from service.api.access import JobId, Owner
 from service.api.openapi.responses import a_job, answer, refusals
 from service.api.route import ContractRoute
-from service.api.routes.dependencies import KEYED, MAX_WAIT_SECONDS, App, body, known, signature
+from service.api.routes.dependencies import KEYED, MAX_WAIT_SECONDS, App, body, known, links
 from service.api.schemas import JobBody, JobPage
 from service.contract.record import JobRecord
 from service.contract.statuses import Status
@@ -37,7 +37,7 @@ async def list_jobs(  # noqa: PLR0913, PLR0917 - one argument per parameter
     """Return own jobs, newest first. A page may hold fewer than `limit`: go on while `next_cursor` is set."""
     page = await app.listing.page(owner=owner, status=status, limit=limit, cursor=cursor, gone=request.is_disconnected)
     return JobPage(
-        jobs=[JobBody.of(record, sig=signature(app, record)) for record in page.records], next_cursor=page.cursor
+        jobs=[JobBody.of(record, links(app, record.request)) for record in page.records], next_cursor=page.cursor
     )
 
 

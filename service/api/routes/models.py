@@ -7,9 +7,8 @@ from fastapi.responses import FileResponse
 
 from service.api.openapi.responses import answer, refusals
 from service.api.route import ContractRoute
-from service.api.routes.dependencies import App
+from service.api.routes.dependencies import App, Services
 from service.api.schemas import ModelBody, ModelList
-from service.catalogue import Catalogue
 from service.errors import NotGeneratedError
 
 router = APIRouter(route_class=ContractRoute)
@@ -18,7 +17,7 @@ router = APIRouter(route_class=ContractRoute)
 @router.get("/models", response_model=ModelList, responses={200: answer("models")})
 async def list_models(app: App) -> ModelList:
     """What can be asked for."""
-    return ModelList(models=[model_body(app.catalogue, name) for name in app.catalogue.cards])
+    return ModelList(models=[model_body(app, name) for name in app.catalogue.cards])
 
 
 @router.get("/models/{name}/sheet.png", response_class=FileResponse, responses=refusals(NotGeneratedError))
@@ -29,7 +28,8 @@ async def get_sheet(name: str, app: App) -> FileResponse:
     return FileResponse(path, media_type="image/png")
 
 
-def model_body(catalogue: Catalogue, name: str) -> ModelBody:
-    """A model as callers see it."""
-    sheet = f"/models/{name}/sheet.png" if catalogue.sheet(name) else None
+def model_body(app: Services, name: str) -> ModelBody:
+    """Return a model as callers see it."""
+    catalogue = app.catalogue
+    sheet = f"{app.settings.root_path}/models/{name}/sheet.png" if catalogue.sheet(name) else None
     return ModelBody.of(catalogue.cards[name], default=name == catalogue.default, sheet_url=sheet)

@@ -13,7 +13,7 @@ from service.api.intake import fingerprint, new_job
 from service.api.openapi.responses import LONG_BODY, a_job, refusals
 from service.api.requests import GenerateRequest
 from service.api.route import ContractRoute
-from service.api.routes.dependencies import KEYED, MAX_WAIT_SECONDS, App, Services, body
+from service.api.routes.dependencies import KEYED, MAX_WAIT_SECONDS, App, Services, body, links
 from service.api.schemas import JobBody
 from service.contract.record import JobRecord
 from service.contract.statuses import Status
@@ -28,7 +28,6 @@ from service.errors import (
     UnreadableError,
 )
 from service.jobs.requester import JobOwner
-from service.urls import job_url
 
 router = APIRouter(route_class=ContractRoute)
 
@@ -67,7 +66,7 @@ async def generate(  # noqa: PLR0913, PLR0917 - one argument per parameter
     once = Idempotency(key=idempotency_key, fingerprint=fingerprint(asked)) if idempotency_key else None
     record, replayed = await app.jobs.submit(what.request, idempotency=once, start=what.given)
     record = await ended(app, record, seconds=preferred_wait(prefer))
-    response.headers["Location"] = job_url(record.request.id)
+    response.headers["Location"] = links(app, record.request).here
     if replayed:
         response.headers["Idempotent-Replayed"] = "true"
     if prefer and record.status.final:

@@ -40,6 +40,7 @@ from service.contract.stream import Event, SliceEntry
 from service.errors import ServiceError
 from service.problem_body import ProblemBody, problem_of
 from service.settings import ServiceSettings
+from service.urls import JobLinks
 
 BODIES: list[tuple[type[BaseModel], Json]] = [
     *((JobBody, job) for job in JOBS.values()),
@@ -146,7 +147,7 @@ def test_the_data_of_every_event_is_what_is_sent() -> None:
             status=Status.RUNNING if kind is EventKind.STATUS else None,
             error=BROKEN if kind is EventKind.FAILED else None,
         )
-        assert data(request, event, None, sig="") == EVENTS[kind]
+        assert data(request, event, None, JobLinks(job=JOB)) == EVENTS[kind]
     assert SliceBody.model_validate(INLINE_SLICE[1]).image_b64
 
 
