@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import base64
+import hashlib
+import re
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from functools import partial
@@ -18,8 +21,12 @@ from service.api import problems
 from service.api.access import Access
 from service.api.middleware.access_log import AccessLog
 from service.api.middleware.body_limit import BodyLimit
+from service.api.middleware.error_boundary import ErrorBoundary
 from service.api.middleware.head import HeadAsGet
+from service.api.middleware.host_check import HostCheck
+from service.api.middleware.path_prefix import PathPrefix
 from service.api.middleware.request_id import RequestId
+from service.api.middleware.security_headers import SecurityHeaders
 from service.api.openapi.responses import describe
 from service.api.openapi.webhook_operation import webhooks
 from service.api.router import router
@@ -52,9 +59,21 @@ REQUEST_HEADERS = (
     "Last-Event-ID",
     "Prefer",
     "X-Request-ID",
+    "traceparent",
+    "tracestate",
+    "baggage",
 )
 RESPONSE_HEADERS = ("ETag", "Idempotent-Replayed", "Location", "Retry-After", "X-Request-ID")
+LOOPBACK_ORIGIN = r"https?://(localhost|([a-z0-9-]+\.)+localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?"
+"""Pages of this machine: a front end in development. They may use an API that only this machine reaches."""
+
 PAGE = Path(__file__).parent / "page"
+POLICY = (
+    "default-src 'self'; img-src 'self' blob: data:; base-uri 'none'; form-action 'self'; object-src 'none'; "
+    "frame-ancestors 'none'"
+)
+"""Content security policy of the two pages."""
+
 SWAGGER = Path(str(files("fastapi_offline") / "static"))
 """Swagger UI 5: the first that reads OpenAPI 3.1."""
 
@@ -66,6 +85,8 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         version="1",
         docs_url=None,
         redoc_url=None,
+        redirect_slashes=False,  # behind a proxy with TLS a redirect would lead to http
+        servers=[{"url": settings.root_path or "/"}],
         lifespan=lifespan,
         webhooks=webhooks,
     )
@@ -108,11 +129,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         destinations=destinations,
         outbox=outbox,
     )
-    app.add_middleware(HeadAsGet)
-    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
-    allow_origins(app, settings.cors_origins)
-    app.add_middleware(AccessLog, metrics=metrics)
-    app.add_middleware(RequestId)
+    add_middlewares(app, settings, metrics)
     problems.install(app)
     app.include_router(router)
     app.include_router(prometheus.router)
@@ -121,16 +138,27 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     return app
 
 
-def allow_origins(app: FastAPI, origins: tuple[str, ...]) -> None:
-    """Let pages of these origins use the API, with all the headers it reads and writes."""
-    if origins:
+def add_middlewares(app: FastAPI, settings: ServiceSettings, metrics: ServiceMetrics) -> None:
+    """Add what stands around all endpoints, from the innermost to the outermost."""
+    app.add_middleware(HeadAsGet)
+    app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
+    app.add_middleware(ErrorBoundary)
+    if settings.cors_origins or settings.local:
         app.add_middleware(
             CORSMiddleware,
-            allow_origins=origins,
+            allow_origins=settings.cors_origins,
+            allow_origin_regex=LOOPBACK_ORIGIN if settings.local else None,
             allow_methods=("GET", "POST", "DELETE"),
             allow_headers=REQUEST_HEADERS,
             expose_headers=RESPONSE_HEADERS,
         )
+    if settings.hosts or settings.local:
+        app.add_middleware(HostCheck, hosts=settings.hosts)
+    app.add_middleware(SecurityHeaders)
+    app.add_middleware(AccessLog, metrics=metrics)
+    app.add_middleware(RequestId)
+    if settings.root_path:
+        app.add_middleware(PathPrefix, prefix=settings.root_path)
 
 
 def sender(settings: ServiceSettings, outbox: Outbox, destinations: Destinations | None) -> Sender | None:
@@ -153,20 +181,32 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
 
 
 def serve_pages(app: FastAPI) -> None:
-    """The playground at `/`, and the API's documentation at `/docs`, both without another host."""
+    """Serve the playground at `/` and the API's documentation at `/docs`; neither needs another host."""
     app.mount("/page", StaticFiles(directory=PAGE, check_dir=False), name="page")
     app.mount("/docs/assets", StaticFiles(directory=SWAGGER), name="docs-assets")
 
     @app.get("/", include_in_schema=False)
     async def playground() -> FileResponse:
-        return FileResponse(PAGE / "index.html")
+        return FileResponse(PAGE / "index.html", headers={"Content-Security-Policy": POLICY})
 
     @app.get("/docs", include_in_schema=False)
     async def docs() -> HTMLResponse:
-        return get_swagger_ui_html(
-            openapi_url="/openapi.json",
-            title=app.title,
-            swagger_js_url="/docs/assets/swagger-ui-bundle.js",
-            swagger_css_url="/docs/assets/swagger-ui.css",
-            swagger_favicon_url="/docs/assets/favicon.png",
-        )
+        return documentation(app.title)
+
+
+def documentation(title: str) -> HTMLResponse:
+    """Return Swagger UI, with a policy that allows its one inline script by its hash. All its links are relative."""
+    page = get_swagger_ui_html(
+        openapi_url="openapi.json",
+        title=title,
+        swagger_js_url="docs/assets/swagger-ui-bundle.js",
+        swagger_css_url="docs/assets/swagger-ui.css",
+        swagger_favicon_url="docs/assets/favicon.png",
+    )
+    scripts = re.findall(rb"<script>(.*?)</script>", bytes(page.body), re.DOTALL)
+    hashes = (base64.b64encode(hashlib.sha256(script).digest()).decode() for script in scripts)
+    scripts_allowed = " ".join(["'self'", *(f"'sha256-{each}'" for each in hashes)])
+    page.headers["Content-Security-Policy"] = (
+        f"{POLICY}; script-src {scripts_allowed}; style-src 'self' 'unsafe-inline'"
+    )
+    return page

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from http import HTTPStatus
 from typing import TYPE_CHECKING, Any
 
@@ -12,6 +12,8 @@ from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
+from starlette.routing import BaseRoute, Match
+from starlette.types import Scope
 
 from service.api.middleware.head import is_stream
 from service.api.requests import FORMS
@@ -23,6 +25,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 INTERNAL_ERROR = "The server failed. Its log has the details, under this answer's X-Request-ID."
+METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 MOST_ERRORS = 20
 LONGEST = 2000
 """Characters of a field's name or a message: an answer is not much longer than the request, whatever that was."""
@@ -33,8 +36,7 @@ def install(app: FastAPI) -> None:
     app.add_exception_handler(ServiceError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
-    app.add_exception_handler(RedisError, _away)
-    app.add_exception_handler(Exception, _unexpected)
+    app.add_exception_handler(RedisError, _unavailable)
 
 
 def problem(  # noqa: PLR0913 - the members of RFC 9457
@@ -50,10 +52,15 @@ def problem(  # noqa: PLR0913 - the members of RFC 9457
     """A problem+json response about `request`, whose state keeps the type for whoever counts."""
     request.state.problem = type
     body: dict[str, Any] = {"type": type, "title": title or HTTPStatus(status).phrase, "status": status}
-    body |= {"detail": sane(detail or body["title"]), "instance": request.url.path}
+    body |= {"detail": sane(detail or body["title"]), "instance": instance(request)}
     if errors:
         body["errors"] = [{name: sane(text) for name, text in each.items()} for each in errors[:MOST_ERRORS]]
     return JSONResponse(jsonable_encoder(body), status, headers, media_type="application/problem+json")
+
+
+def instance(request: Request) -> str:
+    """Return the path with the prefix of the server, as in the URLs of jobs."""
+    return f"{getattr(request.state, 'prefix', '')}{request.scope['path']}"
 
 
 def sane(text: str) -> str:
@@ -106,24 +113,29 @@ def _http(request: Request, error: Exception) -> JSONResponse:
     if error.status_code == HTTPStatus.BAD_REQUEST:
         return _refused(request, UnreadableError())
     headers = dict(error.headers or {})
-    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED and (methods := allowed(request)):
-        headers["Allow"] = ", ".join(methods)
+    if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
+        headers["Allow"] = ", ".join(allowed(request))
     return problem(request, status=error.status_code, detail=str(error.detail), headers=headers)
 
 
 def allowed(request: Request) -> list[str]:
-    """The methods that the description has at this path; Starlette itself names those of the first route alone."""
-    path = getattr(request.scope.get("route"), "path", "")
-    methods = {method.upper() for method in request.app.openapi()["paths"].get(path, ())}
-    return sorted(methods | ({"HEAD"} if "GET" in methods and not is_stream(path) else set()))
+    """Return the methods at this path. Starlette itself names those of the first route alone, and never HEAD."""
+    scope = dict(request.scope)
+    methods = {method for method in METHODS if matches(request.app.router.routes, {**scope, "method": method})}
+    return sorted(methods | ({"HEAD"} if "GET" in methods and not is_stream(scope["path"]) else set()))
 
 
-def _away(request: Request, error: Exception) -> JSONResponse:
+def matches(routes: Iterable[BaseRoute], scope: Scope) -> bool:
+    """Return whether a route answers this method at this path."""
+    return any(route.matches(scope)[0] is Match.FULL for route in routes)
+
+
+def _unavailable(request: Request, error: Exception) -> JSONResponse:
     logger.warning("redis: %s", error)
     return _refused(request, UnavailableError())
 
 
-def _unexpected(request: Request, error: Exception) -> JSONResponse:
-    logger.error("%s %s failed", request.method, request.url.path, exc_info=error)
-    headers = {"X-Request-ID": getattr(request.state, "request_id", "")}
-    return problem(request, status=500, detail=INTERNAL_ERROR, headers=headers)
+def unexpected(request: Request, error: Exception) -> JSONResponse:
+    """Log a fault of the server, and return the problem that says no more than that."""
+    logger.error("%s %s failed", request.method, request.scope["path"], exc_info=error)
+    return problem(request, status=500, detail=INTERNAL_ERROR)

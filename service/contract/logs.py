@@ -11,6 +11,10 @@ from pythonjsonlogger.json import JsonFormatter
 TEXT = "%(asctime)s %(levelname)s %(name)s %(message)s"
 
 
+LOUD = ("httpx", "httpcore", "uvicorn.access")
+"""Libraries that log URLs with their query, which may hold a secret of a webhook's receiver or a signature."""
+
+
 class LogFormat(StrEnum):
     """The two ways."""
 
@@ -23,7 +27,8 @@ def configure(format: LogFormat) -> None:  # noqa: A002 - its name among the set
     handler = logging.StreamHandler()
     handler.setFormatter(formatter(format))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
-    logging.getLogger("httpx").setLevel(logging.WARNING)  # its lines have whole URLs, and a query may be a secret
+    for library in LOUD:
+        logging.getLogger(library).setLevel(logging.WARNING)
 
 
 def formatter(format: LogFormat) -> logging.Formatter:  # noqa: A002 - as above

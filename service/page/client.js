@@ -61,13 +61,13 @@ export class Client {
    */
   constructor({ base = globalThis.location?.origin, key = () => null } = {}) {
     if (!base) throw new TypeError("outside a page, say where the server is: new Client({ base })");
-    this.#base = base;
+    this.#base = base.endsWith("/") ? base : `${base}/`;
     this.#key = key;
   }
 
   /** The models on offer. @returns {Promise<Object[]>} */
   async models() {
-    return (await this.#fetch("/models")).models;
+    return (await this.#fetch("models")).models;
   }
 
   /**
@@ -76,7 +76,7 @@ export class Client {
    * @returns {Promise<{workers: Object<string, number>}>}
    */
   ready() {
-    return this.#fetch("/readyz", { cache: "no-store", signal: AbortSignal.timeout(READY_SECONDS * 1000) });
+    return this.#fetch("readyz", { cache: "no-store", signal: AbortSignal.timeout(READY_SECONDS * 1000) });
   }
 
   /**
@@ -88,7 +88,7 @@ export class Client {
     const bytes = crypto.getRandomValues(new Uint8Array(16));
     const key = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
     const headers = { "Content-Type": "application/json", "Idempotency-Key": key };
-    const post = () => this.#fetch("/generate", { method: "POST", headers, body: JSON.stringify(request) });
+    const post = () => this.#fetch("generate", { method: "POST", headers, body: JSON.stringify(request) });
     return post().catch((problem) => {
       if (problem.status !== 0) throw problem;
       return pause(1).then(post);
@@ -100,7 +100,7 @@ export class Client {
    * @param {string | Job} job its id, or the job @returns {Promise<Job>}
    */
   job(job) {
-    const path = typeof job === "string" ? `/jobs/${encodeURIComponent(job)}` : job.urls.self;
+    const path = typeof job === "string" ? `jobs/${encodeURIComponent(job)}` : job.urls.self;
     return this.#fetch(path, { cache: "no-store" });
   }
 

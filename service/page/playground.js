@@ -15,7 +15,7 @@ const KEY = "spn.key";
 const RETRY_SECONDS = 4;
 
 const key = () => sessionStorage.getItem(KEY);
-const client = new Client({ key });
+const client = new Client({ base: new URL(".", location).href, key });
 const slicesByModel = new Map();
 
 const actions = {
@@ -136,7 +136,7 @@ async function copyFrom(from, write, job, index) {
 async function code(write, job, index) {
   const begun = await start(job);
   const request = index === undefined ? requestOf(job, begun) : requestOfPicture(job, index, begun);
-  return write(request, { origin: location.origin, keyed: Boolean(key()) });
+  return write(request, { origin: new URL(".", location).href.slice(0, -1), keyed: Boolean(key()) });
 }
 
 function openKey() {
