@@ -24,7 +24,9 @@ fields are wrong, `errors` lists each `field` with a `message`. Branch on `type`
 accepted: send it again, best with the same `Idempotency-Key`.
 
 `python -m service.api.openapi.refusals` makes this page from the errors in the code. `{TEST}`
-provokes each of them over HTTP; the last column names its test.
+provokes each of them over HTTP; the last column names its test. Refused as `about:blank` before there is a request:
+400 malformed HTTP, 408 a request that arrives too slowly, 431 headers that are too long, 503 too many connections or a
+server that stops (`tests/service/test_connections.py`).
 
 | status | type | when | example of `detail` | test |
 |---|---|---|---|---|
@@ -68,6 +70,12 @@ PLAIN = (
     Refusal.plain("NoSuchPath", 404, when="There is nothing at this path", detail=HTTPStatus(404).phrase),
     Refusal.plain("NoSuchMethod", 405, when="The path has other methods, see `Allow`", detail="Method Not Allowed"),
     Refusal.plain("TooLong", TOO_LONG["status"], when="The body is over 1 MiB", detail=TOO_LONG["detail"]),
+    Refusal.plain(
+        "ForeignHost",
+        421,
+        when="The `Host` header is not one of this server's: of loopback, or of `SPN_HOSTS`",
+        detail="This server accepts requests for localhost and 127.0.0.1. Its operator can add other hosts to SPN_HOSTS.",
+    ),
     Refusal.plain(
         "Unexpected",
         500,

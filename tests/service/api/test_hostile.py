@@ -112,7 +112,7 @@ def test_a_body_without_a_length_is_bounded_too(url: str) -> None:
     chunk = b"8000\r\n" + b" " * 0x8000 + b"\r\n"
     host, port = httpx.URL(url).host, httpx.URL(url).port
     with socket.create_connection((host, port or 80), 10) as caller:
-        caller.sendall(b"POST /generate HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\n")
+        caller.sendall(b"POST /generate HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\n")
         caller.sendall(b"Transfer-Encoding: chunked\r\n\r\n" + chunk * 33)
         assert caller.recv(1000).startswith(b"HTTP/1.1 413 ")
 

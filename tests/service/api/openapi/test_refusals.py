@@ -118,6 +118,7 @@ PROVOCATIONS: dict[str, Provocation] = {
     "Unexpected": Provocation(ask=lambda scene: scene.http.get(scene.broken("created_at", "1" + "0" * 17))),
     "UnreadableJob": Provocation(ask=lambda scene: scene.http.get(scene.broken("status", "lost"))),
     "ListingLimit": Provocation(ask=Scene.listed_too_often),
+    "ForeignHost": Provocation(ask=lambda scene: scene.http.get("/models", headers={"Host": "evil.example"})),
 }
 
 
