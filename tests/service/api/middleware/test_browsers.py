@@ -43,7 +43,7 @@ def caller(options: dict[str, Any], **more: Any) -> Iterator[httpx.Client]:  # n
 def broken(client: httpx.Client, store: redis.Redis) -> str:
     """The URL of a job whose record makes the server fail."""
     where = str(client.post("/generate", json={}).headers["location"])
-    store.hset(f"spn:job:{where.rpartition('/')[2]}", "expires_at", "x")
+    store.hset(f"spn:job:{where.rpartition('/')[2]}", "created_at", "1" + "0" * 17)
     return where
 
 
