@@ -29,10 +29,10 @@ from training.judging.criteria import CriterionResult, faults, results
 from training.judging.glyphs import Glyphs
 from training.judging.judged_requests import judged_requests
 from training.judging.keepers import ReferenceImages, reference_images
-from training.judging.lessons import reader_of
 from training.judging.observation import observe
 from training.judging.proportions import Proportion
 from training.judging.reader import Reader
+from training.judging.reader_training import reader_of
 from training.scoring.samples import PASSES, samples, temperatures
 
 REFERENCES: Final = 600

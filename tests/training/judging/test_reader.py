@@ -13,8 +13,8 @@ from training.data.tiles import Look, compose
 from training.data.vocabulary import LABEL, Family, Tile
 from training.judging.bending import bent
 from training.judging.glyphs import FACES, Glyphs, reshaped
-from training.judging.lessons import SHIPPED, Lesson, Pupil, digest, example, face_shares, reader_of, taught
 from training.judging.reader import Reader, names, read, read_as, zoomed
+from training.judging.reader_training import SHIPPED, Lesson, Pupil, digest, example, face_shares, reader_of, taught
 
 SHORT = Lesson(steps=60, batch=32, seed=3)
 
