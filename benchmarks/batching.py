@@ -1,9 +1,9 @@
-"""What continuous batching brings: `python -m benchmarks.batching`.
+"""The effect of continuous batching: `python -m benchmarks.batching`.
 
 Redis, one API process and one worker with a shipped model are started; this process is the callers, over HTTP. Sides take
-turns, medians count. First images a second: one job at a time against many in flight, each followed by the next until so many
-are done. The time in which the many begin and end is in it. Then the time to the first slice of one job that comes at a random
-moment while a full batch of others runs. Its unit is the time between two slices of such a batch without a new job.
+turns, medians count. First images a second: one job at a time against many in flight, each followed by the next until so
+many are done; the time in which the many begin and end is in it. Then the first slice of one job that comes at a random
+moment while a full batch of others is drawn, in slice times: those between two slices of such a batch without newcomer.
 """
 
 from __future__ import annotations
@@ -31,20 +31,20 @@ OTHERS = 16
 
 
 async def slices(port: int) -> list[float]:
-    """Submits a job of one picture and sees it to its end; when each slice was written, in seconds since the epoch."""
+    """Submit a job of one image and watch it to its end; return when each slice was written, in seconds since the epoch."""
     return await watched(port, await submitted(port))
 
 
 async def watched(port: int, job: str) -> list[float]:
-    """As `slices`, of a job that exists. Raises RuntimeError if it does not succeed."""
-    told = [each async for each in events(port, job)]
-    if told[-1].kind != "succeeded":
-        raise RuntimeError(f"{job} {told[-1].kind}")
-    return [int(each.id.partition("-")[0]) / 1000 for each in told if each.kind == "slice"]
+    """Watch an existing job like `slices`. Raises RuntimeError if it does not succeed."""
+    seen = [each async for each in events(port, job)]
+    if seen[-1].kind != "succeeded":
+        raise RuntimeError(f"{job} {seen[-1].kind}")
+    return [int(each.id.partition("-")[0]) / 1000 for each in seen if each.kind == "slice"]
 
 
 async def pictures_per_second(port: int, *, jobs: int, in_flight: int) -> float:
-    """Of `jobs` jobs, with never more than `in_flight` of them at a time."""
+    """Return the images per second of `jobs` jobs, with at most `in_flight` of them at a time."""
     left = iter(range(jobs))
 
     async def caller() -> None:
@@ -57,7 +57,7 @@ async def pictures_per_second(port: int, *, jobs: int, in_flight: int) -> float:
 
 
 async def full_batch(port: int) -> tuple[list[asyncio.Task[list[float]]], float]:
-    """Jobs that fill a batch, on their way since their slowest has its first slice."""
+    """Submit jobs that fill a batch; return them and the moment at which all of them have a slice."""
     jobs = await asyncio.gather(*(submitted(port) for _ in range(OTHERS)))
     tasks = [asyncio.create_task(watched(port, job)) for job in jobs]
     begun = asyncio.create_task(last_first_slice(port, jobs))
@@ -65,11 +65,11 @@ async def full_batch(port: int) -> tuple[list[asyncio.Task[list[float]]], float]
 
 
 async def last_first_slice(port: int, jobs: Sequence[str]) -> float:
-    """Returns when every one of `jobs` has a slice; that moment."""
+    """Wait until every one of `jobs` has a slice; return that moment."""
 
     async def first(job: str) -> None:
-        async for told in events(port, job):
-            if told.kind == "slice":
+        async for event in events(port, job):
+            if event.kind == "slice":
                 return
 
     await asyncio.gather(*(first(job) for job in jobs))
@@ -77,26 +77,26 @@ async def last_first_slice(port: int, jobs: Sequence[str]) -> float:
 
 
 async def slice_seconds(port: int) -> float:
-    """Between two slices of a full batch: the median."""
+    """Return the median time between two slices of a full batch."""
     tasks, since = await full_batch(port)
-    told = await asyncio.gather(*tasks)
-    return statistics.median(b - a for times in told for a, b in pairwise(t for t in times if t >= since))
+    ends = await asyncio.gather(*tasks)
+    return statistics.median(b - a for times in ends for a, b in pairwise(t for t in times if t >= since))
 
 
 async def first_slice_seconds(port: int, moment: float) -> float:
-    """From just before its POST, so many seconds after the others were on their way, to the newcomer's first slice."""
+    """Return the time from the POST of a new job, `moment` seconds after a full batch began, to its first slice."""
     tasks, _ = await full_batch(port)
     await asyncio.sleep(moment)
-    asked = time.time()
+    submitted_at = time.time()
     own = await slices(port)
     if all(task.done() and max(task.result()) < own[0] for task in tasks):
         raise RuntimeError("the others ended before the newcomer's first slice")
     await asyncio.gather(*tasks)
-    return own[0] - asked
+    return own[0] - submitted_at
 
 
 async def throughput(here: BenchmarkSite, args: argparse.Namespace) -> dict[str, Any]:
-    """The first part."""
+    """Measure the throughput."""
     sides: dict[int, list[float]] = {1: [], args.in_flight: []}
     for _ in tqdm(range(args.repeats), desc="throughput"):
         for in_flight, found in sides.items():
@@ -112,7 +112,7 @@ async def throughput(here: BenchmarkSite, args: argparse.Namespace) -> dict[str,
 
 
 async def newcomers(here: BenchmarkSite, args: argparse.Namespace) -> dict[str, Any]:
-    """The second part."""
+    """Measure the first slices of new jobs."""
     dice = random.Random(0)  # noqa: S311 - moments
     full, firsts = list[float](), list[float]()
     for _ in tqdm(range(args.newcomers), desc="newcomers"):
@@ -133,12 +133,12 @@ async def newcomers(here: BenchmarkSite, args: argparse.Namespace) -> dict[str, 
 
 
 def rounded(values: Sequence[float]) -> list[float]:
-    """To milliseconds, or thousandths of a picture."""
+    """Round to thousandths."""
     return [round(value, 3) for value in values]
 
 
 async def both(here: BenchmarkSite, args: argparse.Namespace) -> dict[str, Any]:
-    """All figures, after a picture that counts for nothing."""
+    """Measure all figures, after one unmeasured image."""
     await slices(here.port)
     found = {"model": args.model, "cores": os.cpu_count(), "load_before": round(os.getloadavg()[0], 2)}
     parts = {"throughput": await throughput(here, args), "newcomers": await newcomers(here, args)}
@@ -146,7 +146,7 @@ async def both(here: BenchmarkSite, args: argparse.Namespace) -> dict[str, Any]:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description="Continuous batching, measured.")
     parser.add_argument("--model", default="symbols-64")
     parser.add_argument("--repeats", type=int, default=7, help="of each side of the first part")

@@ -1,4 +1,4 @@
-"""A caller that costs little: HTTP/1.1 over plain asyncio streams, just as much of it as the API speaks."""
+"""A client with little overhead: HTTP/1.1 over plain asyncio streams, limited to what the API uses."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LAST_CHUNK = b"0\r\n"
 
 
 class UnexpectedStatusError(Exception):
-    """An answer other than the one wanted."""
+    """A response with another status than the expected one."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -26,45 +26,45 @@ class StreamEvent:
 
 
 class Caller:
-    """One connection that is kept and opened again where it breaks."""
+    """A client with one connection, which is opened again when it breaks."""
 
     def __init__(self, port: int) -> None:
         self._port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
     async def submit(self) -> str:
-        """A new job's id. Raises UnexpectedStatusError."""
-        return str((await self._asked(b"POST /generate", b"{}", ACCEPTED))["id"])
+        """Submit a job; return its id. Raises UnexpectedStatusError."""
+        return str((await self._exchange(b"POST /generate", b"{}", ACCEPTED))["id"])
 
     async def poll(self, job: str) -> dict[str, Any]:
-        """How a job stands. Raises UnexpectedStatusError."""
-        return await self._asked(f"GET /jobs/{job}".encode(), b"", OK)
+        """Return the state of a job. Raises UnexpectedStatusError."""
+        return await self._exchange(f"GET /jobs/{job}".encode(), b"", OK)
 
     def close(self) -> None:
-        """Hang up."""
+        """Close the connection."""
         if self._streams:
             self._streams[1].close()
             self._streams = None
 
-    async def _asked(self, what: bytes, body: bytes, wanted: int) -> dict[str, Any]:
+    async def _exchange(self, start: bytes, body: bytes, expected: int) -> dict[str, Any]:
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._streams
         try:
-            writer.write(request(what, body))
+            writer.write(request(start, body))
             status, length = await head(reader)
             answer = await reader.readexactly(length)
         except BaseException:
             self.close()
             raise
-        if status != wanted:
-            raise UnexpectedStatusError(f"{what.decode()}: {status} {answer.decode()}")
+        if status != expected:
+            raise UnexpectedStatusError(f"{start.decode()}: {status} {answer.decode()}")
         found: dict[str, Any] = json.loads(answer)
         return found
 
 
 async def submitted(port: int) -> str:
-    """A new job's id, over a connection of its own: the API hangs up where nothing is said for a while."""
+    """Submit a job over a new connection, since the API closes idle ones; return the id."""
     caller = Caller(port)
     try:
         return await caller.submit()
@@ -73,7 +73,7 @@ async def submitted(port: int) -> str:
 
 
 async def events(port: int, job: str) -> AsyncIterator[StreamEvent]:
-    """The events of a job until the stream ends. The API sends each as one chunk, so no line is cut in two."""
+    """Yield the events of a job until the stream ends. The API sends each in one chunk, so no line is split."""
     reader, writer = await asyncio.open_connection("127.0.0.1", port)
     try:
         writer.write(request(f"GET /jobs/{job}/events".encode(), b""))
@@ -90,14 +90,14 @@ async def events(port: int, job: str) -> AsyncIterator[StreamEvent]:
         writer.close()
 
 
-def request(what: bytes, body: bytes) -> bytes:
-    """A request on the wire."""
+def request(start: bytes, body: bytes) -> bytes:
+    """Return the bytes of a request."""
     headers = b" HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
-    return what + headers + body
+    return start + headers + body
 
 
 async def head(reader: asyncio.StreamReader) -> tuple[int, int]:
-    """Status and Content-Length, 0 without one."""
+    """Return status and Content-Length, 0 without one."""
     first, *lines = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
     lengths = (int(line[15:]) for line in lines if line.lower().startswith(b"content-length:"))
     return int(first.split()[1]), next(lengths, 0)

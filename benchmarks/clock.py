@@ -12,7 +12,7 @@ Action = Callable[[], object]
 
 
 def alternating(sides: Mapping[str, Action], *, repeats: int, warm: bool = True) -> dict[str, float]:
-    """Median seconds of each action; every repeat runs all of them once, in turn."""
+    """Return the median seconds of each action; every repeat runs all of them once, in turn."""
     seconds: dict[str, list[float]] = {name: [] for name in sides}
     for repeat in tqdm(range(repeats + warm), desc=", ".join(sides), leave=False):
         for name, action in sides.items():

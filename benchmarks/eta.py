@@ -1,7 +1,7 @@
-"""How good the estimate is: `python -m benchmarks.eta`.
+"""The accuracy of the estimated time: `python -m benchmarks.eta`.
 
-A first job, so that every network has been measured; then a queue of jobs of one to eight pictures, all submitted at once.
-Every half second each job that waits is asked for its `eta_seconds`, which is held against when it ended.
+After a first job, which measures every network, a queue of jobs of one to eight images is submitted at once.
+Every half second the `eta_seconds` of each waiting job is read, and later compared with the time at which the job ended.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ MOST_IMAGES = 8
 
 @dataclass(frozen=True, kw_only=True)
 class EstimateSample:
-    """An estimate, and when it was given."""
+    """An estimate and its time."""
 
     job: str
     at: float
@@ -35,29 +35,29 @@ class EstimateSample:
 
 
 def queue(http: httpx.Client, jobs: int) -> list[str]:
-    """The ids of new jobs of different sizes."""
+    """Submit jobs of different sizes; return their ids."""
     sizes = random.Random(0)  # noqa: S311 - a workload, the same each time
     bodies = ({"num_images": sizes.randint(1, MOST_IMAGES), "seed": seed} for seed in range(jobs))
     return [str(http.post("/generate", json=body).json()["id"]) for body in bodies]
 
 
 def watched(http: httpx.Client, jobs: list[str]) -> tuple[list[EstimateSample], dict[str, float]]:
-    """What was told of jobs that waited, and when each job was seen to have ended."""
-    told, ended = list[EstimateSample](), dict[str, float]()
+    """Return the estimates of waiting jobs, and when each job ended."""
+    samples, ended = list[EstimateSample](), dict[str, float]()
     while len(ended) < len(jobs):
         for job in (each for each in jobs if each not in ended):
             body = http.get(f"/jobs/{job}").json()
             if body["finished_at"]:
                 ended[job] = time.monotonic()
             elif body["status"] == "queued" and body["eta_seconds"] is not None:
-                told.append(EstimateSample(job=job, at=time.monotonic(), seconds=body["eta_seconds"]))
+                samples.append(EstimateSample(job=job, at=time.monotonic(), seconds=body["eta_seconds"]))
         time.sleep(PAUSE_SECONDS)
-    return told, ended
+    return samples, ended
 
 
-def figures(told: list[EstimateSample], ended: dict[str, float]) -> dict[str, Any]:
-    """Errors as shares of the truth: of each job's first estimate, and of all."""
-    ratios = [(each.job, each.seconds / (ended[each.job] - each.at)) for each in told]
+def figures(samples: list[EstimateSample], ended: dict[str, float]) -> dict[str, Any]:
+    """Return errors relative to the true time: of the first estimate of each job, and of all."""
+    ratios = [(each.job, each.seconds / (ended[each.job] - each.at)) for each in samples]
     errors = [(job, abs(ratio - 1)) for job, ratio in ratios]
     first = list(dict(reversed(errors)).values())
     return {
@@ -70,7 +70,7 @@ def figures(told: list[EstimateSample], ended: dict[str, float]) -> dict[str, An
 
 
 def measured(here: BenchmarkSite, jobs: int) -> dict[str, Any]:
-    """One run."""
+    """Measure one run."""
     with httpx.Client(base_url=f"http://127.0.0.1:{here.port}", timeout=60) as http:
         watched(http, queue(http, 1))
         begun = time.monotonic()
@@ -79,7 +79,7 @@ def measured(here: BenchmarkSite, jobs: int) -> dict[str, Any]:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description="The estimate against the truth.")
     parser.add_argument("--jobs", type=int, default=50)
     parser.add_argument("--runs", type=int, default=3)

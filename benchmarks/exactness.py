@@ -1,4 +1,4 @@
-"""Whether what is drawn is what the model says: `python -m benchmarks.exactness`.
+"""Whether the samplers are exact: `python -m benchmarks.exactness`.
 
 Images of all controls, temperatures by network, guidances and candidates. Drawn in float64 they are fixed points: one
 teacher-forced pass for each conditioning, under the noise of one candidate, reproduces every sub-pixel, and the fixed point
@@ -43,33 +43,33 @@ MOST_GUIDANCE, MOST_CANDIDATES = 3.0, 4
 
 
 class ReferencePipeline(Pipeline):
-    """Draws by `models.sampling.reference`."""
+    """A pipeline that draws by `models.sampling.reference`."""
 
     def draw(self, stage: Stage, slices: Sequence[Given]) -> Bytes:
-        """The symbols of each, (n, h, w, C)."""
+        """Draw the symbols of each slice, (n, h, w, C)."""
         symbols = reference.sample(self.network(stage), slices).to(torch.uint8).numpy()
         return symbols.reshape(-1, *self.card.config.geometry.slice_shape)
 
 
 def model_of(name: str) -> Model:
-    """A shipped model, its base network guided by the label if the card guides none."""
+    """Load a shipped model; its base network is guided by the label if the card guides none."""
     networks, card = load_model(WEIGHTS / name)
     return networks, card if card.guided else guided(card)
 
 
 def guided(card: ModelCard) -> ModelCard:
-    """The card of a model whose base network is guided by the label."""
+    """Return the card of a model whose base network is guided by the label."""
     return replace(card, guided=(Stage.BASE,), unguided_controls=(LABEL,))
 
 
 def verifier(card: ModelCard) -> Verifier:
-    """The model's own, or an untaught one, which also chooses."""
+    """Return the verifier of the model, or an untrained one, which also selects."""
     torch.manual_seed(0)
     return load_verifier(WEIGHTS / card.name, card) or verifier_of(card.config).eval()
 
 
 def blank_states(config: ModelConfig, count: int, rng: np.random.Generator) -> list[ImageState]:
-    """Images with all controls at random, temperatures from 0.7 to 1.2, guidances and candidates; seeds counting up."""
+    """Return unstarted images with random controls, temperatures, guidances and candidates; seeds count up."""
     return [
         ImageState(
             seed=seed,
@@ -86,14 +86,14 @@ def blank_states(config: ModelConfig, count: int, rng: np.random.Generator) -> l
 
 
 def batches(states: list[ImageState], size: int, what: str) -> Iterator[list[ImageState]]:
-    """`states` in batches, with a bar."""
+    """Yield `states` in batches, with a progress bar."""
     for start in tqdm(range(0, len(states), size), desc=what, leave=False):
         yield states[start : start + size]
 
 
 @torch.inference_mode()
 def fixed_points(model: Model, count: int) -> int:
-    """How many of `count` images drawn in float64 are fixed points of the model."""
+    """Return how many of `count` images drawn in float64 are fixed points of the model."""
     pipeline = Pipeline(model[0].double(), model[1], capacity=32, verifier=verifier(model[1]))
     states, fixed = blank_states(model[1].config, count, np.random.default_rng(1)), 0
     for rows in batches(states, pipeline.capacity, "fixed points"):
@@ -109,7 +109,7 @@ def fixed_points(model: Model, count: int) -> int:
 
 
 def is_fixed(network: Network, candidates: Sequence[Given], drawn: Bytes) -> bool:
-    """Whether a slice is what the model draws under the noise of exactly one candidate."""
+    """Return whether the model draws a slice again with the noise of exactly one candidate."""
     symbols = torch.tensor(drawn).long().flatten(0, 1).expand(len(candidates), -1, -1)
     again = reference.redraw(network, candidates, symbols)
     return int((again == symbols).flatten(1).all(1).sum()) == 1
@@ -117,7 +117,7 @@ def is_fixed(network: Network, candidates: Sequence[Given], drawn: Bytes) -> boo
 
 @torch.inference_mode()
 def agreeing_seeds(count: int) -> int:
-    """How many of `count` seeds of a small random model give the same image by all three samplers."""
+    """Return how many of `count` seeds of a small random model give the same image by all three samplers."""
     networks = build(SMALL).double().eval()
     generator = torch.Generator().manual_seed(0)
     for parameter in networks.parameters():
@@ -133,14 +133,14 @@ def agreeing_seeds(count: int) -> int:
 
 
 def finished(pipeline: Pipeline, rows: list[ImageState]) -> list[bytes]:
-    """The complete images."""
+    """Return the complete images."""
     while rows[0].progress.next:
         rows = pipeline.advance(rows)
     return [row.progress.picture().tobytes() for row in rows]
 
 
 def differing(model: Model, count: int) -> int:
-    """Of `count` images in the serving dtype, compiled, how many cached and parallel draw differently."""
+    """Return on how many of `count` images cached and parallel differ, compiled in the serving dtype."""
     judge = verifier(model[1])
     sides = [
         Pipeline(*model, capacity=16, sampler=sampler, verifier=judge, backend=Fastest(ARTEFACTS))
@@ -150,7 +150,7 @@ def differing(model: Model, count: int) -> int:
 
 
 def differing_from_torch(model: Model, count: int) -> int:
-    """Of `count` images in float32 how many the C++ code draws differently from the torch modules."""
+    """Return on how many of `count` images C++ and torch differ in float32."""
     judge = verifier(model[1])
     torch_only = Pipeline(*model, capacity=16, verifier=judge)
     native = Pipeline(*model, capacity=16, verifier=judge, backend=Fastest(ARTEFACTS, bfloat16=False))
@@ -158,7 +158,7 @@ def differing_from_torch(model: Model, count: int) -> int:
 
 
 def unequal(sides: Sequence[Pipeline], model: Model, count: int, what: str) -> int:
-    """Of `count` images how many two pipelines draw differently."""
+    """Return on how many of `count` images two pipelines differ."""
     states, found = blank_states(model[1].config, count, np.random.default_rng(3)), 0
     for rows in batches(states, 16, what):
         one, other = (finished(side, rows) for side in sides)
@@ -167,20 +167,20 @@ def unequal(sides: Sequence[Pipeline], model: Model, count: int, what: str) -> i
 
 
 def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description="Whether what is drawn is what the model says.")
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description="Whether the samplers are exact.")
     parser.add_argument("--model", default="symbols-64")
-    parser.add_argument("--pictures", type=int, default=200)
+    parser.add_argument("--images", type=int, default=200)
     parser.add_argument("--seeds", type=int, default=1000)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()
     torch.set_num_threads(args.threads)
     found = {
         "model": args.model,
-        "pictures": args.pictures,
-        "cached_and_parallel_differ": differing(model_of(args.model), args.pictures),
-        "native_and_torch_differ_in_float32": differing_from_torch(model_of(args.model), args.pictures),
-        "fixed_points_in_float64": fixed_points(model_of(args.model), args.pictures),
+        "pictures": args.images,
+        "cached_and_parallel_differ": differing(model_of(args.model), args.images),
+        "native_and_torch_differ_in_float32": differing_from_torch(model_of(args.model), args.images),
+        "fixed_points_in_float64": fixed_points(model_of(args.model), args.images),
         "seeds": args.seeds,
         "three_samplers_agree": agreeing_seeds(args.seeds),
     }

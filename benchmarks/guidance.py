@@ -1,7 +1,7 @@
-"""What guidance and candidates cost: `python -m benchmarks.guidance`.
+"""The cost of guidance and candidates: `python -m benchmarks.guidance`.
 
-Whole images by the C++ sampler on one thread, ways in turn, medians of the processor's seconds: a busy machine disturbs those
-less than a clock.
+Whole images by the C++ sampler on one thread, settings in turn, medians of processor seconds: a busy machine disturbs these
+less than wall time.
 """
 
 from __future__ import annotations
@@ -24,7 +24,7 @@ from models.pipeline import ImageState, Pipeline
 from models.sampling.backends.fastest import Fastest
 from models.subscale import Progress
 
-WAYS = (
+SETTINGS = (
     MODEL_SAMPLING,
     Sampling(guidance=2),
     Sampling(candidates=4),
@@ -34,7 +34,7 @@ WAYS = (
 
 @dataclass(frozen=True, kw_only=True)
 class GuidanceRow:
-    """One way: processor seconds of the base slices, and of `batch` whole images together."""
+    """One setting: processor seconds of the base slices, and of `batch` whole images together."""
 
     guidance: float
     candidates: int
@@ -44,9 +44,9 @@ class GuidanceRow:
 
 
 def table_of(model: Model, *, batch: int, repeats: int) -> list[GuidanceRow]:
-    """Measure all ways, one warm-up each."""
+    """Measure all settings after one warm-up each."""
     pipeline = Pipeline(*model, capacity=16, verifier=verifier(model[1]), backend=Fastest(ARTEFACTS))
-    runs: dict[Sampling, list[tuple[float, float]]] = {way: [] for way in WAYS}
+    runs: dict[Sampling, list[tuple[float, float]]] = {way: [] for way in SETTINGS}
     for repeat in tqdm(range(repeats + 1), leave=False):
         for way, times in runs.items():
             times.append(draw(pipeline, blank(pipeline, way, batch, seed=repeat * batch)))
@@ -54,7 +54,7 @@ def table_of(model: Model, *, batch: int, repeats: int) -> list[GuidanceRow]:
 
 
 def blank(pipeline: Pipeline, way: Sampling, batch: int, seed: int) -> list[ImageState]:
-    """Images of labels in turn, not begun."""
+    """Return unstarted images of labels in turn."""
     config = pipeline.card.config
     labels, others = len(config.controls[0].values), (0,) * (len(config.controls) - 1)
     progress = Progress(geometry=config.geometry)
@@ -65,7 +65,7 @@ def blank(pipeline: Pipeline, way: Sampling, batch: int, seed: int) -> list[Imag
 
 
 def draw(pipeline: Pipeline, rows: list[ImageState]) -> tuple[float, float]:
-    """Seconds of the base slices, and of all."""
+    """Draw all slices; return the seconds of the base slices, and of all."""
     begun = time.process_time()
     rows = pipeline.advance(rows)
     base = time.process_time()
@@ -75,7 +75,7 @@ def draw(pipeline: Pipeline, rows: list[ImageState]) -> tuple[float, float]:
 
 
 def row(way: Sampling, batch: int, times: Sequence[tuple[float, float]]) -> GuidanceRow:
-    """The figures of one way."""
+    """Return the figures of one setting."""
     base, whole = zip(*times, strict=True)
     return GuidanceRow(
         guidance=way.guidance,
@@ -87,8 +87,8 @@ def row(way: Sampling, batch: int, times: Sequence[tuple[float, float]]) -> Guid
 
 
 def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description="What guidance and candidates cost.")
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description="The cost of guidance and candidates.")
     parser.add_argument("--model", default="symbols-64")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--repeats", type=int, default=9)

@@ -1,7 +1,7 @@
 """The API under load: `python -m benchmarks.load`.
 
 First many open event streams beside many polls, for a minute: every watcher submits a job, watches it to its end and
-submits the next. Then memory while jobs come, end and pass their retention, from a worker that only paints. Redis, one
+submits the next. Then memory while jobs come, end and pass their retention, from a worker that draws random values. Redis, one
 API process and a worker with a toy model are started for it; this process is the load. Latency counts from the moment a
 poll was due, not sent.
 """
@@ -34,17 +34,17 @@ LATE_SECONDS = 1.0
 SLOW_SECONDS = 0.15
 DRAIN_SECONDS = 180
 WORKER_NICE = 10
-"""Real workers have a device of their own. Here one would take a core from the API that is to be measured."""
+"""Real workers have their own device. Here a worker would take a core from the measured API."""
 
 SAMPLE_SECONDS = 2
 ENDS = frozenset({"succeeded", "failed", "canceled"})
 EVENTS = len(GEOMETRY.steps) + 3
-"""Of one job with one picture: queued, running, its slices, succeeded."""
+"""Events of a job with one image: queued, running, its slices, succeeded."""
 
 
 @dataclass
 class LoadResults:
-    """What the watchers and pollers saw."""
+    """The observations of watchers and pollers."""
 
     latencies: list[float] = field(default_factory=list)
     slow_at: list[float] = field(default_factory=list)
@@ -55,20 +55,20 @@ class LoadResults:
 
 
 class LoadGenerator:
-    """Watchers and pollers of one API process."""
+    """A load generator: watchers and pollers of one API process."""
 
     def __init__(self, port: int, *, streams: int, polls_per_second: int) -> None:
         self._port, self._streams, self._rate = port, streams, polls_per_second
         self._jobs: list[str] = [""] * streams
-        self._seated = [asyncio.Event() for _ in range(streams)]
+        self._opened = [asyncio.Event() for _ in range(streams)]
         self._over = asyncio.Event()
         self._begun = 0.0
         self.figures = LoadResults()
 
     async def run(self, seconds: float) -> LoadResults:
-        """All streams are opened first; then the polls begin. What is open at the end is watched to its own end."""
-        watchers = [asyncio.create_task(self._watch(seat)) for seat in range(self._streams)]
-        await asyncio.gather(*(seat.wait() for seat in self._seated))
+        """Open all streams, then poll for some seconds. Streams that are open then are watched to their end."""
+        watchers = [asyncio.create_task(self._watch(place)) for place in range(self._streams)]
+        await asyncio.gather(*(place.wait() for place in self._opened))
         self.figures = LoadResults()
         await self._poll(seconds)
         self._over.set()
@@ -80,18 +80,18 @@ class LoadGenerator:
             task.cancel()
         return self.figures
 
-    async def _watch(self, seat: int) -> None:
+    async def _watch(self, place: int) -> None:
         while not self._over.is_set():
-            await self._follow(seat, await submitted(self._port))
+            await self._follow(place, await submitted(self._port))
 
-    async def _follow(self, seat: int, job: str) -> None:
+    async def _follow(self, place: int, job: str) -> None:
         opened, ids, kind = time.time(), list[str](), ""
         try:
-            async for told in events(self._port, job):
-                self._jobs[seat], kind = job, told.kind
-                self._seated[seat].set()
-                ids.append(told.id)
-                written = int(told.id.partition("-")[0]) / 1000
+            async for event in events(self._port, job):
+                self._jobs[place], kind = job, event.kind
+                self._opened[place].set()
+                ids.append(event.id)
+                written = int(event.id.partition("-")[0]) / 1000
                 if written > opened:
                     self.figures.delays.append(time.time() - written)
         except (OSError, UnexpectedStatusError, asyncio.IncompleteReadError) as error:
@@ -113,12 +113,12 @@ class LoadGenerator:
         for task in pollers:
             task.cancel()
 
-    async def _polls(self, due: asyncio.Queue[float], seat: int) -> None:
+    async def _polls(self, due: asyncio.Queue[float], place: int) -> None:
         caller = Caller(self._port)
         while True:
-            moment, seat = await due.get(), (seat + POLLERS) % self._streams
+            moment, place = await due.get(), (place + POLLERS) % self._streams
             try:
-                await caller.poll(self._jobs[seat])
+                await caller.poll(self._jobs[place])
                 self.figures.latencies.append(time.perf_counter() - moment)
                 if self.figures.latencies[-1] > SLOW_SECONDS:
                     self.figures.slow_at.append(moment - self._begun)
@@ -128,7 +128,7 @@ class LoadGenerator:
 
 
 def summary(figures: LoadResults) -> dict[str, Any]:
-    """For people and JSON. Milliseconds; an event is late after LATE_SECONDS."""
+    """Return the figures in milliseconds; an event is late after LATE_SECONDS."""
     return {
         "polls": len(figures.latencies),
         "failed_polls": len(figures.failed_polls),
@@ -144,7 +144,7 @@ def summary(figures: LoadResults) -> dict[str, Any]:
 
 
 def quantiles(seconds: list[float]) -> dict[str, float]:
-    """Median, 99th percentile and maximum, in milliseconds."""
+    """Return median, 99th percentile and maximum, in milliseconds."""
     cuts = statistics.quantiles(seconds, n=100)
     return {
         name: round(1000 * value, 1) for name, value in (("p50", cuts[49]), ("p99", cuts[98]), ("max", max(seconds)))
@@ -152,12 +152,12 @@ def quantiles(seconds: list[float]) -> dict[str, float]:
 
 
 async def submit_all(here: BenchmarkSite, jobs: int, *, at_once: int) -> None:
-    """Submit so many, never more than `at_once` that have not ended."""
+    """Submit `jobs` jobs, with at most `at_once` that have not ended."""
     left = iter(range(jobs))
 
     async def some() -> None:
         for _ in left:
-            while (await asyncio.to_thread(waiting, here)) > at_once:  # noqa: ASYNC110 - nothing tells us
+            while (await asyncio.to_thread(waiting, here)) > at_once:  # noqa: ASYNC110 - the API has no event for it
                 await asyncio.sleep(0.2)
             await submitted(here.port)
 
@@ -167,12 +167,12 @@ async def submit_all(here: BenchmarkSite, jobs: int, *, at_once: int) -> None:
 
 
 def waiting(here: BenchmarkSite) -> int:
-    """Jobs that have not ended."""
+    """Return the number of jobs that have not ended."""
     return int(here.store.zcard(owned_key("", "active")))
 
 
 async def memory(here: BenchmarkSite, jobs: int, retention_seconds: int) -> dict[str, Any]:
-    """A few jobs to know what one costs; then `jobs`, most of which pass their retention while the others come."""
+    """Measure the memory of a few jobs, then of `jobs` jobs, most of which expire while others come."""
     await submit_all(here, 50, at_once=50)
     await asyncio.sleep(retention_seconds + 3)
     empty = here.memory()
@@ -199,25 +199,25 @@ async def memory(here: BenchmarkSite, jobs: int, retention_seconds: int) -> dict
 
 
 async def sampled(here: BenchmarkSite, samples: list[MemoryUse]) -> None:
-    """Look every SAMPLE_SECONDS, for ever."""
+    """Sample the memory every SAMPLE_SECONDS, endlessly."""
     while True:
         samples.append(await asyncio.to_thread(here.memory))
         await asyncio.sleep(SAMPLE_SECONDS)
 
 
 def mib(samples: list[MemoryUse], name: str) -> list[float]:
-    """One of the figures over time."""
+    """Return one figure over time."""
     return [round(getattr(each, name) / 2**20, 1) for each in tenths(samples)]
 
 
 def tenths(samples: list[MemoryUse]) -> list[MemoryUse]:
-    """Ten of them, evenly."""
+    """Return ten samples, evenly spaced."""
     return [samples[(len(samples) - 1) * part // 9] for part in range(10)]
 
 
 @contextmanager
 def machine(found: dict[str, Any]) -> Iterator[None]:
-    """Notes how busy the machine was meanwhile, all processes together."""
+    """Record how busy the machine is meanwhile, all processes together."""
     psutil.cpu_percent()
     found["machine"] = {"cores": os.cpu_count(), "load_before": os.getloadavg()[0]}
     yield
@@ -225,7 +225,7 @@ def machine(found: dict[str, Any]) -> Iterator[None]:
 
 
 async def streams(here: BenchmarkSite, args: argparse.Namespace) -> dict[str, Any]:
-    """The first part."""
+    """Measure streams and polls."""
     crowd = LoadGenerator(here.port, streams=args.streams, polls_per_second=args.polls)
     found: dict[str, Any] = {"streams": args.streams, "polls_per_second": args.polls, "seconds": args.seconds}
     with machine(found):
@@ -234,7 +234,7 @@ async def streams(here: BenchmarkSite, args: argparse.Namespace) -> dict[str, An
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description="The API under load.")
     parser.add_argument("--streams", type=int, default=500, help="event streams that are open all the time")
     parser.add_argument("--polls", type=int, default=100, help="polls per second")

@@ -1,4 +1,4 @@
-"""What this machine can do at most: matrix products and reading weights, by torch's own kernels."""
+"""The limits of this machine: matrix products and reading of weights, by the kernels of torch."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ LOOPS = 20
 
 @dataclass(frozen=True, kw_only=True)
 class Machine:
-    """Ceilings in the dtype of serving, float32."""
+    """The limits in float32."""
 
     threads: int
     capability: str
@@ -23,7 +23,7 @@ class Machine:
 
 
 def measured(weight_bytes: int) -> Machine:
-    """Square products of `SIDE`; reading a buffer as large as a network's weights again and again."""
+    """Measure square products of `SIDE`, and repeated reading of a buffer of the size of the weights of a network."""
     left, right, weights = torch.randn(SIDE, SIDE), torch.randn(SIDE, SIDE), torch.randn(weight_bytes // 4)
     seconds = alternating(
         {

@@ -1,4 +1,4 @@
-"""What a user would run instead, at the same size: ImageGPT with its KV cache, a diffusion UNet with DDIM.
+"""Other models of the same size: ImageGPT with its KV cache, a diffusion UNet with DDIM.
 
 Weights are random: their time does not depend on them. Widths are chosen so that parameters come close to `parameters`.
 """
@@ -19,7 +19,7 @@ DDIM_STEPS = 50
 
 @dataclass(frozen=True, kw_only=True)
 class Peer:
-    """A model of somebody else's; `draw` makes `batch` pictures."""
+    """A model of another project; `draw` draws `batch` images."""
 
     name: str
     parameters: int
@@ -27,7 +27,7 @@ class Peer:
 
 
 def image_gpt(parameters: int, size: int) -> Peer:
-    """One token per pixel, 512 colours, as the published models have; transformers' own generate with its cache."""
+    """Return ImageGPT: one token per pixel, 512 colours as published, drawn by `generate` of transformers with its cache."""
     model = nearest(lambda width: _image_gpt(width, size), parameters, range(64, 513, 32))
 
     def draw(batch: int) -> object:
@@ -38,29 +38,29 @@ def image_gpt(parameters: int, size: int) -> Peer:
 
 
 def ddim(parameters: int, size: int) -> Peer:
-    """The unconditional UNet of diffusers, 50 steps."""
+    """Return the unconditional UNet of diffusers with 50 steps."""
     model = nearest(lambda width: _unet(width, size), parameters, range(16, 129, 8))
     scheduler = DDIMScheduler()
     scheduler.set_timesteps(DDIM_STEPS)
 
     @torch.inference_mode()
     def draw(batch: int) -> object:
-        picture = torch.randn(batch, 3, size, size)
+        image = torch.randn(batch, 3, size, size)
         for step in scheduler.timesteps:
-            picture = scheduler.step(model(picture, step).sample, step, picture).prev_sample
-        return picture
+            image = scheduler.step(model(image, step).sample, step, image).prev_sample
+        return image
 
     return Peer(name=f"UNet DDIM-{DDIM_STEPS}", parameters=count(model), draw=draw)
 
 
 def nearest(build: Callable[[int], Any], parameters: int, widths: range) -> Any:  # noqa: ANN401 - another library's class
-    """The model of the width whose parameter count comes closest."""
+    """Return the model whose width has the closest number of parameters."""
     width = min(widths, key=lambda w: abs(count(build(w)) - parameters))
     return build(width).eval()
 
 
 def count(model: nn.Module) -> int:
-    """All parameters."""
+    """Return the number of parameters."""
     return sum(p.numel() for p in model.parameters())
 
 

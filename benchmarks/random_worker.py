@@ -1,6 +1,6 @@
-"""`python -m benchmarks.random_worker`: the worker process as it is, but its slices are random numbers, at no cost.
+"""`python -m benchmarks.random_worker`: the worker process with random numbers as slices, at no cost.
 
-For figures of all that is around the networks: hundreds of jobs can be in flight on one core.
+It measures everything except the networks: hundreds of jobs can be in flight on one core.
 """
 
 from __future__ import annotations
@@ -19,14 +19,14 @@ from worker.telemetry.worker_metrics import WorkerMetrics
 
 
 class RandomPipeline(Pipeline):
-    """A pipeline whose networks are loaded and never asked."""
+    """A pipeline whose networks are loaded and never used."""
 
     def advance(self, states: Sequence[ImageState]) -> list[ImageState]:
-        """One slice further each."""
-        return [replace(state, progress=state.progress.with_slice(self.painted(state))) for state in states]
+        """Advance each image by one slice."""
+        return [replace(state, progress=state.progress.with_slice(self.random_slice(state))) for state in states]
 
-    def painted(self, state: ImageState) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-        """A slice of random values, the same for the same state."""
+    def random_slice(self, state: ImageState) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
+        """Return a slice of random values, equal for equal states."""
         geometry = self.card.config.geometry
         random = np.random.default_rng((state.seed, state.progress.done))
         bits = geometry.target_bits(next_step(state).stage)
@@ -34,11 +34,11 @@ class RandomPipeline(Pipeline):
 
 
 def main() -> None:
-    """Serve one model until told to stop."""
+    """Serve one model until a signal."""
     settings = WorkerSettings()
     torch.set_num_threads(1)
-    painter = RandomPipeline.load(settings.models / settings.model, capacity=settings.capacity or LADDER[0])
-    serve(settings, painter, WorkerMetrics(settings.model))
+    pipeline = RandomPipeline.load(settings.models / settings.model, capacity=settings.capacity or LADDER[0])
+    serve(settings, pipeline, WorkerMetrics(settings.model))
 
 
 if __name__ == "__main__":

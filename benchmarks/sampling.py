@@ -1,7 +1,7 @@
-"""How long a picture takes, by every way to draw it: `python -m benchmarks.sampling`.
+"""Seconds per image of every sampler: `python -m benchmarks.sampling`.
 
 One run, sides in turn, medians. The baseline is the cached sampler, compiled by Inductor with as many tokens a pass as there
-are images (at least four). So no side is slowed down to look good. Native sides run the C++ code that serves: pixel by
+are images (four at least), so that nothing is slowed down to look good. Native sides run the C++ code that serves: pixel by
 pixel, and in windows.
 """
 
@@ -40,7 +40,7 @@ LEAST_TOKENS = 4
 
 @dataclass(frozen=True, kw_only=True)
 class SamplingRow:
-    """One way to draw `batch` pictures together; seconds are the median of the whole batch."""
+    """One sampler that draws `batch` images together; seconds are the median of the whole batch."""
 
     side: str
     batch: int
@@ -55,7 +55,7 @@ class SamplingRow:
 
 
 class Side:
-    """A pipeline and a stream of fresh seeds."""
+    """A pipeline and its seeds."""
 
     def __init__(self, name: str, pipeline: Pipeline, batch: int) -> None:
         self.name, self.pipeline, self.batch = name, pipeline, batch
@@ -64,7 +64,7 @@ class Side:
         self._runs = 0
 
     def draw(self) -> None:
-        """`batch` pictures, labels in turn."""
+        """Draw `batch` images with labels in turn."""
         config = self.pipeline.card.config
         rows = [
             ImageState(
@@ -81,11 +81,11 @@ class Side:
 
     @property
     def passes(self) -> int:
-        """All passes so far."""
+        """The number of passes until now."""
         return sum(engine.passes for engine in self.pipeline.engines.values())
 
     def row(self, seconds: float, machine: Machine) -> SamplingRow:
-        """The measured figures."""
+        """Return the measured figures."""
         config = self.pipeline.card.config
         pixels = config.geometry.positions * len(config.geometry.steps) * self.batch
         passes = self._passes / self._runs
@@ -107,14 +107,14 @@ class Side:
 
 
 def multiply_adds(decoder: Decoder) -> int:
-    """Of one accepted pixel: the linear layers, and attention over half a slice on average."""
+    """Return those of one accepted pixel: the linear layers, and attention over half a slice on average."""
     linear = sum(m.weight.numel() for m in decoder.modules() if isinstance(m, nn.Linear))
     once_per_slice = decoder.condition.weight.numel()
     return linear - once_per_slice + decoder.widths.blocks * decoder.slice_size**2 * decoder.widths.width
 
 
 def side(name: str, model: tuple[nn.ModuleDict, ModelCard], batch: int) -> Side:
-    """A pipeline as `name` says: how it samples, and what runs it."""
+    """Return the pipeline of a name: its sampler and its backend."""
     sampler = SamplerName.PARALLEL if name == "parallel native" else SamplerName.CACHED
     if "native" in name:
         return Side(name, Pipeline(*model, capacity=batch, sampler=sampler, backend=Fastest(ARTEFACTS)), batch)
@@ -125,7 +125,7 @@ def side(name: str, model: tuple[nn.ModuleDict, ModelCard], batch: int) -> Side:
 def table_of(
     model: tuple[nn.ModuleDict, ModelCard], batches: list[int], repeats: int, machine: Machine
 ) -> list[SamplingRow]:
-    """All ways, batch by batch."""
+    """Measure all samplers, batch by batch."""
     rows = []
     for batch in batches:
         names = ("cached eager", "cached compiled", "cached native", "parallel native")
@@ -137,7 +137,7 @@ def table_of(
 
 @torch.inference_mode()
 def reference_seconds(model: tuple[nn.ModuleDict, ModelCard], pixels: int) -> float:
-    """One picture by the oracle, extrapolated from `pixels` pixels of a slice of each stage."""
+    """Return the seconds of an image by the reference sampler, extrapolated from `pixels` pixels of a slice of each stage."""
     card = model[1]
     pipeline, total = Pipeline(*model), 0.0
     blank = Progress(geometry=card.config.geometry)
@@ -155,7 +155,7 @@ def reference_seconds(model: tuple[nn.ModuleDict, ModelCard], pixels: int) -> fl
 
 
 def peers(parameters: int, size: int, batches: list[int], repeats: int) -> list[dict[str, object]]:
-    """The peers' rows, in the same form."""
+    """Return the rows of the peers, in the same form."""
     from benchmarks.peers import ddim, image_gpt  # noqa: PLC0415 - needs the benchmarks extra
 
     rows: list[dict[str, object]] = []
@@ -171,9 +171,9 @@ def peers(parameters: int, size: int, batches: list[int], repeats: int) -> list[
 
 
 def markdown(rows: list[SamplingRow], others: list[dict[str, object]]) -> str:
-    """The table of docs/sampling.md."""
+    """Return the table of docs/sampling.md."""
     lines = [
-        "| batch | side | tokens | s per batch | passes | accepted per pass | ms per pass | pictures/s | share of products |"
+        "| batch | side | tokens | s per batch | passes | accepted per pass | ms per pass | images/s | share of products |"
     ]
     lines += ["|---|---|---|---|---|---|---|---|---|"]
     lines += [
@@ -189,7 +189,7 @@ def markdown(rows: list[SamplingRow], others: list[dict[str, object]]) -> str:
 
 
 def plot(rows: list[SamplingRow], others: list[dict[str, object]], path: Path) -> None:
-    """Seconds per picture over batch, one line a side."""
+    """Plot seconds per image over batch, one line per side."""
     from matplotlib import pyplot as plt  # noqa: PLC0415 - needs the benchmarks extra
 
     figure, axes = plt.subplots(figsize=(7, 4))
@@ -198,15 +198,15 @@ def plot(rows: list[SamplingRow], others: list[dict[str, object]], path: Path) -
     for name in dict.fromkeys(side for side, _, _ in points):
         batch, seconds = zip(*((b, s / b) for side, b, s in points if side == name), strict=True)
         axes.plot(batch, seconds, marker="o", label=name)
-    axes.set(xscale="log", yscale="log", xlabel="pictures per batch", ylabel="seconds per picture")
+    axes.set(xscale="log", yscale="log", xlabel="images per batch", ylabel="seconds per image")
     axes.legend(fontsize=8)
     axes.grid(alpha=0.3, which="both")
     figure.savefig(path, dpi=110, bbox_inches="tight")
 
 
 def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description="Seconds per picture, by every way to draw it.")
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description="Seconds per image of every sampler.")
     parser.add_argument("--model", default="symbols-64")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 8, 32, 128])
     parser.add_argument("--repeats", type=int, default=5)
@@ -225,9 +225,7 @@ def main() -> None:
     oracle = reference_seconds(model, args.reference_pixels)
     others = peers(card.parameters, card.config.geometry.size, args.peers, 3) if args.peers else []
     print(markdown(rows, others))
-    print(
-        f"reference: {oracle:.0f} s per picture, from {args.reference_pixels} pixels of one slice per stage; {machine}"
-    )
+    print(f"reference: {oracle:.0f} s per image, from {args.reference_pixels} pixels of one slice per stage; {machine}")
     args.out.mkdir(parents=True, exist_ok=True)
     whole = {"model": card.name, "sha256": card.sha256, "parameters": card.parameters, "machine": asdict(machine)}
     whole |= {"reference_seconds": oracle, "rows": [asdict(row) for row in rows], "peers": others}

@@ -1,7 +1,7 @@
-"""How a picture's cost grows with its size: `python -m benchmarks.scaling`.
+"""The cost of an image by its size: `python -m benchmarks.scaling`.
 
 Random weights of one width at 64, 128 and 256 pixels in 16 x 16 slices. A few slices of each stage are drawn compiled and
-their seconds multiplied by how many a picture has, decoder and embedder apart.
+their seconds multiplied by how many an image has, decoder and embedder apart.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ SIZES = (64, 128, 256)
 
 @dataclass(frozen=True, kw_only=True)
 class ScalingRow:
-    """One size: seconds of a whole picture; bytes of the three decoders, and of their boards with all caches."""
+    """One size: seconds of a whole image; bytes of the three decoders, and of their boards with all caches."""
 
     size: int
     slices: int
@@ -42,7 +42,7 @@ class ScalingRow:
 
 
 def row(size: int, repeats: int) -> ScalingRow:
-    """Measure slices in the middle of a random picture."""
+    """Measure slices in the middle of a random image."""
     widths = Widths(width=96, blocks=4, heads=3, conv_width=48, embedder_blocks=2)
     config = ModelConfig(geometry=Geometry(size=size, slice_size=16), controls=(), widths=dict.fromkeys(Stage, widths))
     torch.manual_seed(0)
@@ -50,11 +50,11 @@ def row(size: int, repeats: int) -> ScalingRow:
     parameters = sum(p.numel() for p in networks.parameters())
     card = ModelCard(name=f"random-{size}", config=config, sha256="", parameters=parameters)
     pipeline = Pipeline(networks, card, backend=Fastest(ARTEFACTS))
-    picture = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
+    image = np.random.default_rng(0).integers(0, 256, (size, size, 3), dtype=np.uint8)
     decoder, embedder = 0.0, 0.0
     for stage in config.geometry.stages:
         steps = [i for i, step in enumerate(config.geometry.steps) if step.stage is stage]
-        done = Progress.of(picture, config.geometry, steps[len(steps) // 2])
+        done = Progress.of(image, config.geometry, steps[len(steps) // 2])
         both, alone = seconds_of(pipeline, ImageState(seed=1, controls=(), progress=done), repeats)
         embedder += alone * len(steps)
         decoder += (both - alone) * len(steps)
@@ -71,7 +71,7 @@ def row(size: int, repeats: int) -> ScalingRow:
 
 @torch.inference_mode()
 def seconds_of(pipeline: Pipeline, state: ImageState, repeats: int) -> tuple[float, float]:
-    """Medians for drawing the next slice: all of it, and its embedder and noise alone."""
+    """Return the median seconds of the next slice, and those of its embedder and noise alone."""
     whole, alone = [], []
     for _ in range(repeats + 1):
         begun = time.perf_counter()
@@ -89,14 +89,14 @@ def bytes_of(module: nn.Module) -> int:
 
 
 def exponent(rows: list[ScalingRow]) -> float:
-    """Least-squares slope of log seconds over log pixels: 1 is linear."""
+    """Return the least-squares slope of log seconds over log pixels: 1 is linear."""
     pixels, seconds = [r.size**2 for r in rows], [r.decoder_seconds for r in rows]
     return float(np.polyfit(np.log(pixels), np.log(seconds), 1)[0])
 
 
 def main() -> None:
-    """The command line."""
-    parser = argparse.ArgumentParser(description="How a picture's cost grows with its size.")
+    """Run the command line."""
+    parser = argparse.ArgumentParser(description="The cost of an image by its size.")
     parser.add_argument("--repeats", type=int, default=9)
     parser.add_argument("--threads", type=int, default=2)
     args = parser.parse_args()

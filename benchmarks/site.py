@@ -1,4 +1,4 @@
-"""The three processes of the service, with a toy model unless told otherwise, and how much memory they hold."""
+"""The three processes of the service, by default with a toy model, and their use of memory."""
 
 from __future__ import annotations
 
@@ -24,7 +24,7 @@ GEOMETRY = Geometry(size=8, slice_size=4)
 
 @dataclass(frozen=True, kw_only=True)
 class MemoryUse:
-    """Bytes: what API and worker have resident, and what Redis has allocated; and how many keys Redis holds."""
+    """Resident bytes of API and worker, allocated bytes of Redis, and the number of its keys."""
 
     api_bytes: int
     worker_bytes: int
@@ -34,7 +34,7 @@ class MemoryUse:
 
 @dataclass(frozen=True, kw_only=True)
 class BenchmarkSite:
-    """Where the API and Redis listen."""
+    """The running processes and their ports."""
 
     port: int
     api: int
@@ -42,7 +42,7 @@ class BenchmarkSite:
     store: redis.Redis
 
     def memory(self) -> MemoryUse:
-        """Now."""
+        """Return the present use of memory."""
         return MemoryUse(
             api_bytes=psutil.Process(self.api).memory_info().rss,
             worker_bytes=psutil.Process(self.worker).memory_info().rss,
@@ -75,7 +75,7 @@ def site(
 
 
 def save_toy(folder: Path) -> None:
-    """Random weights, as narrow as they go."""
+    """Save a model of the smallest widths with random weights."""
     widths = Widths(width=16, blocks=2, heads=2, conv_width=12, embedder_blocks=1)
     config = ModelConfig(geometry=GEOMETRY, controls=(), widths=dict.fromkeys(Stage, widths))
     torch.manual_seed(0)

@@ -1,7 +1,7 @@
-"""Slices of 16 x 16 or of 32 x 32 for 64 x 64 pictures: `python -m benchmarks.slice_size` (docs/decisions/005).
+"""Slices of 16 x 16 or of 32 x 32 for 64 x 64 images: `python -m benchmarks.slice_size` (docs/decisions/005).
 
 The same networks and the same budget of processor time, shared alike among the stages; an update has as many pixels.
-Then held-out bits/dim, and processor seconds of one picture by the sampler that is served. Goes on where it was stopped.
+Then held-out bits/dim, and processor seconds of one image by the sampler that is served. It continues where it was stopped.
 """
 
 from __future__ import annotations
@@ -37,27 +37,27 @@ JSON: Final = Path("docs/benchmarks/slice-size.json")
 
 
 def config(side: int) -> ModelConfig:
-    """symbols-64 in slices of `side`."""
+    """Return the configuration of symbols-64 in slices of `side`."""
     shipped = PRESETS["symbols-64"](Symbols.controls)
     return replace(shipped, geometry=replace(shipped.geometry, slice_size=side))
 
 
 def run_of(side: int, minutes: float) -> TrainingRun:
-    """Its training."""
+    """Return the run of a slice size."""
     contestant = spn(f"slices-{side}", f"{side} x {side}", config(side))
     return TrainingRun(contestant=contestant, seed=0, minutes=minutes, folder=RUNS)
 
 
-def one_picture(run: TrainingRun, side: int) -> Callable[[], object]:
-    """What draws one."""
+def one_image(run: TrainingRun, side: int) -> Callable[[], object]:
+    """Return an action that draws one image."""
     card = ModelCard(name=run.label, config=config(side), sha256="", parameters=run.contestant.parameters)
-    drawing, blank = compiled_pipeline(run.networks(), card, capacity=1), Progress(geometry=card.config.geometry)
+    compiled, blank = compiled_pipeline(run.networks(), card, capacity=1), Progress(geometry=card.config.geometry)
     state = ImageState(seed=0, controls=(0,) * len(card.config.controls), progress=blank)
-    return lambda: finish(drawing, [state])
+    return lambda: finish(compiled, [state])
 
 
 def seconds(actions: dict[int, Callable[[], object]]) -> dict[int, float]:
-    """Processor seconds of each, medians of turns; the first turn does not count."""
+    """Return the processor seconds of each, medians over turns after an unmeasured one."""
     found: dict[int, list[float]] = {side: [] for side in actions}
     for repeat in range(REPEATS + 1):
         for side, action in actions.items():
@@ -69,23 +69,23 @@ def seconds(actions: dict[int, Callable[[], object]]) -> dict[int, float]:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description="Slices of 16 x 16 against 32 x 32.")
     parser.add_argument("--minutes", type=float, default=8, help="processor time of each model in all")
-    parser.add_argument("--pictures", type=int, default=168, help="held-out pictures that bits are of")
+    parser.add_argument("--images", type=int, default=168, help="held-out images for bits/dim")
     args = parser.parse_args()
     torch.set_num_threads(1)
     data = Symbols.load(size=64)
     runs = {side: run_of(side, args.minutes) for side in SLICES}
     if not all(train(run, data) for run in runs.values()):
         return
-    held_out = data.held_out().first(args.pictures)
+    held_out = data.held_out().first(args.images)
     report(runs, {side: image_bits(run, held_out) for side, run in runs.items()}, args.minutes)
 
 
 def report(runs: dict[int, TrainingRun], bits: dict[int, Floats], minutes: float) -> None:
     """Print the table, write the JSON."""
-    times, first = seconds({side: one_picture(run, side) for side, run in runs.items()}), bits[SLICES[0]]
+    times, first = seconds({side: one_image(run, side) for side, run in runs.items()}), bits[SLICES[0]]
     rows = [
         {
             "slices": run.contestant.title,

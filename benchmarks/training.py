@@ -1,7 +1,7 @@
 """Training speed beside another revision: `python -m benchmarks.training --against eca3427`.
 
-Both sides train the same networks on the same examples, one thread each, in turns. It prints slices per second and core, their
-ratio, and how far the loss curves lie apart, and writes all of it as JSON.
+Both sides train the same networks on the same examples, with one thread each, in turn. The result is slices per second and
+core, their ratio, and the distance of the loss curves, as a table and as JSON.
 """
 
 from __future__ import annotations
@@ -37,7 +37,7 @@ _LAST: Final = 10
 
 @dataclass(frozen=True, kw_only=True)
 class Comparison:
-    """Slices per second of one network's updates here and there, and the mean bits/dim of the last updates."""
+    """Slices per second of the updates of one network in both revisions, and the mean bits/dim of the last updates."""
 
     stage: str
     here: float
@@ -47,12 +47,12 @@ class Comparison:
 
     @property
     def ratio(self) -> float:
-        """How many times as fast this revision is."""
+        """The speed of this revision relative to the other one."""
         return self.here / self.there
 
 
 def compare(stage: Stage, other: Path, *, updates: int, rounds: int) -> Comparison:
-    """Run both sides in turns; speeds are medians over all counted updates of all rounds."""
+    """Run both sides in turn; speeds are medians over all counted updates of all rounds."""
     sides: dict[Path, list[dict[str, list[float]]]] = {ROOT: [], other: []}
     for _ in range(rounds):
         for tree, runs in sides.items():
@@ -68,7 +68,7 @@ def compare(stage: Stage, other: Path, *, updates: int, rounds: int) -> Comparis
 
 
 def run(tree: Path, stage: Stage, updates: int) -> dict[str, list[float]]:
-    """One side, as a process of its own."""
+    """Run one side in its own process."""
     environment = {**os.environ, "PYTHONPATH": str(tree), "OMP_NUM_THREADS": "1"}
     command = [sys.executable, "-P", str(SIDE), stage.value, str(updates)]  # -P: not the side's own folder
     done = subprocess.run(command, cwd=tree, env=environment, capture_output=True, text=True, check=True)
@@ -78,7 +78,7 @@ def run(tree: Path, stage: Stage, updates: int) -> dict[str, list[float]]:
 
 @contextmanager
 def checkout(revision: str) -> Iterator[Path]:
-    """Another revision of this repository in a folder of its own, for a while."""
+    """Check out another revision of this repository in a temporary folder."""
     with tempfile.TemporaryDirectory() as folder:
         tree = Path(folder) / "tree"
         subprocess.run(["git", "worktree", "add", "--quiet", "--detach", str(tree), revision], cwd=ROOT, check=True)  # noqa: S607
@@ -89,7 +89,7 @@ def checkout(revision: str) -> Iterator[Path]:
 
 
 def table(comparisons: list[Comparison]) -> str:
-    """All comparisons as a Markdown table."""
+    """Return all comparisons as a Markdown table."""
     rows = [
         [c.stage, f"{c.there:.1f}", f"{c.here:.1f}", f"{c.ratio:.2f}", f"{c.there_bits:.4f}", f"{c.here_bits:.4f}"]
         for c in comparisons
@@ -98,7 +98,7 @@ def table(comparisons: list[Comparison]) -> str:
 
 
 def main() -> None:
-    """The command line."""
+    """Run the command line."""
     parser = argparse.ArgumentParser(description="Training speed beside another revision.")
     parser.add_argument("--against", required=True, help="revision of the other side")
     parser.add_argument("--stages", nargs="+", type=Stage, choices=list(Stage), default=list(Stage))

@@ -101,7 +101,9 @@ def main() -> None:
     elif args.blank is not None:
         record = {"blank": _blank(args, pipeline, sampling)}
     else:
-        report = judge(pipeline, *_eyes(pipeline), each=args.each, labels=args.labels, sampling=sampling)
+        report = judge(
+            pipeline, *_reader_and_references(pipeline), each=args.each, labels=args.labels, sampling=sampling
+        )
         print(table(report))
         record = {"judgement": asdict(report)}
     if args.json:
@@ -119,7 +121,7 @@ def _grid(args: argparse.Namespace, pipeline: Pipeline) -> None:
     measured = [point.sampling for point in points]
     missing = [sampling for sampling in grid.settings(pipeline) if sampling not in measured]
     requests = grid.grid_requests(pipeline.card.config.controls, args.each, labels=args.labels)
-    reader, references = _eyes(pipeline)
+    reader, references = _reader_and_references(pipeline)
     for sampling in missing[: args.points]:
         points.append(grid.measure(pipeline, reader, references, requests, sampling))
         if args.json:
@@ -150,7 +152,7 @@ def _copies(args: argparse.Namespace, pipeline: Pipeline, sampling: Sampling) ->
     return asdict(found)
 
 
-def _eyes(pipeline: Pipeline) -> tuple[Reader, ReferenceImages]:
+def _reader_and_references(pipeline: Pipeline) -> tuple[Reader, ReferenceImages]:
     """Return the reader and the reference images at the size of the model."""
     pack, size = Pack.read(DEFAULT), pipeline.card.config.geometry.size
     reader = reader_of(Glyphs.train(pack))

@@ -14,7 +14,7 @@ def test_both_slice_sizes_are_trained_judged_and_timed(tmp_path: Path, monkeypat
     monkeypatch.setattr(slice_size, "RUNS", tmp_path)
     monkeypatch.setattr(slice_size, "JSON", tmp_path / "found.json")
     monkeypatch.setattr(slice_size, "REPEATS", 1)
-    monkeypatch.setattr(sys, "argv", ["slice_size", "--minutes", "0.02", "--pictures", "2"])
+    monkeypatch.setattr(sys, "argv", ["slice_size", "--minutes", "0.02", "--images", "2"])
     slice_size.main()
     small, large = json.loads((tmp_path / "found.json").read_text())["rows"]
     assert [row["slices"] for row in (small, large)] == ["16 x 16", "32 x 32"]

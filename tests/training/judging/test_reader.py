@@ -1,4 +1,4 @@
-"""The reader learns to read, goes on where it was cut short, and counts characters drawn alike as one."""
+"""The reader learns to read, continues after an interruption, and counts characters drawn alike as one."""
 
 from dataclasses import replace
 from pathlib import Path
@@ -14,33 +14,42 @@ from training.data.vocabulary import LABEL, Family, Tile
 from training.judging.bending import bent
 from training.judging.glyphs import FACES, Glyphs, reshaped
 from training.judging.reader import Reader, names, read, read_as, zoomed
-from training.judging.reader_training import SHIPPED, Lesson, Pupil, digest, example, face_shares, reader_of, taught
+from training.judging.reader_training import (
+    SHIPPED,
+    ReaderTrainer,
+    ReaderTraining,
+    digest,
+    example,
+    face_shares,
+    reader_of,
+    train_reader,
+)
 
-SHORT = Lesson(steps=60, batch=32, seed=3)
+SHORT = ReaderTraining(steps=60, batch=32, seed=3)
 
 
 @pytest.fixture(scope="module")
 def few() -> Glyphs:
-    """Drawings of four letters: less to learn."""
+    """Return drawings of four letters, which are learnt quickly."""
     return some(Glyphs.train(Pack.read(DEFAULT)), "AEST")
 
 
 @pytest.fixture(scope="module")
 def reader(few: Glyphs) -> Reader:
-    """Taught for a few seconds."""
-    return taught(few, SHORT)
+    """Return a reader after a few seconds of training."""
+    return train_reader(few, SHORT)
 
 
 def some(glyphs: Glyphs, labels: str) -> Glyphs:
-    """The first forty drawings of each label."""
+    """Return the first forty drawings of each label."""
     wanted = [np.flatnonzero(glyphs.labels == LABEL.values.index(label))[:40] for label in labels]
     chosen = np.concatenate(wanted)
     masks = type(glyphs.masks).of(glyphs.masks[chosen])
     return Glyphs(masks=masks, labels=glyphs.labels[chosen], styles=glyphs.styles[chosen])
 
 
-def test_a_short_lesson_reads_images(few: Glyphs, reader: Reader) -> None:
-    """Composed on every tile and recovered: more than three in four right, of four letters."""
+def test_a_short_training_reads_images(few: Glyphs, reader: Reader) -> None:
+    """Of images of four letters on every tile more than three in four are read correctly."""
     rng = np.random.default_rng(5)
     chosen, tiles = few.balanced(rng, 60), [tuple(Tile)[i % 4] for i in range(60)]
     images = [
@@ -54,38 +63,38 @@ def test_a_short_lesson_reads_images(few: Glyphs, reader: Reader) -> None:
     assert reading.faces.shape == (60, len(FACES))
 
 
-def test_a_lesson_goes_on_where_it_was_cut_short(few: Glyphs) -> None:
-    """Half a lesson, saved and taken up, ends with the weights of the whole one."""
-    lesson = replace(SHORT, steps=4, batch=8)
-    whole, first, second = (Pupil(lesson, face_shares(few)) for _ in range(3))
+def test_an_interrupted_training_continues(few: Glyphs) -> None:
+    """Half a training, saved and taken up, ends with the weights of the whole one."""
+    training = replace(SHORT, steps=4, batch=8)
+    whole, first, second = (ReaderTrainer(training, face_shares(few)) for _ in range(3))
     for step in range(4):
-        whole.learn(*example(few, lesson, step))
+        whole.learn(*example(few, training, step))
     for step in range(2):
-        first.learn(*example(few, lesson, step))
-    second.take_up(first.state())
+        first.learn(*example(few, training, step))
+    second.resume(first.state())
     torch.manual_seed(0)
     assert second.step == 2
     for step in range(2, 4):
-        second.learn(*example(few, lesson, step))
+        second.learn(*example(few, training, step))
     assert all(torch.equal(a, b) for a, b in zip(whole.mean.parameters(), second.mean.parameters(), strict=True))
 
 
-def test_a_kept_reader_is_not_taught_again(few: Glyphs, tmp_path: Path) -> None:
-    """The second call reads the file, and another lesson has another one."""
-    lesson = replace(SHORT, steps=2, batch=4)
-    first = reader_of(few, lesson, cache=tmp_path)
+def test_a_cached_reader_is_not_trained_again(few: Glyphs, tmp_path: Path) -> None:
+    """The second call reads the file, and another training has another file."""
+    training = replace(SHORT, steps=2, batch=4)
+    first = reader_of(few, training, cache=tmp_path)
     (path,) = tmp_path.iterdir()
     written = path.stat().st_mtime_ns
-    second = reader_of(few, lesson, cache=tmp_path)
+    second = reader_of(few, training, cache=tmp_path)
     assert path.stat().st_mtime_ns == written
     assert all(torch.equal(a, b) for a, b in zip(first.parameters(), second.parameters(), strict=True))
-    assert digest(few, lesson) != digest(few, replace(lesson, seed=1))
+    assert digest(few, training) != digest(few, replace(training, seed=1))
 
 
 def test_the_shipped_reader_is_of_the_committed_data() -> None:
     """The committed reader is found by its digest of the committed data, so that nobody has to train it."""
     (shipped,) = SHIPPED.glob("reader-*.safetensors")
-    assert shipped.stem == f"reader-{digest(Glyphs.train(Pack.read(DEFAULT)), Lesson())}"
+    assert shipped.stem == f"reader-{digest(Glyphs.train(Pack.read(DEFAULT)), ReaderTraining())}"
     reader = reader_of(Glyphs.train(Pack.read(DEFAULT)), cache=SHIPPED / "nowhere")
     assert not (SHIPPED / "nowhere").exists()
     assert not reader.training
@@ -99,8 +108,8 @@ def test_alike_characters_are_one() -> None:
     assert [read_as(c) for c in "01OIZ"] == ["O", "I", "O", "I", "Z"]
 
 
-def test_examples_depend_on_lesson_and_step_alone(few: Glyphs) -> None:
-    """Equal steps are equal, other steps are not."""
+def test_examples_depend_on_training_and_step_only(few: Glyphs) -> None:
+    """Equal steps have equal examples, other steps have others."""
     first, again, other = (example(few, SHORT, step) for step in (1, 1, 2))
     assert all(torch.equal(a, b) for a, b in zip(first, again, strict=True))
     assert not torch.equal(first[0], other[0])
