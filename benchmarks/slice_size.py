@@ -24,7 +24,7 @@ from models.pipeline import ImageState
 from models.subscale import Progress
 from research.evidence.contestants import spn
 from research.evidence.likelihood import half, image_bits, interval
-from research.evidence.runs import TrainingRun, train
+from research.evidence.training_runs import TrainingRun, train
 from training.data.symbols import Symbols
 from training.presets import PRESETS
 from training.scoring.samples import compiled_pipeline, finish

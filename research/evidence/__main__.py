@@ -23,9 +23,9 @@ from research.evidence import accuracy, digits, diversity, likelihood, memorisat
 from research.evidence.contestants import SIZE, contestants
 from research.evidence.model_samples import SHIPPED, Draw, of_run, samples, shipped, spn_card
 from research.evidence.pages import DOCS, publish
-from research.evidence.runs import RUNS, TrainingRun, train
 from research.evidence.sample_requests import SampleRequests, glyphs, letters
 from research.evidence.shapes import distances, shapes
+from research.evidence.training_runs import RUNS, TrainingRun, train
 from training.data.symbols import ImageBatch, Symbols
 from training.data.tiles import box
 

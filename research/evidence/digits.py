@@ -17,7 +17,7 @@ from research.baselines.baseline import Baseline
 from research.baselines.baseline_presets import BaselineKind, small
 from research.evidence.contestants import BASELINE_RATES, Contestant, Part
 from research.evidence.likelihood import LikelihoodRow, half, rows_of
-from research.evidence.runs import RUNS, TrainingRun
+from research.evidence.training_runs import RUNS, TrainingRun
 from training.data.symbols import ImageBatch
 from training.scoring.scores import Floats, markdown
 

@@ -10,7 +10,7 @@ import numpy as np
 from models.subscale import Bytes
 from research.evidence.contestants import SIZE, Contestant
 from research.evidence.pages import DOCS
-from research.evidence.runs import TrainingRun
+from research.evidence.training_runs import TrainingRun
 from training.data.symbols import ImageBatch
 from training.evaluate import shares
 from training.scoring.codecs import CODECS, bits_per_dim

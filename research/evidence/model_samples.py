@@ -18,8 +18,8 @@ from models.subscale import Bytes, Progress
 from research.baselines.baseline import Baseline
 from research.baselines.sampler import BaselineSampler
 from research.evidence.contestants import SIZE, SPN
-from research.evidence.runs import TrainingRun
 from research.evidence.sample_requests import SampleRequests
+from research.evidence.training_runs import TrainingRun
 from training.data.tiles import box
 from training.scoring.samples import compiled_pipeline, finish
 

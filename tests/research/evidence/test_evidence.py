@@ -19,9 +19,9 @@ from research.evidence.likelihood import image_bits, rows_of
 from research.evidence.memorisation import drawn_again, nearest_distances, to_others
 from research.evidence.model_samples import reduced, samples
 from research.evidence.pages import filled
-from research.evidence.runs import TrainingRun, spend, train
 from research.evidence.sample_requests import SampleRequests, composed, glyphs, letters
 from research.evidence.shapes import clusters, distances, shapes
+from research.evidence.training_runs import TrainingRun, spend, train
 from tests.harness.flat import Flat
 from tests.harness.toy import CONTROLS
 from training.data.symbols import Symbols
