@@ -1,8 +1,8 @@
 """Seconds per image of every sampler: `python -m benchmarks.sampling`.
 
-One run, sides in turn, medians. The baseline is the cached sampler, compiled by Inductor with as many tokens a pass as there
-are images (four at least), so that nothing is slowed down to look good. Native sides run the C++ code that serves: pixel by
-pixel, and in windows.
+One run, sides in turn, medians. The baseline is the cached sampler, compiled by Inductor. Its passes have as many tokens as
+there are images, four at least, which is its fastest form. Native sides run the C++ code of the service: pixel by pixel, and
+in windows.
 """
 
 from __future__ import annotations

@@ -1,8 +1,8 @@
 """`start` on held-out images, through a running service: `python -m benchmarks.start http://127.0.0.1:8000`.
 
-Each image is reduced to the coarse bits of its first slice and drawn again from there (`start.stage` size), and
-reduced to its coarse bits in full size, whose fine bits are drawn (depth). It writes a sheet, and prints how far each
-result is from its image, beside the start with a plain fill.
+Each image is reduced to the coarse bits of its first slice and drawn again from there (`start.stage` size). It is also
+reduced to its coarse bits in full size, and the fine bits are drawn (depth). The command writes a sheet. It prints the
+distance of each result from its image, beside that of the start with a plain fill.
 """
 
 from __future__ import annotations

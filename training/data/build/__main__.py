@@ -1,4 +1,4 @@
-"""`python -m training.data.build`: builds symbols.npz, its manifest and its notices from pinned packages."""
+"""`python -m training.data.build`: build symbols.npz, its manifest and its notices from pinned packages."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from training.data.symbols import DEFAULT
 
 
 def main() -> None:
-    """Fetches what is missing, renders, splits, packs; prints the counts and the hash."""
+    """Fetch missing packages, render, split and pack; print the counts and the hash."""
     arguments = _arguments()
     cache, folder = Cache(root=arguments.cache), arguments.out
     cache.fetch((ICONIFY, *FONTS))

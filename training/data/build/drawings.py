@@ -1,4 +1,4 @@
-"""The value object that sources hand to the pack: a glyph mask with what is known about it."""
+"""A glyph mask with its label, style and source."""
 
 from __future__ import annotations
 
@@ -24,6 +24,6 @@ class Drawing:
 
     @property
     def thumbnail(self) -> NDArray[np.float32]:
-        """16 x 16 block means as one float vector: what near copies are measured on."""
+        """16 x 16 block means as one float vector, for the comparison of near copies."""
         factor = MASTER // 16
         return np.asarray(self.pixels.reshape(16, factor, 16, factor).mean(axis=(1, 3)), np.float32).ravel()

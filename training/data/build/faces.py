@@ -84,7 +84,7 @@ _FAMILIES: Final = {
         staatliches:400 syncopate:400,700 titan-one:400 zen-dots:400
         """,
 }
-"""All upright, legible and openly licensed; family:weights."""
+"""Upright, legible and openly licensed families, as family:weights."""
 
 _VERSION: Final = "5.3.0"
 _OTHER_VERSIONS: Final = {
@@ -110,7 +110,7 @@ HELD_OUT_FAMILIES: Final = frozenset(
         "staatliches", "black-ops-one", "orbitron",
     }
 )  # fmt: skip
-"""Families of which no letter is trained on."""
+"""Families whose letters are all held out."""
 
 STYLES: Final = {entry.partition(":")[0]: style for style, families in _FAMILIES.items() for entry in families.split()}
 """The style of each family."""
@@ -120,7 +120,7 @@ WEIGHTS: Final = {
     for families in _FAMILIES.values()
     for family, _, weights in (entry.partition(":") for entry in families.split())
 }
-"""The weights of each family that are drawn."""
+"""The weights of each family."""
 
 FONTS: Final = tuple(
     Source(

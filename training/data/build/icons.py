@@ -1,4 +1,4 @@
-"""Glyph masks of icons by concept, from the sets of `@iconify/json` whose licence and manner fit."""
+"""Glyph masks of icons by concept, from the sets of `@iconify/json` with a suitable licence and style."""
 
 from __future__ import annotations
 
@@ -56,7 +56,7 @@ _PROCESSES: Final = 2
 
 @dataclass(frozen=True, kw_only=True)
 class IconSet:
-    """One set of the package and what is said of it."""
+    """One icon set of the package with its attribution."""
 
     prefix: str
     title: str
@@ -78,13 +78,13 @@ class _Icon:
 
 
 def icon_sets(package: Path) -> list[IconSet]:
-    """All sets that may be used, by prefix."""
+    """Return all usable sets, by prefix."""
     listed: dict[str, dict[str, Any]] = json.loads((package / "collections.json").read_text(encoding="utf-8"))
     return [_icon_set(prefix, entry) for prefix, entry in sorted(listed.items()) if _allowed(prefix, entry)]
 
 
 def icons(package: Path) -> list[Drawing]:
-    """Every icon that is called by a concept's name and is drawn as asked, in a fixed order."""
+    """Return every suitable icon with the name of a concept, in a fixed order."""
     found = [icon for each in icon_sets(package) for icon in _named(package, each.prefix)]
     with ProcessPoolExecutor(_PROCESSES) as pool:
         drawn = pool.map(_drawing, found, chunksize=64)
@@ -123,7 +123,7 @@ def _named(package: Path, prefix: str) -> Iterator[_Icon]:
 
 
 def _drawing(icon: _Icon) -> Drawing | None:
-    """The icon's mask and style; None where it is hardly to be seen, or not of one tone."""
+    """Return the drawing of an icon, None for one that is faint or has two tones."""
     mask = _mask(icon)
     if mask is None or not _fit(mask):
         return None
@@ -134,7 +134,7 @@ def _drawing(icon: _Icon) -> Drawing | None:
 
 
 def _mask(icon: _Icon) -> Mask | None:
-    """The coverage (128, 128) of an icon: its ink centred and of one extent, whatever room its set leaves."""
+    """Return the coverage (128, 128) of an icon with its ink centred and scaled to one extent."""
     left, top, width, height = icon.box
     side = max(width, height)
     corner = np.array([left - (side - width) / 2, top - (side - height) / 2])
@@ -150,7 +150,7 @@ def _mask(icon: _Icon) -> Mask | None:
 
 
 def _render(svg: str, view: tuple[float, float, float], pixels: int) -> Mask:
-    """Alpha (pixels, pixels) of a drawing seen through a square window of x, y and side."""
+    """Return alpha (pixels, pixels) of a drawing in a square window of x, y and side."""
     x, y, side = view
     head = '<svg xmlns="http://www.w3.org/2000/svg" xmlns:xlink="http://www.w3.org/1999/xlink"'
     whole = f'{head} width="{pixels}" height="{pixels}" viewBox="{x:.4f} {y:.4f} {side:.4f} {side:.4f}">{svg}</svg>'
@@ -159,7 +159,7 @@ def _render(svg: str, view: tuple[float, float, float], pixels: int) -> Mask:
 
 
 def _fit(mask: Mask) -> bool:
-    """Whether a mask is neither faint nor pale, of strokes that can be seen, and of one tone."""
+    """Return whether a mask is neither faint nor pale, without hairlines, and has one tone."""
     return (
         bool(mask.mean() > _FAINT and mask.max() > _PALE)
         and _survives(mask, 5) > _HAIRLINE
@@ -168,20 +168,20 @@ def _fit(mask: Mask) -> bool:
 
 
 def _survives(mask: Mask, window: int) -> float:
-    """The share of a mask's ink that is left where it has ink all around within a window."""
+    """Return the share of the ink of a mask that has ink all around within a window."""
     ink = mask >= _INK
     return float(_least(ink, window).sum() / max(1, ink.sum()))
 
 
 def _half_tone(mask: Mask) -> float:
-    """The share of a mask's ink that is evenly half transparent: the second tone of a drawing in two."""
+    """Return the share of the ink that is evenly half transparent: the second tone of a two-tone drawing."""
     spread = (255 - _least(255 - mask, 5)) - _least(mask, 5)
     even = (spread < 16) & (mask > 24) & (mask < 232)  # noqa: PLR2004 - far from clear and from full
     return float(even.sum() / max(1, (mask > 24).sum()))  # noqa: PLR2004
 
 
 def _least(values: NDArray[Any], window: int) -> NDArray[Any]:
-    """The least value within a square window of odd side around each place; beyond the edge lies what lies at it."""
+    """Return the least value in a square window of odd side around each place; edges are repeated outwards."""
     least = np.pad(values, window // 2, mode="edge")
     for _ in (0, 1):
         least = np.minimum.reduce([least[shift : shift + len(values)] for shift in range(window)]).T

@@ -27,7 +27,7 @@ _PROCESSES: Final = 2
 
 
 def letters(packages: Path) -> list[Drawing]:
-    """All 36 characters of every face, in a fixed order."""
+    """Return all 36 characters of every face, in a fixed order."""
     faces = [(family, weight) for family, weights in WEIGHTS.items() for weight in weights]
     with ProcessPoolExecutor(_PROCESSES) as pool:
         drawn = pool.map(partial(_face, packages), faces, chunksize=4)
@@ -35,7 +35,7 @@ def letters(packages: Path) -> list[Drawing]:
 
 
 def _face(packages: Path, face: tuple[str, int]) -> list[Drawing]:
-    """Every character that a face has, if it can be seen at all."""
+    """Return every character of a face that is not faint."""
     family, weight = face
     font = _Font(packages / f"@fontsource/{family}/files/{family}-latin-{weight}-normal.woff2")
     masks = {character: font.mask(character) for character in MONOGRAMS if character in font.characters}
@@ -49,7 +49,7 @@ def _face(packages: Path, face: tuple[str, int]) -> list[Drawing]:
 
 
 class _Font:
-    """A web font unpacked to plain TrueType or CFF."""
+    """A web font, unpacked to TrueType or CFF."""
 
     def __init__(self, path: Path) -> None:
         font = TTFont(path)
@@ -60,7 +60,7 @@ class _Font:
         self.characters = {chr(code) for code in font.getBestCmap() or ()}
 
     def mask(self, character: str) -> Mask:
-        """A character's coverage (128, 128): capitals of one cap height, digits of one height, centred by their ink."""
+        """Return the coverage (128, 128) of a character: capitals of one cap height, digits of one height, ink centred."""
         ink = self._ink(character, _PROBE)
         tall = ink.height if character.isdigit() else self._ink("H", _PROBE).height
         size = _PROBE * min(_CAP / tall, _WIDEST / ink.width, _TALLEST / ink.height)
@@ -70,7 +70,7 @@ class _Font:
         return np.asarray(fine.reduce(_FINE // MASTER))
 
     def _ink(self, character: str, size: float) -> Image.Image:
-        """One character cropped to its ink; a single clear pixel where there is none."""
+        """Return one character cropped to its ink; a single clear pixel for a character without ink."""
         font = ImageFont.truetype(io.BytesIO(self.data), size, layout_engine=ImageFont.Layout.BASIC)
         left, top, right, bottom = font.getbbox(character)
         canvas = Image.new("L", (int(right - left) + 4, int(bottom - top) + 4))

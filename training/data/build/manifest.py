@@ -1,4 +1,4 @@
-"""What a pack is made of: sources, counts, palette and hash, as JSON beside it."""
+"""The manifest of a pack: sources, counts, palette and hash, as JSON."""
 
 from __future__ import annotations
 
@@ -17,7 +17,7 @@ from training.data.vocabulary import CONTROLS, FAMILIES, LABEL, STYLE
 
 
 def manifest(pack: Pack, sources: Iterable[Source], sets: Iterable[IconSet], sha256: str) -> str:
-    """The manifest's text: the same pack gives the same bytes."""
+    """Return the text of the manifest; equal packs give equal bytes."""
     content = {
         "sha256": sha256,
         "copy_distance": COPY,
@@ -34,7 +34,7 @@ def manifest(pack: Pack, sources: Iterable[Source], sets: Iterable[IconSet], sha
 
 
 def _counts(pack: Pack) -> dict[str, dict[str, dict[str, int]]]:
-    """How many drawings, by split, then by family, by style and by label; and of held-out images."""
+    """Count drawings by split, then by family, by style and by label; and held-out images."""
     return {
         "train": {
             "families": _named(pack.glyph_families, FAMILIES, 0),

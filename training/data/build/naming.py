@@ -1,4 +1,4 @@
-"""The concept that an icon's name means: style words dropped, then looked up whole."""
+"""The concept of the name of an icon: style words are dropped, then the rest is looked up."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ _STYLES: Final = frozenset(
         "flex", "plump", "curved", "freehand",
     }
 )  # fmt: skip
-"""Words that say how a thing is drawn, or which of several drawings of it this is."""
+"""Words for the style of a drawing, or for one of several drawings of a subject."""
 
 _TWO_TONED: Final = frozenset({"duotone", "twotone", "duo", "bulk", "broken", "thin", "tone"})
 _COMPOUNDS: Final = {
@@ -50,7 +50,7 @@ _MEANT_OTHERWISE: Final = {
     "warning": "carbon",
     "tree": "gg grommet-icons ix lsicon qlementine-icons",
 }
-"""Sets that call another subject by a name: a rhombus, not a gem, or the key that deletes, not a bin."""
+"""Sets that use a name for another subject: a rhombus, not a gem, or the delete key, not a bin."""
 
 _MATERIAL: Final = ("ic", "material-symbols", "material-symbols-light")
 
@@ -62,7 +62,7 @@ def _concepts() -> dict[str, str]:
 
 
 def concept_of(name: str, prefix: str) -> str | None:
-    """The concept of the icon called `name` in the set `prefix`, e.g. "home-2-outline": home; None for others."""
+    """Return the concept of the icon `name` in the set `prefix`, e.g. "home-2-outline": home; None for others."""
     if prefix in _MATERIAL and _NUMBERED.match(name):
         return None
     if _TWO_TONED & set(name.split("-")):
@@ -74,7 +74,7 @@ def concept_of(name: str, prefix: str) -> str | None:
 
 
 def _plain(name: str) -> str:
-    """A name without style words and numbers; itself where nothing else is left."""
+    """Return a name without style words and numbers; at least its first word."""
     for compound, word in _COMPOUNDS.items():
         name = re.sub(rf"(^|-){compound}(-|$)", rf"\1{word}\2", name)
     words = re.split(r"[-_]", name)

@@ -1,4 +1,4 @@
-"""The licence notices that whoever ships the pack, or weights trained on it, must carry along."""
+"""The licence notices that must go with the pack, and with weights trained on it."""
 
 from __future__ import annotations
 
@@ -67,7 +67,7 @@ OF THE POSSIBILITY OF SUCH DAMAGE.
 
 
 def notice(packages: Path, sets: Sequence[IconSet], fonts: Sequence[Source]) -> str:
-    """The whole text: a line for each icon set and each font family, and one copy of each licence."""
+    """Return the whole text: a line for each icon set and each font family, and one copy of each licence."""
     lines = [_set_line(each) for each in sets]
     return "\n".join([_HEAD, _ICONS, *lines, "", _MIT, _ISC, _BSD, *_fonts(packages, fonts)])
 
@@ -77,7 +77,7 @@ def _set_line(each: IconSet) -> str:
 
 
 def _fonts(packages: Path, fonts: Sequence[Source]) -> Iterable[str]:
-    """One line for each family; the licence texts themselves are the same in all."""
+    """Yield one line for each family, then each licence once."""
     texts = {font: _licence(packages / font.package) for font in fonts}
     yield "Fonts, drawn as letters and digits\n"
     yield from (f"{font.package} {font.version} ({font.licence}): {_copyright(packages, font)}" for font in fonts)
@@ -87,7 +87,7 @@ def _fonts(packages: Path, fonts: Sequence[Source]) -> Iterable[str]:
 
 
 def _copyright(packages: Path, font: Source) -> str:
-    """A family's own statements, each once: they are repeated for every file of it."""
+    """Return the copyright statements of a family, each once: packages repeat them for every file."""
     about = json.loads((packages / font.package / "metadata.json").read_text(encoding="utf-8"))
     statements = re.split(r" (?=\S+\.(?:ttf|otf): )", str(about["license"]["attribution"]).strip())
     return " ".join(dict.fromkeys(re.sub(r"^\S+\.(?:ttf|otf): ", "", statement) for statement in statements))

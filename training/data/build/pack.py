@@ -37,7 +37,7 @@ class _Frozen:
 
 
 def pack(split: Split) -> Pack:
-    """All arrays of a split."""
+    """Return all arrays of a split."""
     rng = np.random.default_rng(_SEED)
     held = Masks.of(each.pixels for each in split.held_out)
     frozen = list(_frozen(rng, split.held_out, held))
@@ -76,7 +76,7 @@ def write(packed: Pack, path: Path) -> str:
 
 
 def _frozen(rng: np.random.Generator, held_out: Sequence[Drawing], masks: Masks) -> Iterator[_Frozen]:
-    """Images of both families: the labels in turn, each with another of its drawings, every hue and ground in turn."""
+    """Yield images of both families: labels, hues and tiles in turn, each time with another drawing."""
     for family, count in _FROZEN.items():
         for place, drawing in zip(range(count), _in_turn(rng, held_out, family), strict=False):
             hue, tile = HUE.values[place % len(HUE.values)], tuple(Tile)[place % len(Tile)]
@@ -88,7 +88,7 @@ def _frozen(rng: np.random.Generator, held_out: Sequence[Drawing], masks: Masks)
 
 
 def _in_turn(rng: np.random.Generator, drawings: Sequence[Drawing], family: Family) -> Iterator[int]:
-    """Positions of a family's drawings: one of each label, shuffled, then a second one of each, and so on."""
+    """Yield positions of the drawings of a family: one of each label, shuffled, then a second one of each, and so on."""
     by_label: dict[str, list[int]] = defaultdict(list)
     for index in rng.permutation(len(drawings)):
         if drawings[index].family is family:

@@ -1,4 +1,4 @@
-"""Where the drawings come from: pinned npm packages, fetched once into a cache that git ignores."""
+"""The sources of drawings: pinned npm packages, fetched once into a cache that git ignores."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from typing import Final
 
 @dataclass(frozen=True, kw_only=True)
 class Source:
-    """One pinned npm package and what its drawings may be used for."""
+    """One pinned npm package and its licence."""
 
     package: str
     version: str
@@ -30,7 +30,7 @@ ICONIFY: Final = Source(
 
 @dataclass(frozen=True, kw_only=True)
 class Cache:
-    """The folder in which packages are unpacked."""
+    """The folder of unpacked packages."""
 
     root: Path
 
@@ -40,7 +40,7 @@ class Cache:
         return self.root / "npm" / "node_modules"
 
     def fetch(self, sources: tuple[Source, ...]) -> None:
-        """Install what is missing. Raises subprocess.CalledProcessError if npm fails."""
+        """Install missing packages. Raises subprocess.CalledProcessError if npm fails."""
         missing = [f"{source.package}@{source.version}" for source in sources if not self._has(source)]
         if not missing:
             return

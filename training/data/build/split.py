@@ -1,7 +1,7 @@
-"""Which drawings are held out, and that none of them has a near copy among those trained on.
+"""The split into train and held-out drawings, without near copies between them.
 
-Whole icon sets and whole font families are held out. Sets borrow from each other, and typefaces share their strokes: near
-copies are found by thumbnails, and it is the train drawing that goes.
+Whole icon sets and whole font families are held out. Sets borrow from each other, and typefaces share their strokes. So near
+copies are found by thumbnails, and the train drawing of a pair is removed.
 """
 
 from __future__ import annotations
@@ -29,14 +29,17 @@ Thumbnails = NDArray[np.float32]
 
 @dataclass(frozen=True, kw_only=True)
 class Split:
-    """Drawings to train on and drawings to judge by."""
+    """Drawings for training and drawings for evaluation."""
 
     train: tuple[Drawing, ...]
     held_out: tuple[Drawing, ...]
 
 
 def split(drawings: Iterable[Drawing]) -> Split:
-    """Drawings by set and family. A near copy of a drawing of its own label goes; then a train one of any held-out one."""
+    """Split drawings by set and family.
+
+    Near copies of a drawing of the same label are removed, then train drawings that are near copies of any held-out one.
+    """
     train: list[Drawing] = []
     held_out: list[Drawing] = []
     for each in by_label(drawings).values():
@@ -46,12 +49,12 @@ def split(drawings: Iterable[Drawing]) -> Split:
 
 
 def is_held(drawing: Drawing) -> bool:
-    """Whether a drawing's set or family is held out."""
+    """Return whether the set or the family of a drawing is held out."""
     return drawing.source in (HELD_OUT_SETS if drawing.family is Family.ICONS else HELD_OUT_FAMILIES)
 
 
 def by_label(drawings: Iterable[Drawing]) -> dict[str, list[Drawing]]:
-    """Drawings by label, in their order."""
+    """Group drawings by label, in their order."""
     grouped: dict[str, list[Drawing]] = defaultdict(list)
     for drawing in drawings:
         grouped[drawing.label].append(drawing)
@@ -59,7 +62,7 @@ def by_label(drawings: Iterable[Drawing]) -> dict[str, list[Drawing]]:
 
 
 def distinct(drawings: Sequence[Drawing]) -> list[Drawing]:
-    """Greedily, in order: a drawing that is a near copy of one already kept is dropped."""
+    """Return the drawings without near copies of earlier ones."""
     rows = thumbnails(drawings)
     kept: list[int] = []
     for index, row in enumerate(rows):
@@ -69,15 +72,15 @@ def distinct(drawings: Sequence[Drawing]) -> list[Drawing]:
 
 
 def apart(drawings: Sequence[Drawing], others: Sequence[Drawing]) -> list[Drawing]:
-    """The drawings that are no near copy of any of `others`."""
+    """Return the drawings that are no near copies of any of `others`."""
     copies = copied(thumbnails(drawings), thumbnails(others))
     return [drawing for drawing, copy in zip(drawings, copies, strict=True) if not copy]
 
 
 def copied(some: Thumbnails, others: Thumbnails) -> NDArray[np.bool_]:
-    """For each of `some` (n, d), whether any of `others` (m, d) is a near copy of it.
+    """Return for each of `some` (n, d) whether any of `others` (m, d) is a near copy of it.
 
-    Two drawings differ at least as much as their means do: most pairs need no closer look.
+    Two drawings differ at least as much as their means, so most pairs need no full comparison.
     """
     order = np.argsort(others.mean(axis=1), kind="stable")
     ranked, means = others[order], others.mean(axis=1)[order]
@@ -89,5 +92,5 @@ def copied(some: Thumbnails, others: Thumbnails) -> NDArray[np.bool_]:
 
 
 def thumbnails(drawings: Sequence[Drawing]) -> Thumbnails:
-    """All thumbnails as rows."""
+    """Return all thumbnails as rows."""
     return np.stack([drawing.thumbnail for drawing in drawings]) if drawings else np.zeros((0, 256), np.float32)
