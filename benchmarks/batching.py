@@ -1,9 +1,11 @@
 """The effect of continuous batching: `python -m benchmarks.batching`.
 
-Redis, one API process and one worker with a shipped model are started; this process is the callers, over HTTP. Sides take
-turns, medians count. First images a second: one job at a time against many in flight, each followed by the next until so
-many are done; the time in which the many begin and end is in it. Then the first slice of one job that comes at a random
-moment while a full batch of others is drawn, in slice times: those between two slices of such a batch without newcomer.
+Redis, one API process and one worker with a shipped model are started; this process is the client, over HTTP. Sides take
+turns, and medians count.
+
+- Throughput: images per second with one job at a time, and with many jobs in flight, from the first submit to the last end.
+- New jobs: a job comes at a random moment while a full batch of others is drawn. The figure is the time to its first slice,
+  in slice times: the time between two slices of a full batch without a new job.
 """
 
 from __future__ import annotations
