@@ -41,14 +41,21 @@ export function asJavaScript(request, { origin, keyed }) {
 const headers = { "content-type": "application/json"${authorization} };
 const body = JSON.stringify(${JSON.stringify(request, null, 2)});
 
-const read = async (response) => {
-  if (!response.ok) throw new Error(await response.text());
-  return response.json();
+const call = async (url, options) => {
+  for (;;) {
+    const [response, body] = await fetch(url, options).then(async (r) => [r, await r.json()]).catch(() => []);
+    if (response?.ok) return body;
+    const passing = !response || [429, 502, 503, 504].includes(response.status); // busy, or the server restarts
+    if (!passing) throw new Error(body.title + ": " + body.detail);
+    await new Promise((resume) => setTimeout(resume, 1000 * (response?.headers.get("Retry-After") ?? 1)));
+  }
 };
-let job = await read(await fetch(server + "/generate", { method: "POST", headers, body }));
-while (job.status === "queued" || job.status === "running") {
-  await new Promise((resume) => setTimeout(resume, 500));
-  job = await read(await fetch(new URL(job.urls.self, server), { headers }));
+headers["idempotency-key"] = crypto.randomUUID();
+let job = await call(server + "/generate", { method: "POST", headers, body });
+while (!job.finished_at) {
+  const url = new URL(job.urls.self, server);
+  url.searchParams.set("wait", 30);
+  job = await call(url, { headers });
 }
 if (job.status !== "succeeded") throw new Error(job.error?.detail ?? job.status);
 const pictures = job.images.map((image) => new URL(image.url, server).href);

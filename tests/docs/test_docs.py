@@ -13,6 +13,7 @@ from http.server import SimpleHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from threading import Thread
 
+import httpx
 import pytest
 from playwright.sync_api import sync_playwright
 
@@ -98,6 +99,17 @@ def of_docker() -> list[str]:
 def of_shell() -> list[str]:
     """The others."""
     return [block for block in blocks("quickstart-operator") if "docker compose" not in block]
+
+
+@pytest.mark.skipif(shutil.which("curl") is None, reason="needs curl")
+def test_the_readmes_curls_save_a_finished_image(url: str, tmp_path: Path) -> None:
+    """The first waits until the job has ended, so that the second never saves a partial image."""
+    [commands] = re.findall(r"^    job=.*\n(?:    .*\n)+", (ROOT / "README.md").read_text(), re.MULTILINE)
+    assert "Prefer: wait=30" in commands
+    ran(["sh", "-e", "-c", commands.replace("localhost:8000", url.removeprefix("http://"))], tmp_path)
+    final = httpx.get(f"{url}/jobs").json()["jobs"][0]["images"][0]
+    assert (final["final"], final["seed"]) == (True, 7)
+    assert (tmp_path / "a.png").read_bytes() == httpx.get(url + final["url"], params={"scale": 8}).content
 
 
 @pytest.mark.skipif(shutil.which("node") is None, reason="needs node, the JavaScript runtime")
