@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING
 import uvicorn
 
 from service.connections import MAX_HEAD_BYTES, BoundedConnection, ConnectionLimits
+from service.redis_clients import CONNECTIONS
+from service.webhooks.slots import AT_ONCE
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -21,8 +23,8 @@ if TYPE_CHECKING:
 SHUTDOWN_SECONDS = 8
 """Time for requests in work. Waits and event streams end at once; what is left needs Redis, which has 5 s to answer."""
 
-RESERVED_FILES = 192
-"""File descriptors for everything but HTTP connections: Redis, webhooks, files, log."""
+RESERVED_FILES = CONNECTIONS + AT_ONCE + 64
+"""File descriptors for everything but HTTP connections: Redis, webhooks, files, log, connections just accepted."""
 
 FEWEST_CONNECTIONS = 16
 ACCEPTED_AT_ONCE = 32

@@ -82,7 +82,7 @@ class ServiceSettings(BaseSettings):
         default=4096,
         ge=16,
         le=1_000_000,
-        description="Open HTTP connections of a process. At most its limit of open files minus 192.",
+        description="Open HTTP connections of a process. At most its limit of open files minus 256.",
     )
     keep_alive_seconds: int = Field(
         default=75,

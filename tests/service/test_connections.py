@@ -155,8 +155,8 @@ def test_malformed_http_is_a_problem(request_bytes: bytes, port: int) -> None:
 
 def test_the_bound_fits_the_files_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:
     """Some are for other things."""
-    monkeypatch.setattr(resource, "getrlimit", lambda _: (300, 300))
-    assert (connections_within(4096), connections_within(50)) == (300 - RESERVED_FILES, 50)
+    monkeypatch.setattr(resource, "getrlimit", lambda _: (1000, 1000))
+    assert (connections_within(4096), connections_within(50)) == (1000 - RESERVED_FILES, 50)
     monkeypatch.setattr(resource, "getrlimit", lambda _: (resource.RLIM_INFINITY, resource.RLIM_INFINITY))
     assert connections_within(4096) == 4096
 
