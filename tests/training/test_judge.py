@@ -14,7 +14,7 @@ from models.checkpoint import save_model
 from models.config import Control, Geometry, ModelConfig, Sampling, Stage, Temperatures, Widths
 from models.network import build
 from models.pipeline import Pipeline
-from models.subscale import Progress
+from models.subscale import Bytes
 from models.verifier import verifier_of
 from tests.training.judging.painted import disc, picture
 from tests.training.judging.test_keepers import ASKED, SEEN
@@ -23,7 +23,7 @@ from training.data.symbols import DEFAULT, Pack
 from training.data.vocabulary import LABEL, STYLE
 from training.judge import judge, table
 from training.judging import blank_images
-from training.judging.blank_images import count_blank, has_clear_glyph
+from training.judging.blank_images import count_blank
 from training.judging.criteria import results
 from training.judging.glyphs import FACES, Glyphs
 from training.judging.grid import GridPoint, grid_requests, measure, save_points, saved_points, settings
@@ -135,22 +135,18 @@ def test_points_of_other_requests_are_not_mixed(tmp_path: Path) -> None:
         saved_points(tmp_path / "grid.json", {"each": 2})
 
 
-def test_blank_images_are_counted() -> None:
-    """Images of noise are not blank, and a white image is: its base slice does not decide."""
-    pipeline = untrained(FEW, TWO_HUES, ONE_TILE)
-    found = count_blank(pipeline, [{"label": "A"}], Sampling(), 1.2)
-    assert (found.blank.right, found.blank.count, found.temperature) == (0, 1, 1.2)
-    white, glyph = np.full((32, 32, 3), 255, np.uint8), picture(disc(), size=32)
-    assert not has_clear_glyph(white)
-    assert has_clear_glyph(glyph)
+def test_blank_images_are_counted(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of a white image and one with a glyph one is blank; the base network alone gets the temperature."""
+    drawn: list[Sampling] = []
 
+    def two_images(_pipeline: Pipeline, _requests: object, *, sampling: Sampling) -> Bytes:
+        drawn.append(sampling)
+        return np.stack([np.full((32, 32, 3), 255, np.uint8), picture(disc(), size=32)])
 
-def test_a_base_slice_decides_only_where_it_is_clear(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Where it is not, the whole image is drawn, and the rule of the judge counts it."""
-    monkeypatch.setattr(blank_images, "has_clear_glyph", lambda _: False)
-    monkeypatch.setattr(Progress, "picture", lambda _: np.full((32, 32, 3), 255, np.uint8))
-    found = count_blank(untrained(FEW, TWO_HUES, ONE_TILE), [{"label": "A"}], Sampling(), 0.5)
-    assert (found.blank.right, found.completed) == (1, 1)
+    monkeypatch.setattr(blank_images, "samples", two_images)
+    found = count_blank(untrained(FEW), [{"label": "A"}] * 2, Sampling(temperature=Temperatures(size=0.4)), 0.7)
+    assert (found.blank.right, found.blank.count, found.temperature) == (1, 2, 0.7)
+    assert drawn == [Sampling(temperature=Temperatures(base=0.7, size=0.4))]
 
 
 def test_temperatures_are_read_by_network() -> None:
