@@ -1,7 +1,7 @@
 """How many images are blank at each temperature of the base network.
 
-Whole images are drawn, since a base slice does not decide: with every fourth pixel and 3 bits, 72 of 104 composed images
-without a glyph appear to have one, because a gradient has steps there.
+Whole images are drawn, since a base slice with every fourth pixel and 3 bits does not decide. There 72 of 104 composed images
+without a glyph appear to have one, because their gradients have steps.
 """
 
 from __future__ import annotations
