@@ -46,6 +46,7 @@ from service.metrics import ServiceMetrics
 from service.redis_clients import async_client, blocking_client
 from service.settings import ServiceSettings
 from service.supervisor import Supervisor
+from service.vector.exporter import Exporter
 from service.webhooks.outbox import Outbox
 from service.webhooks.sender import HIDDEN_SECONDS, Sender
 from service.webhooks.signature import WebhookSecrets
@@ -63,7 +64,7 @@ REQUEST_HEADERS = (
     "tracestate",
     "baggage",
 )
-RESPONSE_HEADERS = ("ETag", "Idempotent-Replayed", "Location", "Retry-After", "X-Request-ID")
+RESPONSE_HEADERS = ("ETag", "Idempotent-Replayed", "Location", "Retry-After", "Vector-Form", "X-Request-ID")
 LOOPBACK_ORIGIN = r"https?://(localhost|([a-z0-9-]+\.)+localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?"
 """Pages of this machine: a front end in development. They may use an API that only this machine reaches."""
 
@@ -126,6 +127,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         metrics=metrics,
         refusals=RefusalCounter(client, per_minute=settings.submits_per_minute),
         supervisor=Supervisor(tasks, restarted=metrics.task_restarted),
+        exporter=Exporter(),
         destinations=destinations,
         outbox=outbox,
     )

@@ -8,6 +8,7 @@ ServiceError
 ├── UnknownJobError               404  no such job, or an expired one, or another owner's
 ├── NotStartedError               404  an image before its first slice
 ├── NotGeneratedError             404  an image after more slices than it has
+├── NotFinalError                 409  an export of an image that has not all its slices
 ├── FieldError                    422  a field that is well-formed and cannot be honoured
 │   └── DestinationError          422  a webhook URL that this server refuses
 ├── KeyReusedError                422  an Idempotency-Key with another body
@@ -108,6 +109,18 @@ class NotGeneratedError(ServiceError):
     """The request names a state of an image, or a sample sheet, that does not exist."""
 
     type, title, status = "urn:spn:not-drawn", "Not generated", 404
+
+
+class NotFinalError(ServiceError):
+    """The image is not final, and only final images are exported."""
+
+    type, title, status = "urn:spn:not-final", "Not final", 409
+
+    def __init__(self) -> None:
+        super().__init__(
+            "Only a final image has a vector form. Wait until the image is `final`, or request png, webp or jpeg without "
+            "size and colours."
+        )
 
 
 class FieldError(ServiceError):

@@ -28,6 +28,7 @@ class ImageFormat(StrEnum):
     PNG = "png"
     WEBP = "webp"
     JPEG = "jpeg"
+    SVG = "svg"
 
     @classmethod
     def _missing_(cls, value: object) -> ImageFormat | None:
@@ -38,12 +39,18 @@ class ImageFormat(StrEnum):
     @property
     def media_type(self) -> str:
         """Return the value of Content-Type."""
-        return f"image/{self}"
+        return "image/svg+xml" if self is ImageFormat.SVG else f"image/{self}"
+
+
+PIXEL_FORMATS = (ImageFormat.PNG, ImageFormat.WEBP, ImageFormat.JPEG)
+"""Formats that keep an image's pixels. Browsers accept SVG for every <img>, so it has to be requested by name."""
 
 
 def preferred(accept: str) -> ImageFormat:
-    """Return the format that an Accept header prefers, the first of equals; PNG if it names none of ours."""
-    offered = {image_format.media_type: image_format for image_format in ImageFormat} | {"image/jpg": ImageFormat.JPEG}
+    """Return the format of pixels that an Accept header prefers, the first of equals; PNG if it names none of ours."""
+    offered = {image_format.media_type: image_format for image_format in PIXEL_FORMATS} | {
+        "image/jpg": ImageFormat.JPEG
+    }
     named = [
         (weight(rest), name.strip().lower()) for name, _, rest in (part.partition(";") for part in accept.split(","))
     ]

@@ -23,6 +23,7 @@ from service.metrics import ServiceMetrics
 from service.settings import ServiceSettings
 from service.supervisor import Supervisor
 from service.urls import JobLinks
+from service.vector.exporter import Exporter
 from service.webhooks.outbox import Outbox
 
 MAX_WAIT_SECONDS = 60
@@ -43,6 +44,7 @@ class Services:
     queue_estimates: QueueEstimates
     metrics: ServiceMetrics
     refusals: RefusalCounter
+    exporter: Exporter
     supervisor: Supervisor
     destinations: Destinations | None
     """None: no webhooks."""

@@ -2,20 +2,40 @@
 
 from __future__ import annotations
 
+import hashlib
+import re
 from dataclasses import asdict
+from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Response
 
+from models.config import LABEL
 from models.subscale import Progress
 from service.api.access import JobId, Viewer
+from service.api.export_options import Options
 from service.api.openapi.responses import refusals
 from service.api.route import ContractRoute
 from service.api.routes.dependencies import SIGNED, App, Services, known
 from service.contract.record import JobRecord
-from service.errors import FieldError, NotGeneratedError, NotStartedError, UnknownJobError, UnreadableJobError
+from service.errors import (
+    FieldError,
+    NotFinalError,
+    NotGeneratedError,
+    NotStartedError,
+    UnknownJobError,
+    UnreadableJobError,
+)
 from service.images import ImageFormat, encode, preferred
+from service.vector.export import ImageExport, RecolourError, export_image
 
+VECTOR_FORM = "Vector-Form"
+EXPORT_HEADERS = {
+    VECTOR_FORM: {
+        "schema": {"type": "string", "enum": ["glyph", "traced"]},
+        "description": "Of an export. traced: the image is no glyph on a ground; its colours were traced.",
+    }
+}
 FOREVER = "private, max-age=31536000, immutable"
 
 router = APIRouter(route_class=ContractRoute)
@@ -25,9 +45,9 @@ router = APIRouter(route_class=ContractRoute)
     "/jobs/{job}/images/{index}",
     response_class=Response,
     responses={
-        200: {"content": {f.media_type: {} for f in ImageFormat}},
+        200: {"content": {f.media_type: {} for f in ImageFormat}, "headers": EXPORT_HEADERS},
         304: {"description": "As you know it."},
-        **refusals(*SIGNED, UnknownJobError, NotStartedError, NotGeneratedError, UnreadableJobError),
+        **refusals(*SIGNED, UnknownJobError, NotStartedError, NotGeneratedError, NotFinalError, UnreadableJobError),
     },
 )
 async def get_image(  # noqa: PLR0913, PLR0917 - one argument per parameter
@@ -35,9 +55,10 @@ async def get_image(  # noqa: PLR0913, PLR0917 - one argument per parameter
     index: Annotated[int, Path(ge=0, le=15)],
     app: App,
     viewer: Viewer,
+    options: Options,
     slices: Annotated[int | None, Query(ge=1, description="As it was after so many slices; absent: now.")] = None,
     format: ImageFormat | None = None,  # noqa: A002 - the parameter's name in the contract
-    scale: Annotated[int, Query(ge=1, le=8, description="Nearest neighbour.")] = 1,
+    scale: Annotated[int, Query(ge=1, le=8, description="Nearest neighbour; the pixels stay exact.")] = 1,
     accept: Annotated[str, Header()] = "",
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
@@ -47,11 +68,56 @@ async def get_image(  # noqa: PLR0913, PLR0917 - one argument per parameter
         raise UnknownJobError(f"{job}/images/{index}")
     kind = format or preferred(accept)
     progress = await drawn(app, record, index, slices)
+    if options.sent or kind is ImageFormat.SVG:
+        if scale != 1:
+            raise FieldError("scale", "enlarges pixels and cannot go with an export; use size")
+        export = options.export(kind, title=title(record, index), side=progress.geometry.size)
+        return await exported(app, record, index, progress=progress, export=export, if_none_match=if_none_match)
     headers = caching(record, f"{index}-{progress.done}-{kind}-{scale}", progress)
     if "ETag" in headers and known(if_none_match, headers["ETag"]):
         return Response(status_code=304, headers=headers)
     picture = encode(progress, kind, scale=scale, text=provenance(record, index))
     return Response(picture, media_type=kind.media_type, headers=headers)
+
+
+async def exported(  # noqa: PLR0913 - all but the first three by keyword
+    app: Services,
+    record: JobRecord,
+    index: int,
+    *,
+    progress: Progress,
+    export: ImageExport,
+    if_none_match: str | None,
+) -> Response:
+    """Return an export of a final image. Raises NotFinalError, FieldError."""
+    if progress.next is not None:
+        raise NotFinalError
+    headers = caching(record, f"{index}-{export.digest}", progress)
+    headers["Content-Disposition"] = f'inline; filename="{file_name(record, index)}.{export.format}"'
+    headers["Content-Security-Policy"] = "default-src 'none'"
+    if known(if_none_match, headers["ETag"]):
+        return Response(status_code=304, headers=headers)
+    pixels = progress.picture()
+    digest = f"{hashlib.sha256(pixels.tobytes()).hexdigest()}-{export.digest}"
+    try:
+        file = await app.exporter.run(digest, partial(export_image, pixels, export))
+    except RecolourError as error:
+        raise FieldError(error.part, f"this image has no {error.part} to give a colour to; leave it out") from None
+    headers[VECTOR_FORM] = "traced" if file.traced else "glyph"
+    return Response(file.content, media_type=export.format.media_type, headers=headers)
+
+
+def title(record: JobRecord, index: int) -> str:
+    """Return what an image shows, for screen readers: its label, else its model."""
+    return record.request.controls[index].get(LABEL, record.request.model)
+
+
+def file_name(record: JobRecord, index: int) -> str:
+    """Return a readable file name without its ending, such as home-blue-circle-7, of plain characters alone."""
+    request = record.request
+    parts = [*(request.controls[index].get(name, "") for name in (LABEL, "hue", "tile")), str(request.seed + index)]
+    plain = (re.sub(r"[^A-Za-z0-9]+", "-", part).strip("-") for part in parts)
+    return "-".join(part for part in plain if part)
 
 
 async def drawn(app: Services, record: JobRecord, index: int, slices: int | None) -> Progress:

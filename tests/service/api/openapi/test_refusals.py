@@ -100,6 +100,7 @@ PROVOCATIONS: dict[str, Provocation] = {
     "UnknownJob": Provocation(ask=lambda scene: scene.http.get(NONE)),
     "NotStarted": Provocation(ask=lambda scene: scene.http.get(f"{scene.job()}/images/0")),
     "NotGenerated": Provocation(ask=lambda scene: scene.http.get(f"{scene.job(slices=1)}/images/0?slices=2")),
+    "NotFinal": Provocation(ask=lambda scene: scene.http.get(f"{scene.job(slices=1)}/images/0?format=svg")),
     "Field": Provocation(ask=lambda scene: scene.submit({"controls": {"hue": "beige"}})),
     "Destination": Provocation(
         ask=lambda scene: scene.submit({"webhook": {"url": "https://10.0.0.1/", "events": ["failed"]}}),
