@@ -1,4 +1,4 @@
-"""What the API counts for Prometheus, in a registry of its own: any number of apps may live in one process."""
+"""Metrics of the API for Prometheus. Each app has its own registry, so that one process can have several."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from service.jobs.queue_position import Backlog
 from service.webhooks.outbox import OutboxLoad
 
 LATENCY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
-"""Upper bounds of the buckets; the last is the longest wait that a caller may ask for."""
+"""Upper bounds of the buckets; the last is the longest wait that a request can set."""
 
 
 OUTBOX_GAUGES = {
@@ -31,20 +31,20 @@ class StoreState:
 
 
 class ServiceMetrics:
-    """The metrics of one app."""
+    """Metrics of one app."""
 
     def __init__(self) -> None:
         self.registry = registry = CollectorRegistry()
         ProcessCollector(registry=registry)
         self.latency = Histogram(
             "spn_http_request_seconds",
-            "Seconds until an answer begins.",
+            "Seconds until a response begins.",
             ("method", "route", "status"),
             buckets=LATENCY_SECONDS,
             registry=registry,
         )
         self.refusals = Counter(
-            "spn_http_refusals", "Answers that were problems, by type.", ("type", "status"), registry=registry
+            "spn_http_refusals", "Responses that were problems, by type.", ("type", "status"), registry=registry
         )
         self.streams = Gauge("spn_http_event_streams", "Open event streams.", registry=registry)
         self.task_restarts = Counter(
@@ -52,8 +52,8 @@ class ServiceMetrics:
         )
         self.clock_steps = Counter("spn_redis_clock_steps", "Steps of Redis' clock that were seen.", registry=registry)
         self._redis_up = Gauge("spn_redis_up", "Whether Redis answered this scrape.", registry=registry)
-        self._queued = Gauge("spn_jobs_queued", "Jobs that no worker has begun.", ("model",), registry=registry)
-        self._running = Gauge("spn_jobs_running", "Jobs that were begun.", ("model",), registry=registry)
+        self._queued = Gauge("spn_jobs_queued", "Jobs that no worker has started.", ("model",), registry=registry)
+        self._running = Gauge("spn_jobs_running", "Jobs that were started.", ("model",), registry=registry)
         self._workers = Gauge("spn_workers", "Live workers.", ("model",), registry=registry)
 
         self._outbox = {

@@ -112,7 +112,7 @@ class JobBody(BaseModel):
             candidates=request.candidates,
             start=start_of(request),
             metadata=dict(request.metadata),
-            created_at=moment(record.created_at) or datetime.now(UTC),
+            created_at=timestamp(record.created_at),
             started_at=moment(record.started_at),
             finished_at=moment(record.finished_at),
             expires_at=moment(record.expires_at),
@@ -257,5 +257,10 @@ def shared(controls: Sequence[Mapping[str, str]]) -> Controls | list[Controls]:
 
 
 def moment(milliseconds: int) -> datetime | None:
-    """A time of the record; None for not yet."""
-    return datetime.fromtimestamp(milliseconds / 1000, UTC) if milliseconds else None
+    """Return a time of the record; None for not yet."""
+    return timestamp(milliseconds) if milliseconds else None
+
+
+def timestamp(milliseconds: int) -> datetime:
+    """Return a time that every record has."""
+    return datetime.fromtimestamp(milliseconds / 1000, UTC)

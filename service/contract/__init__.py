@@ -1,5 +1,4 @@
-"""All that the API and the workers must agree on: names, keys, the job's record and the entries of its stream.
+"""Contract between the API and the workers: names, keys, the record of a job and the entries of its stream.
 
-The record says how a job stands, its stream says what was drawn. Both are written by `transitions.lua` alone
-(see `service.contract.transitions`), and read here.
+Only `transitions.lua` writes records and streams (see `service.contract.transitions`).
 """

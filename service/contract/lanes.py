@@ -1,4 +1,4 @@
-"""What one slice of one image costs in a round, counted in lanes. The API estimates with it, workers fill rounds by it.
+"""Lanes that one slice of one image takes in a round. The API estimates with them, workers fill rounds by them.
 
 In both functions `requested` holds the names of the controls that have a value. They follow what models.pipeline does.
 """

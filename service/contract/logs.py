@@ -16,14 +16,14 @@ LOUD = ("httpx", "httpcore", "uvicorn.access")
 
 
 class LogFormat(StrEnum):
-    """The two ways."""
+    """Format of the log."""
 
     TEXT = "text"
     JSON = "json"
 
 
 def configure(format: LogFormat) -> None:  # noqa: A002 - its name among the settings
-    """Send all of this process' log to stderr. For entry points alone; in JSON the `extra` of a line becomes fields."""
+    """Send the whole log of this process to stderr; only entry points call this. In JSON, `extra` becomes fields."""
     handler = logging.StreamHandler()
     handler.setFormatter(formatter(format))
     logging.basicConfig(level=logging.INFO, handlers=[handler])
@@ -32,7 +32,7 @@ def configure(format: LogFormat) -> None:  # noqa: A002 - its name among the set
 
 
 def formatter(format: LogFormat) -> logging.Formatter:  # noqa: A002 - as above
-    """JSON with time (RFC 3339 UTC), level, logger, message; or text."""
+    """Return a formatter: JSON with time (RFC 3339 UTC), level, logger and message, or text."""
     if format is LogFormat.TEXT:
         return logging.Formatter(TEXT)
     names = {"levelname": "level", "name": "logger"}

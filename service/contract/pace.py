@@ -1,4 +1,4 @@
-"""How fast a model is drawn: measured by its workers, read for the estimate."""
+"""Pace of a model: the cost of its rounds, measured by its workers and read for the estimate."""
 
 from __future__ import annotations
 
@@ -11,26 +11,26 @@ from models.config import Stage
 from service.contract.record import Fields
 
 PACE_SECONDS = 900
-"""How long a measured pace is believed. A dead worker's is gone then; a live one's is overwritten by its next round."""
+"""Lifetime of a measurement. A dead worker's expires; a live worker's is replaced after its next round."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class StagePace:
-    """What a round of one network costs, the publishing of its slices included: so much in any case, so much for each turn."""
+    """Cost of a round of one network, including the publishing of its slices: a fixed cost plus a cost per turn."""
 
     fixed_seconds: float
     turn_seconds: float
 
     def round_seconds(self, turns: int) -> float:
-        """A round of so many turns."""
+        """Return the seconds of a round of `turns` turns."""
         return self.fixed_seconds + self.turn_seconds * turns
 
 
 @dataclass(frozen=True, kw_only=True)
 class Pace:
-    """Measured speed of a worker: the lanes of a round, the threads that share them, and the networks.
+    """Pace of a model: lanes that fit in a round, threads that share them, and the measured networks.
 
-    `job_seconds` is the time that one job takes beside its rounds, for its start and its end.
+    `job_seconds`: the time beside the rounds to take one job and to end it.
     """
 
     capacity: int
@@ -39,11 +39,11 @@ class Pace:
     job_seconds: float = 0.0
 
     def round_seconds(self, stage: Stage, lanes: int) -> float:
-        """A round of so many lanes (`service.contract.lanes`)."""
+        """Return the seconds of a round of `lanes` lanes (`service.contract.lanes`)."""
         return self.stages[stage].round_seconds(ceil(lanes / self.threads))
 
     def encode(self) -> dict[str, str | int | float]:
-        """The fields of the hash at `pace_key`."""
+        """Return the fields of the hash at `pace_key`."""
         fields: dict[str, str | int | float] = {
             "capacity": self.capacity,
             "threads": self.threads,
@@ -55,7 +55,7 @@ class Pace:
 
     @classmethod
     def decode(cls, fields: Fields) -> Self | None:
-        """From the hash; None for an empty one: nothing was measured lately."""
+        """Read the hash; None for an empty one: nothing was measured lately."""
         if b"capacity" not in fields:
             return None
         number = {key.decode(): float(value) for key, value in fields.items()}

@@ -1,4 +1,4 @@
-"""How a job stands: its record, a hash in Redis."""
+"""Record of a job: a hash in Redis that holds its state."""
 
 from __future__ import annotations
 
@@ -22,7 +22,7 @@ Fields = Mapping[Any, Any]
 
 @dataclass(frozen=True, kw_only=True)
 class Problem:
-    """Why a job failed, in the terms of RFC 9457."""
+    """Reason why a job failed, after RFC 9457."""
 
     type: str
     title: str
@@ -30,26 +30,26 @@ class Problem:
     status: int = 500
 
     def to_json(self) -> bytes:
-        """The record's `error` field."""
+        """Return the record's `error` field."""
         return _PROBLEM.dump_json(self)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> Problem:
-        """From the record's `error` field."""
+        """Read the record's `error` field."""
         return _PROBLEM.validate_json(text)
 
 
 OVERDUE = Problem(
     type="urn:spn:deadline",
     title="Deadline passed",
-    detail="The job had not ended when its time was up. What was drawn until then is kept.",
+    detail="The job had not ended at its deadline. The slices until then are kept.",
     status=504,
 )
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobRecord:
-    """How a job stands. Times are milliseconds since 1970 by Redis' clock, 0 for not yet. `done` and `scores` are per image.
+    """State of a job. Times are milliseconds since 1970 by Redis' clock, 0 for not yet. `done` and `scores` are per image.
 
     A score is the verifier's probability of the requested label; None without a verifier, a label or a base slice.
     """
@@ -96,7 +96,7 @@ class JobRecord:
 
 
 def score_of(text: str) -> float | None:
-    """A score as the record and the stream write it: empty for none."""
+    """Read a score as the record and the stream write it: empty for none."""
     return float(text) if text else None
 
 

@@ -1,4 +1,4 @@
-"""The names in Redis and on the queue. `transitions.lua` uses the same."""
+"""Names in Redis and on the queue. `transitions.lua` uses the same."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import re
 from dataclasses import dataclass
 
 TASK = "spn.draw"
-"""The one function name that may cross the queue. A name, never an import path: the worker looks nothing up."""
+"""The only function name that the queue carries. The worker compares it and imports nothing by it."""
 
 
 _JOB_ID = re.compile(r"[0-9a-f]{1,64}")
@@ -18,12 +18,12 @@ def is_job_id(text: str) -> bool:
 
 
 def queue_name(model: str) -> str:
-    """The RQ queue of a model: one each, because RQ dequeues crash-safely from a single queue only."""
+    """Return the RQ queue of a model: one each, because RQ dequeues crash-safely from a single queue only."""
     return f"spn:{model}"
 
 
 def ticket_id(job: str, ticket: int) -> str:
-    """The RQ job id of one delivery of a job. Each delivery has its own, so RQ never sees one twice."""
+    """Return the RQ job id of a ticket. Each ticket has its own, so RQ never sees one twice."""
     return f"{job}-{ticket}"
 
 
@@ -36,7 +36,7 @@ PROBE = "spn:probe"
 
 
 def owned_key(owner: str, name: str) -> str:
-    """A list or entry of one owner, the key's name in the settings; "" is everybody, where no keys are configured.
+    """Return the key of a list or entry of one owner: an API key's name, or "" where no keys are configured.
 
     `jobs` by time of creation; `active`, not ended, by deadline; `submits` of the last minute by time.
     """
@@ -44,7 +44,7 @@ def owned_key(owner: str, name: str) -> str:
 
 
 def deadlines_key(model: str) -> str:
-    """Jobs of a model that have not ended, by deadline."""
+    """Return the key of the jobs of a model that have not ended, by deadline."""
     return f"spn:deadlines:{model}"
 
 
@@ -53,49 +53,49 @@ OUTBOX = "spn:outbox"
 
 
 def queued_key(model: str) -> str:
-    """Jobs of a model that no worker has begun, by time of creation."""
+    """Return the key of the jobs of a model that no worker has started, by time of creation."""
     return f"spn:queued:{model}"
 
 
 def running_key(model: str) -> str:
-    """Jobs of a model that were begun, by the time their lease runs out."""
+    """Return the key of the jobs of a model that were started, by the end of their lease."""
     return f"spn:running:{model}"
 
 
 def workers_key(model: str) -> str:
-    """Live workers of a model, by the time their registration runs out."""
+    """Return the key of the workers of a model, by the end of their registration."""
     return f"spn:workers:{model}"
 
 
 def pace_key(model: str) -> str:
-    """How fast the workers of a model draw: a hash, see `Pace`."""
+    """Return the key of the measured costs of a model: a hash, see `Pace`."""
     return f"spn:pace:{model}"
 
 
 def idempotency_key(key: str, owner: str = "") -> str:
-    """What an owner's Idempotency-Key points to."""
+    """Return the key of an owner's Idempotency-Key."""
     return owned_key(owner, f"idempotency:{key}")
 
 
 @dataclass(frozen=True, kw_only=True)
 class Keys:
-    """The Redis keys of one job, in the script's order."""
+    """Redis keys of one job."""
 
     id: str
     model: str
 
     @property
     def record(self) -> str:
-        """Hash: how the job stands."""
+        """Return the key of the record, a hash."""
         return f"spn:job:{self.id}"
 
     @property
     def stream(self) -> str:
-        """Stream: what happened to it."""
+        """Return the key of the stream of events."""
         return f"spn:job:{self.id}:stream"
 
     @property
     def all(self) -> list[str]:
-        """KEYS of every transition of the job."""
+        """Return KEYS of every transition of the job, in the script's order."""
         lists = [queued_key(self.model), running_key(self.model), deadlines_key(self.model), ENDED, OUTBOX]
         return [self.record, self.stream, *lists]

@@ -1,4 +1,4 @@
-"""What was asked of a job."""
+"""Request of a job, as it is stored."""
 
 from __future__ import annotations
 
@@ -28,15 +28,15 @@ class Webhook:
 
     @property
     def receiver(self) -> str:
-        """Host and port: deliveries to one receiver do not hold up those to another."""
+        """Return host and port: deliveries to one receiver do not delay those to another."""
         return urlsplit(self.url).netloc.lower()
 
 
 @dataclass(frozen=True, kw_only=True)
 class JobRequest:
-    """What was asked, complete and never changed: with weights and numerics it determines every pixel.
+    """Complete request that never changes: with weights and numerics it determines every pixel.
 
-    `controls` holds one mapping per picture; `start_slices` counts those each image starts with. `owner` is the name
+    `controls` holds one mapping per image; `start_slices` counts those each image starts with. `owner` is the name
     of the key that made it, "" where none are configured. `deadline_seconds` after its creation it fails, 0: never.
     `base_lanes`: the lanes of a base slice in a round, on average over the images (`service.contract.lanes`).
     """
@@ -59,13 +59,13 @@ class JobRequest:
 
     @property
     def sampling(self) -> Sampling:
-        """How each image is sampled. Records of releases without guidance and candidates have one temperature."""
+        """Return how each image is sampled. Records of releases without guidance and candidates have one temperature."""
         each = self.temperature
         temperature = each if isinstance(each, Temperatures) else Temperatures.alike(each)
         return Sampling(temperature=temperature, guidance=self.guidance, candidates=self.candidates)
 
     def extra_slices(self, image: int) -> int:
-        """Return how many base slices are drawn for an image beside the one that is kept.
+        """Return how many base slices are generated for an image beside the one that is kept.
 
         One for each further candidate, where there is a label to choose by and the base slice is not the caller's own.
         """
@@ -73,21 +73,21 @@ class JobRequest:
 
     @property
     def num_images(self) -> int:
-        """How many pictures; picture i has seed + i."""
+        """Return the number of images; image i has seed + i."""
         return len(self.controls)
 
     @property
     def keys(self) -> Keys:
-        """Where it lives in Redis."""
+        """Return the job's keys in Redis."""
         return Keys(id=self.id, model=self.model)
 
     def to_json(self) -> bytes:
-        """The record's `request` field."""
+        """Return the record's `request` field."""
         return _REQUEST.dump_json(self, by_alias=True)
 
     @classmethod
     def from_json(cls, text: str | bytes) -> JobRequest:
-        """From the record's `request` field."""
+        """Read the record's `request` field."""
         return _REQUEST.validate_json(text)
 
 

@@ -1,4 +1,4 @@
-"""The words for how a job stands and what happens to it."""
+"""Statuses and events of a job."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from enum import StrEnum
 
 
 class Status(StrEnum):
-    """How a job stands. The last three are final."""
+    """Status of a job. The last three are final."""
 
     QUEUED = "queued"
     RUNNING = "running"
@@ -16,12 +16,12 @@ class Status(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether this status is never left."""
+        """Return whether this status is never left."""
         return self not in {Status.QUEUED, Status.RUNNING}
 
 
 class EventKind(StrEnum):
-    """What an entry of a job's stream tells; the last three end the stream."""
+    """Kind of an entry of a job's stream; the last three end the stream."""
 
     STATUS = "status"
     SLICE = "slice"
@@ -32,12 +32,12 @@ class EventKind(StrEnum):
 
     @property
     def final(self) -> bool:
-        """Whether nothing follows."""
+        """Return whether no event follows."""
         return self in {EventKind.SUCCEEDED, EventKind.FAILED, EventKind.CANCELED}
 
 
 class WebhookEvent(StrEnum):
-    """What a caller can be told of by a webhook: the event kinds of the same names, and the job's beginning."""
+    """Event that a webhook can send: the event kinds of the same names, and the start of the job."""
 
     STARTED = "started"
     SLICE = "slice"

@@ -1,4 +1,4 @@
-"""What happened to a job: the entries of its stream, and the pictures that follow from them."""
+"""Stream of a job: its entries, and the images that follow from them."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ ENTRY_VERSION = 1
 
 @dataclass(frozen=True, kw_only=True)
 class SliceEntry:
-    """One finished slice: step number `step` of picture `image`, (h, w, C) uint8 values of `bits` bits.
+    """Finished slice: step number `step` of image `image`, (h, w, C) uint8 values of `bits` bits.
 
     `score`: of a base slice that a verifier chose or read, its probability of the requested label.
     """
@@ -38,7 +38,7 @@ class SliceEntry:
 
     @classmethod
     def of(cls, progress: Progress, step: int, *, image: int = 0, score: float | None = None) -> Self:
-        """The entry of one slice that is drawn."""
+        """Return the entry of one finished slice."""
         stage, k = progress.geometry.steps[step]
         bits = progress.geometry.target_bits(stage)
         kept = score if stage is Stage.BASE else None
@@ -46,7 +46,7 @@ class SliceEntry:
 
     @property
     def header(self) -> dict[str, JsonValue]:
-        """The script's named arguments: everything but the values."""
+        """Return the script's named arguments: everything but the values."""
         return {
             "image": self.image,
             "step": self.step,
@@ -60,12 +60,12 @@ class SliceEntry:
 
     @property
     def data(self) -> bytes:
-        """The compressed values."""
+        """Return the compressed values."""
         return zlib.compress(self.values.tobytes())
 
     @classmethod
     def decode(cls, fields: Fields, geometry: Geometry) -> Self:
-        """From a stream entry. Raises ValueError for another version."""
+        """Read a stream entry. Raises ValueError for another version."""
         if int(fields[b"version"]) != ENTRY_VERSION:
             msg = f"slice entry of version {fields[b'version'].decode()}, this reads {ENTRY_VERSION}"
             raise ValueError(msg)
@@ -82,7 +82,7 @@ class SliceEntry:
 
 @dataclass(frozen=True, kw_only=True)
 class Event:
-    """One entry of a job's stream; `slice` for EventKind.SLICE alone, `status` for EventKind.STATUS alone."""
+    """Entry of a job's stream; `slice` for EventKind.SLICE alone, `status` for EventKind.STATUS alone."""
 
     id: str
     kind: EventKind
@@ -92,7 +92,7 @@ class Event:
 
     @classmethod
     def decode(cls, entry: Sequence[Any], geometry: Geometry) -> Self:
-        """From an entry as XRANGE and XREAD return it."""
+        """Read an entry as XRANGE and XREAD return it."""
         key, fields = entry
         kind = EventKind(fields[b"event"].decode())
         return cls(
@@ -124,7 +124,7 @@ def decode_events(entries: Iterable[Sequence[Any]], geometry: Geometry) -> list[
 
 @dataclass(frozen=True, kw_only=True)
 class JobImages:
-    """The pictures of one job and the scores of their base slices, as far as its events tell."""
+    """Images of one job and the scores of their base slices, after some of its events."""
 
     start_slices: int
     progress: tuple[Progress, ...]
@@ -132,13 +132,13 @@ class JobImages:
 
     @classmethod
     def blank(cls, request: JobRequest) -> Self:
-        """Before the first event."""
+        """Return the images before the first event."""
         number = request.num_images
         progress = (Progress(geometry=request.geometry),) * number
         return cls(start_slices=request.start_slices, progress=progress, scores=(None,) * number)
 
     def after(self, event: Event) -> JobImages:
-        """One event later. Other events than slices and restarts change nothing."""
+        """Return the images one event later. Only slices and restarts change them."""
         if event.kind is EventKind.RESTARTED:
             kept = (Progress(geometry=p.geometry, slices=p.slices[: self.start_slices]) for p in self.progress)
             return JobImages(start_slices=self.start_slices, progress=tuple(kept), scores=(None,) * len(self.progress))
@@ -151,7 +151,7 @@ class JobImages:
 
 
 def replay(request: JobRequest, events: Iterable[Event]) -> JobImages:
-    """The pictures after `events`, which begin at the start of the stream."""
+    """Return the images after `events`, which begin at the start of the stream."""
     images = JobImages.blank(request)
     for event in events:
         images = images.after(event)

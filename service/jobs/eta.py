@@ -1,11 +1,9 @@
-"""When a job will have ended: an estimate from measured rounds, pure arithmetic over plain values.
+"""Estimate of the seconds until a job ends: arithmetic over measured costs of rounds.
 
-A worker advances the pictures of one network together, as many as fit, one slice a round. So a picture needs as many
-rounds as it has slices left; with more live pictures than fit, or pictures at several networks, its turn comes less often.
-How long a round of so many rows lasts, publishing included, its worker
-has measured. A base slice with candidates or guidance counts as several rows: its lanes. Jobs that arrive later are not
-foreseen. The tests hold this
-against a simulation of `worker.scheduler`.
+A round advances the images of one network by one slice, as many images as fit. So an image needs as many rounds as it
+has slices left. It waits for its turn when more images are live than fit, or when others are at another network.
+A base slice with candidates or guidance takes several lanes of a round. Jobs that arrive later are not known.
+The tests compare the estimate with a simulation of `worker.scheduler`.
 """
 
 from __future__ import annotations
@@ -20,9 +18,9 @@ from service.contract.pace import Pace
 
 @dataclass(frozen=True, kw_only=True)
 class Work:
-    """What is left of a job, or of `jobs` alike: how many pictures each, and the steps left to the one furthest behind.
+    """Work left of a job, or of `jobs` equal jobs: images of each, and the steps of the image that is furthest behind.
 
-    `base_lanes`: lanes that a base slice of one picture takes in a round; any other slice takes one.
+    `base_lanes`: lanes that a base slice of one image takes in a round; any other slice takes one.
     """
 
     images: int
@@ -32,22 +30,22 @@ class Work:
 
     @property
     def live(self) -> float:
-        """All pictures."""
+        """Return the number of all images."""
         return self.jobs * self.images
 
     def lanes(self, step: Step) -> float:
-        """Return the lanes of one picture at a step."""
+        """Return the lanes of one image at a step."""
         return self.base_lanes if step.stage is Stage.BASE else 1
 
     @property
     def next_lanes(self) -> float:
-        """Lanes of all pictures at the next step."""
+        """Return the lanes of all images at the next step."""
         return self.live * (self.lanes(self.steps[0]) if self.steps else 1)
 
 
 @dataclass(frozen=True, kw_only=True)
 class QueueState:
-    """One job and all that competes with it: what other running jobs have left, and what is queued.
+    """One job and the work that competes with it: other running jobs, and queued ones.
 
     For a job that is not `begun` only the jobs before it count as queued.
     """
@@ -61,7 +59,7 @@ class QueueState:
 
 
 def eta_seconds(state: QueueState) -> float | None:
-    """Seconds until the job has ended; None while nobody draws or a network it needs was not measured lately."""
+    """Return the seconds until the job ends; None without a worker, or if a network that it needs was not measured."""
     pace, others = state.pace, (*state.running, *state.queued)
     needed = {step.stage for work in (state.job, *others) for step in work.steps}
     if pace is None or not state.workers or not needed <= pace.stages.keys():
@@ -76,7 +74,10 @@ def eta_seconds(state: QueueState) -> float | None:
 
 
 def slowdown(state: QueueState, capacity: int) -> float:
-    """Rounds of its worker until the job has advanced by one: networks take turns, and so do pictures too many."""
+    """Return the rounds of its worker until the job has advanced by one step.
+
+    Networks take turns, and so do images when not all fit.
+    """
     here = (state.job, *state.running)
     jobs = ceil(sum(work.jobs for work in here) / state.workers)
     live = state.job.next_lanes + sum(work.next_lanes for work in state.running) / state.workers
@@ -85,13 +86,13 @@ def slowdown(state: QueueState, capacity: int) -> float:
 
 
 def round_seconds(work: Work, step: Step, pace: Pace, live: int) -> float:
-    """Return the seconds of the round that advances its pictures by `step`, as full as `live` pictures make it."""
+    """Return the seconds of a round that advances its images by `step`, filled by `live` images."""
     lanes = work.lanes(step)
     return pace.round_seconds(step.stage, ceil(min(live * lanes, max(lanes, pace.capacity))))
 
 
 def alone_seconds(work: Work, pace: Pace, live: int) -> float:
-    """Return the seconds of its rounds one after the other, several for a step where its pictures do not fit in one."""
+    """Return the seconds of all its rounds, several for a step whose images do not fit in one."""
     return sum(
         round_seconds(work, step, pace, live) * max(1, work.images * work.lanes(step) / pace.capacity)
         for step in work.steps
@@ -99,7 +100,7 @@ def alone_seconds(work: Work, pace: Pace, live: int) -> float:
 
 
 def drain_seconds(work: Work, pace: Pace, live: int) -> float:
-    """Return its share of rounds that full, and what its jobs take beside them."""
+    """Return its share of such rounds, plus the time that its jobs take beside them."""
     shares = (
         round_seconds(work, step, pace, live) * work.live / min(live, max(1, pace.capacity / work.lanes(step)))
         for step in work.steps

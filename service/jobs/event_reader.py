@@ -1,4 +1,4 @@
-"""Waiting for streams to grow: one blocking XREAD for all open waits of this process."""
+"""Reader of new events: one blocking XREAD for all open waits of this process."""
 
 from __future__ import annotations
 
@@ -18,13 +18,13 @@ BLOCK_MILLISECONDS = 200
 """A wait that begins while XREAD blocks joins the next one: this is how late it may notice its first entry."""
 
 GATHER_SECONDS = 0.02
-"""Between reads: one over hundreds of streams costs milliseconds, and what comes in between is told together."""
+"""Pause between reads. A read over hundreds of streams costs milliseconds; events during the pause share one."""
 
 RETRY_SECONDS = 0.5
 
 
 class EventReader:
-    """Wakes whoever waits for an entry after some id. A wake may be early: look again."""
+    """Reader that wakes each wait for an entry after some id. A wake may be early: read the stream again."""
 
     def __init__(self, client: Redis) -> None:
         self._client = client
@@ -54,7 +54,7 @@ class EventReader:
             woken.set()
 
     async def run(self) -> None:
-        """Serve all waits, for ever."""
+        """Serve all waits for ever."""
         while True:
             await self._wanted.wait()
             try:
@@ -80,12 +80,12 @@ class EventReader:
 
 
 def position(entry: str) -> tuple[int, int]:
-    """A stream id as a pair of numbers, which order as the stream does."""
+    """Return a stream id as a pair of numbers, which sort as the stream does."""
     millisecond, _, sequence = entry.partition("-")
     return int(millisecond), int(sequence or 0)
 
 
 def name_of(stream: object) -> str:
-    """The stream's name from a row of XREAD's answer: a key under RESP3, a pair under RESP2."""
+    """Return the stream's name from a row of XREAD's reply: a key in RESP3, a pair in RESP2."""
     name = stream[0] if isinstance(stream, list | tuple) else stream
     return name.decode() if isinstance(name, bytes) else str(name)

@@ -1,4 +1,4 @@
-"""Where a job stands among the others: its place in the queue and when it may end. One round trip per answer."""
+"""Queue position of a job and estimate of its end. One round trip to Redis per estimate."""
 
 from __future__ import annotations
 
@@ -20,15 +20,15 @@ if TYPE_CHECKING:
     from redis.asyncio import Redis
 
 SAMPLE = 32
-"""Competing jobs that are looked at; more are taken to be like these, so that a poll costs the same in a long queue."""
+"""Competing jobs that are read. Others are assumed to be like these, so that a poll costs the same in a long queue."""
 
 COMPETITOR = ["#", *(f"{Keys(id='*', model='').record}->{field}" for field in ("num_images", "done:0", "lanes"))]
-"""What SORT fetches of each: id, pictures, slices of its first picture, lanes of a base slice."""
+"""Fields that SORT reads of each: id, images, slices of its first image, lanes of a base slice."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class QueueEstimate:
-    """1 for the next to begin, None once begun; seconds until the end, None for unknown or ended."""
+    """Estimate for one job: 1 for the next to start, None once started; seconds until the end, None if unknown."""
 
     queue_position: int | None = None
     eta_seconds: float | None = None
@@ -36,7 +36,7 @@ class QueueEstimate:
 
 @dataclass(frozen=True, kw_only=True)
 class Backlog:
-    """How a model stands in Redis: jobs that wait, jobs that were begun, live workers."""
+    """Backlog of a model: jobs that wait, jobs that were started, live workers."""
 
     queued: int
     running: int
@@ -44,13 +44,13 @@ class Backlog:
 
 
 class QueueEstimates:
-    """The outlook of any job, and the backlog of any model."""
+    """Estimates for jobs, and backlogs of models."""
 
     def __init__(self, client: Redis) -> None:
         self._client = client
 
     async def of(self, record: JobRecord) -> QueueEstimate:
-        """How things stand for the job of `record`. Raises redis' ConnectionError."""
+        """Return the estimate for the job of `record`. Raises redis' ConnectionError."""
         if record.status.final:
             return QueueEstimate()
         model, job = record.request.model, record.request.id
@@ -72,7 +72,7 @@ class QueueEstimates:
         )
 
     async def backlogs(self, models: Sequence[str]) -> dict[str, Backlog]:
-        """How each model stands. Raises redis' ConnectionError."""
+        """Return the backlog of each model. Raises redis' ConnectionError."""
         async with self._client.pipeline(transaction=False) as pipeline:
             pipeline.time()
             for model in models:
@@ -87,8 +87,9 @@ class QueueEstimates:
 
 
 def usable(answers: Sequence[Any]) -> list[Any]:
-    """The answers, None for each SORT that Redis refuses as if it wrote, its memory or its disk being full. Raises what else
-    came back as an error.
+    """Return the replies, None for each SORT that Redis refuses.
+
+    It counts SORT as a write, and refuses it when its memory or disk is full. Other errors are raised.
     """
     for answer in answers:
         if isinstance(answer, RedisError) and not isinstance(answer, ResponseError):
@@ -97,7 +98,7 @@ def usable(answers: Sequence[Any]) -> list[Any]:
 
 
 def queue_state(record: JobRecord, answers: Sequence[Any], *, ahead: int | None) -> QueueState:
-    """From what Redis answered; `ahead` counts the jobs queued before this one, None once it is begun."""
+    """Return the state from Redis' replies; `ahead` counts the jobs queued before this one, None once it is started."""
     pace, clock, workers, begun, running, waiting, queued = answers
     steps, job = record.request.geometry.steps, record.request.id
     return QueueState(
@@ -113,7 +114,7 @@ def queue_state(record: JobRecord, answers: Sequence[Any], *, ahead: int | None)
 
 
 def others(rows: Sequence[Any], steps: Sequence[Step], *, total: int, job: str) -> tuple[Work, ...]:
-    """What the jobs of `rows`, a sample of `total`, have left. One that has not ended has a step left at least."""
+    """Return the work left of the jobs of `rows`, a sample of `total`. A job that has not ended has at least one step left."""
     jobs = total / len(rows) if rows else 1
     return tuple(
         Work(

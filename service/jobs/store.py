@@ -46,7 +46,7 @@ REFUSALS = {
 
 
 class Jobs:
-    """All jobs in one Redis."""
+    """Jobs in one Redis."""
 
     def __init__(self, client: Redis, tickets: Tickets, *, queue_bound: int, limits: Limits = UNLIMITED) -> None:
         self._limits = limits
@@ -57,7 +57,7 @@ class Jobs:
     async def submit(
         self, request: JobRequest, *, idempotency: Idempotency | None = None, start: Sequence[SliceEntry] = ()
     ) -> tuple[JobRecord, bool]:
-        """The job as it stands, and whether it existed before. Raises KeyReusedError and what REFUSALS lists."""
+        """Return the job, and whether it existed before. Raises KeyReusedError and the errors in REFUSALS."""
         reply = await self._transitions(
             create(request, bound=self._queue_bound, limits=self._limits, idempotency=idempotency, start=start)
         )
@@ -84,13 +84,13 @@ class Jobs:
         return record
 
     async def cancel(self, job: str, *, owner: str) -> tuple[JobRecord, bool]:
-        """The job as it stands now, and whether a worker has still to stop it. Raises UnknownJobError."""
+        """Return the job after the cancel, and whether a worker must still stop it. Raises UnknownJobError."""
         record = await self.get(job, JobOwner(owner))
         reply = await self._transitions(cancel(record.request.keys))
         return await self.get(job, JobOwner(owner)), reply.outcome is Outcome.CANCELING
 
     async def events(self, request: JobRequest, *, after: str = "-", until: str = "+") -> list[Event]:
-        """What happened between two stream ids: not `after` itself, but `until`."""
+        """Return the events between two stream ids, without `after` and with `until`. Raises UnreadableJobError."""
         start = after if after == "-" else f"({after}"
         entries: Any = await self._client.xrange(request.keys.stream, start, until)
         try:
@@ -99,7 +99,7 @@ class Jobs:
             raise unreadable(request.id, error) from None
 
     async def images(self, request: JobRequest, *, until: str = "+") -> JobImages:
-        """The pictures so far."""
+        """Return the images so far. Raises UnreadableJobError."""
         return replay(request, await self.events(request, until=until))
 
     async def exists(self, job: str) -> bool:

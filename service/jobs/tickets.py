@@ -1,4 +1,4 @@
-"""Deliveries of jobs through RQ, one ticket each. RQ is blocking, so every call runs in a thread with an own client."""
+"""Tickets: deliveries of jobs through RQ. RQ blocks, so every call runs in a thread with its own client."""
 
 from __future__ import annotations
 
@@ -18,17 +18,17 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FAILURE_TTL_SECONDS = 300
-"""How long RQ remembers a ticket whose worker died; the job itself has moved on by then."""
+"""Time that RQ keeps a ticket whose worker died; the job itself has a new ticket by then."""
 
 
 class Tickets:
-    """The RQ queues, one per model. Only JSON crosses them."""
+    """RQ queues, one per model. They carry JSON alone."""
 
     def __init__(self, client: Redis) -> None:
         self._client = client
 
     async def put(self, model: str, job: str, ticket: int, *, at_front: bool = False) -> None:
-        """Deliver `job` to the workers of `model`. Raises redis' ConnectionError."""
+        """Put a ticket into the queue of `model`. Raises redis' ConnectionError."""
         await asyncio.to_thread(self._put, model, job, ticket, at_front=at_front)
 
     async def deliver(self, keys: Keys, ticket: int, *, at_front: bool = False) -> None:

@@ -6,7 +6,6 @@ import logging
 import time
 from typing import TYPE_CHECKING
 
-import numpy as np
 from redis.exceptions import RedisError
 
 from service.contract.pace import PACE_SECONDS, Pace, StagePace
@@ -19,14 +18,11 @@ if TYPE_CHECKING:
 
 logger = logging.getLogger(__name__)
 
-NOISE = 0.2
-"""The spread of one round around the cost of such rounds, as a share: passes differ, and the machine has other work."""
+NEWEST = 0.15
+"""The weight of the newest round in the averages: about the last ten rounds count."""
 
-DRIFT = 0.03
-"""The change of all costs together from round to round, as a share. With NOISE about the last fifteen rounds count."""
-
-BEND = 0.01
-"""The change of the fixed cost and of the cost per turn apart from each other, as a share."""
+STIFFNESS = 0.02
+"""The weight of the last known split of the costs, beside a spread of turns as large as their mean."""
 
 LONGEST = 10
 """A round counts as at most this many times its expected cost: one that waited for Redis says nothing about the next."""
@@ -42,35 +38,42 @@ WRITE_SECONDS = 1
 
 
 class RoundFit:
-    """The cost of a round of one network: a fixed cost plus a cost per turn, by a Kalman filter.
+    """The cost of a round of one network: a fixed cost plus a cost per turn, a line through moving averages.
 
     Rounds of one number of turns do not give the slope. Then both costs follow the rounds together, in their last proportion.
     """
 
     def __init__(self, turns: int, seconds: float) -> None:
-        """Start from one round: half of it is fixed, half is for the turns, and any other split is as likely."""
-        self._cost = np.array([seconds / 2, seconds / 2 / turns])
-        share = np.array([1, -1 / turns]) * seconds / np.sqrt(12)
-        self._covariance = np.outer(share, share) + np.outer(self._cost, self._cost) * NOISE**2
+        """Start from one round: half of it is fixed, half is for the turns."""
+        self._rounds, self._per_turn = 1, seconds / 2 / turns
+        self._turns, self._seconds = float(turns), seconds
+        self._squares, self._products = float(turns**2), turns * seconds
 
     def learn(self, turns: int, seconds: float) -> None:
         """Learn from one more round."""
-        factors = np.array([1, turns])
-        expected = float(factors @ self._cost)
-        bend = BEND * expected / factors
-        spread = self._covariance + np.outer(self._cost, self._cost) * DRIFT**2 + np.diag(bend**2)
-        surprise, known = min(seconds, LONGEST * expected) - expected, float(factors @ spread @ factors)
-        # The noise is a share of the cost after this round: the first full round may be far from all earlier ones.
-        learned = expected + surprise * known / (known + (NOISE * expected) ** 2)
-        gain = spread @ factors / (known + (NOISE * learned) ** 2)
-        self._cost = np.maximum(self._cost + gain * surprise, 0)
-        self._covariance = spread - np.outer(gain, factors @ spread)
+        share = self._per_turn * self._turns / self._seconds
+        expected = self._seconds + self._per_turn * (turns - self._turns)
+        seconds = min(seconds, LONGEST * expected)
+        self._rounds += 1
+        weight = max(NEWEST, 1 / self._rounds)
+        self._turns += weight * (turns - self._turns)
+        self._seconds += weight * (seconds - self._seconds)
+        self._squares += weight * (turns**2 - self._squares)
+        self._products += weight * (turns * seconds - self._products)
+        self._per_turn = self._slope(share)
+
+    def _slope(self, share: float) -> float:
+        """Return the cost per turn: from rounds of different turns, and from its last `share` of the costs."""
+        most, stiffness = self._seconds / self._turns, STIFFNESS * self._turns**2
+        spread = self._squares - self._turns**2
+        together = self._products - self._turns * self._seconds
+        return min(max((together + stiffness * share * most) / (spread + stiffness), 0), most)
 
     @property
     def pace(self) -> StagePace:
         """The cost as the API reads it."""
-        fixed, turn = self._cost.tolist()
-        return StagePace(fixed_seconds=fixed, turn_seconds=turn)
+        fixed = max(self._seconds - self._per_turn * self._turns, 0)
+        return StagePace(fixed_seconds=fixed, turn_seconds=self._per_turn)
 
 
 class PaceEstimator:

@@ -80,9 +80,9 @@ TOO_LONG: Json = {
 
 FAILURE: Json = {
     "type": "urn:spn:drawing-failed",
-    "title": "Drawing failed",
+    "title": "Generation failed",
     "status": 500,
-    "detail": "The model could not draw a slice.",
+    "detail": "The model failed to generate a slice.",
     "instance": HERE,
 }
 
