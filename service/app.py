@@ -168,7 +168,7 @@ def sender(settings: ServiceSettings, outbox: Outbox, destinations: Destinations
     if settings.webhook_secret is None or destinations is None:
         return None
     secrets = WebhookSecrets.parse(settings.webhook_secret.get_secret_value())
-    return Sender(outbox, destinations, secrets=secrets)
+    return Sender(outbox, destinations, secrets=secrets, root_path=settings.root_path)
 
 
 @asynccontextmanager

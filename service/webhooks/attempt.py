@@ -59,9 +59,16 @@ class Attempt:
     """One attempt at one delivery."""
 
     def __init__(
-        self, delivery: Delivery, *, destinations: Destinations, secrets: WebhookSecrets, tls: ssl.SSLContext
+        self,
+        delivery: Delivery,
+        *,
+        destinations: Destinations,
+        secrets: WebhookSecrets,
+        tls: ssl.SSLContext,
+        root_path: str = "",
     ) -> None:
         self._delivery, self._destinations, self._secrets, self._tls = delivery, destinations, secrets, tls
+        self._root_path = root_path
         self._lookup: asyncio.Task[Sequence[str]] | None = None
 
     async def run(self) -> AttemptResult:
@@ -90,7 +97,7 @@ class Attempt:
     async def _post(self) -> ReceiverResponse:
         target, body = (
             self._destinations.check(self._delivery.job.webhook.url),
-            WebhookPayload.of(self._delivery).encode(),
+            WebhookPayload.of(self._delivery, root_path=self._root_path).encode(),
         )
         addresses = await self._addresses(target)
         keys = self._secrets.of(self._delivery.lane.owner)

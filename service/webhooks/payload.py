@@ -40,10 +40,10 @@ class WebhookPayload(BaseModel):
     data: WebhookPayloadData
 
     @classmethod
-    def of(cls, delivery: Delivery) -> Self:
-        """Return the payload of a delivery. Fields that do not apply are not set."""
-        job, links = delivery.job, JobLinks(job=delivery.job.id)
-        details: dict[str, Any] = slice_details(delivery, delivery.position) if delivery.position else {}
+    def of(cls, delivery: Delivery, *, root_path: str = "") -> Self:
+        """Return the payload of a delivery, with `root_path` in its URLs. Fields that do not apply are not set."""
+        job, links = delivery.job, JobLinks(job=delivery.job.id, root=root_path)
+        details: dict[str, Any] = slice_details(delivery, delivery.position, links) if delivery.position else {}
         if delivery.error:
             details["error"] = problem_of(delivery.error, links.here)
         data = WebhookPayloadData(
@@ -61,12 +61,12 @@ class WebhookPayload(BaseModel):
         return self.model_dump_json(exclude_unset=True).encode()
 
 
-def slice_details(delivery: Delivery, position: SlicePosition) -> dict[str, Any]:
+def slice_details(delivery: Delivery, position: SlicePosition, links: JobLinks) -> dict[str, Any]:
     """Return the fields of a slice event: which slice it is, and the URL of the image up to it."""
     return {
         "index": position.image,
         "stage": position.stage,
         "slices_done": position.step + 1,
         "slices_total": len(delivery.job.geometry.steps),
-        "url": JobLinks(job=delivery.job.id).image(position.image, position.step + 1),
+        "url": links.image(position.image, position.step + 1),
     }

@@ -32,9 +32,12 @@ HIDDEN_SECONDS = 3 * ATTEMPT_SECONDS
 
 
 class Sender:
-    """Sender of the deliveries in an outbox. `secrets` sign; `tls` says which certificates are accepted."""
+    """Sender of the deliveries in an outbox. `secrets` sign; `tls` says which certificates are accepted.
 
-    def __init__(
+    `root_path` is the path prefix of the URLs in the payloads.
+    """
+
+    def __init__(  # noqa: PLR0913 - what it works with
         self,
         outbox: Outbox,
         destinations: Destinations,
@@ -42,10 +45,12 @@ class Sender:
         secrets: WebhookSecrets,
         schedule: RetrySchedule | None = None,
         tls: ssl.SSLContext | None = None,
+        root_path: str = "",
     ) -> None:
         self._outbox, self._destinations, self._secrets = outbox, destinations, secrets
         self._schedule, self._tls = schedule or RetrySchedule(), tls or httpx.create_ssl_context()
         self._slots, self._freed = Slots(), asyncio.Event()
+        self._root_path = root_path
 
     async def run(self) -> None:
         """Send without end. If it is cancelled, deliveries whose attempt has not ended stay in the outbox."""
@@ -73,7 +78,13 @@ class Sender:
 
     async def _handle(self, delivery: Delivery) -> None:
         """Make one attempt and record its result. If that fails the delivery is due again."""
-        attempt = Attempt(delivery, destinations=self._destinations, secrets=self._secrets, tls=self._tls)
+        attempt = Attempt(
+            delivery,
+            destinations=self._destinations,
+            secrets=self._secrets,
+            tls=self._tls,
+            root_path=self._root_path,
+        )
         try:
             await self._record(delivery, await attempt.run())
         except RedisError as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import http.client
 import logging
 import re
@@ -19,6 +20,8 @@ from pydantic import ValidationError
 from service.api_keys import KeyHash, sha256_of
 from service.contract import logs
 from service.settings import ServiceSettings
+from tests.harness.receiver import eventually, receiving
+from tests.harness.sending import SECRET
 from tests.harness.serving import serving
 
 KEYS = (KeyHash(name="studio", sha256=sha256_of("key")),)
@@ -177,6 +180,19 @@ def test_everything_works_under_a_path_prefix(strips: bool, options: dict[str, A
             links = re.findall(r'(?:href|src)="([^"#]+)"', fetch(page).raise_for_status().text)
             assert len(links) >= 3
             assert {link: fetch(f"/spn/{link}").status_code for link in links} == dict.fromkeys(links, 200)
+
+
+def test_webhooks_have_the_path_prefix(options: dict[str, Any]) -> None:
+    """Their URLs lead to the same place as those of the job."""
+    with (
+        receiving() as receiver,
+        caller(options, root_path="/spn", webhook_secret=SECRET, webhook_hosts=receiver.address) as client,
+    ):
+        hook = {"url": receiver.url, "events": ["canceled"]}
+        where = client.post("/generate", json={"webhook": hook}).headers["location"]
+        assert client.delete(where).status_code == 200
+        asyncio.run(eventually(lambda: bool(receiver.received)))
+        assert receiver.received[0].json["data"]["urls"]["self"] == where
 
 
 @pytest.mark.parametrize("path", ["/generate/", "/jobs/", "/models/", "/page", f"/jobs/{JOB}/"])
