@@ -9,6 +9,7 @@ ServiceError
 ├── NotStartedError               404  an image before its first slice
 ├── NotGeneratedError             404  an image after more slices than it has
 ├── NotFinalError                 409  an export of an image that has not all its slices
+├── SlicesMissingError            409  a variation of an image that has not so many slices
 ├── FieldError                    422  a field that is well-formed and cannot be honoured
 │   └── DestinationError          422  a webhook URL that this server refuses
 ├── KeyReusedError                422  an Idempotency-Key with another body
@@ -121,6 +122,12 @@ class NotFinalError(ServiceError):
             "Only a final image has a vector form. Wait until the image is `final`, or request png, webp or jpeg without "
             "size and colours."
         )
+
+
+class SlicesMissingError(ServiceError):
+    """A variation is to keep more slices than the image has so far."""
+
+    type, title, status = "urn:spn:slices-missing", "Slices missing", 409
 
 
 class FieldError(ServiceError):

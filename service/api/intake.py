@@ -13,7 +13,8 @@ from pydantic import JsonValue
 
 from models.cards import ModelCard
 from models.config import LABEL, Control, Stage, Temperatures
-from service.api.requests import MAX_SEED, Controls, GenerateRequest, WebhookRequest
+from models.subscale import Progress
+from service.api.requests import MAX_SEED, Controls, GenerateRequest, Start, WebhookRequest
 from service.contract.lanes import slice_lanes
 from service.contract.request import JobRequest, Webhook
 from service.contract.statuses import WebhookEvent
@@ -48,9 +49,10 @@ def new_job(  # noqa: PLR0913 - the terms of a job, by keyword
     retention_seconds: int,
     deadline_seconds: int,
     destinations: Destinations | None = None,
+    kept: Progress | None = None,
 ) -> NewJob:
     """What to draw with the model of `card`, for `owner`. Without `destinations` nobody can be told. Raises FieldError."""
-    given, controls = given_slices(asked, card), per_picture(asked, card)
+    given, controls = given_slices(asked, card, kept), per_picture(asked, card)
     request = JobRequest(
         id=secrets.token_hex(12),
         model=card.name,
@@ -167,9 +169,11 @@ def unknown(control: Control, value: str) -> str:
     return f"{control.name} has no value {value!r}; {advice}"
 
 
-def given_slices(asked: GenerateRequest, card: ModelCard) -> tuple[SliceEntry, ...]:
-    """The slices of the caller's own picture. Raises FieldError."""
-    if asked.start is None:
-        return ()
-    progress = started(asked.start.image, Stage(asked.start.stage), card.config.geometry)
-    return tuple(SliceEntry.of(progress, step) for step in range(progress.done))
+def given_slices(asked: GenerateRequest, card: ModelCard, kept: Progress | None) -> tuple[SliceEntry, ...]:
+    """Return the slices that every image starts with: of the caller's own image, or `kept` of an own job. Raises FieldError."""
+    if kept is not None and kept.geometry != card.config.geometry:
+        raise FieldError("start.job", f"its images have another size or other slices than those of {card.name}")
+    progress = kept
+    if isinstance(asked.start, Start):
+        progress = started(asked.start.image, Stage(asked.start.stage), card.config.geometry)
+    return tuple(SliceEntry.of(progress, step) for step in range(progress.done)) if progress else ()

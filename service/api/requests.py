@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from enum import StrEnum
-from typing import Annotated, Any
+from typing import Annotated, Any, Self
 
 from pydantic import (
     BaseModel,
@@ -52,8 +52,11 @@ Number = Annotated[float, Field(strict=True, allow_inf_nan=False)]
 Temperature = Annotated[Number, Field(ge=0.1, le=2.0)]
 """Divisor of a network's logits."""
 
-FORMS = FOR_ALL, BY_NETWORK, ALIKE, EACH = "<number>", "<object>", "<mapping>", "<list>"
-"""Forms of temperature and controls. Pydantic names them in the place of an error; `problems.field_of` removes them."""
+FORMS = FOR_ALL, BY_NETWORK, ALIKE, EACH, OF_IMAGE, OF_JOB = (
+    *("<number>", "<object>", "<mapping>", "<list>"),
+    *("<image>", "<job>"),
+)
+"""Forms of temperature, controls and start. Pydantic names them in the place of an error; `problems.field_of` removes them."""
 
 Controls = dict[Name, Name]
 
@@ -130,6 +133,24 @@ class Start(BaseModel):
     image: str = Field(description="Base64 of a PNG, WebP or JPEG; a data: URL is accepted too.")
 
 
+class Variation(BaseModel):
+    """An image of one of the caller's own jobs, of which the first slices are kept."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    job: Name = Field(description="Id of the job.")
+    index: Integer = Field(default=0, ge=0, lt=MAX_IMAGES, description="Index of the image.")
+    slices: Integer | None = Field(default=None, ge=1, description="Keep so many slices.")
+    stage: StartStage | None = Field(default=None, description="Keep all slices before those of this network.")
+
+    @model_validator(mode="after")
+    def keeps_something(self) -> Self:
+        """Check that there is exactly one of `slices` and `stage`."""
+        if (self.slices is None) == (self.stage is None):
+            raise ValueError("send either slices, a number, or stage, the first network that runs")
+        return self
+
+
 class WebhookRequest(BaseModel):
     """A receiver of events, by signed POSTs (Standard Webhooks)."""
 
@@ -163,6 +184,15 @@ def controls_form(value: object) -> str:
     """Return which form of controls this is, so that only errors of that form are reported."""
     return EACH if isinstance(value, list) else ALIKE
 
+
+def start_form(value: object) -> str:
+    """Return which form of start this is, so that only errors of that form are reported."""
+    of_job = isinstance(value, Variation) or (isinstance(value, Mapping) and "job" in value)
+    return OF_JOB if of_job else OF_IMAGE
+
+
+AnyStart = Annotated[Annotated[Start, Tag(OF_IMAGE)] | Annotated[Variation, Tag(OF_JOB)], Discriminator(start_form)]
+"""The caller's own image, or one of the caller's own jobs."""
 
 AnyTemperature = Annotated[
     Annotated[Temperature, Tag(FOR_ALL)] | Annotated[StageTemperatures, Tag(BY_NETWORK)],
@@ -209,7 +239,9 @@ class GenerateRequest(BaseModel):
         le=MAX_CANDIDATES,
         description="Base slices per image; the verifier keeps the one that fits the label best. Absent: the default.",
     )
-    start: Start | None = Field(default=None, description="Start from an image of your own.")
+    start: AnyStart | None = Field(
+        default=None, description="Start from an image of your own, or keep the first slices of an earlier job's image."
+    )
     webhook: WebhookRequest | None = Field(default=None, description="Send events to this receiver.")
     metadata: Annotated[dict[str, JsonValue], BeforeValidator(within_limits)] = Field(
         default_factory=dict, description="JSON, returned unchanged: at most 4 KiB, 16 levels and 512 values."

@@ -61,8 +61,8 @@ def test_the_api_page_has_every_parameter(description: dict[str, Any]) -> None:
 def test_the_api_page_has_every_field_of_a_request(description: dict[str, Any]) -> None:
     """The fields of the body, those of its objects and the headers; no others."""
     schemas = description["components"]["schemas"]
-    nested = {"temperature": "StageTemperatures", "start": "Start", "webhook": "WebhookRequest"}
-    inner = {f"{name}.{each}" for name, schema in nested.items() for each in schemas[schema]["properties"]}
+    nested = {"StageTemperatures": "temperature", "Start": "start", "Variation": "start", "WebhookRequest": "webhook"}
+    inner = {f"{name}.{each}" for schema, name in nested.items() for each in schemas[schema]["properties"]}
     documented = table_names(sections()["`POST /generate`"])
     assert documented == set(schemas["GenerateRequest"]["properties"]) | inner | HEADERS_OF_GENERATE
 

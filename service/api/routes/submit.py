@@ -11,10 +11,11 @@ from fastapi import APIRouter, Header, Response
 from service.api.access import Owner
 from service.api.intake import fingerprint, new_job
 from service.api.openapi.responses import LONG_BODY, a_job, refusals
-from service.api.requests import GenerateRequest
+from service.api.requests import GenerateRequest, Variation
 from service.api.route import ContractRoute
 from service.api.routes.dependencies import KEYED, MAX_WAIT_SECONDS, App, Services, body, links
 from service.api.schemas import JobBody
+from service.api.variations import kept_slices
 from service.contract.record import JobRecord
 from service.contract.statuses import Status
 from service.contract.transitions import Idempotency
@@ -24,7 +25,9 @@ from service.errors import (
     KeyReusedError,
     QueueFullError,
     RateLimitedError,
+    SlicesMissingError,
     UnavailableError,
+    UnknownJobError,
     UnreadableError,
 )
 from service.jobs.requester import JobOwner
@@ -39,7 +42,7 @@ router = APIRouter(route_class=ContractRoute)
     responses={
         200: a_job("Ended within Prefer: wait.", Status.SUCCEEDED, Status.FAILED, Status.CANCELED),
         202: a_job("Accepted.", Status.QUEUED),
-        **refusals(UnreadableError, *KEYED, FieldError, KeyReusedError),
+        **refusals(UnreadableError, *KEYED, FieldError, KeyReusedError, UnknownJobError, SlicesMissingError),
         **refusals(RateLimitedError, ConcurrencyLimitError, QueueFullError, UnavailableError),
         **LONG_BODY,
     },
@@ -55,6 +58,8 @@ async def generate(  # noqa: PLR0913, PLR0917 - one argument per parameter
     ] = None,
 ) -> JobBody:
     """Draw pictures. Answers at once with the job, whose pictures sharpen slice by slice."""
+    variation = asked.start if isinstance(asked.start, Variation) else None
+    kept = await kept_slices(app.jobs, variation, owner=owner) if variation else None
     what = new_job(
         asked,
         app.catalogue.card(asked.model),
@@ -62,6 +67,7 @@ async def generate(  # noqa: PLR0913, PLR0917 - one argument per parameter
         retention_seconds=app.settings.retention_seconds,
         deadline_seconds=app.settings.deadline_seconds,
         destinations=app.destinations,
+        kept=kept,
     )
     once = Idempotency(key=idempotency_key, fingerprint=fingerprint(asked)) if idempotency_key else None
     record, replayed = await app.jobs.submit(what.request, idempotency=once, start=what.given)

@@ -101,6 +101,9 @@ PROVOCATIONS: dict[str, Provocation] = {
     "NotStarted": Provocation(ask=lambda scene: scene.http.get(f"{scene.job()}/images/0")),
     "NotGenerated": Provocation(ask=lambda scene: scene.http.get(f"{scene.job(slices=1)}/images/0?slices=2")),
     "NotFinal": Provocation(ask=lambda scene: scene.http.get(f"{scene.job(slices=1)}/images/0?format=svg")),
+    "SlicesMissing": Provocation(
+        ask=lambda scene: scene.submit({"start": {"job": scene.job(slices=1)[6:], "slices": 2}})
+    ),
     "Field": Provocation(ask=lambda scene: scene.submit({"controls": {"hue": "beige"}})),
     "Destination": Provocation(
         ask=lambda scene: scene.submit({"webhook": {"url": "https://10.0.0.1/", "events": ["failed"]}}),
