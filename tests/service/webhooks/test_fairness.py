@@ -6,8 +6,10 @@ No test measures time. Attempts and look-ups that hang go on until the test ends
 from __future__ import annotations
 
 import asyncio
+import logging
 from collections.abc import AsyncIterator, Iterator
 from contextlib import asynccontextmanager
+from dataclasses import dataclass, replace
 from threading import Event, active_count
 
 import pytest
@@ -16,7 +18,7 @@ import redis
 from service.local.processes import free_port
 from service.webhooks.slots import PER_OWNER, PER_RECEIVER
 from tests.harness.receiver import HANG, RecordingReceiver, eventually, receiving
-from tests.harness.sending import SenderSetup, canceled_job, empty
+from tests.harness.sending import QUICK, SenderSetup, canceled_job, empty
 
 
 @pytest.fixture
@@ -24,6 +26,21 @@ def receiver() -> Iterator[RecordingReceiver]:
     """Return a receiver that listens."""
     with receiving() as listening:
         yield listening
+
+
+@dataclass(frozen=True, kw_only=True)
+class Waiting:
+    """A store, and a receiver that waits for what is in it."""
+
+    store: redis.Redis
+    redis_url: str
+    receiver: RecordingReceiver
+
+
+@pytest.fixture
+def waiting(store: redis.Redis, redis_url: str, receiver: RecordingReceiver) -> Waiting:
+    """Return the session's Redis with a receiver."""
+    return Waiting(store=store, redis_url=redis_url, receiver=receiver)
 
 
 @pytest.fixture(autouse=True)
@@ -159,9 +176,11 @@ def test_many_host_names_are_one_owner(store: redis.Redis, redis_url: str, names
 
 
 def test_a_look_up_that_outlives_its_attempt_is_not_repeated(
-    store: redis.Redis, redis_url: str, receiver: RecordingReceiver, names: Names, monkeypatch: pytest.MonkeyPatch
+    waiting: Waiting, names: Names, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    """Its thread is still busy: it holds the place, until the name server replies."""
+    """The attempt fails in time, but its thread is busy until the name server replies, and so is its slot."""
+    store, redis_url, receiver = waiting.store, waiting.redis_url, waiting.receiver
+    caplog.set_level(logging.INFO)
     monkeypatch.setattr("service.webhooks.attempt.LOOKUP_SECONDS", 0.05)
     threads = active_count()
     setup = SenderSetup(redis_url=redis_url, allowed=["*.silent"])
@@ -171,6 +190,7 @@ def test_a_look_up_that_outlives_its_attempt_is_not_repeated(
             for _ in range(20):
                 canceled_job(store, f"http://name.silent:{receiver.port}/hook")
             await eventually(lambda: names.looked_up == ["name.silent"])
+            await eventually(lambda: "no reply from the name server" in caplog.text)
             await asyncio.sleep(0.5)
             assert len(names.looked_up) == 1
             assert active_count() <= threads + 1
@@ -182,7 +202,8 @@ def test_a_look_up_that_outlives_its_attempt_is_not_repeated(
 
 
 def test_a_burst_at_one_receiver_arrives(store: redis.Redis, redis_url: str, receiver: RecordingReceiver) -> None:
-    """Each event once."""
+    """Each event once, and each as soon as the attempt before has ended: the next poll is later than the test."""
     requests = [canceled_job(store, receiver.url) for _ in range(4 * PER_RECEIVER)]
-    SenderSetup(redis_url=redis_url, allowed=[receiver.address]).send(empty(store))
+    setup = SenderSetup(redis_url=redis_url, allowed=[receiver.address], schedule=replace(QUICK, poll_seconds=600))
+    setup.send(empty(store))
     assert sorted(each.json["data"]["id"] for each in receiver.received) == sorted(each.id for each in requests)

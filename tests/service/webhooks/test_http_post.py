@@ -78,6 +78,22 @@ def test_an_endless_response_is_cut_off(endless: bytes, error: type[Exception]) 
     assert sent < 8_000_000  # what the system's buffers of one connection hold, not what was read
 
 
+@pytest.mark.parametrize(
+    "first",
+    [INFORMATIONAL * (MAX_INFORMATIONAL + 1), 4 * (b"HTTP/1.1 103 Hints\r\nLink: " + b"a" * 10_000 + b"\r\n\r\n")],
+)
+def test_what_comes_before_the_response_is_bounded(first: bytes) -> None:
+    """By number and by bytes, even if a good response follows."""
+
+    async def answer(_: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        writer.write(first + b"HTTP/1.1 204 No Content\r\n\r\n")
+        await writer.drain()
+        await asyncio.sleep(0.05)
+
+    with pytest.raises(ReceiverError):
+        posted(answer)
+
+
 @pytest.mark.parametrize("start", [b"", b"HTTP/1.1 200 OK\r\n", b"not HTTP at all\r\n\r\n"])
 def test_a_response_cut_short_is_an_error(start: bytes) -> None:
     """Not a success."""
