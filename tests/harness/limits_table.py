@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 from pydantic.fields import FieldInfo
@@ -16,11 +17,13 @@ from service.jobs.listing import PAGES_PER_MINUTE
 from service.redis_clients import CONNECTIONS, REDIS_SECONDS
 from service.server import RESERVED_FILES, SHUTDOWN_SECONDS
 from service.settings import KEYED_RATE, ServiceSettings
-from service.webhooks import attempt, http_post, slots
+from service.webhooks import attempt, http_post, outbox, slots
 
 PAGE = Path(__file__).parents[2] / "SECURITY.md"
 BEGIN, END = "<!-- limits -->\n", "<!-- end of limits -->\n"
 TIMES = ConnectionLimits(max_connections=1)
+OUTBOX_BYTES = [int(each) for each in re.findall(r"(?<=ALL_BYTES = )(\d+), (\d+)", outbox.SCRIPT)[0]]
+"""Of an owner, and of all: they are numbers of a script in Lua."""
 
 Row = tuple[str, str, str]
 """Limit, value, and the setting or "fixed"."""
@@ -79,7 +82,11 @@ def rows() -> list[Row]:
         fixed("webhook attempts in flight of an owner", slots.PER_OWNER),
         fixed("webhook attempts in flight at a receiver", slots.PER_RECEIVER),
         fixed("time for a webhook attempt", attempt.ATTEMPT_SECONDS, " s"),
+        fixed("of that, for the look-up of the receiver's name", attempt.LOOKUP_SECONDS, " s"),
         fixed("response of a receiver that is read", http_post.MAX_RESPONSE_BYTES, " bytes"),
+        fixed("informational responses of a receiver", http_post.MAX_INFORMATIONAL),
+        fixed("undelivered webhooks of an owner, of which `slice` events half", OUTBOX_BYTES[0], " bytes"),
+        fixed("undelivered webhooks in all, of which `slice` events half", OUTBOX_BYTES[1], " bytes"),
     ]
 
 

@@ -6,6 +6,8 @@ import io
 import json
 import logging
 import socket
+import subprocess
+import sys
 from datetime import datetime
 from pathlib import Path
 
@@ -49,3 +51,15 @@ def test_the_api_process_writes_nothing_but_json(redis_url: str, models: Path) -
     assert ran.returncode != 0
     assert ran.stdout == ""
     assert [line["logger"] for line in lines if "address already in use" in line["message"]] == ["uvicorn.error"]
+
+
+def test_no_line_has_the_query_of_a_url() -> None:
+    """Httpx would log each URL that is requested, and a query may be a secret."""
+    script = """
+import httpx
+from service.contract.logs import LogFormat, configure
+configure(LogFormat.TEXT)
+httpx.Client(transport=httpx.MockTransport(lambda _: httpx.Response(204))).get("http://example.com/?token=very-secret")
+"""
+    done = subprocess.run([sys.executable, "-c", script], capture_output=True, text=True, check=True)
+    assert "very-secret" not in done.stderr
