@@ -36,14 +36,18 @@ local record, stream, queued, running, deadlines, ended = unpack(KEYS, 1, 6)
 local name, id, token, args = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
-local outbox = KEYS[7] and Outbox(KEYS[7], now)
 
--- The record is read once and written once: HGET after HGET was most of Redis' work for a job.
-local job, changes = {}, {}
+-- The record's fields, '' for one that is absent. Those that most transitions need are read at once, others when they are
+-- used; all changes are written at once. HGET after HGET was most of Redis' work for a job.
+local job = setmetatable({}, {__index = function(known, field)
+  local value = redis.call('HGET', record, field) or ''
+  rawset(known, field, value)
+  return value
+end})
+local changes = {}
 
-local function read(...)
-  local fields = {...}
-  for i, value in ipairs(redis.call('HMGET', record, ...)) do job[fields[i]] = value or '' end
+local function read(fields)
+  for i, value in ipairs(redis.call('HMGET', record, unpack(fields))) do job[fields[i]] = value or '' end
 end
 
 local function number(field) return tonumber(job[field]) or 0 end
@@ -68,8 +72,9 @@ end
 
 local function notify(event, entry, ...)
   if job['webhook:' .. event] == '' then return end
-  outbox.add({id = 'msg_' .. id .. '-' .. entry, job = id, owner = job.owner, receiver = job.receiver, event = event,
-              request = job.request or redis.call('HGET', record, 'request')}, 'status', job.status, 'at', now, ...)
+  local delivery = {id = 'msg_' .. id .. '-' .. entry, job = id, owner = job.owner, receiver = job.receiver,
+                    event = event, request = job.request}
+  Outbox(KEYS[7], now).add(delivery, 'status', job.status, 'at', now, ...)
 end
 
 -- `score`: the verifier's probability of the label, of a base slice that has one
@@ -234,14 +239,11 @@ function transition.renew()
 end
 
 function transition.append()
-  local done = {}
-  for i, slice in ipairs(args.slices) do done[i] = 'done:' .. slice.image end
-  read(unpack(done))
-  for i, slice in ipairs(args.slices) do
-    if slice.step > number(done[i]) then return {'gap'} end
+  for _, slice in ipairs(args.slices) do
+    if slice.step > number('done:' .. slice.image) then return {'gap'} end
   end
   for i, slice in ipairs(args.slices) do
-    if slice.step == number(done[i]) then
+    if slice.step == number('done:' .. slice.image) then
       emit_slice(slice.image, slice, ARGV[4 + i])
       set({fruitless = 0, suspect = ''})
     end
@@ -317,9 +319,12 @@ end
 
 local held = {renew = true, append = true, restart = true, release = true, finish = true, fail = true}
 
-read('status', 'token', 'lease_until', 'canceling', 'deadline', 'fruitless', 'attempts', 'weights', 'suspect', 'ticket',
-     'num_images', 'given', 'lease_ms', 'owner', 'retention_ms', 'idempotency', 'receiver', 'webhook:started',
-     'webhook:slice', 'webhook:succeeded', 'webhook:failed', 'webhook:canceled')
+local fields = {'status', 'token', 'lease_until', 'canceling', 'deadline'}
+if name == 'append' then
+  table.insert(fields, 'webhook:slice')
+  for _, slice in ipairs(args.slices) do table.insert(fields, 'done:' .. slice.image) end
+end
+read(fields)
 
 if name ~= 'create' then
   local ends = job.status ~= 'queued' and job.status ~= 'running'

@@ -13,7 +13,7 @@ from service.contract.problem_types import POISONED, UNREADABLE
 from service.contract.record import JobRecord, Problem
 from service.contract.redis_keys import Keys
 from service.contract.request import JobRequest
-from service.contract.stream import Event, JobImages, SliceEntry, replay
+from service.contract.stream import JobImages, SliceEntry, decode_events, replay
 from service.contract.transitions import SUSPECT, Claim, Outcome, Transitions
 from worker.jobs.lease import Lease
 
@@ -129,5 +129,9 @@ class Publisher:
         if (record.weights, record.numerics) != (terms.weights, terms.numerics):
             lease.learn(self._transitions(lease.claim.restart(weights=terms.weights, numerics=terms.numerics)))
         entries: Any = self._client.xrange(keys.stream)
-        events = (Event.decode(entry, record.request.geometry) for entry in entries)
-        return AcquiredJob(request=record.request, images=replay(record.request, events), lease=lease, suspect=suspect)
+        return AcquiredJob(
+            request=record.request,
+            images=replay(record.request, decode_events(entries, record.request.geometry)),
+            lease=lease,
+            suspect=suspect,
+        )

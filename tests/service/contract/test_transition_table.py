@@ -10,7 +10,17 @@ import pytest
 import redis
 
 from service.contract.statuses import Status
-from service.contract.transitions import Call, Claim, Outcome, Transitions, cancel, create, overdue, requeue
+from service.contract.transitions import (
+    Call,
+    Claim,
+    Outcome,
+    Transitions,
+    cancel,
+    create,
+    limit_lease,
+    overdue,
+    requeue,
+)
 from tests.harness.drawing import POISONED, a_claim, a_request, acquire, an_entry, record_of
 
 OWN, OTHER, NONE = "own", "other", "none"
@@ -44,6 +54,7 @@ cancel     none   unknown  done    canceling done      done      canceling  canc
 create     any    done     done    done      done      done      done       done     done       done     done
 overdue    any    unknown  stale   stale     stale     stale     stale      leased   ended      ended    ended
 requeue    any    unknown  done    leased    done      done      leased     leased   ended      ended    ended
+limit_lease any   unknown  stale   stale     stale     stale     stale      stale    ended      ended    ended
 """
 """`own` is the token of the worker that holds the job or held it last, and a fresh one where nobody has. `held`: its
 lease lives. `orphaned`: it ran out. `returned`: released. `canceling`, `overdue`: held, and to be stopped."""
@@ -69,6 +80,7 @@ CALLS: dict[str, Callable[[Claim], Call]] = {
     "fail": lambda claim: claim.fail(POISONED),
     "cancel": lambda claim: claim.cancel(),
     "overdue": lambda claim: with_token(overdue(claim.keys, grace_seconds=60), claim.token),
+    "limit_lease": lambda claim: with_token(limit_lease(claim.keys), claim.token),
     "requeue": lambda claim: with_token(requeue(claim.keys, expected=1), claim.token),
     "create": lambda claim: with_token(create(replace(a_request(), id=claim.keys.id), bound=100), claim.token),
 }

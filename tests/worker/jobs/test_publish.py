@@ -121,3 +121,14 @@ def test_a_round_that_finds_redis_full_is_published_whole_once_there_is_room(
     ):
         publisher(client).append(generated(held))
     assert [slices(store, claim) for claim in held] == [[0, 1, 2]] * 3
+
+
+def test_a_job_with_an_event_of_a_newer_release_is_taken_as_any_other(store: redis.Redis) -> None:
+    """Such events are skipped; it once failed the job as unreadable."""
+    (claim,) = claims(store, jobs=1)
+    publisher(store).append(generated([claim]))
+    store.xadd(claim.keys.stream, {"event": "paused", "until": "later"})
+    Transitions(store)(claim.release())
+    acquired = publisher(store).take(claim.keys.id)
+    assert acquired
+    assert [progress.done for progress in acquired.images.progress] == [1] * IMAGES
