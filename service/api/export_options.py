@@ -25,10 +25,9 @@ class ExportStyle(StrEnum):
 
 
 @dataclass(frozen=True, kw_only=True)
-class ExportOptions:
-    """The parameters as they were sent; None where they were not."""
+class ColourOptions:
+    """The colours as they were sent; None where they were not."""
 
-    size: int | None
     background: str | None
     ground: str | None
     glyph: str | None
@@ -36,35 +35,27 @@ class ExportOptions:
 
     @property
     def sent(self) -> bool:
-        """Whether there is one that only the vector form can satisfy."""
-        return any(each is not None for each in (self.size, self.background, self.ground, self.glyph, self.style))
+        """Whether there is one."""
+        return any(each is not None for each in (self.background, self.ground, self.glyph, self.style))
 
-    def export(self, kind: ImageFormat, *, title: str, side: int) -> ImageExport:
-        """Return the export of an image of side x side pixels. Raises FieldError."""
-        if self.background == "transparent" and kind is ImageFormat.JPEG:
-            raise FieldError("background", "a JPEG cannot be transparent; request png, webp or svg")
-        size = self.size if kind is ImageFormat.SVG else self.size or side
-        return ImageExport(format=kind, size=size, title=title, colours=self.colours)
-
-    @property
-    def colours(self) -> Recolouring:
-        """The colours that were sent, and white behind everything if nothing else was."""
-        behind = {None: WHITE, "white": WHITE, "transparent": None}
+    def recolouring(self, *, default: str = "white") -> Recolouring:
+        """Return the colours; without a background, that of `default`."""
+        background = self.background or default
+        behind = {"white": WHITE, "transparent": None}
         return Recolouring(
-            background=behind[self.background] if self.background in behind else parsed(self.background)[0],
+            background=behind[background] if background in behind else parsed(background)[0],
             ground=parsed(self.ground) if self.ground else None,
             glyph=parsed(self.glyph) if self.glyph else None,
             flat=self.style is ExportStyle.FLAT,
         )
 
 
-def export_options(
-    size: Annotated[
-        int | None, Query(ge=16, le=1024, description="Pixels along the image, rendered from its vector form.")
-    ] = None,
+def colour_options(
     background: Annotated[
         str | None,
-        Query(pattern=f"^(transparent|white|{_COLOUR})$", description="transparent, white (the default) or #rrggbb."),
+        Query(
+            pattern=f"^(transparent|white|{_COLOUR})$", description="What lies behind: transparent, white or #rrggbb."
+        ),
     ] = None,
     ground: Annotated[
         str | None,
@@ -72,15 +63,48 @@ def export_options(
     ] = None,
     glyph: Annotated[str | None, Query(pattern=_ONE_OR_TWO, description="Colour of the glyph, or two.")] = None,
     style: Annotated[ExportStyle | None, Query(description="flat: no gradients.")] = None,
+) -> ColourOptions:
+    """Return the colours of a request."""
+    return ColourOptions(background=background, ground=ground, glyph=glyph, style=style)
+
+
+Colours = Annotated[ColourOptions, Depends(colour_options)]
+
+
+@dataclass(frozen=True, kw_only=True)
+class ExportOptions:
+    """Size and colours of an export."""
+
+    size: int | None
+    colours: ColourOptions
+
+    @property
+    def sent(self) -> bool:
+        """Whether there is a parameter that only the vector form can satisfy."""
+        return self.size is not None or self.colours.sent
+
+    def export(self, kind: ImageFormat, *, title: str, side: int) -> ImageExport:
+        """Return the export of an image of side x side pixels. Raises FieldError."""
+        if self.colours.background == "transparent" and kind is ImageFormat.JPEG:
+            raise FieldError("background", "a JPEG cannot be transparent; request png, webp or svg")
+        size = self.size if kind is ImageFormat.SVG else self.size or side
+        return ImageExport(format=kind, size=size, title=title, colours=self.colours.recolouring())
+
+
+def export_options(
+    colours: Colours,
+    size: Annotated[
+        int | None, Query(ge=16, le=1024, description="Pixels along the image, rendered from its vector form.")
+    ] = None,
 ) -> ExportOptions:
     """Return the parameters of a request."""
-    return ExportOptions(size=size, background=background, ground=ground, glyph=glyph, style=style)
+    return ExportOptions(size=size, colours=colours)
 
 
 Options = Annotated[ExportOptions, Depends(export_options)]
 
 
-def parsed(text: str | None) -> tuple[Colour, ...]:
+def parsed(text: str) -> tuple[Colour, ...]:
     """Return the colours of `#rrggbb` or `#rrggbb,#rrggbb`."""
-    codes = [each.removeprefix("#") for each in (text or "").split(",")]
+    codes = [each.removeprefix("#") for each in text.split(",")]
     return tuple((int(code[:2], 16), int(code[2:4], 16), int(code[4:], 16)) for code in codes)

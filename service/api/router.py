@@ -5,9 +5,9 @@ from __future__ import annotations
 from fastapi import APIRouter
 
 from service.api.openapi.responses import refusals
-from service.api.routes import events, health, images, jobs, models, submit
+from service.api.routes import events, exports, health, images, jobs, models, submit
 from service.errors import FieldError, UnavailableError
 
 router = APIRouter(responses=refusals(FieldError, UnavailableError))
-for subject in (submit, jobs, images, events, models, health):
+for subject in (submit, jobs, images, exports, events, models, health):
     router.include_router(subject.router)

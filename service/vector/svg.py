@@ -64,8 +64,8 @@ def hexadecimal(colour: Colour) -> str:
 def _glyph_on_ground(form: GlyphForm, colours: Recolouring) -> str:
     scale = BOX / form.side
     paints = {
-        "ground": _repainted(form.ground_paint, colours.ground, flat=colours.flat),
-        "glyph": _repainted(form.glyph_paint, colours.glyph, flat=colours.flat),
+        "ground": repainted(form.ground_paint, colours.ground, flat=colours.flat),
+        "glyph": repainted(form.glyph_paint, colours.glyph, flat=colours.flat),
     }
     shown = ["ground", "glyph"] if form.ground else ["glyph"]
     gradients = "".join(_gradient(name, paints[name], scale) for name in shown if not paints[name].flat)
@@ -84,8 +84,8 @@ def _traced(form: TracedForm) -> str:
     return f'<g id="traced" transform="scale({_number(BOX / (form.side * ENLARGED), 5)})">{paths}</g>'
 
 
-def _repainted(paint: Paint, colours: tuple[Colour, ...] | None, *, flat: bool) -> Paint:
-    """The paint in other colours, along the same line."""
+def repainted(paint: Paint, colours: tuple[Colour, ...] | None, *, flat: bool) -> Paint:
+    """Return the paint in other colours, along the same line; `flat`: in its middle colour."""
     if colours:
         return replace(paint, start=colours[0], stop=colours[-1])
     return replace(paint, start=paint.middle, stop=paint.middle) if flat else paint

@@ -3,17 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import re
 from dataclasses import asdict
 from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Response
 
-from models.config import LABEL
 from models.subscale import Progress
 from service.api.access import JobId, Viewer
 from service.api.export_options import Options
+from service.api.image_names import file_name, title
 from service.api.openapi.responses import refusals
 from service.api.route import ContractRoute
 from service.api.routes.dependencies import SIGNED, App, Services, known
@@ -71,7 +70,7 @@ async def get_image(  # noqa: PLR0913, PLR0917 - one argument per parameter
     if options.sent or kind is ImageFormat.SVG:
         if scale != 1:
             raise FieldError("scale", "enlarges pixels and cannot go with an export; use size")
-        export = options.export(kind, title=title(record, index), side=progress.geometry.size)
+        export = options.export(kind, title=title(record.request, index), side=progress.geometry.size)
         return await exported(app, record, index, progress=progress, export=export, if_none_match=if_none_match)
     headers = caching(record, f"{index}-{progress.done}-{kind}-{scale}", progress)
     if "ETag" in headers and known(if_none_match, headers["ETag"]):
@@ -93,7 +92,7 @@ async def exported(  # noqa: PLR0913 - all but the first three by keyword
     if progress.next is not None:
         raise NotFinalError
     headers = caching(record, f"{index}-{export.digest}", progress)
-    headers["Content-Disposition"] = f'inline; filename="{file_name(record, index)}.{export.format}"'
+    headers["Content-Disposition"] = f'inline; filename="{file_name(record.request, index)}.{export.format}"'
     headers["Content-Security-Policy"] = "default-src 'none'"
     if known(if_none_match, headers["ETag"]):
         return Response(status_code=304, headers=headers)
@@ -102,22 +101,14 @@ async def exported(  # noqa: PLR0913 - all but the first three by keyword
     try:
         file = await app.exporter.run(digest, partial(export_image, pixels, export))
     except RecolourError as error:
-        raise FieldError(error.part, f"this image has no {error.part} to give a colour to; leave it out") from None
+        raise refused_colour(error) from None
     headers[VECTOR_FORM] = "traced" if file.traced else "glyph"
     return Response(file.content, media_type=export.format.media_type, headers=headers)
 
 
-def title(record: JobRecord, index: int) -> str:
-    """Return what an image shows, for screen readers: its label, else its model."""
-    return record.request.controls[index].get(LABEL, record.request.model)
-
-
-def file_name(record: JobRecord, index: int) -> str:
-    """Return a readable file name without its ending, such as home-blue-circle-7, of plain characters alone."""
-    request = record.request
-    parts = [*(request.controls[index].get(name, "") for name in (LABEL, "hue", "tile")), str(request.seed + index)]
-    plain = (re.sub(r"[^A-Za-z0-9]+", "-", part).strip("-") for part in parts)
-    return "-".join(part for part in plain if part)
+def refused_colour(error: RecolourError) -> FieldError:
+    """Return the refusal of a colour for a part that an image does not have."""
+    return FieldError(error.part, f"this image has no {error.part} to give a colour to; leave it out")
 
 
 async def drawn(app: Services, record: JobRecord, index: int, slices: int | None) -> Progress:

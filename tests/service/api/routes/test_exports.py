@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import io
+import json
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 from xml.etree import ElementTree as ET
+from zipfile import ZipFile
 
 import httpx
 import numpy as np
@@ -21,6 +23,7 @@ from service.contract.redis_keys import Keys
 from service.contract.stream import SliceEntry
 from service.contract.transitions import Claim, Transitions
 from service.settings import ServiceSettings
+from service.vector.icon_set import SIZES
 from tests.harness.drawing import acquire
 from tests.harness.serving import serving
 from tests.harness.toy import toy_card, toy_networks
@@ -170,3 +173,61 @@ def test_an_earlier_state_is_a_conflict_too(client: httpx.Client, job: Callable[
 )
 def test_a_bad_parameter_is_named(query: str, field: str, client: httpx.Client, job: Callable[..., str]) -> None:
     refused(client.get(f"{job(ICON)}/images/0?{query}"), 422, field)
+
+
+def unpacked(response: httpx.Response) -> dict[str, bytes]:
+    assert response.status_code == 200, response.text
+    assert response.headers["content-type"] == "application/zip"
+    with ZipFile(io.BytesIO(response.content)) as archive:
+        assert archive.testzip() is None
+        return {name: archive.read(name) for name in archive.namelist()}
+
+
+def side(content: bytes) -> int:
+    return Image.open(io.BytesIO(content)).width
+
+
+def test_an_archive_has_every_size_of_every_image(client: httpx.Client, job: Callable[..., str]) -> None:
+    response = client.get(f"{job(ICON, LONE)}/export.zip")
+    files = unpacked(response)
+    names = ("A-blue-circle-7", "A-blue-circle-8")
+    assert response.headers["content-disposition"] == 'attachment; filename="A-blue-circle-7-sizes.zip"'
+    assert set(files) == {f"{name}.svg" for name in names} | {f"{name}-{size}.png" for name in names for size in SIZES}
+    assert {side(files[f"{names[1]}-{size}.png"]) for size in SIZES} == set(SIZES)
+    assert np.asarray(Image.open(io.BytesIO(files[f"{names[0]}-64.png"])))[0, 0, 3] == 0
+
+
+def test_a_web_set_has_what_browsers_look_for(client: httpx.Client, job: Callable[..., str]) -> None:
+    files = unpacked(client.get(f"{job(ICON)}/export.zip?set=web&ground=0a84ff"))
+    manifest = json.loads(files["manifest.json"])
+    named = {each["src"]: each["sizes"] for each in manifest["icons"]}
+    assert set(files) == {*named, "favicon.ico", "apple-touch-icon.png", "manifest.json"}
+    assert {name: f"{side(files[name])}x{side(files[name])}" for name in named if name.endswith("png")} == {
+        name: size for name, size in named.items() if size != "any"
+    }
+    assert Image.open(io.BytesIO(files["favicon.ico"])).info["sizes"] == {(16, 16), (32, 32), (48, 48)}
+    assert side(files["apple-touch-icon.png"]) == 180
+    assert np.asarray(Image.open(io.BytesIO(files["maskable-512.png"])))[0, 0].tolist() == [0x0A, 0x84, 0xFF, 255]
+    assert manifest["theme_color"] == "#0a84ff"
+
+
+def test_web_sets_of_several_images_have_a_folder_each(client: httpx.Client, job: Callable[..., str]) -> None:
+    files = unpacked(client.get(f"{job(ICON, ICON)}/export.zip?set=web"))
+    assert {name.split("/")[0] for name in files} == {"A-blue-circle-7", "A-blue-circle-8"}
+
+
+def test_an_archive_of_no_final_image_is_a_conflict(client: httpx.Client, job: Callable[..., str]) -> None:
+    refused(client.get(f"{job(ICON, missing=1)}/export.zip"), 409)
+
+
+def test_an_archive_is_cached_by_its_etag(client: httpx.Client, job: Callable[..., str]) -> None:
+    where = f"{job(ICON)}/export.zip?set=web"
+    tag = client.get(where).headers["etag"]
+    assert client.get(where, headers={"If-None-Match": tag}).status_code == 304
+
+
+@pytest.mark.parametrize(("query", "field"), [("set=print", "set"), ("ground=blue", "ground"), ("size=64", "size")])
+def test_a_bad_parameter_of_an_archive_is_named(
+    query: str, field: str, client: httpx.Client, job: Callable[..., str]
+) -> None:
+    refused(client.get(f"{job(ICON)}/export.zip?{query}"), 422, field)

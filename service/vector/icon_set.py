@@ -1,0 +1,118 @@
+"""Sets of files as ZIP archives: every size of each image, or what a web site needs of an icon."""
+
+from __future__ import annotations
+
+import io
+import json
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from enum import StrEnum
+from typing import Final
+from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
+
+from models.subscale import Bytes
+from service.vector import rendering
+from service.vector.export import ExportedFile, check_parts, form_of
+from service.vector.ground import Ground, GroundShape
+from service.vector.svg import WHITE, Recolouring, hexadecimal, repainted, svg
+from service.vector.vector_form import GlyphForm, VectorForm
+
+SIZES: Final = (16, 32, 48, 64, 128, 256, 512, 1024)
+"""Pixels along the PNG files of an image."""
+
+_FAVICON: Final = (16, 32, 48)
+_APPLE: Final = 180
+_WEB: Final = (192, 512)
+_MASKABLE: Final = 512
+
+
+class ExportSet(StrEnum):
+    """Which files an archive holds."""
+
+    SIZES = "sizes"
+    WEB = "web"
+
+
+@dataclass(frozen=True, kw_only=True)
+class NamedImage:
+    """An image (S, S, C), the start of its files' names, and its title."""
+
+    pixels: Bytes
+    name: str
+    title: str
+
+
+def export_set(images: Sequence[NamedImage], kind: ExportSet, colours: Recolouring) -> ExportedFile:
+    """Return a ZIP archive. Several web icons get a folder each. Raises RecolourError."""
+    files: dict[str, bytes] = {}
+    forms = [form_of(image.pixels) for image in images]
+    for image, form in zip(images, forms, strict=True):
+        check_parts(form, colours)
+        if kind is ExportSet.WEB:
+            folder = f"{image.name}/" if len(images) > 1 else ""
+            files |= {f"{folder}{name}": content for name, content in _web_icon(form, image.title, colours).items()}
+        else:
+            files |= _all_sizes(form, image, colours)
+    return ExportedFile(content=_archive(files), traced=not all(isinstance(form, GlyphForm) for form in forms))
+
+
+def _all_sizes(form: VectorForm, image: NamedImage, colours: Recolouring) -> dict[str, bytes]:
+    document = svg(form, title=image.title, colours=colours)
+    rendered = {f"{image.name}-{size}.png": rendering.png(document, size) for size in SIZES}
+    return {f"{image.name}.svg": document.encode(), **rendered}
+
+
+def _web_icon(form: VectorForm, title: str, colours: Recolouring) -> dict[str, bytes]:
+    """The files that browsers and phones look for, by name."""
+    document = svg(form, title=title, colours=colours)
+    filled = svg(_filled(form), title=title, colours=replace(colours, background=colours.background or WHITE))
+    return {
+        "favicon.svg": document.encode(),
+        "favicon.ico": _favicon(document),
+        "apple-touch-icon.png": rendering.png(filled, _APPLE),
+        **{f"icon-{size}.png": rendering.png(document, size) for size in _WEB},
+        f"maskable-{_MASKABLE}.png": rendering.png(filled, _MASKABLE),
+        "manifest.json": json.dumps(_manifest(form, title, colours), indent=2).encode(),
+    }
+
+
+def _filled(form: VectorForm) -> VectorForm:
+    """The form with its ground over the whole square: phones cut their own shape from it."""
+    if not isinstance(form, GlyphForm) or form.ground is None:
+        return form
+    middle = form.side / 2
+    return replace(form, ground=Ground(shape=GroundShape.SQUARE, x=middle, y=middle, half=middle, corner=0.0))
+
+
+def _favicon(document: str) -> bytes:
+    """An ICO file of three sizes, each rendered for itself."""
+    *smaller, largest = (rendering.image(document, size) for size in _FAVICON)
+    out = io.BytesIO()
+    largest.save(out, "ICO", sizes=[(size, size) for size in _FAVICON], append_images=smaller)
+    return out.getvalue()
+
+
+def _manifest(form: VectorForm, title: str, colours: Recolouring) -> dict[str, object]:
+    """A web app manifest that names the files."""
+    theme = WHITE
+    if isinstance(form, GlyphForm) and form.ground:
+        theme = repainted(form.ground_paint, colours.ground, flat=True).middle
+    plain = [{"src": f"icon-{size}.png", "sizes": f"{size}x{size}", "type": "image/png"} for size in _WEB]
+    maskable = {"src": f"maskable-{_MASKABLE}.png", "sizes": f"{_MASKABLE}x{_MASKABLE}", "type": "image/png"}
+    vector = {"src": "favicon.svg", "sizes": "any", "type": "image/svg+xml"}
+    return {
+        "name": title,
+        "icons": [vector, *plain, {**maskable, "purpose": "maskable"}],
+        "theme_color": hexadecimal(theme),
+        "background_color": hexadecimal(WHITE),
+    }
+
+
+def _archive(files: dict[str, bytes]) -> bytes:
+    """A ZIP file that is the same for the same files."""
+    out = io.BytesIO()
+    with ZipFile(out, "w") as archive:
+        for name, content in files.items():
+            method = ZIP_STORED if name.endswith(".png") else ZIP_DEFLATED
+            archive.writestr(ZipInfo(name), content, compress_type=method)
+    return out.getvalue()
