@@ -8,7 +8,7 @@
 -- KEYS: outbox. ARGV: step, one JSON object with its arguments. Times are Redis' own, in ms.
 
 local DAY_MS = 86400000
-local LOOK = 100 -- removals in one call
+local MAX_STEPS = 100 -- of one call: deliveries dropped or adopted, owners passed over
 
 local clock = redis.call('TIME')
 local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
@@ -29,7 +29,7 @@ end
 
 -- Workers of release 0.1 keep one list of all deliveries, each with its own copy of the request.
 local function adopt()
-  for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, LOOK - 1)) do
+  for _, id in ipairs(redis.call('ZRANGE', KEYS[1], 0, MAX_STEPS - 1)) do
     local key = outbox.key(id)
     local fields = redis.call('HMGET', key, 'request', 'event', 'status', 'at', 'image', 'step', 'stage', 'error')
     local readable, request = pcall(cjson.decode, fields[1] or '')
@@ -51,7 +51,7 @@ end
 function step.dispatch()
   adopt()
   local function owner_load(owner) return args.owners[owner] or 0 end
-  for _ = 1, LOOK do
+  for _ = 1, MAX_STEPS do
     local owner = choose(outbox.owners(), owner_load, -1)
     if not owner then return {} end
     local function receiver_load(receiver) return args.receivers[owner .. '/' .. receiver] or 0 end

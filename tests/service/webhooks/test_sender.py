@@ -16,6 +16,7 @@ import pytest
 import redis
 import trustme
 from standardwebhooks import Webhook as Verifier
+from standardwebhooks import WebhookVerificationError
 
 from service.contract.redis_keys import OUTBOX, Keys
 from service.contract.statuses import WebhookEvent
@@ -73,6 +74,21 @@ def test_all_events_of_a_job_arrive_signed(store: redis.Redis, setup: SenderSetu
     }
     assert sent["job.succeeded"]["timestamp"].endswith("Z")
     assert receiver.received[0].headers["content-type"] == "application/json"
+
+
+def test_each_owner_has_its_own_secret(store: redis.Redis, setup: SenderSetup, receiver: RecordingReceiver) -> None:
+    """It verifies the webhooks of its owner, and no others."""
+    jobs = {canceled_job(store, receiver.url, owner=owner).id: owner for owner in ("studio", "other")}
+    setup.send(empty(store))
+    assert len(receiver.received) == 2
+    for each in receiver.received:
+        for owner in jobs.values():
+            verifier = Verifier(SECRETS.shown(owner)[0])
+            if jobs[each.json["data"]["id"]] == owner:
+                verifier.verify(each.body, each.headers)
+            else:
+                with pytest.raises(WebhookVerificationError):
+                    verifier.verify(each.body, each.headers)
 
 
 def test_a_failed_event_has_the_problem(store: redis.Redis, setup: SenderSetup, receiver: RecordingReceiver) -> None:
