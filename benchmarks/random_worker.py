@@ -12,7 +12,7 @@ import numpy as np
 import torch
 
 from models.pipeline import ImageState, Pipeline, next_step
-from worker.device.capacity import LADDER
+from worker.device.capacity import SMALLEST
 from worker.main import serve
 from worker.settings import WorkerSettings
 from worker.telemetry.worker_metrics import WorkerMetrics
@@ -37,7 +37,7 @@ def main() -> None:
     """Serve one model until a signal."""
     settings = WorkerSettings()
     torch.set_num_threads(1)
-    pipeline = RandomPipeline.load(settings.models / settings.model, capacity=settings.capacity or LADDER[0])
+    pipeline = RandomPipeline.load(settings.models / settings.model, capacity=settings.capacity or SMALLEST)
     serve(settings, pipeline, WorkerMetrics(settings.model))
 
 

@@ -17,7 +17,7 @@ from models.errors import NotFiniteError
 from models.pipeline import ImageState
 from service.contract.problem_types import BROKEN, NOT_FINITE, TOO_LARGE
 from service.contract.record import Problem
-from worker.errors import RoundTooLargeError, WorkerError
+from worker.errors import BoardTooLargeError, RoundTooLargeError, WorkerError
 from worker.jobs.held_jobs import HeldJobs, TicketSource
 from worker.jobs.lease import Heartbeat
 from worker.jobs.live_job import Ticket
@@ -62,7 +62,10 @@ class Batch:
         self._scheduler, self._capacity = Scheduler(), sampler.capacity
 
     def run(self, first: Ticket) -> None:
-        """Work until no job is left. Raises DeviceLostError; the leases then run out and other workers continue."""
+        """Work until no job is left.
+
+        Raises BoardTooLargeError, with all jobs returned. Raises DeviceLostError; the leases then run out.
+        """
         self._capacity = self._sampler.capacity
         try:
             started = time.monotonic()
@@ -70,6 +73,9 @@ class Batch:
             self._exchange_jobs(started)
             while self._jobs:
                 self._round()
+        except BoardTooLargeError:
+            self._jobs.release()
+            raise
         finally:
             self._jobs.abandon()
 

@@ -26,7 +26,7 @@ class RoundTooLargeError(WorkerError):
 
 
 class BoardTooLargeError(WorkerError):
-    """A GPU ran out of memory. Its board and graphs have a fixed size, so only a smaller capacity helps."""
+    """A GPU ran out of memory. Boards and graphs have a fixed size, so only a smaller capacity helps."""
 
 
 class DeviceLostError(WorkerError):

@@ -12,6 +12,7 @@ latest. At the second it exits at once and its leases run out.
 from __future__ import annotations
 
 import logging
+import signal
 import sys
 
 import redis
@@ -25,11 +26,12 @@ from models.pipeline import Pipeline
 from service.contract import logs
 from service.contract.environment import INVALID, read_settings
 from worker.batch import Batch
-from worker.device.capacity import fitting_capacity, whole_cores
+from worker.device.capacity import fitting_capacity, release_memory
+from worker.device.cores import whole_cores
 from worker.device.guarded_sampler import GuardedSampler, is_out_of_memory
 from worker.device.rehearsal import rehearse
 from worker.device.selection import select_device
-from worker.errors import DeviceMissingError, StartError
+from worker.errors import BoardTooLargeError, DeviceMissingError, StartError, WorkerError
 from worker.jobs.backoff import Backoff
 from worker.jobs.lease import Heartbeat
 from worker.jobs.publish import LeaseTerms
@@ -51,28 +53,45 @@ def main() -> int:
     metrics = WorkerMetrics(settings.model)
     try:
         select_device(settings.device)
-        pipeline = load(settings)
         with metrics.served(host=settings.metrics_host, port=settings.metrics_port):
-            return 0 if serve(settings, pipeline, metrics) else 1
+            return 0 if run(settings, metrics) else 1
     except DeviceMissingError as error:
         logger.error("SPN_DEVICE=%s is not accepted: %s", settings.device, error)  # noqa: TRY400 - the message suffices
         return INVALID
-    except StartError as error:
+    except WorkerError as error:
         logger.error("%s", error)  # noqa: TRY400 - as above
         return 1
 
 
-def load(settings: WorkerSettings) -> Pipeline:
+def run(settings: WorkerSettings, metrics: WorkerMetrics) -> bool:
+    """Load the model and serve it; after running out of a GPU's memory again with half the capacity. Raises WorkerError."""
+    capacity = settings.capacity
+    while True:
+        pipeline = load(settings, capacity)
+        try:
+            return serve(settings, pipeline, metrics)
+        except BoardTooLargeError as error:
+            capacity = pipeline.capacity // 2
+            if not capacity:
+                raise StartError(f"not even one row of {settings.model} fits in memory: {error}") from error
+            logger.warning("out of memory, loading %s again with a capacity of %d: %s", settings.model, capacity, error)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, signal.SIG_DFL)  # as at the first start, until it serves again
+        del pipeline
+        release_memory()
+
+
+def load(settings: WorkerSettings, capacity: int | None = None) -> Pipeline:
     """Return the model, compiled: no job waits for a compiler. Raises StartError."""
-    folder = settings.models / settings.model
+    folder, artefacts = settings.models / settings.model, settings.artefacts if settings.compile else None
     try:
         load_named_card(folder)
         return Pipeline.load(
             folder,
             device=settings.device,
-            capacity=settings.capacity or fitting_capacity(folder, settings.device),
+            capacity=capacity or fitting_capacity(folder, settings.device, artefacts),
             threads=settings.threads or whole_cores(),
-            artefacts=settings.artefacts if settings.compile else None,
+            artefacts=artefacts,
         )
     except CheckpointError as error:
         raise StartError(str(error)) from error
@@ -87,7 +106,7 @@ def load(settings: WorkerSettings) -> Pipeline:
 
 
 def serve(settings: WorkerSettings, pipeline: Pipeline, metrics: WorkerMetrics) -> bool:
-    """Serve jobs of `settings.model` until a signal comes; return whether one came. Raises StartError."""
+    """Serve jobs of `settings.model` until a signal comes; return whether one came. Raises WorkerError."""
     connection, drain_seconds = retrying_client(settings.redis_url), settings.drain_seconds
     worker = TicketWorker(settings.model, connection=connection, drain_seconds=drain_seconds)
     terms = LeaseTerms(
@@ -105,6 +124,8 @@ def serve(settings: WorkerSettings, pipeline: Pipeline, metrics: WorkerMetrics) 
         worker.batch = Batch(sampler, publisher=publisher, heartbeat=beating, tickets=worker, pace=pace)
         logger.info("ready: %s on %s, capacity %d", settings.model, settings.device, pipeline.capacity)
         worker.work(logging_level="WARNING")
+    if worker.failure:
+        raise worker.failure
     return worker.stopping
 
 

@@ -76,6 +76,7 @@ class TicketWorker(SimpleWorker):
         self._messages: dict[str, TicketMessage] = {}
         self._last_beat, self._drain_seconds = 0.0, drain_seconds
         self.batch: Batch | None = None
+        self.failure: WorkerError | None = None
 
     @property
     def stopping(self) -> bool:
@@ -83,12 +84,13 @@ class TicketWorker(SimpleWorker):
         return self._stop_requested
 
     def execute_job(self, job: Job, queue: Queue) -> None:
-        """Run the batch until it is empty; RQ calls this for one job. Only a WorkerError leaves it, and ends the worker."""
+        """Run the batch until it is empty; RQ calls this for one job. A WorkerError ends the work, and is kept as `failure`."""
         try:
             if self.batch and (ticket := self._open(job, queue)):
                 self.batch.run(ticket)
-        except WorkerError:
-            raise
+        except WorkerError as error:
+            self.failure = error
+            raise StopRequested from error
         except Exception:
             logger.exception("the batch failed; the leases of its jobs run out")
         self._messages.clear()

@@ -19,7 +19,7 @@ from service.contract.transitions import create
 from tests.harness.drawing import a_claim, a_request, acquire, an_entry, events_of
 from tests.worker.test_batch import STEPS, KnownSampler, Workplace
 from worker.batch import Batch, SliceSampler
-from worker.errors import DeviceLostError, RoundTooLargeError
+from worker.errors import BoardTooLargeError, DeviceLostError, RoundTooLargeError
 from worker.jobs.lease import Heartbeat
 from worker.jobs.live_job import Ticket
 from worker.jobs.publish import LeaseTerms, Publisher
@@ -98,6 +98,28 @@ def test_an_image_that_does_not_fit_alone_fails_its_job(place: Workplace) -> Non
     """Rather than being tried for ever."""
     employ(place, Tight(0))
     assert how(place, run_together(place, [a_request(seed=1), a_request(seed=2)])) == [TOO_LARGE] * 2
+
+
+class Full(KnownSampler):
+    """A sampler on a GPU whose memory is full."""
+
+    def advance(self, states: Sequence[ImageState]) -> list[ImageState]:
+        """Raise an error in the second round."""
+        if self.batches:
+            raise BoardTooLargeError("as a test")
+        return super().advance(states)
+
+
+def test_a_board_that_is_too_large_returns_all_jobs(place: Workplace) -> None:
+    """With their slices and without an attempt spent: the same worker continues them with a smaller one."""
+    employ(place, Full())
+    tickets = [place.submit(a_request(seed=seed)) for seed in (1, 2)]
+    place.tickets.waiting.append(tickets[1])
+    with pytest.raises(BoardTooLargeError):
+        place.batch.run(tickets[0])
+    for record in map(place.record, tickets):
+        assert (record.status, record.done, record.attempts, record.lease_until) == (Status.RUNNING, (1,), 0, 0)
+    assert place.tickets.closed == tickets
 
 
 @pytest.mark.parametrize("at", range(8))

@@ -9,6 +9,7 @@ from rq.serializers import JSONSerializer
 
 from service.contract.redis_keys import TASK, queue_name
 from tests.harness.counting import CountingConnection, counting_client
+from worker.errors import DeviceLostError
 from worker.jobs.live_job import Ticket
 from worker.rq_adapter import TicketWorker
 
@@ -101,3 +102,17 @@ def test_a_heartbeat_brings_no_deleted_ticket_back(queue: Queue, worker: TicketW
     queue.connection.delete("rq:job:gone-1")
     worker.beat()
     assert not queue.connection.exists("rq:job:gone-1")
+
+
+def test_a_failure_of_the_worker_ends_its_work(queue: Queue, worker: TicketWorker) -> None:
+    """It is kept for the caller."""
+
+    class Failing(Recorder):
+        def run(self, first: Ticket) -> None:
+            super().run(first)
+            raise DeviceLostError("as a test")
+
+    worker.batch = Failing(worker)  # type: ignore[assignment]
+    put(queue, "a")
+    worker.work(burst=True, logging_level="CRITICAL")
+    assert isinstance(worker.failure, DeviceLostError)

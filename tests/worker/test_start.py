@@ -15,6 +15,7 @@ from models.pipeline import Pipeline
 from service.contract.environment import INVALID
 from tests.harness.launcher import eager
 from worker import main as worker_main
+from worker.errors import BoardTooLargeError
 from worker.main import serve
 
 Start = Callable[..., int]
@@ -116,3 +117,34 @@ def test_the_device_is_selected_before_the_model_is_loaded(
     monkeypatch.setattr(Pipeline, "load", load)
     assert start(DEVICE=device) == 1
     assert calls == [index, "load"]
+
+
+def test_a_gpu_without_enough_memory_serves_with_half_the_capacity(
+    start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Again and again, down to one row; the log says so. Then the worker ends with one line."""
+    capacities: list[int] = []
+
+    def full(_settings: object, pipeline: Pipeline, _metrics: object) -> bool:
+        capacities.append(pipeline.capacity)
+        raise BoardTooLargeError("as a test")
+
+    monkeypatch.setattr(worker_main, "serve", full)
+    assert start(CAPACITY="16") == 1
+    assert capacities == [16, 8, 4, 2, 1]
+    assert "out of memory, loading slow again with a capacity of 8: as a test" in caplog.messages
+    assert caplog.messages[-1] == "not even one row of slow fits in memory: as a test"
+
+
+def test_a_rehearsal_without_enough_memory_is_no_reason_to_end(
+    start: Start, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """A smaller capacity may serve."""
+
+    def full(pipeline: Pipeline, _states: object) -> None:
+        raise torch.OutOfMemoryError(f"{pipeline.capacity} rows")
+
+    monkeypatch.setattr(worker_main, "serve", serve)
+    monkeypatch.setattr(Pipeline, "advance", full)
+    assert start(CAPACITY="4") == 1
+    assert caplog.messages[-1] == "not even one row of slow fits in memory: 1 rows"

@@ -1,78 +1,68 @@
-"""The capacity and the threads of a worker where SPN_CAPACITY and SPN_THREADS are not set.
+"""The capacity of a worker where SPN_CAPACITY is not set.
 
-On a CPU the capacity is 16: more images together do not raise the throughput (docs/sampling.md). On a GPU a pass of more
-tokens takes hardly longer until the device is busy. So the capacity is the largest one of a ladder that fits in memory and
-still raises throughput. On a GPU pixels depend on the capacity, so equal devices must choose the same one: the rungs are far
-apart, and both limits leave a wide margin. Where a device is shared, or the workers of a model must be alike, set SPN_CAPACITY.
+On a CPU it is SMALLEST: more images together do not raise the throughput (docs/sampling.md). On a GPU a round of more rows
+takes hardly longer until the device is busy. So the capacity is doubled while it fits in memory and still raises throughput.
+What is measured is what serves: a full round of the depth network, host work included, by the backend that will serve.
 
-The choice is tested. The measurement of a GPU has not run on one yet.
+On a GPU pixels depend on the capacity, so equal devices must choose the same one: it doubles, and both limits leave a wide
+margin. Where a device is shared, or the workers of a model must be alike, set SPN_CAPACITY. The choice is tested; the
+measurement has not run on a GPU yet.
 """
 
 from __future__ import annotations
 
+import gc
 import logging
-import os
+import math
 import time
 from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import torch
 
-from models.config import Stage
-from models.network import Network
 from models.pipeline import Pipeline
-from models.sampling.backends.eager import EagerBackend
-from models.sampling.backends.graph import recorded
-from models.sampling.workspace import Workspace
+from worker.device.guarded_sampler import is_out_of_memory
+from worker.device.rehearsal import first_states
 
 logger = logging.getLogger(__name__)
 
-LADDER = (16, 32, 64, 128, 256)
+SMALLEST, LARGEST = 16, 4096
 
 WORTH = 1.5
-"""A rung is chosen while its pass takes less than this many times that of the rung below: a third more throughput."""
+"""Twice the capacity is chosen while its round takes less than this many times as long: a third more throughput."""
 
 MEMORY_SHARE = 0.5
 """The share of free memory that boards may take; the rest is for weights, graphs and the temporary tensors of a pass."""
 
-PASSES = 50
-"""Passes of a measurement."""
-
-QUOTA = Path("/sys/fs/cgroup/cpu.max")
+ROUNDS = 3
+"""Rounds of a measurement; the fastest counts."""
 
 
-def cores() -> float:
-    """Return how many cores this process may use: its affinity, or a container's quota if that is less."""
-    allowed = float(len(os.sched_getaffinity(0)))
-    quota, period = QUOTA.read_text().split() if QUOTA.is_file() else ("max", "1")
-    return allowed if quota == "max" else min(allowed, int(quota) / int(period))
-
-
-def whole_cores() -> int:
-    """Return the number of whole cores that this process may use, at least one."""
-    return max(1, int(cores()))
-
-
-def chosen_capacity(rows_that_fit: float, pass_seconds: Callable[[int], float]) -> int:
-    """Return the largest capacity in LADDER that fits in memory and still raises throughput."""
-    chosen, *higher = LADDER
-    seconds = pass_seconds(chosen)
-    for rung in higher:
-        if rung > rows_that_fit or (longer := pass_seconds(rung)) > WORTH * seconds:
-            break
-        chosen, seconds = rung, longer
-    return chosen
-
-
-def fitting_capacity(folder: Path, device: str) -> int:
-    """Return the capacity for the model in `folder`. Raises CheckpointError."""
+def fitting_capacity(folder: Path, device: str, artefacts: Path | None) -> int:
+    """Return the capacity for the model in `folder`, as `Pipeline.load` will serve it. Raises CheckpointError."""
     if torch.device(device).type == "cpu":
-        return LADDER[0]
-    pipeline = Pipeline.load(folder, device=device, capacity=LADDER[0])
+        return SMALLEST
+
+    def seconds(capacity: int) -> float:
+        return full_round_seconds(folder, device=device, artefacts=artefacts, capacity=capacity)
+
+    return chosen_capacity(rows_that_fit(folder, device), seconds)
+
+
+def chosen_capacity(most: float, round_seconds: Callable[[int], float]) -> int:
+    """Return the largest capacity up to `most` that still raises throughput, doubling from SMALLEST."""
+    capacity, seconds = SMALLEST, round_seconds(SMALLEST)
+    while (twice := 2 * capacity) <= min(most, LARGEST) and (longer := round_seconds(twice)) < WORTH * seconds:
+        capacity, seconds = twice, longer
+    return capacity
+
+
+def rows_that_fit(folder: Path, device: str) -> float:
+    """Return how many rows the boards of all networks may have in the free memory of `device`."""
+    pipeline = Pipeline.load(folder, device=device, capacity=1)
     free, _ = torch.cuda.mem_get_info(device)
-    with torch.cuda.device(device), torch.inference_mode():
-        rows = MEMORY_SHARE * free / row_bytes(pipeline)
-        return chosen_capacity(rows, lambda rung: graph_seconds(pipeline.network(Stage.DEPTH), rung))
+    return MEMORY_SHARE * free / row_bytes(pipeline)
 
 
 def row_bytes(pipeline: Pipeline) -> int:
@@ -80,15 +70,35 @@ def row_bytes(pipeline: Pipeline) -> int:
     return sum(engine.workspace.board.nbytes for engine in pipeline.engines.values()) // pipeline.capacity
 
 
-def graph_seconds(network: Network, capacity: int) -> float:
-    """Return the seconds of a pass as a CUDA graph, not compiled: that would take minutes for each rung."""
-    backend = EagerBackend(Workspace.of(network, rows=capacity))
-    replay, _ = recorded(backend.step, backend.board)
-    torch.cuda.synchronize()
-    started = time.perf_counter()
-    for _ in range(PASSES):
-        replay()
-    torch.cuda.synchronize()
-    seconds = (time.perf_counter() - started) / PASSES
-    logger.info("a pass of %d tokens takes %.2f ms", capacity, 1000 * seconds)
+def full_round_seconds(folder: Path, *, device: str, artefacts: Path | None, capacity: int) -> float:
+    """Return the seconds of a full round of the depth network; infinity if it does not fit in memory."""
+    try:
+        seconds = round_seconds(Pipeline.load(folder, device=device, capacity=capacity, artefacts=artefacts))
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        seconds = math.inf
+    release_memory()
+    logger.info("capacity %d: a round of the depth network takes %.1f ms", capacity, 1000 * seconds)
     return seconds
+
+
+def round_seconds(pipeline: Pipeline) -> float:
+    """Return the seconds of a full round of the depth network."""
+    *_, state = first_states(pipeline)
+    states = [replace(state, seed=seed) for seed in range(pipeline.capacity)]
+    pipeline.advance(states)
+    return min(timed(lambda: pipeline.advance(states)) for _ in range(ROUNDS))
+
+
+def timed(action: Callable[[], object]) -> float:
+    """Return the seconds that `action` takes."""
+    started = time.perf_counter()
+    action()
+    return time.perf_counter() - started
+
+
+def release_memory() -> None:
+    """Return the memory of pipelines that nothing refers to any more to the device."""
+    gc.collect()
+    torch.cuda.empty_cache()

@@ -9,7 +9,7 @@ import torch
 
 from models.cards import ModelCard
 from models.pipeline import ImageState
-from worker.errors import DeviceLostError, RoundTooLargeError
+from worker.errors import BoardTooLargeError, DeviceLostError, RoundTooLargeError, WorkerError
 
 if TYPE_CHECKING:
     from worker.batch import SliceSampler
@@ -19,7 +19,10 @@ OUT_OF_MEMORY = ("out of memory", "not enough memory", "allocate memory", "alloc
 
 
 class GuardedSampler:
-    """A sampler that raises RoundTooLargeError for a full memory, and DeviceLostError once the device does not work.
+    """A sampler that reports a full memory and a device that does not work.
+
+    On a CPU a full memory is a RoundTooLargeError: fewer rows may fit. On CUDA it is a BoardTooLargeError: boards and graphs
+    have a fixed size, so it takes a smaller capacity, down to one row. DeviceLostError: the device does not work any more.
 
     CUDA reports an error at any later call, and after some errors it refuses all work. So the device is synchronised after
     every failure, whatever the exception was: if that fails too, the device is lost.
@@ -36,13 +39,17 @@ class GuardedSampler:
         try:
             return self._sampler.advance(states)
         except Exception as error:  # noqa: BLE001 - raised again below
-            failure = RoundTooLargeError(str(error)) if is_out_of_memory(error) else error
+            failure = self._too_large(error) if is_out_of_memory(error) else error
         # Outside the handler, so that no traceback keeps the tensors of a round that did not fit.
         try:
             self._check_device()
             raise failure
         finally:
             del failure
+
+    def _too_large(self, error: Exception) -> WorkerError:
+        fixed = self._device.type == "cuda" and self.capacity > 1
+        return (BoardTooLargeError if fixed else RoundTooLargeError)(str(error))
 
     def _check_device(self) -> None:
         """Return unused memory to the device. Raises DeviceLostError if the device does not work."""

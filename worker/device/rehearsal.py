@@ -13,7 +13,8 @@ from typing import TYPE_CHECKING
 from models.config import LABEL, Stage
 from models.pipeline import ImageState, Pipeline, next_step
 from models.subscale import Progress
-from worker.errors import StartError
+from worker.device.guarded_sampler import is_out_of_memory
+from worker.errors import BoardTooLargeError, StartError
 from worker.jobs.live_job import state_lanes
 
 if TYPE_CHECKING:
@@ -21,7 +22,7 @@ if TYPE_CHECKING:
 
 
 def rehearse(pipeline: Pipeline, pace: PaceEstimator) -> None:
-    """Run one row and a full round of each network, and let `pace` learn their times. Raises StartError.
+    """Run one row and a full round of each network, and let `pace` learn their times. Raises StartError, BoardTooLargeError.
 
     Guidance and candidates are the model's defaults, so a base round costs as much as that of most jobs. With symbols-64 all
     of it takes a quarter of a second.
@@ -30,6 +31,8 @@ def rehearse(pipeline: Pipeline, pace: PaceEstimator) -> None:
         for state in first_states(pipeline):
             rehearse_network(pipeline, pace, state)
     except Exception as error:
+        if is_out_of_memory(error):
+            raise BoardTooLargeError(str(error)) from error
         raise StartError(f"{pipeline.card.name} does not run on this device: {error!r}") from error
     pace.write()
 

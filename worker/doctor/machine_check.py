@@ -11,7 +11,7 @@ import torch
 from models.checkpoint import load_model
 from models.errors import CheckpointError, NoCompilerError
 from models.sampling.native import compiler as cxx
-from worker.device.capacity import cores, whole_cores
+from worker.device.cores import cores, whole_cores
 from worker.device.selection import check_device
 from worker.doctor.findings import Finding, advice, fine, wrong
 from worker.errors import DeviceMissingError

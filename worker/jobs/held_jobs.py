@@ -91,6 +91,13 @@ class HeldJobs:
         moves, self._moves = self._moves, 0
         return moves
 
+    def release(self) -> None:
+        """Return every job, so that a worker continues it; no attempt is spent."""
+        for job in self._jobs.values():
+            if not job.lease.lost:
+                self._publisher.release(job.lease)
+            self._tickets.close(job.ticket)
+
     def abandon(self) -> None:
         """Let every lease run out, as if the worker had died."""
         for job in self._jobs.values():

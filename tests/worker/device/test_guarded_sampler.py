@@ -11,7 +11,7 @@ from models.errors import NotFiniteError
 from models.pipeline import ImageState
 from tests.worker.test_batch import KnownSampler
 from worker.device.guarded_sampler import GuardedSampler
-from worker.errors import DeviceLostError, RoundTooLargeError
+from worker.errors import BoardTooLargeError, DeviceLostError, RoundTooLargeError
 
 
 class Failing(KnownSampler):
@@ -73,10 +73,19 @@ FULL = [
 @pytest.mark.parametrize("device", ["cpu", "cuda:1"])
 @pytest.mark.parametrize("error", FULL, ids=lambda error: type(error).__name__)
 def test_a_full_memory_is_reported_as_one(error: Exception, device: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    """However torch words it; and no traceback keeps the tensors of the round."""
+    """However torch words it; and no traceback keeps the tensors of the round. A GPU's board has a fixed size."""
     found = failure(error, monkeypatch, device=device)
-    assert type(found) is RoundTooLargeError
+    assert type(found) is (RoundTooLargeError if device == "cpu" else BoardTooLargeError)
     assert found.__context__ is None
+
+
+def test_a_board_of_one_row_is_not_too_large(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nothing smaller can be tried: the row fails its job."""
+    monkeypatch.setattr(torch.cuda, "synchronize", lambda _: None)
+    sampler = Failing(torch.OutOfMemoryError("as a test"))
+    sampler.capacity = 1
+    with pytest.raises(RoundTooLargeError):
+        GuardedSampler(sampler, torch.device("cuda")).advance([])
 
 
 @pytest.mark.parametrize("broken", ["synchronize", "empty_cache"])

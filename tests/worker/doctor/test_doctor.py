@@ -17,7 +17,7 @@ import torch
 from models.cards import TENSORS
 from service.contract.redis_keys import workers_key
 from tests.harness.launcher import RedisServer, eager, run_module, working
-from worker.device.capacity import cores, whole_cores
+from worker.device.cores import cores, whole_cores
 from worker.doctor.findings import Finding, Level
 from worker.doctor.machine_check import cache, compiler, device, threads, weights
 from worker.doctor.store_check import redis_findings
