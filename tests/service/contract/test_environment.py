@@ -64,7 +64,9 @@ CASES = [
 
 @pytest.fixture(autouse=True)
 def nothing_starts(monkeypatch: pytest.MonkeyPatch) -> None:
-    """Keep `service.local` from starting Redis: it reads the settings of the API before."""
+    """Fail where a process would start after all."""
+    for module, name in ((worker_main, "run"), (service_main, "create_app"), (doctor, "examine"), (local, "run")):
+        monkeypatch.setattr(module, name, lambda *_: pytest.fail("it starts"))
     monkeypatch.setattr(signal, "signal", lambda *_: None)
     monkeypatch.setattr(sys, "argv", ["command"])
 
