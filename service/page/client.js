@@ -9,7 +9,7 @@
  *     const done = await client.finished(job, (job) => render(job.progress.fraction, job.images[0].url));
  *     const picture = client.pictureUrl(done.images[0].url, { scale: 8 });
  *
- * Exports: `Client` (models, ready, submit, job, finished, watch, cancel, pictureUrl), `Problem` (what every method throws),
+ * Exports: `Client` (models, ready, jobs, submit, job, finished, watch, cancel, pictureUrl), `Problem` (what every method throws),
  * `ended` (whether a job can no longer change).
  *
  * `watch` listens to server-sent events, resumes them after a cut, and polls where there are none, as in Node; `change`
@@ -28,8 +28,11 @@
  *   connection?: (state: "live" | "polling" | "away") => void, gone?: (problem: Problem) => void}} Listener
  */
 
-/** Browsers allow six connections to one HTTP/1.1 host; pictures and polls need the others. */
-const MOST_STREAMS = 3;
+/**
+ * The lock of the one tab that has an event stream open. Browsers allow six connections to one HTTP/1.1 host over all
+ * tabs; images, submissions and polls need the others.
+ */
+const STREAM_LOCK = "spn.stream";
 const POLL_SECONDS = 1;
 const REFRESH_SECONDS = 3;
 const LONGEST_PAUSE_SECONDS = 10;
@@ -53,7 +56,6 @@ export class Problem extends Error {
 export class Client {
   #base;
   #key;
-  #streams = 0;
 
   /**
    * @param {{base?: string, key?: () => ?string}} [options] `base`: the server's address, by default the page's own.
@@ -68,6 +70,11 @@ export class Client {
   /** The models on offer. @returns {Promise<Object[]>} */
   async models() {
     return (await this.#fetch("models")).models;
+  }
+
+  /** The newest jobs of the key. @param {number} [limit] @returns {Promise<Job[]>} rejected with a Problem without a valid key */
+  async jobs(limit = 1) {
+    return (await this.#fetch(`jobs?limit=${limit}`)).jobs;
   }
 
   /**
@@ -132,10 +139,8 @@ export class Client {
    * @returns {() => void} stops listening; the job itself goes on
    */
   watch(job, listener) {
-    const live = typeof EventSource === "function" && this.#streams < MOST_STREAMS;
     const watch = new Watch(this, job, listener);
     if (ended(job)) listener.change(job);
-    else if (live) this.#stream(watch);
     else watch.poll(POLL_SECONDS);
     return () => watch.stop();
   }
@@ -156,13 +161,12 @@ export class Client {
     });
   }
 
-  /** @param {Watch} watch */
-  #stream(watch) {
-    this.#streams += 1;
-    watch.whenStopped = () => {
-      this.#streams -= 1;
-    };
-    watch.listen(new EventSource(new URL(watch.job.urls.events, this.#base)));
+  /** Open the events of a job, if no stream is open in any tab. Without locks and in hidden tabs jobs are polled. @param {Watch} watch */
+  async stream(watch) {
+    if (typeof EventSource !== "function" || !globalThis.navigator?.locks) return;
+    const open = (lock) => lock && watch.wantsStream()
+      && watch.listen(new EventSource(new URL(watch.job.urls.events, this.#base)));
+    await navigator.locks.request(STREAM_LOCK, { ifAvailable: true }, open).catch(() => {});
   }
 
   async #fetch(path, { headers = {}, ...options } = {}) {
@@ -182,42 +186,65 @@ export class Client {
 class Watch {
   /** @param {Client} client @param {Job} job @param {Listener} listener */
   constructor(client, job, listener) {
-    Object.assign(this, { client, job, listener, stopped: false, source: null, whenStopped: () => {} });
+    Object.assign(this, { client, job, listener, stopped: false, source: null, retryStreamAt: 0 });
+    this.hide = () => hidden() ? this.#close() : this.poll(0);
+    globalThis.document?.addEventListener("visibilitychange", this.hide);
+  }
+
+  /** Whether a stream may be opened now: not after one that was refused a moment ago. */
+  wantsStream() {
+    return !this.stopped && !this.source && !hidden() && Date.now() >= this.retryStreamAt;
   }
 
   stop() {
     if (this.stopped) return;
     this.stopped = true;
-    this.source?.close();
-    this.whenStopped();
+    this.#close();
+    globalThis.document?.removeEventListener("visibilitychange", this.hide);
   }
 
-  /** @param {EventSource} source reconnects by itself; when it gives up, polling takes over */
+  #close() {
+    this.source?.close();
+    this.source = null;
+    this.release?.();
+  }
+
+  /**
+   * @param {EventSource} source reconnects by itself; when it gives up, polling takes over until another one is opened
+   * @returns {Promise<void>} settled when the source is closed
+   */
   listen(source) {
     this.source = source;
     const on = (name, act) => source.addEventListener(name, (event) => !this.stopped && act(event));
     on("open", () => this.#connection("live"));
-    on("error", () => this.#connection(source.readyState === EventSource.CLOSED ? "polling" : "away"));
+    on("error", () => {
+      if (source.readyState !== EventSource.CLOSED) return this.#connection("away");
+      this.retryStreamAt = Date.now() + LONGEST_PAUSE_SECONDS * 1000;
+      this.#close();
+      this.#connection("polling");
+    });
     on("slice", (event) => this.#slice(JSON.parse(event.data)));
     on("status", () => this.#refresh());
     on("restarted", () => this.#refresh({ replace: true }));
     for (const name of ["succeeded", "failed", "canceled"]) {
       on(name, () => {
-        source.close();
+        this.retryStreamAt = Infinity;
+        this.#close();
         this.poll(0);
       });
     }
-    this.poll(REFRESH_SECONDS);
+    return new Promise((release) => (this.release = release));
   }
 
-  /** Ask again and again until the job ends; more often when no stream is open. @param {number} seconds first pause */
+  /** Poll until the job ends; more often while no stream is open. @param {number} seconds first pause */
   async poll(seconds) {
     const turn = (this.turn = {});
     for (let wait = seconds; ; ) {
+      if (this.wantsStream()) this.client.stream(this);
       await pause(wait);
       if (this.stopped || this.turn !== turn) return;
       const answered = await this.#refresh();
-      const usual = this.#streaming() ? REFRESH_SECONDS : POLL_SECONDS;
+      const usual = this.#streaming() || hidden() ? REFRESH_SECONDS : POLL_SECONDS;
       wait = answered ? usual : Math.min(Math.max(wait, POLL_SECONDS) * 2, LONGEST_PAUSE_SECONDS);
     }
   }
@@ -286,4 +313,5 @@ function newest(/** @type {Job} */ known, /** @type {Job} */ polled) {
   return { ...polled, progress: further, images };
 }
 
+const hidden = () => globalThis.document?.hidden === true;
 const pause = (/** @type {number} */ seconds) => new Promise((resume) => setTimeout(resume, seconds * 1000));

@@ -20,6 +20,9 @@ import { temperatureWords } from "./snippets.js";
 const TILE_PIXELS = { 1: 384, 2: 256, 3: 256 };
 const SMALL_PIXELS = 192;
 
+/** Image requests of one job while it runs, apart from one final image each: all slices of one image, a few of sixteen. */
+const PARTIAL_IMAGES = 64;
+
 export class JobCard {
   /** @param {import("./client.js").Job} job @param {Actions} actions @param {?import("./comparison.js").Comparison} group */
   constructor(job, actions, group = null) {
@@ -27,7 +30,10 @@ export class JobCard {
     this.total = actions.slicesOf(job);
     this.stages = new Map();
     const pixels = group ? SMALL_PIXELS : TILE_PIXELS[job.num_images] ?? SMALL_PIXELS;
-    this.tiles = job.images.map(({ index }) => new Tile(actions.client, { pixels, open: () => actions.open(this, index) }));
+    this.tiles = job.images.map(({ index }) => new Tile(actions.client, {
+      pixels, versions: Math.max(2, Math.floor(PARTIAL_IMAGES / job.num_images)),
+      open: () => actions.open(this, index), settled: () => this.say(),
+    }));
     this.#build(job);
     this.update(job);
   }
@@ -110,7 +116,8 @@ export class JobCard {
     this.connection = connection;
     const away = connection === "away" && !ended(this.job);
     const drawn = this.actions.drawn(this.job.model);
-    const words = stateWords(this.job, this.fraction(), drawn);
+    const loading = this.job.status === "succeeded" && !this.tiles.every((tile) => tile.settled);
+    const words = loading ? ["Loading images"] : stateWords(this.job, this.fraction(), drawn);
     this.state.textContent = away ? "Connection lost, trying again" : (this.group ? words.slice(0, ended(this.job) ? 1 : 2) : words).join(" · ");
     this.node.classList.toggle("away", away);
   }

@@ -48,7 +48,7 @@ const viewer = new Viewer(actions);
 const gallery = new Gallery(actions, {
   say, complain: showProblem, changed: (card) => viewer.follow(card), away: () => connection?.check(),
 });
-connection = new Connection(client, { back: () => begin(), changed: () => gallery.say() });
+connection = new Connection(client, { back: returned, changed: () => gallery.say() });
 
 const start = (job) => startOf(client, job, actions.slicesOf(job));
 const fullRequest = async (job) => requestOf(job, await start(job));
@@ -81,14 +81,24 @@ async function begin() {
     if (!models.length) return;
     for (const { name, slices } of models) if (Number.isInteger(slices)) slicesByModel.set(name, slices);
     if (!composer.models) composer.offer(models);
+    await client.jobs();
     byId("generate").disabled = false;
     if (await gallery.restore()) retry();
   } catch (problem) {
-    if ([401, 403].includes(problem.status)) return notice(KEY_WANTED, openKey, "Enter key");
+    if ([401, 403].includes(problem.status)) {
+      openKey();
+      return notice(KEY_WANTED, openKey, "Enter key");
+    }
     const { title, detail } = asProblem(problem);
     if (!composer.models) notice({ title, detail: `${detail ?? ""} Trying again by itself.` }, begin, "Try now");
     retry();
   }
+}
+
+/** The server is back: what it said while it was not is over. */
+function returned() {
+  if (unavailable) showProblem(null);
+  begin();
 }
 
 const NO_MODEL = { title: "No model is configured", detail: "The server runs, but has no weights to sample from." };
@@ -110,7 +120,9 @@ function notice(problem, act, words) {
   say(problem.title);
 }
 
+let unavailable = false;
 function showProblem(problem) {
+  unavailable = [0, 503].includes(problem?.status);
   byId("form-error").hidden = !problem;
   byId("form-error").replaceChildren(...(problem ? problemParts(asProblem(problem)) : []));
   if ([401, 403].includes(problem?.status)) openKey();
@@ -173,11 +185,12 @@ function calm() {
 /** On a phone the form and the gallery are above one another: the bar's button leads to the other. */
 function leadAcross() {
   const jump = byId("jump");
-  const upperHalf = { rootMargin: "-1px 0px -50% 0px" };
-  new IntersectionObserver(([{ isIntersecting }]) => {
+  const middle = { rootMargin: "-50% 0px -50% 0px" };
+  new IntersectionObserver((entries) => {
+    const { isIntersecting } = entries.at(-1);
     jump.dataset.to = isIntersecting ? "gallery" : "form";
     byId("jump-text").textContent = isIntersecting ? "Gallery" : "Form";
-  }, upperHalf).observe(byId("form"));
+  }, middle).observe(byId("form"));
   jump.onclick = () => lead(jump.dataset.to === "form" ? "form" : "gallery");
 }
 

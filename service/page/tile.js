@@ -21,13 +21,16 @@ export class Tile {
   #shown = -1;
   #wanted = null;
   #loading = false;
+  #next = 0;
 
   /**
    * @param {import("./client.js").Client} client
-   * @param {{pixels: number, open: () => void}} tile the largest that it is shown, and what a click does
+   * @param {{pixels: number, versions: number, open: () => void, settled: () => void}} tile `pixels`: the largest size at
+   *   which it is shown; `versions`: how many partial images it loads; `open`: the action of a click; `settled`: called when
+   *   the final image is shown or cannot be
    */
-  constructor(client, { pixels, open }) {
-    Object.assign(this, { client, pixels });
+  constructor(client, { pixels, versions, open, settled }) {
+    Object.assign(this, { client, pixels, versions, whenSettled: settled, settled: false });
     this.stack = element("span", { className: "stack" });
     this.bar = element("span", { className: "bar" });
     this.seed = element("span", { className: "seed" });
@@ -53,12 +56,15 @@ export class Tile {
     this.seed.textContent = String(image.seed);
     this.button.title = scoreWords(image);
     this.stage.textContent = image.final ? "" : words;
-    if (image.slices_done > 0 && image.url) this.#show(image);
+    if (image.slices_done > 0 && image.url) this.#show(image, total);
     else this.#clear();
   }
 
-  #show(image) {
-    if (image.slices_done === this.#shown) return;
+  /** The final image always; of the partial ones no more than `versions`, evenly spaced. */
+  #show(image, total) {
+    if (image.slices_done === this.#shown || (this.settled && image.final)) return;
+    if (!image.final && image.slices_done < this.#next) return;
+    this.#next = image.slices_done + total / this.versions;
     this.#wanted = image;
     if (!this.#loading) this.#load();
   }
@@ -76,6 +82,11 @@ export class Tile {
       else if (++failures <= RETRIES) {
         await new Promise((resume) => setTimeout(resume, RETRY_SECONDS * 1000));
         this.#wanted ??= image;
+        continue;
+      } else this.stage.textContent = "not available";
+      if (image.final) {
+        this.settled = true;
+        this.whenSettled();
       }
     }
     this.#loading = false;
@@ -93,7 +104,9 @@ export class Tile {
 
   #clear() {
     this.#shown = -1;
+    this.#next = 0;
     this.#wanted = null;
+    this.settled = false;
     this.stack.replaceChildren();
   }
 }

@@ -38,6 +38,8 @@ export class Viewer {
     Object.assign(this, { card, index });
     this.#frames.clear();
     const picture = this.#picture();
+    const shown = card.tiles[index].stack.lastElementChild?.cloneNode();
+    this.frame.replaceChildren(...(shown ? [shown] : []));
     this.range.min = Math.max(1, card.givenEach());
     this.range.max = picture.slices_done;
     this.range.value = picture.slices_done;
@@ -78,11 +80,22 @@ export class Viewer {
   /** The latest that was asked for, once it is decoded; its neighbours are fetched meanwhile, so that scrubbing is smooth. */
   async #show(slices) {
     const frame = this.#frame(slices);
-    if (!frame.complete) await frame.decode().catch(() => {});
+    const loaded = await frame.decode().then(() => true, () => false);
     if (Number(this.range.value) !== slices || this.#frames.get(slices) !== frame) return;
+    if (!loaded) return this.#missing(slices);
     frame.alt = `${describeControls(this.#picture().controls)}, after ${plural(slices, "slice")}`;
     this.frame.replaceChildren(frame);
     for (const near of [slices + 1, slices - 1]) if (near >= this.range.min && near <= this.range.max) this.#frame(near);
+  }
+
+  /** Say why there is no image: the job has expired, or the server cannot be reached. */
+  async #missing(slices) {
+    this.#frames.delete(slices);
+    const expired = await this.actions.client.job(this.card.job).then(() => false, ({ status }) => status === 404);
+    const words = expired
+      ? "This image has expired. “Next seeds” or “Use these settings” generates it again."
+      : "This image cannot be loaded now.";
+    if (Number(this.range.value) === slices) this.frame.replaceChildren(element("p", { className: "hint", role: "status" }, words));
   }
 
   #frame(slices) {

@@ -101,8 +101,10 @@ def test_a_lost_server_is_said_and_its_return_noticed(
         expect(page.get_by_role("alert")).to_contain_text("The server is away")
         api.start()
         expect(page.locator("#banner")).to_contain_text("Connected again.")
+        expect(page.get_by_role("alert")).to_be_hidden()
         with painting(redis_url):
             expect(page.locator("#jobs .state").first).to_contain_text("Finished")
+        expect(page.locator("#banner")).to_contain_text("No worker draws toy now.")
 
 
 def test_a_store_that_is_away_is_told_from_a_server_that_is(page: Page, models: Path, tmp_path: Path) -> None:
@@ -142,13 +144,12 @@ def test_a_device_without_network_is_told_so(page: Page, url: str) -> None:
 
 
 def test_a_server_with_keys_asks_for_one(page: Page, store: redis.Redis, redis_url: str, models: Path) -> None:
-    """Where it is entered is opened; with it, pictures and events come without headers."""
+    """At load, with the place to enter it open; with the key, images and events come without headers."""
     del store
     keys = (KeyHash(name="studio", sha256=sha256_of(KEY)),)
     with serving(ServiceSettings(redis_url=redis_url, models=models, model="toy", keys=keys)) as url:
         page.goto(url)
-        page.get_by_role("button", name="Generate").click()
-        expect(page.get_by_role("alert")).to_contain_text("API key missing")
+        expect(page.locator("#notice")).to_contain_text("This server asks for an API key")
         page.get_by_label("API key", exact=True).fill(KEY)
         page.keyboard.press("Enter")
         with painting(redis_url):
