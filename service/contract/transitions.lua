@@ -1,36 +1,48 @@
--- Every change of a job's state, atomically, in one table. Nothing else writes a record or its stream.
+-- Every change of a job's state, each in one atomic step. Nothing else writes a record or its stream.
 --
 --   transition  from                token   effect
 --   create      (absent)            -       record, first event, place in the queue. Refused when the queue is full or
---                                           the owner is over a limit. A known idempotency key returns its job and is
---                                           never refused. The same job sent twice counts once
---   acquire     queued, running     new     a lease. Refused while another lease lives or after the deadline. After too
---                                           many attempts without a new slice: failed. Replies `suspect` if a holder was
---                                           lost since the last new slice
+--                                           the owner is over a limit. A known idempotency key returns its job, and is
+--                                           refused only if its body differs. The same job sent twice counts once
+--   acquire     queued, running     new     a lease. Refused while another lease is live or after the deadline. After
+--                                           too many attempts without a new slice: failed. Replies `suspect` if a holder
+--                                           was lost since the last new slice
 --   renew       running             held    the lease is extended
---   append      running             held    finished slices join the stream; the same slice twice counts once
+--   append      running             held    finished slices enter the stream; the same slice twice counts once
 --   restart     running             held    the slices so far are void (other weights or numerics)
 --   release     running             held    the lease is returned, no attempt is spent
---   cancel      queued, running     any     ends at once, unless another worker's lease lives: that worker is asked to stop
+--   cancel      queued, running     any     the job ends at once. While another worker's lease is live, that worker stops
 --   finish      running             held    succeeded
 --   fail        running             held    failed, with its problem
---   overdue     queued, running     -       failed, once past the deadline; a living lease has `grace_seconds` to do it
---   limit_lease queued, running     -       a lease that ends later than any taken now could is shortened: the clock of
+--   overdue     queued, running     -       failed, once past the deadline; a worker with a live lease has
+--                                           `grace_seconds` more to do it itself
+--   limit_lease queued, running     -       a lease that ends later than a new one would is shortened: the clock of
 --                                           Redis was set back
---   requeue     queued, running     -       the next ticket, if the last one is still `expected` and no lease lives
+--   requeue     queued, running     -       the next ticket, if the last one is still `expected` and no lease is live
 --
--- succeeded, failed and canceled are never left; record and stream then live for the job's retention.
--- A refused transition changes nothing. Where Redis is out of memory every transition is refused as a whole, because its
--- first write is one that Redis refuses then; after a first write it lets a script finish.
--- renew and append also say that the worker should stop: `canceling` after a cancel, `overdue` after the deadline.
--- `announce` and `expire` keep the two lists around the jobs: live workers, and jobs past their retention.
--- An event that the job's webhook asks for enters the outbox (outbox.lua) in the step in which it enters the stream.
+-- Token: `new` is a fresh one, `held` that of the lease, `any` may be empty, `-` is not read.
+-- succeeded, failed and canceled are final; record and stream are then kept for the job's retention.
+-- A refused transition changes nothing. When Redis is out of memory, it refuses the first write of a script and with it the
+-- whole transition; after a first write it lets the script finish.
+-- renew and append also reply that the worker should stop: `canceling` after a cancel, `overdue` after the deadline.
+-- `announce` and `expire` maintain the two lists around the jobs: live workers, and jobs past their retention.
+-- An event that the job's webhook requests enters the outbox (outbox.lua) in the same step as the stream.
 --
--- KEYS: record, stream, queued, running, deadlines, ended, outbox (service.contract.redis_keys.Keys); create: + idempotency
--- An owner's own lists are named here, by `owned`: the record knows its owner, a worker does not.
+-- Fields of a record that are not in its request:
+--   token, lease_until, lease_ms   the lease: its secret, its end, its length
+--   attempts, fruitless            attempts so far; those since the last new slice
+--   suspect                        set when a job was acquired from a lost holder, cleared by a new slice
+--   canceling                      set by a cancel while a worker holds the job
+--   ticket, ticketed_at            number and time of the last ticket
+--   given                          slices that every image starts with, which no restart voids
+--   done:I, score:I                slices of image I that are in the stream; the verifier's score of its base slice
+--   lanes                          lanes of the job's base slices, for the estimate
+--
+-- KEYS: record, stream, queued, running, deadlines, ended, outbox (service.contract.redis_keys.Keys). create has one more,
+-- the idempotency key. The keys of an owner's lists are built here, by `owned`: a worker does not know the owner.
 -- ARGV: transition, job id, token or "", a JSON object with the transition's arguments by name. create and append: then
--- the compressed values of each slice in `slices`, which are bytes and so no JSON.
--- Replies {outcome, ...}. Times are Redis' own, in ms.
+-- the compressed values of each slice in `slices`; they are bytes, so they cannot be in the JSON.
+-- Replies {outcome, ...}. Times are those of Redis' clock, in ms.
 
 local record, stream, queued, running, deadlines, ended = unpack(KEYS, 1, 6)
 local name, id, token, args = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
@@ -77,7 +89,7 @@ local function notify(event, entry, ...)
   Outbox(KEYS[7], now).add(delivery, 'status', job.status, 'at', now, ...)
 end
 
--- `score`: the verifier's probability of the label, of a base slice that has one
+-- `slice.score`: the verifier's probability of the label; only a scored base slice has it
 local function emit_slice(image, slice, data)
   local score = slice.score or ''
   local entry = emit('slice', 'image', image, 'step', slice.step, 'stage', slice.stage, 'k', slice.k, 'bits', slice.bits,
@@ -87,7 +99,7 @@ local function emit_slice(image, slice, data)
   notify('slice', entry, 'image', image, 'step', slice.step, 'stage', slice.stage)
 end
 
--- As service.contract.redis_keys.owned_key.
+-- The key of an owner's list; the same as service.contract.redis_keys.owned_key.
 local function owned(owner, list) return (owner == '' and 'spn:' or 'spn:owner:' .. owner .. ':') .. list end
 
 local function leased() return number('lease_until') > now end
@@ -97,17 +109,20 @@ local function past_deadline(grace_seconds)
   return deadline > 0 and now >= deadline + (grace_seconds or 0) * 1000
 end
 
+-- The reply of renew and append: whether the worker should go on.
 local function verdict()
   if job.canceling ~= '' then return {'canceling'} end
   return {past_deadline() and 'overdue' or 'done'}
 end
 
+-- Start or extend the lease.
 local function lease()
   local lease_until = now + args.lease_seconds * 1000
   redis.call('ZADD', running, lease_until, id)
   set({lease_until = lease_until, lease_ms = args.lease_seconds * 1000})
 end
 
+-- End the job: its final event, out of all lists of unfinished jobs, and its retention.
 local function conclude(status, problem)
   local retention, owner = number('retention_ms'), job.owner
   local entry = emit(status, 'error', problem or '')
@@ -127,13 +142,14 @@ local function conclude(status, problem)
   return {'done', entry}
 end
 
--- Seconds until the next job ends, if they go on ending as they did in the last minute: 1 to 60.
+-- Seconds until the next job ends, at the rate of the last minute: 1 to 60.
 local function turnover()
   local recent = redis.call('ZCOUNT', ended, now + args.retention_ms - 60000, '+inf')
   return math.max(1, math.ceil(60 / math.max(recent, 1)))
 end
 
--- Seconds until the owner may submit again, 0 for now: a sliding minute of the submits that were accepted.
+-- Seconds until the owner may submit again; 0: now. The rate limit counts the submits of the last minute, with those that the
+-- API refused (service/jobs/refusal_counter.py).
 local function rate_limit_pause()
   if args.per_minute == 0 then return 0 end
   local submits, since = owned(args.owner, 'submits'), '(' .. now - 60000
@@ -143,13 +159,13 @@ local function rate_limit_pause()
   return math.ceil((nth[2] + 60000 - now) / 1000)
 end
 
--- Jobs past their deadline do not count: they are about to be failed, and a lost record cannot block its owner for ever.
+-- Jobs past their deadline do not count: the reaper is about to fail them, and a lost record must not block its owner.
 local function at_concurrency_limit()
   local active = owned(args.owner, 'active')
   return args.concurrent > 0 and redis.call('ZCOUNT', active, '(' .. now, '+inf') >= args.concurrent
 end
 
--- How a new job is refused, or nil.
+-- The reply that refuses a new job, or nil.
 local function refusal()
   local pause = rate_limit_pause()
   if pause > 0 then return {'rate_limited', pause} end
@@ -157,6 +173,7 @@ local function refusal()
   if redis.call('ZCARD', queued) >= args.bound then return {'full', turnover()} end
 end
 
+-- Enter the new job in the lists: the queue, its owner's lists, the deadlines.
 local function place(deadline)
   local owner = args.owner
   redis.call('ZADD', queued, now, id)
@@ -171,13 +188,14 @@ local function place(deadline)
   end
 end
 
--- A known key's reply, or nil.
+-- The reply for a known idempotency key, or nil.
 local function replay()
   local known = redis.call('HMGET', KEYS[8], 'id', 'fingerprint', 'record')
   if not known[1] or redis.call('EXISTS', known[3]) == 0 then return end
   return {known[2] == args.fingerprint and 'replay' or 'clash', known[1]}
 end
 
+-- Store the idempotency key of the new job.
 local function remember()
   redis.call('HSET', KEYS[8], 'id', id, 'fingerprint', args.fingerprint, 'record', record)
   redis.call('EXPIRE', KEYS[8], args.key_seconds)
@@ -186,7 +204,7 @@ end
 
 local transition = {}
 
--- `slices`: those that every image starts with
+-- `args.slices`: those that every image starts with.
 function transition.create()
   if job.status ~= '' then return {'done', id} end
   local refused = KEYS[8] and replay() or refusal()
@@ -299,14 +317,14 @@ function transition.requeue()
   return {'done', args.expected + 1}
 end
 
--- KEYS: workers. id: the worker's. `seconds` to live, 0 to leave
+-- KEYS: workers. id: that of the worker. `seconds`: until it expires; 0 removes it.
 if name == 'announce' then
   redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
   if args.seconds == 0 then redis.call('ZREM', KEYS[1], id) else redis.call('ZADD', KEYS[1], now + args.seconds * 1000, id) end
   return {'done'}
 end
 
--- KEYS: ended, whose members are `id`, or `id:owner` for a job that has one
+-- KEYS: ended. Its members are `id`, or `id:owner` for a job with an owner.
 if name == 'expire' then
   local gone = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, 1000)
   for _, past in ipairs(gone) do
