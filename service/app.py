@@ -1,4 +1,4 @@
-"""The application: settings in, services wired together, nothing more."""
+"""The application: its services, middlewares, routes and pages, made from the settings."""
 
 from __future__ import annotations
 
@@ -66,7 +66,7 @@ REQUEST_HEADERS = (
 )
 RESPONSE_HEADERS = ("ETag", "Idempotent-Replayed", "Location", "Retry-After", "Vector-Form", "X-Request-ID")
 LOOPBACK_ORIGIN = r"https?://(localhost|([a-z0-9-]+\.)+localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?"
-"""Pages of this machine: a front end in development. They may use an API that only this machine reaches."""
+"""Origins of this machine, such as a front end in development. They may use an API that only this machine reaches."""
 
 PAGE = Path(__file__).parent / "page"
 POLICY = (
@@ -80,7 +80,7 @@ SWAGGER = Path(str(files("fastapi_offline") / "static"))
 
 
 def create_app(settings: ServiceSettings) -> FastAPI:
-    """The API for `settings`. Raises CheckpointError if the default model has no readable card."""
+    """Return the API for `settings`. Raises CheckpointError if the default model has no readable card."""
     app = FastAPI(
         title="Subscale Pixel Network",
         version="1",
@@ -141,7 +141,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
 
 
 def add_middlewares(app: FastAPI, settings: ServiceSettings, metrics: ServiceMetrics) -> None:
-    """Add what stands around all endpoints, from the innermost to the outermost."""
+    """Add the middlewares, from the innermost to the outermost."""
     app.add_middleware(HeadAsGet)
     app.add_middleware(BodyLimit, max_bytes=MAX_BODY_BYTES)
     app.add_middleware(ErrorBoundary)
@@ -164,7 +164,7 @@ def add_middlewares(app: FastAPI, settings: ServiceSettings, metrics: ServiceMet
 
 
 def sender(settings: ServiceSettings, outbox: Outbox, destinations: Destinations | None) -> Sender | None:
-    """The sender of webhooks, where there is a secret to sign them with."""
+    """Return the sender of webhooks, if there is a secret to sign them."""
     if settings.webhook_secret is None or destinations is None:
         return None
     secrets = WebhookSecrets.parse(settings.webhook_secret.get_secret_value())

@@ -1,4 +1,4 @@
-"""The models that this server offers, read from their cards. Weights are the workers' business."""
+"""Catalogue of the models of this server, from their cards. Only workers read weights."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from service.errors import FieldError
 
 @dataclass(frozen=True, kw_only=True)
 class Catalogue:
-    """All cards by name, and which is meant when none is named."""
+    """Cards by name, and the name of the default model."""
 
     folder: Path
     cards: dict[str, ModelCard]
@@ -20,19 +20,19 @@ class Catalogue:
 
     @classmethod
     def read(cls, folder: Path, default: str) -> Self:
-        """The models in `folder`. Raises CheckpointError for a damaged or misnamed card, or a missing default."""
+        """Return the models in `folder`. Raises CheckpointError for a damaged or misnamed card, or a missing default."""
         names = sorted(path.parent.name for path in folder.glob(f"*/{CARD}"))
         cards = {name: load_named_card(folder / name) for name in names}
         return cls(folder=folder, cards={default: load_named_card(folder / default), **cards}, default=default)
 
     def card(self, name: str | None) -> ModelCard:
-        """The card of a model, the default one for None. Raises FieldError."""
+        """Return the card of a model, of the default model for None. Raises FieldError."""
         if (card := self.cards.get(name or self.default)) is None:
-            msg = f"there is no model {name!r}; there are: {', '.join(self.cards)}"
+            msg = f"there is no model {name!r}; this server has: {', '.join(self.cards)}"
             raise FieldError("model", msg)
         return card
 
     def sheet(self, name: str) -> Path | None:
-        """The sample sheet of a model, if it has one."""
+        """Return the sample sheet of a model, if it has one."""
         path = self.folder / name / SHEET
         return path if name in self.cards and path.is_file() else None

@@ -1,4 +1,4 @@
-"""From what a caller asked to what is drawn: defaults filled in, every field checked against the model."""
+"""Intake of a request: defaults are filled in and every field is checked against the model."""
 
 from __future__ import annotations
 
@@ -24,25 +24,25 @@ from service.errors import FieldError
 from service.images import started
 
 MOST_LISTED = 20
-"""Values that an error lists in full."""
+"""Values of a control that an error still lists in full."""
 
 NEAREST = 5
-"""Values and aliases that it suggests at most where there are more."""
+"""Similar values and aliases that an error suggests at most, if the control has more."""
 
 NEAR = 0.5
-"""How similar those are at least: the ratio of difflib."""
+"""Smallest similarity of a suggestion: the ratio of difflib."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class NewJob:
-    """A complete request, and the slices its pictures start with."""
+    """A complete request, and the slices that its images start with."""
 
     request: JobRequest
     given: tuple[SliceEntry, ...]
 
 
 def new_job(  # noqa: PLR0913 - the terms of a job, by keyword
-    asked: GenerateRequest,
+    fields: GenerateRequest,
     card: ModelCard,
     *,
     owner: str,
@@ -51,64 +51,64 @@ def new_job(  # noqa: PLR0913 - the terms of a job, by keyword
     destinations: Destinations | None = None,
     kept: Progress | None = None,
 ) -> NewJob:
-    """What to draw with the model of `card`, for `owner`. Without `destinations` nobody can be told. Raises FieldError."""
-    given, controls = given_slices(asked, card, kept), per_picture(asked, card)
+    """Return the job of a request, for the model of `card`. Without `destinations` webhooks are refused. Raises FieldError."""
+    given, controls = given_slices(fields, card, kept), per_picture(fields, card)
     request = JobRequest(
         id=secrets.token_hex(12),
         model=card.name,
-        seed=secrets.randbelow(MAX_SEED + 1) if asked.seed is None else asked.seed,
-        temperature=temperature(asked, card),
-        guidance=guidance(asked, card),
-        candidates=candidates(asked, card),
+        seed=secrets.randbelow(MAX_SEED + 1) if fields.seed is None else fields.seed,
+        temperature=temperature(fields, card),
+        guidance=guidance(fields, card),
+        candidates=candidates(fields, card),
         controls=controls,
         geometry=card.config.geometry,
         start_slices=len(given),
         retention_seconds=retention_seconds,
-        metadata=asked.metadata,
+        metadata=fields.metadata,
         owner=owner,
         deadline_seconds=deadline_seconds,
-        webhook=webhook(asked.webhook, destinations) if asked.webhook else None,
+        webhook=webhook(fields.webhook, destinations) if fields.webhook else None,
     )
     lanes = [slice_lanes(card, Stage.BASE, request.sampling, requested) for requested in controls]
     return NewJob(request=replace(request, base_lanes=sum(lanes) / len(lanes)), given=given)
 
 
-def temperature(asked: GenerateRequest, card: ModelCard) -> float | Temperatures:
+def temperature(fields: GenerateRequest, card: ModelCard) -> float | Temperatures:
     """Return the temperatures to sample at: a plain number as it was sent, else with the model's defaults filled in."""
-    sent, default = asked.temperature, card.sampling.temperature
+    sent, default = fields.temperature, card.sampling.temperature
     if isinstance(sent, float):
         return sent
     return replace(default, **sent.model_dump(exclude_none=True)) if sent else default
 
 
-def guidance(asked: GenerateRequest, card: ModelCard) -> float:
+def guidance(fields: GenerateRequest, card: ModelCard) -> float:
     """Return the guidance to sample with: 1 for a model without a guided network. Raises FieldError for more there."""
-    if asked.guidance not in {None, 1.0} and not card.guided:
+    if fields.guidance not in {None, 1.0} and not card.guided:
         raise FieldError("guidance", f"{card.name} has no guided network: send 1, or leave guidance out")
     default = card.sampling.guidance if card.guided else 1.0
-    return default if asked.guidance is None else asked.guidance
+    return default if fields.guidance is None else fields.guidance
 
 
-def candidates(asked: GenerateRequest, card: ModelCard) -> int:
-    """Return how many base slices to try for each image: 1 for a model without a verifier. Raises FieldError for more there."""
-    if asked.candidates not in {None, 1} and not card.verifier:
+def candidates(fields: GenerateRequest, card: ModelCard) -> int:
+    """Return the base slices per image: 1 for a model without a verifier. Raises FieldError for more there."""
+    if fields.candidates not in {None, 1} and not card.verifier:
         raise FieldError("candidates", f"{card.name} has no verifier to choose one: send 1, or leave candidates out")
     default = card.sampling.candidates if card.verifier else 1
-    return default if asked.candidates is None else asked.candidates
+    return default if fields.candidates is None else fields.candidates
 
 
-def webhook(asked: WebhookRequest, destinations: Destinations | None) -> Webhook:
-    """Whom to tell, each event once. Raises FieldError if this server sends no webhooks, or none to there."""
+def webhook(fields: WebhookRequest, destinations: Destinations | None) -> Webhook:
+    """Return the receiver, with each event once. Raises FieldError if this server sends no webhooks, or none to that URL."""
     if destinations is None:
-        raise FieldError("webhook", "this server sends none: its operator has set no SPN_WEBHOOK_SECRET to sign them")
-    destinations.check(asked.url)
-    return Webhook(url=asked.url, events=tuple(event for event in WebhookEvent if event in asked.events))
+        raise FieldError("webhook", "this server sends no webhooks; its operator has to set SPN_WEBHOOK_SECRET")
+    destinations.check(fields.url)
+    return Webhook(url=fields.url, events=tuple(event for event in WebhookEvent if event in fields.events))
 
 
-def fingerprint(asked: GenerateRequest) -> str:
+def fingerprint(fields: GenerateRequest) -> str:
     """Return a hash that is equal for equal JSON: the order of members and 7 or 7.0 make no difference."""
     return hashlib.sha256(
-        json.dumps(canonical_json(asked.model_dump(mode="json")), sort_keys=True).encode()
+        json.dumps(canonical_json(fields.model_dump(mode="json")), sort_keys=True).encode()
     ).hexdigest()
 
 
@@ -123,32 +123,32 @@ def canonical_json(value: JsonValue) -> JsonValue:
             return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def per_picture(asked: GenerateRequest, card: ModelCard) -> tuple[Controls, ...]:
-    """One mapping of controls for each picture. Raises FieldError."""
-    each = asked.controls if isinstance(asked.controls, list) else [asked.controls] * asked.num_images
-    if len(each) != asked.num_images:
-        raise FieldError("controls", f"expected {asked.num_images} items, one per picture, got {len(each)}")
-    shorthand = {} if asked.label is None else checked({LABEL: asked.label}, card)
+def per_picture(fields: GenerateRequest, card: ModelCard) -> tuple[Controls, ...]:
+    """Return the controls of each image. Raises FieldError."""
+    each = fields.controls if isinstance(fields.controls, list) else [fields.controls] * fields.num_images
+    if len(each) != fields.num_images:
+        raise FieldError("controls", f"expected {fields.num_images} items, one per image, got {len(each)}")
+    shorthand = {} if fields.label is None else checked({LABEL: fields.label}, card)
     return tuple(with_label(checked(controls, card), shorthand) for controls in each)
 
 
 def with_label(controls: Controls, shorthand: Controls) -> Controls:
-    """Return both together. Raises FieldError if they name different labels."""
+    """Return controls with the label of the short form. Raises FieldError if both are there and differ."""
     if shorthand and controls.get(LABEL, shorthand[LABEL]) != shorthand[LABEL]:
-        raise FieldError(LABEL, "contradicts controls.label: leave one of them out")
+        raise FieldError(LABEL, "differs from controls.label; send only one of them")
     return {**controls, **shorthand}
 
 
 def checked(controls: Controls, card: ModelCard) -> Controls:
-    """Return `controls` with each alias as the value that it names. Raises FieldError, whose message names what is near."""
+    """Return `controls` with values in place of aliases. Raises FieldError, which suggests similar values."""
     known = {control.name: control for control in card.config.controls}
     return {name: canonical(known, name, value) for name, value in controls.items()}
 
 
 def canonical(known: Mapping[str, Control], name: str, value: str) -> str:
-    """Return the value that `value` is, or is an alias of, in any letter case. Raises FieldError."""
+    """Return the value of a control by its name or alias, in any letter case. Raises FieldError."""
     if name not in known:
-        raise FieldError(f"controls.{name}", f"no control {name!r}; there are: {', '.join(known) or 'none'}")
+        raise FieldError(f"controls.{name}", f"the model has no control {name!r}; it has: {', '.join(known) or 'none'}")
     control = known[name]
     values = {each: each for each in control.values} | dict(control.aliases)
     if value in values:
@@ -159,7 +159,7 @@ def canonical(known: Mapping[str, Control], name: str, value: str) -> str:
 
 
 def unknown(control: Control, value: str) -> str:
-    """Say that a control has no such value, and which it has: all of a few, else the nearest of many."""
+    """Return the text for an unknown value: it lists all values of a small control, else similar ones."""
     if len(control.values) <= MOST_LISTED:
         return f"{control.name} has no value {value!r}; it has: {', '.join(control.values)}"
     names = [*control.values, *control.aliases]
@@ -169,11 +169,11 @@ def unknown(control: Control, value: str) -> str:
     return f"{control.name} has no value {value!r}; {advice}"
 
 
-def given_slices(asked: GenerateRequest, card: ModelCard, kept: Progress | None) -> tuple[SliceEntry, ...]:
+def given_slices(fields: GenerateRequest, card: ModelCard, kept: Progress | None) -> tuple[SliceEntry, ...]:
     """Return the slices that every image starts with: of the caller's own image, or `kept` of an own job. Raises FieldError."""
     if kept is not None and kept.geometry != card.config.geometry:
         raise FieldError("start.job", f"its images have another size or other slices than those of {card.name}")
     progress = kept
-    if isinstance(asked.start, Start):
-        progress = started(asked.start.image, Stage(asked.start.stage), card.config.geometry)
+    if isinstance(fields.start, Start):
+        progress = started(fields.start.image, Stage(fields.start.stage), card.config.geometry)
     return tuple(SliceEntry.of(progress, step) for step in range(progress.done)) if progress else ()

@@ -1,4 +1,4 @@
-"""Every way a request can fail, translated into RFC 9457 problem+json, never a traceback."""
+"""Problems (RFC 9457): the answer to every request that fails. None has a traceback."""
 
 from __future__ import annotations
 
@@ -28,11 +28,11 @@ INTERNAL_ERROR = "The server failed. Its log has the details, under this answer'
 METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE")
 MOST_ERRORS = 20
 LONGEST = 2000
-"""Characters of a field's name or a message: an answer is not much longer than the request, whatever that was."""
+"""Characters of a field's name or a message, so that an answer is short whatever the request was."""
 
 
 def install(app: FastAPI) -> None:
-    """Translate every way a request can fail into a problem."""
+    """Install the handlers that turn exceptions into problems."""
     app.add_exception_handler(ServiceError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
@@ -49,7 +49,7 @@ def problem(  # noqa: PLR0913 - the members of RFC 9457
     errors: list[dict[str, str]] | None = None,
     headers: dict[str, str] | None = None,
 ) -> JSONResponse:
-    """A problem+json response about `request`, whose state keeps the type for whoever counts."""
+    """Return a problem about `request`. The request's state keeps its type, for the metrics."""
     request.state.problem = type
     body: dict[str, Any] = {"type": type, "title": title or HTTPStatus(status).phrase, "status": status}
     body |= {"detail": sane(detail or body["title"]), "instance": instance(request)}
@@ -64,9 +64,9 @@ def instance(request: Request) -> str:
 
 
 def sane(text: str) -> str:
-    """Short enough, and UTF-8: half a surrogate pair, which JSON can spell, is no text."""
-    told = text.encode("utf-8", "backslashreplace").decode()
-    return told if len(told) <= LONGEST else f"{told[:LONGEST]}..."
+    """Return text that is short and valid UTF-8: JSON can contain half of a surrogate pair."""
+    valid = text.encode("utf-8", "backslashreplace").decode()
+    return valid if len(valid) <= LONGEST else f"{valid[:LONGEST]}..."
 
 
 def _refused(request: Request, error: Exception) -> JSONResponse:
@@ -92,7 +92,7 @@ def _invalid(request: Request, error: Exception) -> JSONResponse:
 
 
 def message_of(item: Mapping[str, Any], request: Request) -> str:
-    """What pydantic says; where the body is no object, why that may be."""
+    """Return the message of pydantic. For a body that is not an object, say what is expected."""
     if item["type"] != "model_attributes_type" or item["loc"] != ("body",):
         return str(item["msg"]).removeprefix("Value error, ")
     declared = request.headers.get("content-type", "")
@@ -100,7 +100,7 @@ def message_of(item: Mapping[str, Any], request: Request) -> str:
 
 
 def field_of(location: tuple[int | str, ...]) -> str:
-    """`("body", "controls", 0)` as `controls.0`; the body as a whole as `body`. Forms are left out."""
+    """Return `controls.0` for `("body", "controls", 0)`, and `body` for the whole body. Names of forms are left out."""
     inner = location[1:] if location[0] in {"body", "query", "path", "header"} else location
     inner = tuple(part for part in inner if part not in {*FORMS, "[key]"})
     names = [str(part) for part in inner if not (location[0] == "body" and isinstance(part, int) and len(inner) == 1)]

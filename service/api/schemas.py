@@ -1,4 +1,4 @@
-"""The bodies of all answers."""
+"""Bodies of all answers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,7 @@ from service.urls import JobLinks, JobUrls
 
 
 class JobProgress(BaseModel):
-    """How far a job is; never goes back."""
+    """Progress of a job. It goes back only after a `restarted` event."""
 
     stage: Stage
     slices_done: int
@@ -30,7 +30,7 @@ class JobProgress(BaseModel):
 
 
 class ImageBody(BaseModel):
-    """One picture of a job; `url` from its first slice on. `candidates`: base slices drawn for it, one of which it keeps."""
+    """One image of a job. `url` is null before the first slice. `candidates` counts its base slices; one is kept."""
 
     index: int
     seed: int
@@ -54,7 +54,7 @@ class TemperaturesBody(BaseModel):
 
 
 class SamplingBody(BaseModel):
-    """What a request gets that names none of these."""
+    """Defaults of a model."""
 
     temperature: TemperaturesBody
     guidance: float
@@ -127,14 +127,14 @@ class JobBody(BaseModel):
 
 
 class JobPage(BaseModel):
-    """Some jobs, newest first."""
+    """Page of jobs, newest first."""
 
     jobs: list[JobBody]
     next_cursor: str | None
 
 
 class ModelBody(BaseModel):
-    """A model that can be asked for."""
+    """A model of this server."""
 
     name: str
     default: bool
@@ -156,7 +156,7 @@ class ModelBody(BaseModel):
 
     @classmethod
     def of(cls, card: ModelCard, *, default: bool, sheet_url: str | None) -> Self:
-        """A card as callers see it; `slices` counts all steps of a picture."""
+        """Return a card as callers see it. `slices` counts all steps of an image."""
         geometry = card.config.geometry
         return cls(
             name=card.name,
@@ -184,7 +184,7 @@ class ModelList(BaseModel):
 
 
 class Health(BaseModel):
-    """The process answers."""
+    """Answer of a process that is alive."""
 
     status: str = "ok"
 
@@ -198,7 +198,7 @@ class Readiness(BaseModel):
 
 
 class SliceBody(BaseModel):
-    """The data of a `slice` event."""
+    """Data of a `slice` event."""
 
     index: int
     stage: Stage
@@ -236,7 +236,7 @@ def start_of(request: JobRequest) -> StartBody | None:
 
 
 def progress_of(record: JobRecord) -> JobProgress:
-    """All pictures together, further candidates included; the stage is that of the one furthest behind."""
+    """Return the progress of all images together, with all candidates. The stage is that of the last image."""
     request, steps = record.request, record.request.geometry.steps
     extra = [request.extra_slices(image) for image in range(request.num_images)]
     total = len(steps) * request.num_images + sum(extra)
@@ -246,12 +246,12 @@ def progress_of(record: JobRecord) -> JobProgress:
 
 
 def temperature_of(temperature: float | Temperatures) -> float | TemperaturesBody:
-    """As it was used."""
+    """Return the temperature as it is used."""
     return TemperaturesBody(**asdict(temperature)) if isinstance(temperature, Temperatures) else temperature
 
 
 def shared(controls: Sequence[Mapping[str, str]]) -> Controls | list[Controls]:
-    """One mapping if all pictures have the same, else the list."""
+    """Return one mapping if all images have the same controls, else the list."""
     mappings = [dict(each) for each in controls]
     return mappings[0] if all(each == mappings[0] for each in mappings) else mappings
 

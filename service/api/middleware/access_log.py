@@ -17,10 +17,10 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 METHODS = frozenset({"GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS"})
-"""Others are counted as one: a caller may make up any number of them."""
+"""Methods with metrics of their own. All others are counted together: a caller can invent any number."""
 
 PROBES = frozenset({"/healthz", "/readyz", "/metrics"})
-"""Asked by machines every few seconds: logged at DEBUG."""
+"""Paths that machines request every few seconds; logged at DEBUG."""
 
 UNKNOWN = "other"
 STREAM = "text/event-stream"
@@ -29,7 +29,7 @@ ERROR = 400
 
 @dataclass
 class ResponseSummary:
-    """What is known of the answer once it begins. Until then it is what an exception would make of it."""
+    """Status and time of a response. Before it starts they are those of an exception."""
 
     status: int = 500
     seconds: float | None = None
@@ -37,13 +37,13 @@ class ResponseSummary:
 
 
 class AccessLog:
-    """Pure ASGI middleware, to stand inside `RequestId`. Of the address the path alone is kept: a query may be secret."""
+    """Pure ASGI middleware, inside of `RequestId`. It keeps the path of a URL and not its query, which may be secret."""
 
     def __init__(self, app: ASGIApp, metrics: ServiceMetrics) -> None:
         self._app, self._metrics = app, metrics
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on; measure when the answer begins, write when it has ended."""
+        """Pass on; measure when the response starts, log when it has ended."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -80,7 +80,7 @@ class AccessLog:
 
 
 def fields(scope: Scope, status: int, seconds: float) -> dict[str, Any]:
-    """What the log says of a request; `job` where the path names one."""
+    """Return the fields of a log line; with `job` if the path has one."""
     told = {
         "request_id": scope["state"].get("request_id", ""),
         "method": method_of(scope),
@@ -93,15 +93,15 @@ def fields(scope: Scope, status: int, seconds: float) -> dict[str, Any]:
 
 
 def method_of(scope: Scope) -> str:
-    """The method, or UNKNOWN."""
+    """Return the method, or UNKNOWN."""
     return scope["method"] if scope["method"] in METHODS else UNKNOWN
 
 
 def path_of(scope: Scope) -> str:
-    """The path, escaped again: no line break of a caller's gets into the log."""
+    """Return the path, escaped again, so that it has no line break."""
     return quote(scope["path"])
 
 
 def route_of(scope: Scope) -> str:
-    """The template that answered, never the path itself: its number of values is bounded."""
+    """Return the path template of the route: unlike paths, their number is bounded."""
     return getattr(scope.get("route"), "path", UNKNOWN)

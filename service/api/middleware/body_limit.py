@@ -1,4 +1,4 @@
-"""No request body over the limit is read: 413 at once where its length is announced, else as soon as it is too long."""
+"""Bound of request bodies: 413 at once by Content-Length, else as soon as the body is too long."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from service.api.problems import problem
 
 
 class BodyLimit:
-    """Pure ASGI middleware. The framework's own answers in plain text; this one is a problem like all others."""
+    """Pure ASGI middleware. FastAPI's own limit answers in plain text, this one with a problem."""
 
     def __init__(self, app: ASGIApp, max_bytes: int) -> None:
         self._app, self._max_bytes = app, max_bytes
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Pass on what is small enough."""
+        """Pass on a body that is small enough."""
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
@@ -29,7 +29,7 @@ class BodyLimit:
 
     @property
     def _detail(self) -> str:
-        return f"A request body may have {self._max_bytes} bytes."
+        return f"A request body may have {self._max_bytes} bytes. Send fewer."
 
     def _counted(self, receive: Receive) -> Receive:
         read = 0

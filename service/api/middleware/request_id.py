@@ -1,4 +1,4 @@
-"""X-Request-ID on every response: the caller's own if it is sane, else a new one."""
+"""X-Request-ID on every response: the caller's own if it is valid, else a new one."""
 
 from __future__ import annotations
 
@@ -8,7 +8,7 @@ import secrets
 from starlette.datastructures import Headers, MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-SANE = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
+VALID = re.compile(r"[A-Za-z0-9_.:-]{1,128}")
 
 
 class RequestId:
@@ -22,8 +22,8 @@ class RequestId:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        given = Headers(scope=scope).get("x-request-id", "")
-        request_id = given if SANE.fullmatch(given) else secrets.token_hex(8)
+        sent = Headers(scope=scope).get("x-request-id", "")
+        request_id = sent if VALID.fullmatch(sent) else secrets.token_hex(8)
         scope.setdefault("state", {})["request_id"] = request_id
 
         async def stamped(message: Message) -> None:

@@ -44,10 +44,10 @@ HERE = f"/jobs/{JOB}"
 CONTROLS = {"label": "A", "hue": "blue", "tile": "circle"}
 SLICES = 32
 FURTHER = 3
-"""Base slices drawn beside the one that is kept."""
+"""Candidates beside the one that is kept."""
 
 PNG_START = "iVBORw0KGgoAAAANSUhEUgAAAEAAAABACAIAAAAlC+aJAAAC"
-"""The picture of an inline slice event, cut short."""
+"""The image of an inline slice event, shortened."""
 
 ERRORS: tuple[ServiceError, ...] = (
     UnreadableError(),
@@ -75,10 +75,10 @@ TOO_LONG: Json = {
     "type": "about:blank",
     "title": HTTPStatus(413).phrase,
     "status": 413,
-    "detail": "A request body may have 1048576 bytes.",
+    "detail": "A request body may have 1048576 bytes. Send fewer.",
     "instance": "/generate",
 }
-"""This one is the framework's: it is refused before any endpoint sees it."""
+"""Answer of the body limit, before any endpoint."""
 
 FAILURE: Json = {
     "type": "urn:spn:drawing-failed",
@@ -90,7 +90,7 @@ FAILURE: Json = {
 
 
 def image(slices_done: int) -> Json:
-    """The picture of the job after so many slices."""
+    """Return the image of the job after so many slices."""
     final = slices_done == SLICES
     url = f"{HERE}/images/0" if final else f"{HERE}/images/0?slices={slices_done}"
     shape = {"index": 0, "seed": 7, "controls": CONTROLS, "width": 64, "height": 64}
@@ -100,7 +100,7 @@ def image(slices_done: int) -> Json:
 
 
 def progress(slices_done: int, stage: str) -> Json:
-    """The job after so many slices, three further candidates of the base slice included."""
+    """Return the job after so many slices; they include three further candidates."""
     done, total = slices_done + (FURTHER if slices_done else 0), SLICES + FURTHER
     return {
         "stage": stage,
@@ -216,16 +216,16 @@ EVENTS: dict[EventKind, Json] = {
 """The data of each kind of event."""
 
 INLINE_SLICE = (EventKind.SLICE, {**SLICE, "image_b64": PNG_START})
-"""With `?inline=1`."""
+"""The same with `?inline=1`."""
 
 
 def event(kind: EventKind, data: Json, sequence: int) -> str:
-    """An event as it is sent."""
+    """Return an event as it is sent."""
     return format_sse_event(event=kind, id=f"1772443801480-{sequence}", data_str=json.dumps(data)).decode()
 
 
 def stream() -> str:
-    """A whole stream, between its first and its last slices cut short."""
+    """Return a stream, without most of its slices."""
     told = [
         event(EventKind.STATUS, {"status": Status.QUEUED}, 0),
         event(EventKind.STATUS, EVENTS[EventKind.STATUS], 1),
@@ -237,7 +237,7 @@ def stream() -> str:
 
 
 def problem(error: ServiceError) -> Json:
-    """The body of a refusal."""
+    """Return the body of a refusal."""
     body = ProblemBody(
         type=error.type,
         title=error.title,
@@ -250,7 +250,7 @@ def problem(error: ServiceError) -> Json:
 
 
 def slug(error: ServiceError | type[ServiceError]) -> str:
-    """The last part of a problem's type."""
+    """Return the last part of a problem's type."""
     return error.type.rpartition(":")[2]
 
 
@@ -266,4 +266,4 @@ EXAMPLES: dict[str, Json | str] = {
     **{f"event-{kind}": event(kind, data, 1) for kind, data in EVENTS.items()},
     "event-slice-inline": event(*INLINE_SLICE, 1),
 }
-"""All by name, as the description's components."""
+"""All examples by name, as components of the description."""

@@ -1,4 +1,4 @@
-"""What the endpoints answer, as OpenAPI responses that refer to the examples by name."""
+"""OpenAPI responses of the endpoints; they refer to the examples by name."""
 
 from __future__ import annotations
 
@@ -15,16 +15,16 @@ from service.errors import RetryLaterError, ServiceError
 from service.problem_body import ProblemBody
 
 Answer = dict[str, Any]
-"""A response in the form that FastAPI takes."""
+"""A response as FastAPI describes it."""
 
-RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds until it is worth asking again."}}
+RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds until the next try."}}
 
 Answers = dict[int | str, Answer]
 """By status."""
 
 
 def describe(app: FastAPI) -> None:
-    """Put the examples into the app's description. FastAPI itself would drop every null in them."""
+    """Add the examples to the app's description. FastAPI itself would drop every null in them."""
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
@@ -39,7 +39,7 @@ def describe(app: FastAPI) -> None:
 
 
 def without_null(schema: dict[str, Any]) -> dict[str, Any]:
-    """A parameter's schema. One that may be absent is no null: in a query or header that would be the word "null"."""
+    """Return a parameter's schema without null: in a query or header it would be the word "null"."""
     if "anyOf" not in schema:
         return schema
     others: list[dict[str, Any]] = [each for each in schema["anyOf"] if each != {"type": "null"}]
@@ -47,17 +47,17 @@ def without_null(schema: dict[str, Any]) -> dict[str, Any]:
 
 
 def answer(*examples: str) -> Answer:
-    """JSON like these examples."""
+    """Return a JSON response with these examples."""
     return {"content": {"application/json": {"examples": named(*examples)}}}
 
 
 def a_job(description: str, *statuses: Status) -> Answer:
-    """A job in one of `statuses`."""
+    """Return a response with a job in one of `statuses`."""
     return {"model": JobBody, "description": description, **answer(*(f"job-{status}" for status in statuses))}
 
 
 def refusals(*errors: type[ServiceError]) -> Answers:
-    """The problems of these errors, by status."""
+    """Return the problems of these errors, by status."""
     found = {
         status: refusal(*(f"problem-{slug(error)}" for error in errors if error.status == status))
         for status in sorted({error.status for error in errors})
@@ -68,14 +68,14 @@ def refusals(*errors: type[ServiceError]) -> Answers:
 
 
 def refusal(*examples: str) -> Answer:
-    """A problem like these examples."""
+    """Return a response with a problem, with these examples."""
     schema = {"$ref": REF_TEMPLATE.format(model=ProblemBody.__name__)}
     content = {"application/problem+json": {"schema": schema, "examples": named(*examples)}}
     return {"description": "Refused.", "content": content}
 
 
 def named(*examples: str) -> dict[str, Any]:
-    """References to the description's components."""
+    """Return references to components of the description."""
     return {name: {"$ref": f"#/components/examples/{name}"} for name in examples}
 
 
@@ -90,7 +90,7 @@ AN_EVENT = {
     },
     "required": ["event", "id", "data"],
 }
-"""As FastAPI describes a stream's items."""
+"""An event, as FastAPI describes the items of a stream."""
 
 EVENT_STREAM: Answer = {
     "description": "Events as they happen. The data of a failed event is the problem, of a slice event its progress.",

@@ -1,4 +1,4 @@
-"""A job live."""
+"""Events of a job."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ router = APIRouter(route_class=ContractRoute)
     response_class=Response,
     responses={
         200: EVENT_STREAM,
-        204: {"description": "Nothing follows the id you have."},
+        204: {"description": "No event follows this id: the job has ended."},
         **refusals(*SIGNED, UnknownJobError, UnreadableJobError),
     },
 )
@@ -36,9 +36,9 @@ async def get_events(  # noqa: PLR0913, PLR0917 - one argument per parameter
     viewer: Viewer,
     header: Annotated[str | None, Header(alias="Last-Event-ID", pattern=LAST_STREAM_ID)] = None,
     query: Annotated[str | None, Query(alias="last_event_id", pattern=LAST_STREAM_ID)] = None,
-    inline: Annotated[bool, Query(description="1: each slice event carries its picture.")] = False,
+    inline: Annotated[bool, Query(description="1: each slice event carries the image so far.")] = False,
 ) -> Response:
-    """The job live: status, slices, and exactly one of succeeded, failed, canceled."""
+    """Stream the events of a job: status, slices, and exactly one of succeeded, failed, canceled."""
     record, after = await app.jobs.get(job, viewer), header or query or BEGINNING
     after = min(after, record.last_id, key=position)  # no id is later, unless Redis has lost its data
     if record.status.final and position(after) >= position(record.last_id):

@@ -1,4 +1,4 @@
-"""Alive, and ready."""
+"""Health and readiness."""
 
 from __future__ import annotations
 
@@ -14,7 +14,7 @@ router = APIRouter(route_class=ContractRoute)
 
 @router.get("/healthz", response_model=Health, responses={200: answer("health")})
 async def healthz() -> Health:
-    """Whether the process is alive."""
+    """Return 200 while the process answers."""
     return Health()
 
 

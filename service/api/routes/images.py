@@ -1,4 +1,4 @@
-"""A job's pictures."""
+"""Images of a job."""
 
 from __future__ import annotations
 
@@ -45,7 +45,7 @@ router = APIRouter(route_class=ContractRoute)
     response_class=Response,
     responses={
         200: {"content": {f.media_type: {} for f in ImageFormat}, "headers": EXPORT_HEADERS},
-        304: {"description": "As you know it."},
+        304: {"description": "Not changed."},
         **refusals(*SIGNED, UnknownJobError, NotStartedError, NotGeneratedError, NotFinalError, UnreadableJobError),
     },
 )
@@ -55,13 +55,13 @@ async def get_image(  # noqa: PLR0913, PLR0917 - one argument per parameter
     app: App,
     viewer: Viewer,
     options: Options,
-    slices: Annotated[int | None, Query(ge=1, description="As it was after so many slices; absent: now.")] = None,
+    slices: Annotated[int | None, Query(ge=1, description="The image after so many slices; absent: now.")] = None,
     format: ImageFormat | None = None,  # noqa: A002 - the parameter's name in the contract
     scale: Annotated[int, Query(ge=1, le=8, description="Nearest neighbour; the pixels stay exact.")] = 1,
     accept: Annotated[str, Header()] = "",
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """A picture, as far as it is drawn."""
+    """Return an image as far as it is generated."""
     record = await app.jobs.get(job, viewer)
     if index >= record.request.num_images:
         raise UnknownJobError(f"{job}/images/{index}")
@@ -112,9 +112,9 @@ def refused_colour(error: RecolourError) -> FieldError:
 
 
 async def drawn(app: Services, record: JobRecord, index: int, slices: int | None) -> Progress:
-    """The picture now, or after `slices`. Raises NotStartedError, NotGeneratedError, FieldError."""
+    """Return the image now, or after `slices`. Raises NotStartedError, NotGeneratedError, FieldError."""
     if slices and slices > (total := len(record.request.geometry.steps)):
-        raise FieldError("slices", f"a picture of this model has {total} slices")
+        raise FieldError("slices", f"images of this model have {total} slices")
     if not record.done[index]:
         raise NotStartedError
     progress = (await app.jobs.images(record.request)).progress[index]
@@ -126,14 +126,14 @@ async def drawn(app: Services, record: JobRecord, index: int, slices: int | None
 
 
 def caching(record: JobRecord, variant: str, progress: Progress) -> dict[str, str]:
-    """A finished picture never changes; an unfinished one is not kept."""
+    """Return the headers for caches: a final image never changes, others are not stored."""
     if progress.next is not None:
         return {"Cache-Control": "no-store"}
     return {"Cache-Control": FOREVER, "ETag": f'"{record.request.id}-{variant}"', "Vary": "Accept"}
 
 
 def provenance(record: JobRecord, index: int) -> dict[str, str]:
-    """What determined a picture, for its text chunks."""
+    """Return what determined an image, for its text chunks."""
     request, score = record.request, record.scores[index]
     controls = ", ".join(f"{name}={value}" for name, value in sorted(request.controls[index].items()))
     return {

@@ -1,4 +1,4 @@
-"""The jobs: list, look at, cancel."""
+"""Jobs: list, read, cancel."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ CURSOR = r"^[0-9]{1,16}:[0-9a-f]{1,64}$"
 """Not `\\d`, which means the digits of all scripts."""
 
 
-WaitSeconds = Annotated[int, Query(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait for a change.")]
+WaitSeconds = Annotated[int, Query(ge=0, le=MAX_WAIT_SECONDS, description="Seconds to wait for a change of the job.")]
 
 router = APIRouter(route_class=ContractRoute)
 
@@ -45,8 +45,8 @@ async def list_jobs(  # noqa: PLR0913, PLR0917 - one argument per parameter
     "/jobs/{job}",
     response_model=JobBody,
     responses={
-        200: a_job("As it stands.", *Status),
-        304: {"description": "As you know it."},
+        200: a_job("The job.", *Status),
+        304: {"description": "Not changed."},
         **refusals(*KEYED, UnknownJobError, UnreadableJobError),
     },
 )
@@ -58,7 +58,7 @@ async def get_job(  # noqa: PLR0913, PLR0917 - one argument per parameter
     wait: WaitSeconds = 0,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> JobBody | Response:
-    """How a job stands. With `wait` the answer comes when that has changed."""
+    """Return a job. With `wait` the answer comes when the job has changed, or after so many seconds."""
     record = await app.jobs.get(job, JobOwner(owner))
     if wait and not record.status.final and (if_none_match is None or known(if_none_match, etag(record))):
         await app.event_reader.grown(record.request.keys.stream, record.last_id, seconds=wait)
@@ -74,13 +74,13 @@ async def get_job(  # noqa: PLR0913, PLR0917 - one argument per parameter
     "/jobs/{job}",
     response_model=JobBody,
     responses={
-        200: a_job("Has ended.", Status.CANCELED, Status.SUCCEEDED, Status.FAILED),
-        202: a_job("Stops within one slice.", Status.RUNNING),
+        200: a_job("The job has ended.", Status.CANCELED, Status.SUCCEEDED, Status.FAILED),
+        202: a_job("A worker still has to stop, within one slice.", Status.RUNNING),
         **refusals(*KEYED, UnknownJobError, UnreadableJobError),
     },
 )
 async def cancel_job(job: JobId, app: App, owner: Owner, response: Response) -> JobBody:
-    """Stop a job. What is drawn stays."""
+    """Cancel a job. Its slices stay."""
     record, pending = await app.jobs.cancel(job, owner=owner)
     if pending:
         response.status_code = 202
@@ -88,5 +88,5 @@ async def cancel_job(job: JobId, app: App, owner: Owner, response: Response) -> 
 
 
 def etag(record: JobRecord) -> str:
-    """Weak: over the status and the last entry of the stream."""
+    """Return the weak ETag of a job: its status and the last entry of its stream."""
     return f'W/"{record.status}-{record.last_id}"'

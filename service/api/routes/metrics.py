@@ -1,4 +1,4 @@
-"""`GET /metrics`: what Prometheus reads. It stands apart from the contract's routes: no key, not in the schema."""
+"""`GET /metrics`, for Prometheus. It needs no key and is not in the OpenAPI description."""
 
 from __future__ import annotations
 
@@ -12,14 +12,14 @@ from service.api.routes.dependencies import App, Services
 from service.metrics import StoreState
 
 REDIS_SECONDS = 2
-"""Redis may take so long; without it the figures of this process are still told."""
+"""Time for Redis to answer. Without it the metrics of this process are still exported."""
 
 router = APIRouter(include_in_schema=False)
 
 
 @router.get("/metrics")
 async def metrics(app: App) -> Response:
-    """Everything counted here, and how each model stands in Redis now."""
+    """Return the metrics of this process, and the queues of all models in Redis."""
     return Response(app.metrics.render(await state_of_redis(app)), media_type=CONTENT_TYPE_LATEST)
 
 

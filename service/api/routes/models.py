@@ -1,4 +1,4 @@
-"""What can be asked for."""
+"""Models."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ router = APIRouter(route_class=ContractRoute)
 
 @router.get("/models", response_model=ModelList, responses={200: answer("models")})
 async def list_models(app: App) -> ModelList:
-    """What can be asked for."""
+    """Models."""
     return ModelList(models=[model_body(app, name) for name in app.catalogue.cards])
 
 
 @router.get("/models/{name}/sheet.png", response_class=FileResponse, responses=refusals(NotGeneratedError))
 async def get_sheet(name: str, app: App) -> FileResponse:
-    """A model's sample sheet."""
+    """Return the sample sheet of a model."""
     if (path := app.catalogue.sheet(name)) is None:
-        raise NotGeneratedError(f"There is no sample sheet of a model {name!r}.")
+        raise NotGeneratedError(f"There is no sample sheet of a model {name!r}. GET /models lists the sheets.")
     return FileResponse(path, media_type="image/png")
 
 

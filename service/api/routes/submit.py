@@ -1,4 +1,4 @@
-"""POST /generate."""
+"""Submits: POST /generate."""
 
 from __future__ import annotations
 
@@ -40,15 +40,17 @@ router = APIRouter(route_class=ContractRoute)
     status_code=202,
     response_model=JobBody,
     responses={
-        200: a_job("Ended within Prefer: wait.", Status.SUCCEEDED, Status.FAILED, Status.CANCELED),
-        202: a_job("Accepted.", Status.QUEUED),
+        200: a_job(
+            "The job has ended within the time of Prefer: wait.", Status.SUCCEEDED, Status.FAILED, Status.CANCELED
+        ),
+        202: a_job("The job is accepted.", Status.QUEUED),
         **refusals(UnreadableError, *KEYED, FieldError, KeyReusedError, UnknownJobError, SlicesMissingError),
         **refusals(RateLimitedError, ConcurrencyLimitError, QueueFullError, UnavailableError),
         **LONG_BODY,
     },
 )
 async def generate(  # noqa: PLR0913, PLR0917 - one argument per parameter
-    asked: GenerateRequest,
+    fields: GenerateRequest,
     app: App,
     owner: Owner,
     response: Response,
@@ -57,19 +59,19 @@ async def generate(  # noqa: PLR0913, PLR0917 - one argument per parameter
         str | None, Header(description="wait=N: answer when the job has ended, or after N seconds.")
     ] = None,
 ) -> JobBody:
-    """Draw pictures. Answers at once with the job, whose pictures sharpen slice by slice."""
-    variation = asked.start if isinstance(asked.start, Variation) else None
+    """Submit a job. It is answered at once; the images become sharper slice by slice."""
+    variation = fields.start if isinstance(fields.start, Variation) else None
     kept = await kept_slices(app.jobs, variation, owner=owner) if variation else None
     what = new_job(
-        asked,
-        app.catalogue.card(asked.model),
+        fields,
+        app.catalogue.card(fields.model),
         owner=owner,
         retention_seconds=app.settings.retention_seconds,
         deadline_seconds=app.settings.deadline_seconds,
         destinations=app.destinations,
         kept=kept,
     )
-    once = Idempotency(key=idempotency_key, fingerprint=fingerprint(asked)) if idempotency_key else None
+    once = Idempotency(key=idempotency_key, fingerprint=fingerprint(fields)) if idempotency_key else None
     record, replayed = await app.jobs.submit(what.request, idempotency=once, start=what.given)
     record = await ended(app, record, seconds=preferred_wait(prefer))
     response.headers["Location"] = links(app, record.request).here
@@ -90,6 +92,6 @@ async def ended(app: Services, record: JobRecord, *, seconds: float) -> JobRecor
 
 
 def preferred_wait(prefer: str | None) -> int:
-    """N of `Prefer: wait=N`, at most MAX_WAIT_SECONDS; 0 without it. Unknown preferences are ignored (RFC 7240)."""
+    """Return N of `Prefer: wait=N`, at most MAX_WAIT_SECONDS; 0 without it. Others are ignored (RFC 7240)."""
     found = re.search(r"(?:^|[,;\s])wait\s*=\s*(\d{1,9})", prefer or "")
     return min(int(found[1]), MAX_WAIT_SECONDS) if found else 0

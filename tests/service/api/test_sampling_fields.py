@@ -150,7 +150,7 @@ def test_an_alias_is_the_value_that_it_names(client: httpx.Client) -> None:
         ({"temperature": {"colour": 1}}, "temperature.colour", "not permitted"),
         ({"model": "toy", "candidates": 2}, "candidates", "no verifier"),
         ({"label": "simbol"}, "controls.label", "no value 'simbol'"),
-        ({"label": "symbol", "controls": {"label": "A"}}, "label", "contradicts"),
+        ({"label": "symbol", "controls": {"label": "A"}}, "label", "differs from controls.label"),
     ],
 )
 def test_what_cannot_be_sampled_is_refused(client: httpx.Client, body: dict[str, Any], field: str, says: str) -> None:

@@ -212,7 +212,7 @@ def test_the_command_writes_the_pictures_and_prints_their_paths(
     ("arguments", "status", "message"),
     [
         (["--label", "Q"], Exit.REFUSED, "controls.label: label has no value 'Q'; it has: A, B, icon"),
-        (["--model", "other"], Exit.REFUSED, "model: there is no model 'other'; there are: toy, slow"),
+        (["--model", "other"], Exit.REFUSED, "model: there is no model 'other'; this server has: toy, slow"),
         (["--count", "17"], Exit.REFUSED, "num_images: Input should be less than or equal to 16"),
         (["--url", NOBODY, "--retry-seconds", "0"], Exit.UNAVAILABLE, f"No server answers at {NOBODY}"),
         (["--out", "/dev/null"], Exit.FAILED, "/dev/null: File exists"),
