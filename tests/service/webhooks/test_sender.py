@@ -313,6 +313,9 @@ def test_a_webhook_goes_from_request_to_receiver(
         Transitions(store)(Claim(keys=Keys(id=job, model="toy"), token="t").cancel())
         asyncio.run(eventually(empty(store)))
         refused = httpx.post(f"{url}/generate", json={"webhook": {"url": "https://10.0.0.1/", "events": ["failed"]}})
+        for impossible in ("https://example.com:99999/", "https://xn--a.example/", "https://a..b/"):
+            body = {"webhook": {"url": impossible, "events": ["failed"]}}
+            assert httpx.post(f"{url}/generate", json=body).status_code == 422
     assert sorted(receiver.events) == ["canceled", "started"]
     assert "webhook" not in accepted.json()
     assert refused.status_code == 422
