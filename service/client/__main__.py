@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from enum import IntEnum
+from math import isfinite
 from pathlib import Path
 from typing import cast
 
@@ -17,7 +18,13 @@ from tqdm import tqdm
 
 from service.api.schemas import ImageBody, JobBody, SliceBody
 from service.client.client import Client, Request
-from service.client.errors import ClientError, ProblemError, ServerUnavailableError, UnexpectedResponseError
+from service.client.errors import (
+    ClientError,
+    InvalidProxyError,
+    ProblemError,
+    ServerUnavailableError,
+    UnexpectedResponseError,
+)
 from service.contract.statuses import Status
 
 URL = "http://127.0.0.1:8000"
@@ -67,9 +74,9 @@ def main(arguments: Sequence[str] | None = None) -> int:
     except ProblemError as error:
         report(*explanation(error))
         return EXITS.get(error.status, Exit.FAILED)
-    except UnexpectedResponseError as error:
+    except (InvalidProxyError, UnexpectedResponseError) as error:
         report(f"{options.url}: {error}")
-        return Exit.FAILED
+        return Exit.REFUSED if isinstance(error, InvalidProxyError) else Exit.FAILED
     except OSError as error:
         report(f"{options.out}: {error.strerror}")
         return Exit.FAILED
@@ -94,15 +101,17 @@ def parse(arguments: Sequence[str] | None) -> Options:
         "--temperature", type=temperature, help="0.8, or base=1,size=0.7,depth=0.8; default: the model's"
     )
     parser.add_argument(
-        "--guidance", type=float, help="how closely label and style are followed, 1 to 5; default: the model's"
+        "--guidance", type=number, help="how closely label and style are followed, 1 to 5; default: the model's"
     )
     parser.add_argument("--candidates", type=int, help="first slices to choose from, 1 to 8; default: the model's")
     parser.add_argument("--scale", type=int, default=1, choices=range(1, 9), help="pixels per pixel")
     parser.add_argument("--out", type=Path, default=Path(), help="folder for the images")
     parser.add_argument("--url", type=server, default=URL, help=f"address of the server; default: {URL}")
-    parser.add_argument("--key", default=os.environ.get("SPN_KEY"), help="API key; default: SPN_KEY of the environment")
     parser.add_argument(
-        "--retry-seconds", type=float, default=10, help="seconds to retry while the server is unavailable or busy"
+        "--key", type=api_key, default=os.environ.get("SPN_KEY"), help="API key; default: SPN_KEY of the environment"
+    )
+    parser.add_argument(
+        "--retry-seconds", type=number, default=10, help="seconds to retry while the server is unavailable or busy"
     )
     return options_of(parser.parse_args(arguments))
 
@@ -126,12 +135,27 @@ def options_of(parsed: argparse.Namespace) -> Options:
 def temperature(text: str) -> float | dict[str, float]:
     """Parse a temperature: one number, or NAME=NUMBER for some networks."""
     try:
-        return float(text)
-    except ValueError:
+        return number(text)
+    except argparse.ArgumentTypeError:
         pairs = [part.split("=") for part in text.split(",")]
-        with suppress(ValueError):
-            return {name: float(value) for name, value in pairs}
+        with suppress(ValueError, argparse.ArgumentTypeError):
+            return {name: number(value) for name, value in pairs}
     raise argparse.ArgumentTypeError(f"expected a number or base=1,size=0.7,depth=0.8, got {text!r}")
+
+
+def number(text: str) -> float:
+    """Parse a finite number: JSON has no other."""
+    with suppress(ValueError):
+        if isfinite(value := float(text)):
+            return value
+    raise argparse.ArgumentTypeError(f"expected a number, got {text!r}")
+
+
+def api_key(text: str) -> str:
+    """Return `text` if it can be a key; the message does not repeat it."""
+    if text.isascii() and text.isprintable():
+        return text
+    raise argparse.ArgumentTypeError("expected an API key of ASCII characters, from --key or SPN_KEY")
 
 
 def server(text: str) -> str:

@@ -1,6 +1,7 @@
 """Errors of a call to the service.
 
 ClientError
+├── InvalidProxyError        the environment names a proxy that cannot be used
 ├── ServerUnavailableError   no response came back
 ├── UnexpectedResponseError  the response is not one of this service
 └── ProblemError             the server refused the request: problem+json (RFC 9457)
@@ -24,6 +25,13 @@ class ClientError(Exception):
 
     passing = False
     retry_after_seconds: float | None = None
+
+
+class InvalidProxyError(ClientError):
+    """Proxy of the environment (http_proxy, https_proxy, all_proxy) that cannot be used."""
+
+    def __init__(self, cause: Exception) -> None:
+        super().__init__(f"The proxy of the environment cannot be used: {cause}. Set http_proxy to http://HOST:PORT")
 
 
 class ServerUnavailableError(ClientError):

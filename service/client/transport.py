@@ -12,7 +12,14 @@ from httpx_sse import ServerSentEvent, connect_sse
 from pydantic import BaseModel, JsonValue, ValidationError
 
 from service import __version__
-from service.client.errors import ClientError, ProblemError, ServerUnavailableError, UnexpectedResponseError, refusal
+from service.client.errors import (
+    ClientError,
+    InvalidProxyError,
+    ProblemError,
+    ServerUnavailableError,
+    UnexpectedResponseError,
+    refusal,
+)
 from service.client.retry_policy import RetryPolicy
 
 Body = TypeVar("Body", bound=BaseModel)
@@ -29,7 +36,12 @@ class Transport:
         if key:
             headers["Authorization"] = f"Bearer {key}"
         proxied = not is_loopback(httpx.URL(base_url).host)
-        self._http = httpx.Client(base_url=base_url, headers=headers, timeout=TIMEOUT, trust_env=proxied)
+        try:
+            self._http = httpx.Client(base_url=base_url, headers=headers, timeout=TIMEOUT, trust_env=proxied)
+        except UnicodeError:  # of the key
+            raise
+        except (ValueError, ImportError) as error:
+            raise InvalidProxyError(error) from None
         self._retry_seconds = retry_seconds
 
     def request(

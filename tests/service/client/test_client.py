@@ -255,6 +255,48 @@ def test_an_address_that_is_none_is_refused_before_anything_is_sent(
     assert "expected something like http://127.0.0.1:8000" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--retry-seconds", "nan"], "argument --retry-seconds: expected a number, got 'nan'"),
+        (["--guidance", "inf"], "argument --guidance: expected a number, got 'inf'"),
+        (["--temperature", "base=nan"], "argument --temperature: expected a number or base=1"),
+        (["--key", "schl\u00fcssel"], "argument --key: expected an API key of ASCII characters, from --key or SPN_KEY"),
+    ],
+)
+def test_what_cannot_be_sent_is_refused_at_once(
+    arguments: list[str], message: str, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """JSON has no NaN, a header no umlaut."""
+    with pytest.raises(SystemExit) as exited:
+        main(arguments)
+    assert exited.value.code == Exit.REFUSED
+    assert message in capsys.readouterr().err
+
+
+def test_a_key_of_the_environment_that_cannot_be_sent_is_refused(
+    monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the name of the variable, and without the key."""
+    monkeypatch.setenv("SPN_KEY", "schl\u00fcssel")
+    with pytest.raises(SystemExit):
+        main([])
+    printed = capsys.readouterr().err
+    assert "SPN_KEY" in printed
+    assert "schl" not in printed
+
+
+@pytest.mark.parametrize("proxy", ["foo://proxy.example", "socks5://proxy.example:1080"])
+def test_a_proxy_that_cannot_be_used_is_named(
+    proxy: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """A server on this machine is reached without it."""
+    monkeypatch.setenv("http_proxy", proxy)
+    monkeypatch.delenv("no_proxy", raising=False)
+    assert main(["--url", "http://images.example", "--retry-seconds", "0"]) == Exit.REFUSED
+    assert "The proxy of the environment cannot be used: " in capsys.readouterr().err
+
+
 def test_an_interrupted_command_cancels_its_job(url: str, client: Client, tmp_path: Path) -> None:
     """Ctrl-C: nobody pays for a picture that nobody waits for."""
     command = [sys.executable, "-m", "service.client", "--model", "slow", "--url", url, "--out", str(tmp_path)]
