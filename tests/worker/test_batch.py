@@ -223,7 +223,7 @@ def test_an_overdue_job_is_not_begun(place: Workplace, store: redis.Redis) -> No
 
 
 def test_a_cancel_wins_over_the_deadline(place: Workplace, store: redis.Redis) -> None:
-    """Who asked to stop is not told of a failure."""
+    """A caller who cancels gets no failure."""
     ticket = place.submit(replace(a_request(), deadline_seconds=60))
 
     def both() -> None:

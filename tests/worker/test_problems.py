@@ -1,4 +1,4 @@
-"""How jobs fail: alone, for a reason that is told, over a real Redis; their neighbours finish."""
+"""How jobs fail: alone, for a reason that is published, over a real Redis; their neighbours finish."""
 
 from __future__ import annotations
 
@@ -163,7 +163,7 @@ def test_logits_that_are_no_numbers_fail_their_job_alone(place: Workplace, store
 
 @pytest.mark.parametrize("field", ["request", "stream"])
 def test_a_job_that_cannot_be_read_fails_alone(place: Workplace, store: redis.Redis, field: str) -> None:
-    """Written by a newer version, or damaged: its reason is told, its neighbour finishes."""
+    """Written by a newer version, or damaged: its reason is published, its neighbour finishes."""
     bad, good = a_request(seed=1), a_request(seed=2)
     tickets = [place.submit(bad), place.submit(good)]
     if field == "request":

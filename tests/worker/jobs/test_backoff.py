@@ -50,13 +50,13 @@ def test_a_redis_that_is_away_is_waited_for(
         server.kill()
         with later(AWAY_SECONDS, server.start):
             assert patient.get("a") == b"1"
-    told = [record.message for record in caplog.records]
-    assert told[0].startswith("waiting for Redis: ")
-    assert told[-1].startswith("Redis answers again")
+    lines = [record.message for record in caplog.records]
+    assert lines[0].startswith("waiting for Redis: ")
+    assert lines[-1].startswith("Redis answers again")
 
 
 def test_a_mistake_is_not_waited_for(client: redis.Redis, store: redis.Redis) -> None:
-    """A command that will never work is told at once."""
+    """A command that will never work is reported at once."""
     store.set("text", "a")
     with pytest.raises(redis.ResponseError):
         client.lpush("text", 1)

@@ -54,7 +54,7 @@ def test_a_round_goes_out_in_one_write(store: redis.Redis, redis_url: str) -> No
     assert all(slices(store, claim) == [0, 1, 2] for claim in {id(d.lease): d.lease.claim for d in round_}.values())
 
 
-def test_each_lease_hears_what_concerns_its_job(store: redis.Redis) -> None:
+def test_each_lease_learns_what_concerns_its_job(store: redis.Redis) -> None:
     """One was taken over and one is to stop: the others know nothing of it, and their slices are there."""
     held, stolen, stopped = claims(store)
     store.hset(stolen.keys.record, "token", "thief")

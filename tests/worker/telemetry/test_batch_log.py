@@ -36,7 +36,7 @@ class Listener:
 
 @pytest.fixture
 def listener() -> Listener:
-    """Has heard nothing yet."""
+    """Has received nothing yet."""
     return Listener()
 
 
@@ -95,7 +95,7 @@ def test_a_job_handed_back_has_not_ended(place: Workplace, listener: Listener) -
 
 
 def test_a_resumed_job_has_shown_its_first_slice_before(place: Workplace, listener: Listener) -> None:
-    """It is not told twice."""
+    """It is not reported twice."""
     request = a_request(seed=5)
     ticket, dead = place.submit(request), a_claim(request)
     place.transitions(acquire(dead))
@@ -106,7 +106,7 @@ def test_a_resumed_job_has_shown_its_first_slice_before(place: Workplace, listen
     assert [status for status, _ in listener.ends] == [Status.SUCCEEDED]
 
 
-def test_a_job_that_was_taken_over_is_not_told(place: Workplace, listener: Listener) -> None:
+def test_a_job_that_was_taken_over_is_not_reported(place: Workplace, listener: Listener) -> None:
     """Who took over will."""
     ticket = place.submit(a_request())
     place.sampler.between = lambda: place.client.hset(Keys(id=ticket.job, model="toy").record, "token", "thief")

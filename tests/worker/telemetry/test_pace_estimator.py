@@ -139,10 +139,10 @@ def test_rows_that_advance_at_the_same_time_cost_one_turn(store: redis.Redis) ->
     for rows in (1, 2, 3, 4) * 20:
         pace.round(Stage.BASE, lanes=rows, seconds=1.0 if rows <= 2 else 2.0)
     pace.write()
-    told = read(store)
-    assert told
-    assert [told.round_seconds(Stage.BASE, rows) for rows in (1, 2)] == [pytest.approx(1.0, rel=0.02)] * 2
-    assert [told.round_seconds(Stage.BASE, rows) for rows in (3, 4)] == [pytest.approx(2.0, rel=0.02)] * 2
+    written = read(store)
+    assert written
+    assert [written.round_seconds(Stage.BASE, rows) for rows in (1, 2)] == [pytest.approx(1.0, rel=0.02)] * 2
+    assert [written.round_seconds(Stage.BASE, rows) for rows in (3, 4)] == [pytest.approx(2.0, rel=0.02)] * 2
 
 
 def test_drawing_goes_on_when_the_pace_cannot_be_written(caplog: pytest.LogCaptureFixture) -> None:

@@ -37,7 +37,7 @@ def test_a_round_is_counted_at_its_stage(metrics: WorkerMetrics) -> None:
 
 
 def test_a_pass_may_accept_thousands_of_pixels(metrics: WorkerMetrics) -> None:
-    """A GPU has hundreds of rows in a pass: such rounds are told apart."""
+    """A GPU has hundreds of rows in a pass: such rounds are distinguished."""
     for rows in (256, 1024):
         metrics.round(Round(stage=Stage.SIZE, rows=rows, lanes=rows, capacity=rows, seconds=1, pixels=rows, passes=1))
     counts = [
