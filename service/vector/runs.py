@@ -49,11 +49,11 @@ class Run:
         slope = (degrees * t ** (degrees - 1)) @ self.polynomial[1:]
         return np.asarray(slope / max(float(np.hypot(*slope)), 1e-9), np.float64)
 
-    def error(self, closed: Floats) -> float:
-        """Return the root mean square distance of the inner points from the polynomial."""
-        t = np.linspace(0.0, 1.0, self.last - self.first + 1)[1:-1]
+    def error(self, closed: Floats, *, margin: int = 1) -> float:
+        """Return the root mean square distance of the points from the polynomial, without `margin` at each end."""
+        t = np.linspace(0.0, 1.0, self.last - self.first + 1)[margin:-margin]
         far = np.vander(t, len(self.polynomial), increasing=True) @ self.polynomial
-        return float(np.sqrt(((far - closed[self.first + 1 : self.last]) ** 2).sum(axis=1).mean()))
+        return float(np.sqrt(((far - closed[self.first + margin : self.last + 1 - margin]) ** 2).sum(axis=1).mean()))
 
 
 def sharpest(points: Floats) -> int:
@@ -81,7 +81,7 @@ def divided(closed: Floats) -> list[Run]:
         first = end - int(back[end])
         runs.append(_run(closed, first, end, straight=bool(straight[end - first, end])))
         end = first
-    return _merged(runs[::-1], closed)
+    return _merged([_straightened(run, closed) for run in runs[::-1]], closed)
 
 
 def _costs(closed: Floats) -> tuple[Floats, np.ndarray]:
@@ -91,30 +91,24 @@ def _costs(closed: Floats) -> tuple[Floats, np.ndarray]:
     costs, straight = np.full((longest + 1, count), np.inf), np.zeros((longest + 1, count), np.bool_)
     sums = np.cumsum(np.vstack([np.zeros((1, 3)), np.column_stack([closed, (closed**2).sum(axis=1)])]), axis=0)
     for length in range(1, longest + 1):
-        line = _errors(closed, sums, length, margin=_margin(length), degree=1) / NOISE**2
+        line = _errors(closed, sums, length, degree=1) / NOISE**2
         line += _LINE_COST if length >= _SHORT else _SHORT_COST
-        cubic = _errors(closed, sums, length, margin=1, degree=_DEGREE) / NOISE**2 + _CUBIC_COST
+        cubic = _errors(closed, sums, length, degree=_DEGREE) / NOISE**2 + _CUBIC_COST
         costs[length, length:], straight[length, length:] = np.minimum(line, cubic), line <= cubic
     return costs, straight
 
 
-def _margin(length: int) -> int:
-    """The points at each end of a line that do not count: a corner is rounded in an image, by a pixel or two."""
-    return 1 + min(length // _LONG, 2)
-
-
-def _errors(closed: Floats, sums: Floats, length: int, *, margin: int, degree: int) -> Floats:
-    """The squared distance of all runs of a length from their polynomial, `margin` points at each end left out.
+def _errors(closed: Floats, sums: Floats, length: int, *, degree: int) -> Floats:
+    """The squared distance of all runs of a length from their polynomial, without their ends: a corner is rounded there.
 
     `sums`: running sums of x, y and their squares.
     """
-    inner, starts = length + 1 - 2 * margin, len(closed) - length
+    inner, starts = length - 1, len(closed) - length
     if inner < degree:
         return np.full(starts, 0.0 if degree == 1 else np.inf)
-    windows = sums[margin + inner :][:starts] - sums[margin : margin + starts]
+    windows = sums[1 + inner :][:starts] - sums[1 : 1 + starts]
     total = windows[:, 2] - (windows[:, :2] ** 2).sum(axis=1) / inner
-    places = sliding_window_view(closed[margin : len(closed) - margin], inner, axis=0)
-    values = places.reshape(-1, inner) @ _basis(inner, degree)
+    values = sliding_window_view(closed[1:-1], inner, axis=0).reshape(-1, inner) @ _basis(inner, degree)
     return np.asarray(np.maximum(total - (values**2).reshape(starts, -1).sum(axis=1), 0.0), np.float64)
 
 
@@ -125,15 +119,23 @@ def _basis(inner: int, degree: int) -> Floats:
     return np.ascontiguousarray(q[:, 1:])
 
 
-def _run(closed: Floats, first: int, last: int, *, straight: bool) -> Run:
-    """The run between two points, fitted to those between them."""
-    margin = _margin(last - first) if straight else 1
+def _run(closed: Floats, first: int, last: int, *, straight: bool, margin: int = 1) -> Run:
+    """The run between two points, fitted to those between them, `margin` points at each end left out."""
     inner = np.arange(first + margin, last + 1 - margin) if last - first >= _LEAST else np.arange(first, last + 1)
     t = (inner - first) / (last - first)
     degree = 1 if straight else min(_DEGREE, len(inner) - 1)
     fitted, *_ = np.linalg.lstsq(np.vander(t, degree + 1, increasing=True), closed[inner], rcond=None)
     polynomial = np.asarray(fitted, np.float64)
     return Run(first=first, last=last, straight=straight, polynomial=_levelled(polynomial) if straight else polynomial)
+
+
+def _straightened(run: Run, closed: Floats) -> Run:
+    """A curve as a line, if it is one but for its ends: an image rounds the corners of a short edge by a pixel or two."""
+    margin = 2 + (run.last - run.first) // _LONG
+    if run.straight or run.last - run.first < 2 * margin + _LEAST:
+        return run
+    line = _run(closed, run.first, run.last, straight=True, margin=margin)
+    return line if line.error(closed, margin=margin) < NOISE else run
 
 
 def _levelled(line: Floats) -> Floats:

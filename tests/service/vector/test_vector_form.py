@@ -64,10 +64,10 @@ def test_the_edges_of_a_straight_letter_are_six_level_or_upright_lines_at_their_
 
 
 def test_slanted_edges_are_lines_with_sharp_corners() -> None:
-    form = vector_form(image(polygon((32, 12.5), (50.2, 49.3), (13.8, 49.3)), ground=ROUNDED))
+    form = vector_form(image(polygon((35.2, 12.5), (51.3, 35.6), (28.2, 51.7), (12.1, 28.6)), ground=ROUNDED))
     assert isinstance(form, GlyphForm)
     (path,) = form.glyph
-    assert [piece.handles for piece in path] == [None] * 3
+    assert [piece.handles for piece in path] == [None] * 4
 
 
 def test_a_disc_is_four_equal_arcs() -> None:
