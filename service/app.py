@@ -86,6 +86,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         version="1",
         docs_url=None,
         redoc_url=None,
+        generate_unique_id_function=lambda route: route.name,
         redirect_slashes=False,  # behind a proxy with TLS a redirect would lead to http
         servers=[{"url": settings.root_path or "/"}],
         lifespan=lifespan,

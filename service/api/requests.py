@@ -139,7 +139,7 @@ class Variation(BaseModel):
     model_config = ConfigDict(extra="forbid")
 
     job: Name = Field(description="Id of the job.")
-    index: Integer = Field(default=0, ge=0, lt=MAX_IMAGES, description="Index of the image.")
+    index: Integer = Field(default=0, ge=0, lt=MAX_IMAGES, description="Index of the image; absent: 0.")
     slices: Integer | None = Field(default=None, ge=1, description="Keep so many slices.")
     stage: StartStage | None = Field(default=None, description="Keep all slices before those of this network.")
 
@@ -215,7 +215,7 @@ class GenerateRequest(BaseModel):
     )
 
     model: Name | None = Field(default=None, description="A name from GET /models; absent: the server's default.")
-    num_images: Integer = Field(default=1, ge=1, le=MAX_IMAGES, description="Images of the job.")
+    num_images: Integer = Field(default=1, ge=1, le=MAX_IMAGES, description="Images of the job; absent: 1.")
     seed: Integer | None = Field(
         default=None, ge=0, le=MAX_SEED, description="Image i has seed + i; absent: random. The job says which."
     )

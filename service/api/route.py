@@ -14,9 +14,9 @@ from starlette.exceptions import HTTPException
 
 from service.api.access import owner_of
 from service.api.routes.dependencies import services_of
-from service.errors import FieldError, KeyReusedError
+from service.errors import FieldError, KeyReusedError, SlicesMissingError, UnknownJobError
 
-COUNTED = (RequestValidationError, HTTPException, FieldError, KeyReusedError)
+COUNTED = (RequestValidationError, HTTPException, FieldError, KeyReusedError, UnknownJobError, SlicesMissingError)
 """Errors of the request itself. A request over a limit is refused in Redis and costs little."""
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]

@@ -62,10 +62,10 @@ class SamplingBody(BaseModel):
 
 
 class StartBody(BaseModel):
-    """The caller's own image, with which a job started."""
+    """Slices with which a job started: from the caller's own image, or from an earlier job."""
 
     stage: StartStage = Field(description="The first network that ran.")
-    slices: int = Field(description="Slices that the caller's image replaced; the image's URL with them shows it.")
+    slices: int = Field(description="How many; an image's URL with so many slices shows them.")
 
 
 class JobBody(BaseModel):
@@ -197,7 +197,19 @@ class Readiness(BaseModel):
     tasks: dict[str, TaskState] = Field(description="failing: restarted within the last minute.")
 
 
-class SliceBody(BaseModel):
+class StatusEvent(BaseModel):
+    """Data of a `status` event."""
+
+    status: Status
+
+
+class JobEvent(BaseModel):
+    """Data of a `restarted`, `succeeded` or `canceled` event."""
+
+    url: str = Field(description="The URL of the job.")
+
+
+class SliceEvent(BaseModel):
     """Data of a `slice` event."""
 
     index: int
@@ -229,7 +241,7 @@ def image_of(record: JobRecord, index: int, links: JobLinks) -> ImageBody:
 
 
 def start_of(request: JobRequest) -> StartBody | None:
-    """Return what a job started from, if it is the caller's own image."""
+    """Return what a job started from, if it has slices from the start."""
     if not request.start_slices:
         return None
     return StartBody(stage=StartStage(request.geometry.steps[request.start_slices].stage), slices=request.start_slices)

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from redis.exceptions import RedisError
 
-from service.api.schemas import SliceBody
+from service.api.schemas import SliceEvent
 from service.contract.request import JobRequest
 from service.contract.statuses import EventKind
 from service.contract.stream import Event, JobImages, replay
@@ -79,12 +79,12 @@ def data(request: JobRequest, event: Event, images: JobImages | None, links: Job
             return {"url": links.here}
 
 
-def slice_body(request: JobRequest, event: Event, images: JobImages | None, links: JobLinks) -> SliceBody:
+def slice_body(request: JobRequest, event: Event, images: JobImages | None, links: JobLinks) -> SliceEvent:
     """Return the data of a slice event; with `images` it carries the image. Raises ValueError for another kind of event."""
     if (entry := event.slice) is None:
         raise ValueError(f"{event.kind} is no slice")
     image = images and encode(images.progress[entry.image], ImageFormat.PNG, text={})
-    return SliceBody(
+    return SliceEvent(
         index=entry.image,
         stage=entry.stage,
         slices_done=entry.step + 1,

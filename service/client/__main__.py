@@ -16,7 +16,7 @@ from typing import cast
 import httpx
 from tqdm import tqdm
 
-from service.api.schemas import ImageBody, JobBody, SliceBody
+from service.api.schemas import ImageBody, JobBody, SliceEvent
 from service.client.client import Client, Request
 from service.client.errors import (
     ClientError,
@@ -191,7 +191,7 @@ def with_progress(client: Client, job: JobBody) -> JobBody:
     done = {image.index: image.slices_done + extra[image.index] * bool(image.slices_done) for image in job.images}
     with tqdm(total=job.progress.slices_total, unit="slice", disable=None) as bar:
 
-        def advance(news: SliceBody) -> None:
+        def advance(news: SliceEvent) -> None:
             done[news.index] = news.slices_done + extra[news.index]
             bar.set_description(news.stage, refresh=False)
             bar.update(sum(done.values()) - bar.n)

@@ -10,7 +10,7 @@ from typing import Literal, Self, TypedDict, Unpack, cast
 from pydantic import JsonValue
 
 from service.api.requests import Controls
-from service.api.schemas import JobBody, ModelBody, ModelList, SliceBody
+from service.api.schemas import JobBody, ModelBody, ModelList, SliceEvent
 from service.client.transport import Transport, understood
 from service.client.watch import Watch, job_path
 
@@ -54,7 +54,7 @@ class Client:
         """Return the current state of a job."""
         return understood(JobBody, self._transport.request("GET", job_path(id_of(job))).content)
 
-    def wait(self, job: JobBody | str, on_slice: Callable[[SliceBody], object] | None = None) -> JobBody:
+    def wait(self, job: JobBody | str, on_slice: Callable[[SliceEvent], object] | None = None) -> JobBody:
         """Return the job when it has succeeded, failed or been canceled; call `on_slice` for every slice until then."""
         known = job if isinstance(job, JobBody) else self.job(job)
         return Watch(self._transport, known, on_slice).ended()

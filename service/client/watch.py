@@ -9,7 +9,7 @@ from urllib.parse import quote
 import httpx
 from httpx_sse import ServerSentEvent
 
-from service.api.schemas import JobBody, SliceBody
+from service.api.schemas import JobBody, SliceEvent
 from service.client.transport import Transport, understood
 from service.contract.statuses import EventKind
 
@@ -31,7 +31,7 @@ class Watch:
     `on_slice` is called once per slice, in the order of each image. After a poll it is called for the latest slice only.
     """
 
-    def __init__(self, transport: Transport, job: JobBody, on_slice: Callable[[SliceBody], object] | None) -> None:
+    def __init__(self, transport: Transport, job: JobBody, on_slice: Callable[[SliceEvent], object] | None) -> None:
         self._transport, self._job, self._on_slice = transport, job, on_slice
         self._done: dict[int, int] = {}
         self._last_id: str | None = None
@@ -60,12 +60,12 @@ class Watch:
         self._last_id = event.id or self._last_id
         match kind := KINDS.get(event.event):
             case EventKind.SLICE:
-                self._report(understood(SliceBody, event.data))
+                self._report(understood(SliceEvent, event.data))
             case EventKind.RESTARTED:
                 self._done.clear()
         return kind is not None and kind.final
 
-    def _report(self, news: SliceBody) -> None:
+    def _report(self, news: SliceEvent) -> None:
         """Report a slice, unless it or a later one of its image was reported."""
         further = news.slices_done > self._done.get(news.index, 0)
         self._done[news.index] = max(news.slices_done, self._done.get(news.index, 0))
@@ -89,10 +89,10 @@ class Watch:
         return job_path(self._job.id)
 
 
-def slices_of(job: JobBody) -> list[SliceBody]:
+def slices_of(job: JobBody) -> list[SliceEvent]:
     """Return the latest slice of each image, as a job's body has it."""
     return [
-        SliceBody(
+        SliceEvent(
             index=image.index,
             stage=job.progress.stage,
             slices_done=image.slices_done,

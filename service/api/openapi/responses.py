@@ -7,9 +7,11 @@ from typing import Any
 from fastapi import FastAPI
 from fastapi.openapi.constants import REF_TEMPLATE
 from fastapi.sse import EventSourceResponse
+from pydantic import BaseModel
+from pydantic.json_schema import models_json_schema
 
 from service.api.openapi.examples import EXAMPLES, slug
-from service.api.schemas import JobBody
+from service.api.schemas import JobBody, JobEvent, SliceEvent, StatusEvent
 from service.contract.statuses import EventKind, Status
 from service.errors import RetryLaterError, ServiceError
 from service.problem_body import ProblemBody
@@ -18,6 +20,15 @@ Answer = dict[str, Any]
 """A response as FastAPI describes it."""
 
 RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Seconds until the next try."}}
+
+EVENTS: tuple[type[BaseModel], ...] = (StatusEvent, SliceEvent, JobEvent, ProblemBody)
+"""Data of events, by schema."""
+
+REQUESTS = ("GenerateRequest", "Variation")
+"""Schemas whose fields have defaults. Generators of types take a field with a default for one that is always there."""
+
+BINARY: Answer = {"schema": {"type": "string", "format": "binary"}}
+"""Content of a file."""
 
 Answers = dict[int | str, Answer]
 """By status."""
@@ -29,6 +40,10 @@ def describe(app: FastAPI) -> None:
 
     def openapi() -> dict[str, Any]:
         schema: dict[str, Any] = generate()
+        schema["components"]["schemas"] |= event_schemas()
+        for name in REQUESTS:
+            for field in schema["components"]["schemas"][name]["properties"].values():
+                field.pop("default", None)
         schema["components"]["examples"] = {name: {"value": value} for name, value in EXAMPLES.items()}
         for operation in (each for path in schema["paths"].values() for each in path.values()):
             for parameter in operation.get("parameters", ()):
@@ -36,6 +51,13 @@ def describe(app: FastAPI) -> None:
         return schema
 
     app.openapi = openapi  # type: ignore[method-assign]
+
+
+def event_schemas() -> dict[str, Any]:
+    """Return the schemas of the data of events. FastAPI describes a stream's items as text alone."""
+    _, schema = models_json_schema([(model, "serialization") for model in EVENTS], ref_template=REF_TEMPLATE)
+    found: dict[str, Any] = schema["$defs"]
+    return found
 
 
 def without_null(schema: dict[str, Any]) -> dict[str, Any]:
@@ -86,7 +108,11 @@ AN_EVENT = {
     "properties": {
         "event": {"type": "string", "enum": list(EventKind)},
         "id": {"type": "string", "pattern": r"^\d+-\d+$"},
-        "data": {"type": "string", "contentMediaType": "application/json"},
+        "data": {
+            "type": "string",
+            "contentMediaType": "application/json",
+            "contentSchema": {"oneOf": [{"$ref": REF_TEMPLATE.format(model=model.__name__)} for model in EVENTS]},
+        },
     },
     "required": ["event", "id", "data"],
 }

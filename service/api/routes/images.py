@@ -13,7 +13,7 @@ from models.subscale import Progress
 from service.api.access import JobId, Viewer
 from service.api.export_options import Options
 from service.api.image_names import file_name, title
-from service.api.openapi.responses import refusals
+from service.api.openapi.responses import BINARY, refusals
 from service.api.route import ContractRoute
 from service.api.routes.dependencies import SIGNED, App, Services, known
 from service.contract.record import JobRecord
@@ -44,7 +44,7 @@ router = APIRouter(route_class=ContractRoute)
     "/jobs/{job}/images/{index}",
     response_class=Response,
     responses={
-        200: {"content": {f.media_type: {} for f in ImageFormat}, "headers": EXPORT_HEADERS},
+        200: {"content": {f.media_type: BINARY for f in ImageFormat}, "headers": EXPORT_HEADERS},
         304: {"description": "Not changed."},
         **refusals(*SIGNED, UnknownJobError, NotStartedError, NotGeneratedError, NotFinalError, UnreadableJobError),
     },

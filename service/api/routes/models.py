@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from fastapi import APIRouter
+from fastapi import APIRouter, Response
 from fastapi.responses import FileResponse
 
-from service.api.openapi.responses import answer, refusals
+from service.api.openapi.responses import BINARY, answer, refusals
 from service.api.route import ContractRoute
 from service.api.routes.dependencies import App, Services
 from service.api.schemas import ModelBody, ModelList
@@ -20,7 +20,11 @@ async def list_models(app: App) -> ModelList:
     return ModelList(models=[model_body(app, name) for name in app.catalogue.cards])
 
 
-@router.get("/models/{name}/sheet.png", response_class=FileResponse, responses=refusals(NotGeneratedError))
+@router.get(
+    "/models/{name}/sheet.png",
+    response_class=Response,
+    responses={200: {"content": {"image/png": BINARY}}, **refusals(NotGeneratedError)},
+)
 async def get_sheet(name: str, app: App) -> FileResponse:
     """Return the sample sheet of a model."""
     if (path := app.catalogue.sheet(name)) is None:

@@ -19,7 +19,7 @@ import pytest
 from PIL import Image
 from starlette.responses import PlainTextResponse
 
-from service.api.schemas import SliceBody
+from service.api.schemas import SliceEvent
 from service.app import create_app
 from service.client import Client, ProblemError, ServerUnavailableError
 from service.client.__main__ import Exit, main
@@ -60,7 +60,7 @@ def every_slice(num_images: int) -> list[tuple[int, int]]:
     return [(index, done) for index in range(num_images) for done in range(1, STEPS + 1)]
 
 
-def heard(slices: list[SliceBody]) -> list[tuple[int, int]]:
+def heard(slices: list[SliceEvent]) -> list[tuple[int, int]]:
     """The same of what a client was told."""
     return [(each.index, each.slices_done) for each in slices]
 
@@ -85,7 +85,7 @@ def fill(client: Client) -> None:
 
 def test_a_job_is_drawn_and_every_slice_is_heard_of_once(client: Client) -> None:
     """From the request to the picture in any size, format and age."""
-    slices: list[SliceBody] = []
+    slices: list[SliceEvent] = []
     job = client.generate(controls=[{"label": "A"}, {"hue": "blue"}], num_images=2, seed=7, metadata={"for": "a test"})
     ended = client.wait(job, slices.append)
     assert (ended.status, ended.seed, ended.metadata) == (Status.SUCCEEDED, 7, {"for": "a test"})
@@ -97,7 +97,7 @@ def test_a_job_is_drawn_and_every_slice_is_heard_of_once(client: Client) -> None
 
 def test_a_stream_that_is_cut_after_each_event_loses_and_repeats_nothing(settings: ServiceSettings) -> None:
     """The client goes on after the last event that came whole."""
-    app, slices = CutStreams(create_app(settings), most=100), list[SliceBody]()
+    app, slices = CutStreams(create_app(settings), most=100), list[SliceEvent]()
     with running(app) as url, Client(url) as client:
         ended = client.wait(client.generate(seed=1), slices.append)
     assert ended.status is Status.SUCCEEDED
@@ -107,7 +107,7 @@ def test_a_stream_that_is_cut_after_each_event_loses_and_repeats_nothing(setting
 
 def test_without_streams_the_client_polls(settings: ServiceSettings) -> None:
     """A proxy that refuses them costs single slices, not the end; none is heard of twice."""
-    slices: list[SliceBody] = []
+    slices: list[SliceEvent] = []
     with running(NoStreams(create_app(settings))) as url, Client(url) as client:
         ended = client.wait(client.generate(seed=2), slices.append)
     assert ended.status is Status.SUCCEEDED

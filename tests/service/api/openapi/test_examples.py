@@ -30,7 +30,7 @@ from service.api.openapi.examples import (
     Json,
     problem,
 )
-from service.api.schemas import Health, JobBody, JobPage, ModelList, Readiness, SliceBody
+from service.api.schemas import Health, JobBody, JobPage, ModelList, Readiness, SliceEvent
 from service.api.sse import data
 from service.app import MAX_BODY_BYTES, create_app
 from service.contract.problem_types import BROKEN
@@ -148,7 +148,7 @@ def test_the_data_of_every_event_is_what_is_sent() -> None:
             error=BROKEN if kind is EventKind.FAILED else None,
         )
         assert data(request, event, None, JobLinks(job=JOB)) == EVENTS[kind]
-    assert SliceBody.model_validate(INLINE_SLICE[1]).image_b64
+    assert SliceEvent.model_validate(INLINE_SLICE[1]).image_b64
 
 
 def test_every_answer_of_every_operation_has_an_example(app: FastAPI) -> None:
