@@ -1,4 +1,4 @@
-"""Real parts for all tests: a Redis of this session's own, and a toy model on disk."""
+"""Fixtures of all tests: a real Redis for this session, and toy models on disk."""
 
 from __future__ import annotations
 
@@ -28,7 +28,7 @@ def redis_url(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
 
 @pytest.fixture
 def store(redis_url: str) -> Iterator[redis.Redis]:
-    """A client of the session's Redis, emptied."""
+    """Return a client of the session's Redis, after emptying it."""
     with redis.Redis.from_url(redis_url) as client:
         client.flushall()
         yield client
@@ -36,7 +36,7 @@ def store(redis_url: str) -> Iterator[redis.Redis]:
 
 @pytest.fixture(scope="session")
 def models(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """A models folder: `toy` is quick, `slow` has 32 slices and can be killed in the middle."""
+    """Return a models folder. `toy` is quick; `slow` has 32 slices, so that a worker can be killed in the middle."""
     folder = tmp_path_factory.mktemp("models")
     save_toy_model(folder, "toy", size=8)
     save_toy_model(folder, "slow", size=16)

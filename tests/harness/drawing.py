@@ -1,4 +1,4 @@
-"""Jobs without a model: requests, slices of chosen values, and a worker's hold on a job."""
+"""Jobs without a model: requests, slices of chosen values, and claims of a worker."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ POISONED = Problem(type="urn:test", title="Poisoned", detail="as a test")
 
 
 def a_request(*, num_images: int = 1, retention_seconds: int = 600, start_slices: int = 0, seed: int = 7) -> JobRequest:
-    """A job for the model `toy`."""
+    """Return a request for the model `toy`."""
     return JobRequest(
         id=token_hex(6),
         model="toy",
@@ -33,30 +33,30 @@ def a_request(*, num_images: int = 1, retention_seconds: int = 600, start_slices
 
 
 def a_picture(seed: int = 0) -> Progress:
-    """A complete random picture."""
+    """Return a complete random image."""
     image = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     return Progress.of(image, GEOMETRY)
 
 
 def an_entry(step: int, *, image: int = 0, seed: int = 0) -> SliceEntry:
-    """Slice number `step` of `a_picture(seed)`."""
+    """Return slice `step` of `a_picture(seed)`."""
     return SliceEntry.of(a_picture(seed), step, image=image)
 
 
 def a_claim(request: JobRequest) -> Claim:
-    """A hold with a token of its own, not yet acquired."""
+    """Return a claim with a new token, not yet acquired."""
     return Claim(keys=request.keys, token=token_hex(6))
 
 
 def acquire(claim: Claim, *, lease_seconds: float = 30, max_attempts: int = 3, weights: str = "w") -> Call:
-    """The acquire call with a test's defaults."""
+    """Return the acquire call with defaults for tests."""
     return claim.acquire(
         lease_seconds=lease_seconds, max_attempts=max_attempts, poisoned=POISONED, weights=weights, numerics="n"
     )
 
 
 def a_running_job(transitions: Transitions, *, num_images: int = 1, lease_seconds: float = 30) -> Claim:
-    """A job that was created and acquired."""
+    """Create and acquire a job, and return its claim."""
     request = a_request(num_images=num_images)
     transitions(create(request, bound=100))
     claim = a_claim(request)
@@ -65,10 +65,10 @@ def a_running_job(transitions: Transitions, *, num_images: int = 1, lease_second
 
 
 def record_of(store: redis.Redis, claim: Claim) -> JobRecord:
-    """How a job stands."""
+    """Return the record of a job."""
     return JobRecord.decode(store.hgetall(claim.keys.record))
 
 
 def events_of(store: redis.Redis, claim: Claim) -> list[Event]:
-    """All that happened to a job."""
+    """Return all events of a job."""
     return [Event.decode(entry, GEOMETRY) for entry in store.xrange(claim.keys.stream) or []]

@@ -1,4 +1,4 @@
-"""Bad weather around the real app: answers that get lost, streams that are cut, a server that is busy."""
+"""Faults around the real app: lost responses, cut event streams, a busy server."""
 
 from __future__ import annotations
 
@@ -8,13 +8,13 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 
 class CutStreams:
-    """Breaks event streams after one event and a half, `most` times at the utmost; `cuts` counts them."""
+    """Wrapper that cuts event streams after one and a half events, at most `most` times; `cuts` counts them."""
 
     def __init__(self, app: ASGIApp, most: int) -> None:
         self._app, self._most, self.cuts = app, most, 0
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Anything but a stream passes."""
+        """Pass all but event streams."""
         if not scope.get("path", "").endswith("/events") or self.cuts == self._most:
             return await self._app(scope, receive, send)
         sent = 0
@@ -35,26 +35,26 @@ class CutStreams:
 
 
 class NoStreams:
-    """A proxy that answers every event stream with an error page."""
+    """Wrapper that answers every event stream with an error page, as a proxy does."""
 
     def __init__(self, app: ASGIApp) -> None:
         self._app = app
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Anything but a stream passes."""
+        """Pass all but event streams."""
         refused = scope.get("path", "").endswith("/events")
         page = PlainTextResponse("Bad gateway", status_code=502)
         await (page if refused else self._app)(scope, receive, send)
 
 
 class LostAnswers:
-    """The first `times` submissions arrive, but the connection breaks before the answer's body."""
+    """Wrapper that lets the first `times` submissions arrive and cuts the connection before the response body."""
 
     def __init__(self, app: ASGIApp, times: int) -> None:
         self._app, self.left = app, times
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Anything but a submission passes."""
+        """Pass all but submissions."""
         if scope.get("path") != "/generate" or not self.left:
             return await self._app(scope, receive, send)
         self.left -= 1
@@ -67,13 +67,13 @@ class LostAnswers:
 
 
 class Busy:
-    """The first `times` requests are refused with 503 and a Retry-After of one second."""
+    """Wrapper that refuses the first `times` requests with 503 and a Retry-After of one second."""
 
     def __init__(self, app: ASGIApp, times: int) -> None:
         self._app, self.left = app, times
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        """Then all pass."""
+        """Refuse, then pass all."""
         if scope["type"] != "http" or not self.left:
             return await self._app(scope, receive, send)
         self.left -= 1

@@ -1,4 +1,4 @@
-"""Work that another thread does a little later, and that no test leaves behind."""
+"""Work of another thread that starts a little later and ends within the test."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from threading import Timer
 
 @contextmanager
 def later(seconds: float, work: Callable[[], object]) -> Iterator[None]:
-    """`work` begins in `seconds`, and has ended when this is left: fixtures may then close what it uses."""
+    """Start `work` after `seconds`; it has ended when the block is left, so that fixtures may close what it uses."""
     timer = Timer(seconds, work)
     timer.start()
     try:

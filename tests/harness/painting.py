@@ -1,4 +1,4 @@
-"""A worker without a model, in a thread: every job that waits is drawn at once, with slices of chosen values."""
+"""A worker without a model, in a thread: every queued job gets slices of chosen values at once."""
 
 from __future__ import annotations
 
@@ -19,7 +19,7 @@ PAUSE_SECONDS = 0.02
 
 @contextmanager
 def painting(redis_url: str) -> Iterator[None]:
-    """Jobs of the model `toy` are drawn while this is open."""
+    """Complete jobs of the model `toy` while this is open."""
     over = Event()
     thread = Thread(target=paint, args=(redis_url, over))
     thread.start()
@@ -31,7 +31,7 @@ def painting(redis_url: str) -> Iterator[None]:
 
 
 def paint(redis_url: str, over: Event) -> None:
-    """Draw what waits, oldest first, until `over`."""
+    """Complete queued jobs, oldest first, until `over` is set."""
     with redis.Redis.from_url(redis_url) as store:
         transitions = Transitions(store)
         while not over.wait(PAUSE_SECONDS):
@@ -41,7 +41,7 @@ def paint(redis_url: str, over: Event) -> None:
 
 
 def draw(store: redis.Redis, transitions: Transitions, job: str) -> None:
-    """One job, from acquire to finish; nothing if it is not to be had."""
+    """Complete one job, from acquire to finish, if it can be acquired."""
     if fields := store.hgetall(Keys(id=job, model="").record):
         record = JobRecord.decode(fields)
         claim = a_claim(record.request)
@@ -51,7 +51,7 @@ def draw(store: redis.Redis, transitions: Transitions, job: str) -> None:
 
 
 def fill(transitions: Transitions, claim: Claim, record: JobRecord) -> None:
-    """All slices that are missing."""
+    """Append all missing slices."""
     for image, done in enumerate(record.done):
         for step in range(done, len(record.request.geometry.steps)):
             transitions(claim.append(an_entry(step, image=image, seed=image)))

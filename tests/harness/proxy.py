@@ -14,7 +14,7 @@ PUSH = b"RPUSH"
 
 
 class Sluice:
-    """Passes everything, until it is told after how many more tickets to let no further one through."""
+    """Proxy that passes everything, or after `hold_after` holds back all tickets after a number of them."""
 
     def __init__(self, redis_url: str) -> None:
         parts = urlsplit(redis_url)

@@ -31,7 +31,7 @@ def toy_config(geometry: Geometry) -> ModelConfig:
 
 
 def toy_networks(geometry: Geometry, seed: int = 0, scale: float = 0.3) -> nn.ModuleDict:
-    """Networks whose every weight is drawn at random: nothing is zero, so nothing passes a test vacuously."""
+    """Return networks with random weights. No weight is zero, so no test passes vacuously."""
     networks = build(toy_config(geometry))
     generator = torch.Generator().manual_seed(seed)
     for parameter in networks.parameters():
@@ -52,7 +52,7 @@ def toy_card(geometry: Geometry, name: str = "toy") -> ModelCard:
 
 
 class ToyVerifier:
-    """Sees a label in a base slice by weights that are drawn at random; of the slice alone, whoever shares its batch."""
+    """Verifier with random weights, which reads a label in each base slice independently of its batch."""
 
     def __init__(self) -> None:
         self.asked = 0
@@ -66,7 +66,7 @@ class ToyVerifier:
 
 
 def save_toy_model(folder: Path, name: str = "toy", size: int = 8) -> Path:
-    """Write a toy model of `size` x `size` pictures in 4 x 4 slices to `folder / name`; returns that folder."""
+    """Write a toy model of `size` x `size` images in 4 x 4 slices to `folder / name` and return that folder."""
     geometry = Geometry(size=size, slice_size=4)
     save_model(toy_networks(geometry), toy_card(geometry, name), folder / name)
     return folder / name
