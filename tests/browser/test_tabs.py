@@ -108,7 +108,7 @@ def test_the_jump_button_of_a_phone_leads_both_ways(page: Page, url: str) -> Non
 
 
 def test_a_stream_refused_once_is_opened_again(page: Page, url: str, redis_url: str) -> None:
-    """EventSource gives up at an error response; the job is polled, and ends on the page."""
+    """EventSource gives up at an error response; the job is polled until another stream is opened."""
     refused: list[str] = []
 
     def refuse_once(route: object) -> None:
@@ -121,6 +121,8 @@ def test_a_stream_refused_once_is_opened_again(page: Page, url: str, redis_url: 
     page.route(re.compile("/events"), refuse_once)
     page.goto(url)
     generate(page)
+    with page.expect_response(lambda response: "/events" in response.url and response.ok, timeout=60_000):
+        pass
     with painting(redis_url):
         expect(page.locator("#jobs .state")).to_contain_text("Finished")
     assert refused == ["once"]
