@@ -27,7 +27,7 @@ from models.network import Network, build
 from models.pipeline import ImageState, Pipeline, next_step
 from models.sampling import reference
 from models.sampling.backends.fastest import Fastest
-from models.sampling.board import Given
+from models.sampling.board import SliceInputs
 from models.sampling.deal import SamplerName
 from models.subscale import Bytes, Progress
 from models.verifier import Verifier, load_verifier, verifier_of
@@ -45,7 +45,7 @@ MOST_GUIDANCE, MOST_CANDIDATES = 3.0, 4
 class ReferencePipeline(Pipeline):
     """A pipeline that draws by `models.sampling.reference`."""
 
-    def draw(self, stage: Stage, slices: Sequence[Given]) -> Bytes:
+    def sample(self, stage: Stage, slices: Sequence[SliceInputs]) -> Bytes:
         """Draw the symbols of each slice, (n, h, w, C)."""
         symbols = reference.sample(self.network(stage), slices).to(torch.uint8).numpy()
         return symbols.reshape(-1, *self.card.config.geometry.slice_shape)
@@ -108,10 +108,10 @@ def fixed_points(model: Model, count: int) -> int:
     return fixed
 
 
-def is_fixed(network: Network, candidates: Sequence[Given], drawn: Bytes) -> bool:
+def is_fixed(network: Network, candidates: Sequence[SliceInputs], drawn: Bytes) -> bool:
     """Return whether the model draws a slice again with the noise of exactly one candidate."""
     symbols = torch.tensor(drawn).long().flatten(0, 1).expand(len(candidates), -1, -1)
-    again = reference.redraw(network, candidates, symbols)
+    again = reference.resample(network, candidates, symbols)
     return int((again == symbols).flatten(1).all(1).sum()) == 1
 
 
@@ -136,7 +136,7 @@ def finished(pipeline: Pipeline, rows: list[ImageState]) -> list[bytes]:
     """Return the complete images."""
     while rows[0].progress.next:
         rows = pipeline.advance(rows)
-    return [row.progress.picture().tobytes() for row in rows]
+    return [row.progress.image().tobytes() for row in rows]
 
 
 def differing(model: Model, count: int) -> int:

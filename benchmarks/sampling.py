@@ -145,7 +145,7 @@ def reference_seconds(model: tuple[nn.ModuleDict, ModelCard], pixels: int) -> fl
     seconds: dict[Stage, float] = {}
     while (step := state.progress.next) is not None:
         if step.stage not in seconds:
-            given = pipeline.given(state)
+            given = pipeline.slice_inputs(state)
             begun = time.perf_counter()
             reference.sample(pipeline.network(step.stage), [given], positions=pixels)
             seconds[step.stage] = (time.perf_counter() - begun) / pixels * card.config.geometry.positions

@@ -75,7 +75,7 @@ def seconds_of(pipeline: Pipeline, state: ImageState, repeats: int) -> tuple[flo
     whole, alone = [], []
     for _ in range(repeats + 1):
         begun = time.perf_counter()
-        pipeline.given(state)
+        pipeline.slice_inputs(state)
         alone.append(time.perf_counter() - begun)
         begun = time.perf_counter()
         pipeline.advance([state])

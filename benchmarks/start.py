@@ -49,7 +49,7 @@ def restarted(client: Client, card: ModelCard, image: Bytes, controls: dict[str,
     geometry = card.config.geometry
     full = coarse_of(image, geometry)
     small = to_slices(full, geometry.subscale)[0]
-    first = Progress.of(image, geometry, 1).picture()
+    first = Progress.of(image, geometry, 1).image()
     drawn = {}
     for stage, begun in ((Stage.SIZE, small), (Stage.DEPTH, full)):
         start = {"stage": stage.value, "image": png_base64(begun)}
@@ -59,7 +59,7 @@ def restarted(client: Client, card: ModelCard, image: Bytes, controls: dict[str,
         image=image,
         first=first,
         from_first=drawn[Stage.SIZE],
-        coarse=Progress.of(image, geometry, geometry.slices).picture(),
+        coarse=Progress.of(image, geometry, geometry.slices).image(),
         from_coarse=drawn[Stage.DEPTH],
     )
 

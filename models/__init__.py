@@ -1,4 +1,4 @@
-"""The Subscale Pixel Network: pure maths, no Redis, no HTTP, no settings.
+"""The Subscale Pixel Network: only mathematics, no Redis, no HTTP, no settings.
 
 Imports run one way:
 `config` -> `subscale` -> `layers` -> `embedder` -> `decoder` -> `network` -> `sampling/` -> `pipeline` -> `checkpoint`.

@@ -22,7 +22,7 @@ SCORES = 1 << 18
 
 
 def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-    """(B, heads, N, d) each -> (B, heads, N, d): softmax(q k^T / sqrt(d)) v over the keys up to each query's position."""
+    """Return softmax(q k^T / sqrt(d)) v over the keys up to each query's position; (B, heads, N, d) each."""
     if q.device.type == "cpu" and q.requires_grad:
         out: Tensor = BlockedAttention.apply(*(t.flatten(0, 1) for t in (q, k, v)))  # type: ignore[no-untyped-call]
         return out.view_as(v)
@@ -30,11 +30,11 @@ def causal_attention(q: Tensor, k: Tensor, v: Tensor) -> Tensor:
 
 
 class BlockedAttention(torch.autograd.Function):
-    """(H, N, d) each -> (H, N, d), H being batch and heads; the attention weights are kept for the way back."""
+    """Attention of (H, N, d) tensors, H being batch and heads; the attention weights are kept for the backward pass."""
 
     @staticmethod
     def forward(ctx: FunctionCtx, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Softmax in float32 at least; products in the dtype that comes in."""
+        """Return (H, N, d): softmax in at least float32, products in the dtype of the inputs."""
         out, kept = torch.empty_like(v), []
         for heads, rows, seen in blocks(q):
             scores = torch.bmm(q[heads, rows], k[heads, seen].mT) * q.shape[-1] ** -0.5
@@ -47,13 +47,13 @@ class BlockedAttention(torch.autograd.Function):
 
     @staticmethod
     def backward(ctx: FunctionCtx, gradient: Tensor) -> tuple[Tensor, Tensor, Tensor]:
-        """As the rule of softmax has it: dS = P * (dP - sum(dP * P))."""
+        """Return the gradients of q, k and v; dS = P * (dP - sum(dP * P))."""
         q, k, v, *kept = ctx.saved_tensors  # type: ignore[attr-defined]
         dq, dk, dv = torch.empty_like(q), torch.zeros_like(k), torch.zeros_like(v)
         for (heads, rows, seen), weights in zip(blocks(q), kept, strict=True):
-            given = gradient[heads, rows]
-            dv[heads, seen].baddbmm_(weights.mT, given)
-            change = torch.bmm(given, v[heads, seen].mT)
+            outer = gradient[heads, rows]
+            dv[heads, seen].baddbmm_(weights.mT, outer)
+            change = torch.bmm(outer, v[heads, seen].mT)
             scores = torch._softmax_backward_data(change, weights, -1, change.dtype)  # noqa: SLF001 - autograd's own rule
             scores *= q.shape[-1] ** -0.5
             dq[heads, rows] = torch.bmm(scores, k[heads, seen])
@@ -62,7 +62,7 @@ class BlockedAttention(torch.autograd.Function):
 
 
 def blocks(q: Tensor) -> Iterator[tuple[slice, slice, slice]]:
-    """Which heads, which of their queries, and the keys that those may see."""
+    """Yield slices of heads, of their queries, and of the keys that those may see."""
     count, positions, _ = q.shape
     heads = max(1, SCORES // (QUERIES * positions))
     for first in range(0, count, heads):
@@ -72,11 +72,11 @@ def blocks(q: Tensor) -> Iterator[tuple[slice, slice, slice]]:
 
 
 def hidden(rows: slice, like: Tensor) -> Tensor:
-    """Minus infinity where a block's query lies before the key, else 0: (rows, rows)."""
+    """Return (rows, rows): minus infinity where a block's query lies before the key, else 0."""
     side = rows.stop - rows.start
     return like.new_full((side, side), -torch.inf).triu(1)
 
 
 def wide(dtype: torch.dtype) -> torch.dtype:
-    """In what a softmax is computed."""
+    """Return the dtype of a softmax: at least float32."""
     return torch.promote_types(dtype, torch.float32)

@@ -1,4 +1,4 @@
-"""What a shipped model is, readable without torch: its card is `card.json` beside `model.safetensors`."""
+"""The card of a shipped model, `card.json` beside `model.safetensors`; free of torch."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from models.config import MODEL_SAMPLING, ModelConfig, Sampling, Stage
 from models.errors import CheckpointError, ConfigError
 
 WEIGHTS = Path(__file__).parent / "weights"
-"""Where shipped models lie: one folder each, named after the model."""
+"""Folder of the shipped models: one folder each, named after the model."""
 
 CARD, TENSORS, SHEET = "card.json", "model.safetensors", "sheet.png"
 
@@ -25,7 +25,7 @@ class ModelCard:
     `sha256` is that of the tensors file. `bits_per_dim` is that of the held-out images, by family and stage where measured,
     with `all` among them. `stage_bits_per_dim` has the additive shares of `all` by network.
     `training` describes data, machine and hours in words.
-    `sampling` is what a request gets that names nothing. `guided`: the networks on which guidance acts;
+    `sampling` is the default of a request. `guided`: the networks on which guidance acts;
     `unguided_controls`: names of the controls that are `ANY` on its unconditional side. `verifier`: the sha256 of
     `verifier.safetensors` beside the tensors, empty if there is none.
     """
@@ -54,7 +54,7 @@ _ADAPTER = TypeAdapter(ModelCard)
 
 
 def load_card(folder: Path) -> ModelCard:
-    """The card in `folder`. Raises CheckpointError if it is missing or not a card."""
+    """Return the card in `folder`. Raises CheckpointError if it is missing or not a card."""
     path = folder / CARD
     try:
         return _ADAPTER.validate_json(path.read_bytes())

@@ -1,4 +1,4 @@
-"""Weights on disk: one safetensors file for the networks of a model, described by its card, loaded strictly."""
+"""Weights on disk: one safetensors file for the networks of a model, checked against its card."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from models.errors import CheckpointError
 from models.network import build
 
 STORED: Final = (torch.float32, torch.bfloat16)
-"""What weights may be stored as; they are read as float32."""
+"""Dtypes of stored weights; they are read as float32."""
 
 
 def sha256_of(path: Path) -> str:
-    """Hex digest of a file."""
+    """Return the hex digest of a file."""
     return hashlib.sha256(path.read_bytes()).hexdigest()
 
 
 def save_model(
     networks: nn.ModuleDict, card: ModelCard, folder: Path, *, dtype: torch.dtype = torch.float32
 ) -> ModelCard:
-    """Write weights as `dtype` and card into `folder`; returns the card with its sha256 and parameter count filled in."""
+    """Write weights as `dtype`, and the card, into `folder`; return the card with sha256 and parameter count."""
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {name: t.detach().to(dtype).contiguous() for name, t in networks.state_dict().items()}
     save_file(tensors, folder / TENSORS)
@@ -39,7 +39,7 @@ def save_model(
 
 
 def load_model(folder: Path) -> tuple[nn.ModuleDict, ModelCard]:
-    """The networks of `folder`, in float32 and evaluation mode on the CPU, and their card.
+    """Return the networks of `folder`, in float32 and evaluation mode on the CPU, and their card.
 
     Raises CheckpointError for a missing or damaged file, an unknown or missing tensor, or a wrong shape or dtype.
     """
@@ -71,7 +71,7 @@ def read_tensors(path: Path, sha256: str) -> dict[str, Tensor]:
 
 
 def check_tensors(found: dict[str, Tensor], wanted: dict[str, Tensor], name: str) -> None:
-    """Raise CheckpointError naming the first tensor that is unknown, missing, misshapen, of a wrong dtype or not finite."""
+    """Raise CheckpointError for the first tensor that is unknown, missing, not finite, or of a wrong shape or dtype."""
     for key in sorted(found.keys() | wanted.keys()):
         if key not in wanted or key not in found:
             msg = f"{name}: tensor {key} is {'unknown' if key in found else 'missing'}"
@@ -85,5 +85,5 @@ def check_tensors(found: dict[str, Tensor], wanted: dict[str, Tensor], name: str
             msg = f"{name}: tensor {key} is of {str(found[key].dtype).removeprefix('torch.')}, expected {accepted}"
             raise CheckpointError(msg)
         if not torch.isfinite(found[key]).all():
-            msg = f"{name}: tensor {key} holds values that are not finite"
+            msg = f"{name}: tensor {key} has values that are not finite"
             raise CheckpointError(msg)

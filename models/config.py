@@ -1,21 +1,21 @@
-"""What a model is, before a single weight: picture geometry, controls, widths. Torch-free."""
+"""Configuration of a model: image geometry, controls, widths. Free of torch."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
-from functools import cache
+from functools import cached_property
 from typing import Final, NamedTuple, Self
 
 from models.errors import ConfigError, ControlError
 
 ANY = 0
-"""The control index that means "not asked for"; value v of a control has index v + 1."""
+"""The control index that means "no choice"; value v of a control has index v + 1."""
 
 
 LABEL = "label"
-"""The control that says what is drawn, where a model has one: what a verifier reads, and what candidates are chosen by."""
+"""Name of the control that says what the image shows. A verifier predicts it, and chooses candidates by it."""
 
 
 class Stage(StrEnum):
@@ -27,14 +27,14 @@ class Stage(StrEnum):
 
 
 class Step(NamedTuple):
-    """One slice to be drawn: which network draws it, and which slice k = i * S + j it is."""
+    """One slice to sample: the stage of its network, and its number k = i * S + j."""
 
     stage: Stage
     slice: int
 
 
 class Order(StrEnum):
-    """In which order a stage draws its slices; slice k = i * S + j always holds the pixels [i::S, j::S].
+    """The order in which a stage samples its slices; slice k = i * S + j always holds the pixels [i::S, j::S].
 
     `raster`: by k, the paper's (arXiv:1812.01608, section 3.1). `interlaced`: coarse to fine, each level halves the
     distance between known pixels, first along the rows, then along the columns (as Adam7 of PNG, ISO/IEC 15948:2003, 8.2).
@@ -46,7 +46,7 @@ class Order(StrEnum):
 
 @dataclass(frozen=True, kw_only=True)
 class Geometry:
-    """How a picture is cut: H x W x C pixels into S * S slices, each sub-pixel into coarse and fine bits."""
+    """The split of an image: H x W x C pixels into S * S slices, each sub-pixel into coarse and fine bits."""
 
     size: int
     slice_size: int
@@ -62,21 +62,21 @@ class Geometry:
         if self.size % self.slice_size:
             msg = f"slice_size must divide size, got {self.slice_size} and {self.size}"
             raise ConfigError(msg)
-        if self.bits > 8:  # noqa: PLR2004 - pictures are stored as bytes
+        if self.bits > 8:  # noqa: PLR2004 - images are stored as bytes
             msg = f"coarse_bits + fine_bits must be at most 8, got {self.bits}"
             raise ConfigError(msg)
         if self.order is Order.INTERLACED and self.subscale.bit_count() != 1:
-            msg = f"interlaced slices need a power of two side by side, got {self.subscale}"
+            msg = f"interlaced slices need a power of two for size / slice_size, got {self.subscale}"
             raise ConfigError(msg)
 
     @property
     def subscale(self) -> int:
-        """S: how many slices stand side by side."""
+        """S: slices side by side, the subscale factor."""
         return self.size // self.slice_size
 
     @property
     def slices(self) -> int:
-        """K = S * S: how many slices cover the picture once."""
+        """K = S * S: slices that cover the image once."""
         return self.subscale**2
 
     @property
@@ -91,42 +91,43 @@ class Geometry:
 
     @property
     def bits(self) -> int:
-        """Bits per sub-pixel of the whole picture."""
+        """Bits per sub-pixel of the image."""
         return self.coarse_bits + self.fine_bits
 
     @property
     def dimensions(self) -> int:
-        """H * W * C: what bits/dim is divided by."""
+        """H * W * C: the dimensions in bits per dimension."""
         return self.size**2 * self.channels
 
-    @property
+    @cached_property
     def steps(self) -> tuple[Step, ...]:
         """All 2K slices in sampling order: base slice 0, size the others, depth all. Without size stage where S = 1."""
-        return _steps(self.drawn)
+        base, *others = self.sampling_order
+        size, depth = (Step(Stage.SIZE, k) for k in others), (Step(Stage.DEPTH, k) for k in self.sampling_order)
+        return (Step(Stage.BASE, base), *size, *depth)
 
-    @property
-    def drawn(self) -> tuple[int, ...]:
-        """All slices k in the order in which they are drawn; slice 0 is the first."""
+    @cached_property
+    def sampling_order(self) -> tuple[int, ...]:
+        """All slices k in the order in which they are sampled; slice 0 is the first."""
         return interlaced(self.subscale) if self.order is Order.INTERLACED else tuple(range(self.slices))
 
-    @property
+    @cached_property
     def ranks(self) -> tuple[int, ...]:
-        """How many slices are drawn before slice k, for each k: the inverse of `drawn`."""
-        return _inverse(self.drawn)
+        """Number of slices before slice k, for each k: the inverse of `sampling_order`."""
+        return tuple(sorted(range(self.slices), key=self.sampling_order.__getitem__))
 
     @property
     def stages(self) -> tuple[Stage, ...]:
-        """The networks this geometry needs."""
+        """The stages of this geometry, in order."""
         return tuple(dict.fromkeys(step.stage for step in self.steps))
 
     def target_bits(self, stage: Stage) -> int:
-        """Bits per sub-pixel that `stage` predicts: log2 V."""
+        """Return the bits per sub-pixel that `stage` predicts: log2 V."""
         return self.fine_bits if stage is Stage.DEPTH else self.coarse_bits
 
 
-@cache
 def interlaced(subscale: int) -> tuple[int, ...]:
-    """The slices of S x S, a power of two, level by level: new columns between the known ones, then new rows."""
+    """Return the slices of S x S level by level: new columns between the known ones, then new rows. S is a power of two."""
     found, step = [(0, 0)], subscale
     while step > 1:
         known, new = range(0, subscale, step), range(step // 2, subscale, step)
@@ -136,23 +137,9 @@ def interlaced(subscale: int) -> tuple[int, ...]:
     return tuple(i * subscale + j for i, j in found)
 
 
-@cache
-def _inverse(drawn: tuple[int, ...]) -> tuple[int, ...]:
-    """Where each slice stands in `drawn`."""
-    return tuple(sorted(range(len(drawn)), key=drawn.__getitem__))
-
-
-@cache
-def _steps(drawn: tuple[int, ...]) -> tuple[Step, ...]:
-    """The steps of a geometry that draws slices in this order: read several times a slice, so made once."""
-    base, *others = drawn
-    size, depth = (Step(Stage.SIZE, k) for k in others), (Step(Stage.DEPTH, k) for k in drawn)
-    return (Step(Stage.BASE, base), *size, *depth)
-
-
 @dataclass(frozen=True, kw_only=True)
 class Control:
-    """A named categorical choice, e.g. hue: blue. Not asked for is `ANY`."""
+    """A named categorical choice, e.g. hue: blue. `ANY` is no choice."""
 
     name: str
     values: tuple[str, ...]
@@ -167,7 +154,7 @@ class Control:
                 raise ConfigError(f"{self.name}: alias {alias!r} must not be a value itself")
 
     def index(self, value: str | None) -> int:
-        """The embedding row of `value` or of what it is an alias of; None is `ANY`. Raises ControlError for any other."""
+        """Return the index of a value or an alias; None is `ANY`. Raises ControlError for an unknown value."""
         if value is None:
             return ANY
         value = self.aliases.get(value, value)
@@ -177,18 +164,18 @@ class Control:
         return self.values.index(value) + 1
 
 
-def control_indices(controls: tuple[Control, ...], asked: Mapping[str, str]) -> tuple[int, ...]:
-    """One index per control, in the model's order. Raises ControlError for an unknown name or value."""
+def control_indices(controls: tuple[Control, ...], requested: Mapping[str, str]) -> tuple[int, ...]:
+    """Return one index per control, in the model's order. Raises ControlError for an unknown name or value."""
     names = [control.name for control in controls]
-    if unknown := sorted(set(asked) - set(names)):
+    if unknown := sorted(set(requested) - set(names)):
         msg = f"no control {unknown[0]!r}; there are: {', '.join(names) or 'none'}"
         raise ControlError(msg)
-    return tuple(control.index(asked.get(control.name)) for control in controls)
+    return tuple(control.index(requested.get(control.name)) for control in controls)
 
 
 @dataclass(frozen=True, kw_only=True)
 class Temperatures:
-    """What each network's logits are divided by; 1 is the model's own distribution."""
+    """The divisor of each network's logits; 1 is the model's own distribution."""
 
     base: float = 1.0
     size: float = 1.0
@@ -212,8 +199,8 @@ MODEL_TEMPERATURES: Final = Temperatures()
 class Sampling:
     """How one image is sampled. The defaults are the model's own distribution, exactly.
 
-    `guidance`: how far the guided networks of the card follow the controls; 1 is as trained, more is further. `candidates`:
-    base slices that are drawn, of which the verifier keeps one.
+    `guidance`: how closely the guided networks of the card follow the controls; 1 is as trained. `candidates`: base slices
+    to choose from; the verifier keeps one.
     """
 
     temperature: Temperatures = MODEL_TEMPERATURES
@@ -227,7 +214,7 @@ MODEL_SAMPLING: Final = Sampling()
 
 @dataclass(frozen=True, kw_only=True)
 class Widths:
-    """The size of one network. Ours: the paper's widths are not known to us.
+    """The size of one network. The paper does not give its widths; these are ours.
 
     `maps`: names of the controls that enter at each position of the slice by a learned map of `map_channels`, beside the
     vector that every control has (docs/decisions/014).
@@ -251,7 +238,7 @@ class Widths:
 
 @dataclass(frozen=True, kw_only=True)
 class ModelConfig:
-    """All that is needed to build the three networks with random weights."""
+    """Everything needed to build the three networks with random weights."""
 
     geometry: Geometry
     controls: tuple[Control, ...]
@@ -263,5 +250,5 @@ class ModelConfig:
             raise ConfigError(msg)
         names = {control.name for control in self.controls}
         if unknown := sorted({name for widths in self.widths.values() for name in widths.maps} - names):
-            msg = f"maps of controls that the model does not have: {', '.join(unknown)}"
+            msg = f"maps must name controls of the model, got {', '.join(unknown)}"
             raise ConfigError(msg)

@@ -1,4 +1,4 @@
-"""The slice embedder: all that is already known, seen from the target slice (arXiv:1812.01608, figure 7)."""
+"""The slice embedder: the known part of the image, seen from the target slice (arXiv:1812.01608, figure 7)."""
 
 from __future__ import annotations
 
@@ -13,14 +13,14 @@ from models.config import Control, Geometry, Stage, Widths
 from models.layers import Table
 
 ABSENT = -1
-"""Marks a sub-pixel of which nothing is known."""
+"""Mark of an unknown sub-pixel."""
 
 
 class Known(NamedTuple):
-    """A picture with everything hidden that a stage may not see before slice k.
+    """An image without everything that a stage may not see before slice k.
 
-    coarse, fine: (B, H, W, C) int64, ABSENT where hidden. value: what is known in the units that the stage predicts in:
-    coarse values for base and size, full values for depth.
+    coarse, fine: (B, H, W, C) int64, ABSENT where hidden. value: in the units of the stage's
+    predictions, coarse values for base and size, full values for depth.
     """
 
     coarse: Tensor
@@ -29,7 +29,7 @@ class Known(NamedTuple):
 
 
 def visible(coarse: Tensor, fine: Tensor, k: Tensor, *, stage: Stage, geometry: Geometry) -> Known:
-    """Hide what comes at or after slice `k`, (B,), in `stage`. The one place where order between slices is kept."""
+    """Hide what comes at or after slice `k`, (B,), in `stage`. Only this function knows the order of slices."""
     rank = ranks(geometry, k.device)
     whole = rank.view(geometry.subscale, -1).repeat(geometry.slice_size, geometry.slice_size)  # (H, W), of each pixel
     earlier = (whole < rank[k][:, None, None])[..., None]
@@ -41,12 +41,12 @@ def visible(coarse: Tensor, fine: Tensor, k: Tensor, *, stage: Stage, geometry: 
 
 
 def ranks(geometry: Geometry, device: torch.device) -> Tensor:
-    """How many slices are drawn before each slice, (K,) int64."""
+    """Return the number of slices before each slice, (K,) int64."""
     return torch.tensor(geometry.ranks, device=device)
 
 
 def around(image: Tensor, k: Tensor, subscale: int, margin: int) -> Tensor:
-    """Shift each picture of (B, H, W, F) so that target slice k lies at `margin` modulo S, `margin` pixels added before.
+    """Shift each image of (B, H, W, F) so that slice k lies at `margin` modulo S, with `margin` pixels added before.
 
     Returns (B, H + 2 * margin - S + 1, ..., F): every window of 2 * margin + 1 with stride S is centred on a target pixel.
     """
@@ -59,7 +59,7 @@ def around(image: Tensor, k: Tensor, subscale: int, margin: int) -> Tensor:
 
 
 class ResidualConvolution(nn.Module):
-    """Pre-activation residual block over the slice, (B, D, h, w); sees one pixel further on each side."""
+    """Pre-activation residual block over the slice; it sees one pixel further on each side."""
 
     def __init__(self, width: int) -> None:
         super().__init__()
@@ -67,15 +67,15 @@ class ResidualConvolution(nn.Module):
         self.mix = nn.Conv2d(width, width, 1)
 
     def forward(self, x: Tensor) -> Tensor:
-        """(B, D, h, w) -> (B, D, h, w)."""
+        """Map (B, D, h, w) to (B, D, h, w)."""
         out: Tensor = x + self.mix(F.gelu(self.spread(F.gelu(x))))
         return out
 
 
 class ControlMaps(nn.Module):
-    """A learned map over the slice for each value of some controls: what is where, before the decoder has seen a pixel.
+    """A learned map over the slice for each value of some controls: the layout, before the first pixel.
 
-    A vector alone, the same at every position, leaves "which shape where" to the decoder, which learns it late.
+    With a vector alone, the same at every position, the decoder has to learn the layout, and learns it late.
     """
 
     def __init__(self, geometry: Geometry, controls: tuple[Control, ...], widths: Widths) -> None:
@@ -87,14 +87,14 @@ class ControlMaps(nn.Module):
         self.join = nn.Linear(len(self.columns) * self.channels, widths.width)
 
     def forward(self, controls: Tensor) -> Tensor:
-        """Controls (B, n_controls) int64 -> (B, N, D)."""
+        """Map controls (B, n_controls) int64 to (B, N, D)."""
         maps = [table(controls[:, i]) for i, table in zip(self.columns, self.tables, strict=True)]
         out: Tensor = self.join(torch.cat([rearrange(each, "b (n f) -> b n f", f=self.channels) for each in maps], -1))
         return out
 
 
 class Embedder(nn.Module):
-    """Known picture, slice index and controls -> one (B, N, D) tensor of the target slice's shape.
+    """Embedding of known image, slice index and controls: one vector per position of the target slice.
 
     The first layer is a convolution of 2S + 1 with stride S, centred on the target pixel. The same weight always sees the
     same offset, which is a superset of concatenating earlier slices. Absent sub-pixels are zero with a flag of their own.
@@ -112,25 +112,25 @@ class Embedder(nn.Module):
         self.last = nn.LayerNorm(widths.width)
 
     def forward(self, known: Known, k: Tensor, controls: Tensor) -> Tensor:
-        """K (B,), controls (B, n_controls) int64 -> (B, N, D)."""
-        planes, asked = self.seen(known, k), self.asked(k, controls)
+        """Return (B, N, D). `k`: (B,), `controls`: (B, n_controls), both int64."""
+        planes, context = self.planes(known, k), self.context(k, controls)
         x = self.first(rearrange(planes, "b h w f -> b f h w"))
-        x = self.blocks(x + rearrange(asked, "b (h w) d -> b d h w", h=x.shape[-2]))
-        out: Tensor = self.last(rearrange(x, "b d h w -> b (h w) d") + asked)
+        x = self.blocks(x + rearrange(context, "b (h w) d -> b d h w", h=x.shape[-2]))
+        out: Tensor = self.last(rearrange(x, "b d h w -> b (h w) d") + context)
         return out
 
-    def seen(self, known: Known, k: Tensor) -> Tensor:
-        """The known picture as slice k sees it: (B, H + S + 1, W + S + 1, planes)."""
+    def planes(self, known: Known, k: Tensor) -> Tensor:
+        """Return the known image as slice k sees it: (B, H + S + 1, W + S + 1, planes)."""
         return around(self._planes(known), k, self.geometry.subscale, self.geometry.subscale)
 
-    def asked(self, k: Tensor, controls: Tensor) -> Tensor:
-        """Where the slice lies, and what is requested of each of its positions: (B, N, D)."""
+    def context(self, k: Tensor, controls: Tensor) -> Tensor:
+        """Return an embedding of slice index and controls for each position: (B, N, D)."""
         vector: Tensor = self.meta_position(k) + sum(e(controls[:, i]) for i, e in enumerate(self.controls))
         everywhere = vector[:, None].expand(-1, self.geometry.positions, -1)
         return everywhere if self.maps is None else everywhere + self.maps(controls)
 
     def _planes(self, known: Known) -> Tensor:
-        """(B, H, W, 3C + 2): numbers in [-1, 1] where known, 0 where not; flags 1 where known, -1 where not."""
+        """Return (B, H, W, 3C + 2): numbers in [-1, 1] where known, else 0; flags 1 where known, else -1."""
         g, dtype = self.geometry, self.meta_position.weight.dtype
         has_coarse, has_fine = known.coarse >= 0, known.fine >= 0
         middle = torch.where(has_fine, known.fine, 1 << (g.fine_bits - 1))
@@ -148,5 +148,5 @@ class Embedder(nn.Module):
 
 
 def scaled(values: Tensor, bits: int, dtype: torch.dtype) -> Tensor:
-    """Integers of `bits` bits -> numbers in [-1, 1]."""
+    """Map integers of `bits` bits to numbers in [-1, 1]."""
     return values.to(dtype) * (2 / ((1 << bits) - 1)) - 1

@@ -1,12 +1,12 @@
-"""What can go wrong in models/.
+"""Errors of models/.
 
 ModelError
 ├── ConfigError         a configuration that describes no network
 ├── ControlError        a control, or a value of one, that the model does not have
 ├── CheckpointError     a checkpoint that is not what its card says
-├── NativeArgumentError a tensor that the sampler's C++ code does not expect
-├── NoCompilerError     the sampler's C++ code cannot be compiled here
-└── NotFiniteError      a slice in whose drawing the numbers ran over
+├── NativeArgumentError a tensor that the C++ code does not accept
+├── NoCompilerError     the C++ code cannot be compiled here
+└── NotFiniteError      NaN or infinity while a slice was sampled
 """
 
 
@@ -23,16 +23,16 @@ class ControlError(ModelError):
 
 
 class NotFiniteError(ModelError):
-    """An infinity or no number at all where a network's value should be; what was drawn with it is void."""
+    """NaN or infinity in the output of a network; the sampled values are void."""
 
 
 class CheckpointError(ModelError):
-    """A missing, damaged or foreign checkpoint; the message names the file and the difference."""
+    """A checkpoint that is missing, damaged or does not match its card; the message names the file and the difference."""
 
 
 class NoCompilerError(ModelError):
-    """No C++ compiler, or one that fails; the message has what it said."""
+    """No C++ compiler, or one that fails; the message has its output."""
 
 
 class NativeArgumentError(ModelError):
-    """A tensor that the C++ code misses, does not know, or expects in another size or dtype; the message names it."""
+    """A tensor that the C++ code misses, does not know, or needs in another size or dtype; the message names it."""

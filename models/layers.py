@@ -1,7 +1,7 @@
-"""The parts of a masked decoder, written once for whole slices (training) and for packed tokens (sampling).
+"""Layers of a masked decoder, written once for whole slices (training) and for packed tokens (sampling).
 
-A block never looks at the past itself: it asks a `Past`, which answers for a whole slice at once (`WholeSlice`, here) or
-from a position-indexed cache (`models.sampling.passes`). Same weights, same arithmetic, two ways to reach a neighbour.
+A block reaches earlier pixels through a `Past`: the whole slice at once (`WholeSlice`, here), or caches indexed by position
+(`models.sampling.passes`). Weights and arithmetic are the same.
 """
 
 from __future__ import annotations
@@ -17,22 +17,22 @@ from models.attention import causal_attention
 
 
 def causal_offsets(reach: int) -> list[tuple[int, int]]:
-    """(row, column) offsets of the T pixels before the current one in raster order, within `reach`."""
+    """Return (row, column) offsets of the T pixels before the current one in raster order, within `reach`."""
     square = [(dy, dx) for dy in range(-reach, 1) for dx in range(-reach, reach + 1)]
     return square[: square.index((0, 0))]
 
 
 class Past(Protocol):
-    """How a block reaches what came before, for tokens of any leading shape `...`."""
+    """Access of a block to earlier positions, for tokens of any leading shape `...`."""
 
     def window(self, layer: int, x: Tensor, linear: nn.Linear) -> Tensor:
-        """Remember `x`, (..., D), and apply `linear` to its T causal neighbours, zero outside the slice: (..., T * D).
+        """Store `x`, (..., D), and apply `linear` to its T causal neighbours, (..., T * D), zero outside the slice.
 
         A layer with weights for T + 1 pixels also gets `x` itself, as the last one.
         """
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """Remember k and v, (..., heads, d), and attend from q to all positions up to and including its own."""
+        """Store k and v, (..., heads, d), and attend from q to all positions up to and including its own."""
 
 
 class WholeSlice:
@@ -41,9 +41,10 @@ class WholeSlice:
     def __init__(self, slice_size: int, reach: int) -> None:
         self.slice_size, self.reach = slice_size, reach
 
-    def window(self, layer: int, x: Tensor, linear: nn.Linear) -> Tensor:  # noqa: ARG002 - nothing to remember: all is here
-        """(B, N, D) -> (B, N, outputs), as one convolution, so that nothing is gathered. Later pixels of a row have weight
-        0.
+    def window(self, layer: int, x: Tensor, linear: nn.Linear) -> Tensor:  # noqa: ARG002 - nothing to store: all is here
+        """Map (B, N, D) to (B, N, outputs) by one convolution, so that nothing is gathered.
+
+        Later pixels of a row have weight 0.
         """
         reach, across = self.reach, 2 * self.reach + 1
         taps = rearrange(linear.weight, "o (t d) -> o t d", d=x.shape[-1])
@@ -53,16 +54,16 @@ class WholeSlice:
         return rearrange(F.conv2d(grid, kernel, linear.bias), "b o h w -> b (h w) o")
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:  # noqa: ARG002 - as above
-        """(B, N, heads, d) each -> (B, N, heads * d)."""
+        """Map (B, N, heads, d) each to (B, N, heads * d)."""
         q, k, v = (rearrange(t, "b n a d -> b a n d") for t in (q, k, v))
         return rearrange(causal_attention(q, k, v), "b a n d -> b n (a d)")
 
 
 class Table(nn.Embedding):
-    """A vector per entry that starts small: rows as long as torch's own are noise that hundreds of updates do not unlearn."""
+    """An embedding that starts small: torch's own start is noise that hundreds of updates do not remove."""
 
     def reset_parameters(self) -> None:
-        """Normal, of a twentieth."""
+        """Fill with normal numbers of standard deviation 1/20."""
         nn.init.normal_(self.weight, std=0.05)
 
 
@@ -86,19 +87,19 @@ class Block(nn.Module):
         self.feed = nn.Sequential(nn.Linear(width, expansion * width), nn.GELU(), nn.Linear(expansion * width, width))
 
     def forward(self, x: Tensor, condition: Tensor, past: Past, layer: int) -> Tensor:
-        """X (..., D), condition (..., 2D) -> (..., D)."""
-        x = x + self._near(self.near_norm(x), condition, past, layer)
-        x = x + self._far(self.far_norm(x), past, layer)
+        """Map x (..., D) and condition (..., 2D) to (..., D)."""
+        x = x + self._convolve(self.near_norm(x), condition, past, layer)
+        x = x + self._attend(self.far_norm(x), past, layer)
         out: Tensor = x + self.feed(self.feed_norm(x))
         return out
 
-    def _near(self, x: Tensor, condition: Tensor, past: Past, layer: int) -> Tensor:
+    def _convolve(self, x: Tensor, condition: Tensor, past: Past, layer: int) -> Tensor:
         x = self.narrow(x)
         value, gate = (past.window(layer, x, self.gates) + condition).chunk(2, -1)
         out: Tensor = self.near_out(torch.tanh(value) * torch.sigmoid(gate))
         return out
 
-    def _far(self, x: Tensor, past: Past, layer: int) -> Tensor:
+    def _attend(self, x: Tensor, past: Past, layer: int) -> Tensor:
         q, k, v = rearrange(self.qkv(x), "... (three a d) -> three ... a d", three=3, a=self.heads)
         out: Tensor = self.far_out(past.attend(layer, q, k, v))
         return out

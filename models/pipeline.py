@@ -1,4 +1,4 @@
-"""The three stages over image states: advance any set of pictures that stand at the same network by one slice."""
+"""Sampling of images with the three networks: a call advances images at the same network by one slice."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from models.network import Network
 from models.sampling.backends.backend import BackendFactory
 from models.sampling.backends.eager import EagerBackend
 from models.sampling.backends.fastest import Fastest
-from models.sampling.board import Given
+from models.sampling.board import SliceInputs
 from models.sampling.deal import SamplerName
 from models.sampling.engine import Engine
 from models.sampling.noise import NOISE_VERSION
@@ -35,7 +35,7 @@ _SHORT: Final = 12
 
 @dataclass(frozen=True, kw_only=True)
 class ImageState:
-    """All that determines a picture, and how far it is.
+    """Everything that determines an image, and its finished slices.
 
     `score`: the probability that the verifier gives to the label of the base slice; None without label or verifier.
     """
@@ -48,16 +48,16 @@ class ImageState:
 
 
 class SliceVerifier(Protocol):
-    """What the pipeline uses of models.verifier.Verifier."""
+    """The part of models.verifier.Verifier that a pipeline uses."""
 
     def probabilities(self, slices: Tensor) -> Tensor:
-        """Base slices (B, h, w, C) uint8 -> the probability of each value of the control `label`, (B, values)."""
+        """Return the probability of each value of the control `label`, (B, values), for base slices (B, h, w, C) uint8."""
 
 
 class Pipeline:
-    """Loaded networks and how to sample from them, up to `capacity` pictures together, on a CPU `threads` at a time.
+    """Loaded networks and their engines. A call samples up to `capacity` images together, on a CPU with `threads` threads.
 
-    A picture's pixels depend on its state, the weights and `numerics` alone, never on the other rows of a call.
+    The pixels of an image depend on its state, the weights and `numerics` only, never on the other rows of a call.
     """
 
     def __init__(  # noqa: PLR0913 - all but the first two are named
@@ -112,7 +112,7 @@ class Pipeline:
 
     @property
     def numerics(self) -> str:
-        """Names all that may change the last bits: equal id, weights and state give equal pixels."""
+        """The numerics id: equal id, weights and state give equal pixels."""
         on_cpu = self.device.type == "cpu"
         return "/".join(
             (
@@ -129,25 +129,25 @@ class Pipeline:
 
     @torch.inference_mode()
     def advance(self, states: Sequence[ImageState]) -> list[ImageState]:
-        """One slice further each: of a base slice the best of its candidates.
+        """Return the states with one slice more; a base slice is the best of its candidates.
 
-        Raises ConfigError for more than `capacity` rows, or rows at different networks; NotFiniteError if the logits of
-        one of them were no numbers: then none has advanced.
+        Raises ConfigError for more than `capacity` rows, or rows at different networks. Raises NotFiniteError if a logit of
+        any row is NaN; then no row has advanced.
         """
         steps = [state.progress.next for state in states]
         stages = {step.stage if step else None for step in steps}
         stage = stages.pop() if len(stages) == 1 else None
         if stage is None or len(states) > self.capacity:
-            msg = f"expected 1 to {self.capacity} unfinished pictures at one stage, got {len(states)} at {set(steps)}"
+            msg = f"expected 1 to {self.capacity} unfinished images at one stage, got {len(states)} at {set(steps)}"
             raise ConfigError(msg)
         candidates = self.threads.map(self.candidates, states)
-        drawn = self.draw(stage, [given for each in candidates for given in each])
+        sampled = self.sample(stage, [inputs for each in candidates for inputs in each])
         ends = np.cumsum([len(each) for each in candidates])
-        return [self._kept(state, slices) for state, slices in zip(states, np.split(drawn, ends[:-1]), strict=True)]
+        return [self._best(state, slices) for state, slices in zip(states, np.split(sampled, ends[:-1]), strict=True)]
 
     @torch.inference_mode()
-    def given(self, state: ImageState) -> Given:
-        """What determines the next slice of `state`, picture by picture: a convolution may round otherwise in a batch."""
+    def slice_inputs(self, state: ImageState) -> SliceInputs:
+        """Return what determines the next slice of `state`, for one image: a convolution may round otherwise in a batch."""
         step = next_step(state)
         backend, guidance = self.engines[step.stage].backend, state.sampling.guidance
         coarse, fine, *_ = (torch.from_numpy(part)[None].to(self.device) for part in state.progress.known())
@@ -158,61 +158,61 @@ class Pipeline:
 
         free = [ANY if i in self._unguided else index for i, index in enumerate(state.controls)]
         guided = step.stage in self.card.guided and guidance != 1 and tuple(free) != state.controls
-        return Given(
+        return SliceInputs(
             conditioning=conditioning(state.controls),
             noise=backend.noise(state.seed, step, 0).to(self.device, self.dtype),
             temperature=state.sampling.temperature.of(step.stage),
             guidance=guidance if guided else 1.0,
-            free=conditioning(free) if guided else None,
+            unconditional=conditioning(free) if guided else None,
         )
 
-    def candidates(self, state: ImageState) -> list[Given]:
-        """The slices to choose from: as many of the base as `state` wants, if a verifier can tell them apart."""
-        first, step = self.given(state), next_step(state)
-        count = 1 if self._column(state) is None else state.sampling.candidates
+    def candidates(self, state: ImageState) -> list[SliceInputs]:
+        """Return the inputs of each candidate: those of a base slice if a verifier can choose, else one."""
+        first, step = self.slice_inputs(state), next_step(state)
+        count = 1 if self._label_column(state) is None else state.sampling.candidates
         noises = (self.engines[step.stage].backend.noise(state.seed, step, candidate) for candidate in range(1, count))
         return [first, *(first._replace(noise=noise.to(self.device, self.dtype)) for noise in noises)]
 
-    def draw(self, stage: Stage, slices: Sequence[Given]) -> Bytes:
-        """The symbols of each, (n, h, w, C), as many together as the board has rows. Raises NotFiniteError."""
-        engine, drawn = self.engines[stage], []
+    def sample(self, stage: Stage, slices: Sequence[SliceInputs]) -> Bytes:
+        """Return the symbols of each slice, (n, h, w, C), sampled `capacity` at a time. Raises NotFiniteError."""
+        engine, sampled = self.engines[stage], []
         for start in range(0, len(slices), self.capacity):
-            symbols = engine.draw(slices[start : start + self.capacity]).cpu()
+            symbols = engine.sample(slices[start : start + self.capacity]).cpu()
             if bool((symbols >= self.network(stage).decoder.head.symbols).any()):
                 engine.workspace.board.clear()
-                msg = f"logits of {stage} that are not numbers"
+                msg = f"{stage}: a logit is NaN; no slice of this call is valid"
                 raise NotFiniteError(msg)
-            drawn.append(symbols.to(torch.uint8).numpy())
-        return np.concatenate(drawn).reshape(-1, *self.card.config.geometry.slice_shape)
+            sampled.append(symbols.to(torch.uint8).numpy())
+        return np.concatenate(sampled).reshape(-1, *self.card.config.geometry.slice_shape)
 
-    def _kept(self, state: ImageState, slices: Bytes) -> ImageState:
-        """`state` with that of its candidates, (n, h, w, C), which the verifier finds likeliest; of equal ones the first."""
-        best, score, column = 0, state.score, self._column(state)
+    def _best(self, state: ImageState, slices: Bytes) -> ImageState:
+        """Return `state` with the likeliest of its candidates, (n, h, w, C), by the verifier; of equal ones the first."""
+        best, score, column = 0, state.score, self._label_column(state)
         if self.verifier and column is not None:
             found = self.verifier.probabilities(torch.from_numpy(slices))[:, column]
             if not bool(found.isfinite().all()):
-                msg = "a verifier's probabilities that are not numbers"
+                msg = "the verifier gave a probability that is NaN"
                 raise NotFiniteError(msg)
             best = int(np.argmax(found.numpy()))
             score = float(found[best])
         return replace(state, progress=state.progress.with_slice(slices[best]), score=score)
 
-    def _column(self, state: ImageState) -> int | None:
-        """Where the verifier's answer has the label of `state`; None where it is not asked: no base slice, or no label."""
+    def _label_column(self, state: ImageState) -> int | None:
+        """Return the verifier's column for the label of `state`; None without a verifier, a base slice or a label."""
         if not self.verifier or self._label is None or next_step(state).stage is not Stage.BASE:
             return None
         index = state.controls[self._label]
         return None if index == ANY else index - 1
 
     def network(self, stage: Stage) -> Network:
-        """The network of a stage."""
+        """Return the network of a stage."""
         network: Network = self.networks[stage]  # type: ignore[assignment]
         return network
 
 
 def next_step(state: ImageState) -> Step:
-    """The slice to draw now. Raises ConfigError for a finished picture."""
+    """Return the next slice to sample. Raises ConfigError for a finished image."""
     if (step := state.progress.next) is None:
-        msg = "the picture is complete"
+        msg = "the image is complete; it has no next slice"
         raise ConfigError(msg)
     return step

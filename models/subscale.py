@@ -1,4 +1,4 @@
-"""Image <-> slices and coarse <-> fine bits, losslessly, and a picture's state between slices. Torch-free.
+"""Lossless split of an image into slices and into coarse and fine bits; its state between slices. Free of torch.
 
 Source: arXiv:1812.01608, section 3 (subscale ordering, multidimensional upscaling).
 """
@@ -19,28 +19,28 @@ Bytes = NDArray[np.uint8]
 
 
 def to_slices(image: Bytes, subscale: int) -> Bytes:
-    """(..., H, W, C) -> (..., K, h, w, C); slice k = i * S + j is image[i::S, j::S]."""
+    """Split (..., H, W, C) into (..., K, h, w, C); slice k = i * S + j is image[i::S, j::S]."""
     return rearrange(image, "... (h s) (w t) c -> ... (s t) h w c", s=subscale, t=subscale)
 
 
 def from_slices(slices: Bytes, subscale: int) -> Bytes:
-    """The inverse of `to_slices`: (..., K, h, w, C) -> (..., H, W, C)."""
+    """Join (..., K, h, w, C) to (..., H, W, C): the inverse of `to_slices`."""
     return rearrange(slices, "... (s t) h w c -> ... (h s) (w t) c", s=subscale, t=subscale)
 
 
 def split_depth(image: Bytes, fine_bits: int) -> tuple[Bytes, Bytes]:
-    """The most significant bits and the rest, both as small integers of the same shape."""
+    """Return the most significant bits, and the rest, both as small integers of the same shape."""
     return image >> np.uint8(fine_bits), image & np.uint8((1 << fine_bits) - 1)
 
 
 def join_depth(coarse: Bytes, fine: Bytes, fine_bits: int) -> Bytes:
-    """The inverse of `split_depth`."""
+    """Join coarse and fine values: the inverse of `split_depth`."""
     return (coarse << np.uint8(fine_bits)) | fine
 
 
 @dataclass(frozen=True, kw_only=True)
 class Progress:
-    """The slices of one picture drawn so far: the first `len(slices)` steps of its geometry.
+    """The finished slices of one image: the first `len(slices)` steps of its geometry.
 
     Each slice is (h, w, C) uint8: coarse values from base and size, fine values from depth.
     """
@@ -50,24 +50,24 @@ class Progress:
 
     @classmethod
     def of(cls, image: Bytes, geometry: Geometry, steps: int | None = None) -> Self:
-        """The progress after `steps` slices (default: all) of drawing exactly `image`, (H, W, C) uint8."""
-        drawn = list(geometry.drawn)
-        coarse, fine = (to_slices(part, geometry.subscale)[drawn] for part in split_depth(image, geometry.fine_bits))
+        """Return the progress of `image`, (H, W, C) uint8, after its first `steps` slices; None is all."""
+        order = list(geometry.sampling_order)
+        coarse, fine = (to_slices(part, geometry.subscale)[order] for part in split_depth(image, geometry.fine_bits))
         return cls(geometry=geometry, slices=(*coarse, *fine)[:steps])
 
     @property
     def done(self) -> int:
-        """How many slices are drawn."""
+        """Number of finished slices."""
         return len(self.slices)
 
     @property
     def next(self) -> Step | None:
-        """The slice to draw now; None when the picture is complete."""
+        """The next slice to sample; None when the image is complete."""
         steps = self.geometry.steps
         return steps[self.done] if self.done < len(steps) else None
 
     def with_slice(self, values: Bytes) -> Progress:
-        """One slice further. Raises ConfigError if `values` is not the (h, w, C) slice that comes next."""
+        """Return the progress with one slice more. Raises ConfigError if `values` is not the next (h, w, C) slice."""
         g, step = self.geometry, self.next
         shape = g.slice_shape
         if step is None or values.shape != shape or values.dtype != np.uint8:
@@ -81,24 +81,25 @@ class Progress:
         return replace(self, slices=(*self.slices, values))
 
     def known(self) -> tuple[Bytes, Bytes, NDArray[np.bool_], NDArray[np.bool_]]:
-        """What is known in picture coordinates: coarse and fine, (H, W, C), and where, (H, W) each."""
+        """Return coarse and fine values, (H, W, C) each, and a mask of the known pixels for each, (H, W)."""
         g = self.geometry
         parts = []
-        for drawn in (self.slices[: g.slices], self.slices[g.slices :]):
+        for finished in (self.slices[: g.slices], self.slices[g.slices :]):
             values = np.zeros((g.slices, g.slice_size, g.slice_size, g.channels), np.uint8)
             where = np.zeros((*values.shape[:-1], 1), np.uint8)
-            for k, each in zip(g.drawn, drawn, strict=False):
+            for k, each in zip(g.sampling_order, finished, strict=False):
                 values[k], where[k] = each, 1
             parts.append((from_slices(values, g.subscale), from_slices(where, g.subscale)[..., 0].astype(bool)))
         (coarse, coarse_known), (fine, fine_known) = parts
         return coarse, fine, coarse_known, fine_known
 
-    def picture(self) -> Bytes:
-        """(H, W, C) uint8, full range: known pixels exact, missing low bits as the middle of their interval,
-        unknown pixels copied from the nearest known slice. Raises ConfigError before the first slice.
+    def image(self) -> Bytes:
+        """Return the image so far, (H, W, C) uint8 in full range. Raises ConfigError before the first slice.
+
+        Known pixels are exact. Missing fine bits are the middle of their interval. Other pixels copy the nearest known slice.
         """
         if not self.slices:
-            msg = "a picture needs at least one slice"
+            msg = "an image needs at least one finished slice; this one has none"
             raise ConfigError(msg)
         g = self.geometry
         coarse, fine, coarse_known, fine_known = self.known()
@@ -110,7 +111,7 @@ class Progress:
 
 
 def nearest_known(known: NDArray[np.bool_], subscale: int) -> tuple[NDArray[np.intp], NDArray[np.intp]]:
-    """For each pixel of an (H, W) mask of whole slices, the row and column of its nearest known pixel."""
+    """Return row and column of the nearest known pixel for each pixel of an (H, W) mask of whole slices."""
     size = known.shape[0]
     offsets = [(i, j) for i in range(subscale) for j in range(subscale) if known[i, j]]
     rows, columns = np.empty_like(known, np.intp), np.empty_like(known, np.intp)
@@ -125,19 +126,19 @@ def nearest_known(known: NDArray[np.bool_], subscale: int) -> tuple[NDArray[np.i
 
 
 def offset_candidates(offsets: list[tuple[int, int]], target: tuple[int, int], subscale: int) -> list[tuple[int, int]]:
-    """Distances from slice offset `target` to every pixel of the slices `offsets` in the cells around it."""
+    """Return distances from slice offset `target` to each pixel of the slices `offsets` in the cells around it."""
     i, j = target
     cells = (-subscale, 0, subscale)
     return [(a + u - i, b + v - j) for a, b in offsets for u in cells for v in cells]
 
 
 def inside(index: NDArray[np.intp], subscale: int, size: int) -> NDArray[np.intp]:
-    """Indices that left the picture, brought back by whole cells, so that they stay in their slice."""
+    """Move indices outside the image back by one cell, so that they stay in their slice."""
     index = np.where(index < 0, index + subscale, index)
     return np.where(index >= size, index - subscale, index)
 
 
 def to_full_range(value: Bytes, bits: int) -> Bytes:
-    """Values of `bits` bits stretched to 0..255; the identity for 8 bits."""
+    """Stretch values of `bits` bits to 0..255; the identity for 8 bits."""
     top = (1 << bits) - 1
     return value if bits == 8 else ((value.astype(np.uint16) * 255 + top // 2) // top).astype(np.uint8)  # noqa: PLR2004

@@ -1,4 +1,4 @@
-"""Tells from a base slice alone what the image is going to show, so that the best of several candidates goes on."""
+"""A classifier of base slices. It predicts what the image will show, to choose the best of several candidates."""
 
 from __future__ import annotations
 
@@ -27,7 +27,7 @@ class Verifier(nn.Module):
     """A classifier of base slices.
 
     - Four plain 3 x 3 convolutions with batch normalisation, two of them of stride 2; means over quarters; one linear layer.
-    - Input: the (h, w, C) coarse values of slice 0. It never sees the finished image, and the judge never sees a slice.
+    - Input: the (h, w, C) coarse values of slice 0. It never sees a finished image; the judge of training/ never sees a slice.
     - 0.3 million parameters; half a millisecond a slice on one core.
     """
 
@@ -44,7 +44,7 @@ class Verifier(nn.Module):
         self.last = nn.Linear(widths[-1] * _CELLS**2, labels)
 
     def forward(self, slices: Tensor) -> Tensor:
-        """(B, h, w, C) uint8 coarse values -> logits (B, n_label_values)."""
+        """Map (B, h, w, C) uint8 coarse values to logits (B, n_label_values)."""
         x = slices.permute(0, 3, 1, 2).float() * (2 / self.levels) - 1
         out: Tensor = self.last(self.dropout(self.features(x)))
         return out
@@ -60,10 +60,10 @@ class Verifier(nn.Module):
 
 
 def verifier_of(config: ModelConfig) -> Verifier:
-    """Return an untaught verifier for the slices and labels of a model. Raises CheckpointError if it has no label."""
+    """Return an untrained verifier for the slices and labels of a model. Raises CheckpointError if it has no label."""
     labels = next((len(control.values) for control in config.controls if control.name == LABEL), 0)
     if not labels:
-        msg = f"a verifier needs a model with the control {LABEL}"
+        msg = f"a verifier needs a model with the control {LABEL}; this model has none"
         raise CheckpointError(msg)
     return Verifier(config.geometry, labels)
 

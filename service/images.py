@@ -68,7 +68,7 @@ def weight(parameters: str) -> float:
 
 def encode(progress: Progress, image_format: ImageFormat, *, scale: int = 1, text: Mapping[str, str]) -> bytes:
     """Return the image so far as a file, each pixel `scale` x `scale`. `text` goes into a PNG's text chunks."""
-    pixels = progress.picture().repeat(scale, axis=0).repeat(scale, axis=1)
+    pixels = progress.image().repeat(scale, axis=0).repeat(scale, axis=1)
     image, out = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels), io.BytesIO()
     match image_format:
         case ImageFormat.PNG:

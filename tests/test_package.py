@@ -38,7 +38,7 @@ state = ImageState(
 )
 while state.progress.next:
     [state] = pipeline.advance([state])
-print(service.__version__, Path(models.__file__).parent.parent, len({*state.progress.picture().reshape(-1, 3).tobytes()}))
+print(service.__version__, Path(models.__file__).parent.parent, len({*state.progress.image().reshape(-1, 3).tobytes()}))
 """
 
 CLIENT = """

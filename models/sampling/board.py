@@ -1,4 +1,4 @@
-"""What a pass reads and writes: conditioning, noise, caches and values of R rows, at fixed places and shapes."""
+"""The memory of a pass: conditioning, noise, caches and values of R rows, of fixed shapes."""
 
 from __future__ import annotations
 
@@ -14,23 +14,23 @@ from models.embedder import ABSENT
 from models.layers import causal_offsets
 
 
-class Given(NamedTuple):
-    """One slice to be drawn: conditioning (1, N, ...), noise (N, C, V), temperature.
+class SliceInputs(NamedTuple):
+    """Everything that determines one slice: conditioning (1, N, ...), noise (N, C, V), temperature.
 
-    `free`: the conditioning on the unconditional side of guidance, if `guidance` is not 1.
+    `unconditional`: the conditioning on the unconditional side of guidance, if `guidance` is not 1.
     """
 
     conditioning: Conditioning
     noise: Tensor
     temperature: float
     guidance: float = 1.0
-    free: Conditioning | None = None
+    unconditional: Conditioning | None = None
 
 
 class Board(NamedTuple):
-    """R rows of slices being drawn. Values at positions that are not final yet are forecasts.
+    """R rows, each a slice in progress. Values at positions that are not final are forecasts.
 
-    A row has one lane, or two where the network is guided: row * lanes is given all controls, the next one is the
+    A row has one lane, or two where the network is guided: lane row * lanes has all controls, the next one is the
     unconditional side. L = R * lanes. A lane has what depends on controls, a row what both its lanes share.
 
     - conditioning: as in `models.decoder`, (L, ...)
@@ -56,7 +56,7 @@ class Board(NamedTuple):
 
     @classmethod
     def empty(cls, decoder: Decoder, raster: Raster, rows: int, lanes: int = 1) -> Board:
-        """Without work, in the decoder's dtype and on its device."""
+        """Return a board of finished rows, in the decoder's dtype and on its device."""
         widths, like = decoder.widths, decoder.first.weight
         n, channels, heads = raster.positions, decoder.head.channels, widths.heads
         slots, layers, depth = rows * raster.slots, range(widths.blocks), widths.width // widths.heads
@@ -84,7 +84,7 @@ class Board(NamedTuple):
         )
 
     def bands(self, count: int) -> list[Self]:
-        """The same memory as boards of some of the rows each, one after the other; no more than there are rows."""
+        """Return up to `count` boards that share this memory, each with some of the rows."""
         rows = len(self.front)
         return [pytree.tree_map(partial(rows_of, rows=rows, band=band), self) for band in bands(rows, count)]
 
@@ -104,31 +104,31 @@ class Board(NamedTuple):
             if tensor.is_floating_point():
                 tensor.zero_()
 
-    def place(self, row: int, given: Given) -> None:
-        """Put a slice to be drawn into `row`."""
-        for side, conditioning in enumerate(filter(None, (given.conditioning, given.free))):
+    def place(self, row: int, inputs: SliceInputs) -> None:
+        """Start a slice in `row`."""
+        for side, conditioning in enumerate(filter(None, (inputs.conditioning, inputs.unconditional))):
             for kept, new in zip(self.conditioning, conditioning, strict=True):
                 kept[row * self.lanes + side].copy_(new[0])
-        self.noise[row].copy_(given.noise)
-        self.temperature[row], self.guidance[row] = given.temperature, given.guidance
+        self.noise[row].copy_(inputs.noise)
+        self.temperature[row], self.guidance[row] = inputs.temperature, inputs.guidance
         self.front[row] = self.seen[row] = 0
         self.pace[row] = 1
 
 
 def bands(rows: int, count: int) -> list[slice]:
-    """Rows in `count` parts as even as can be, or one part for each row if they are fewer."""
+    """Split rows into `count` parts as even as possible, or into one part for each row if they are fewer."""
     count = min(count, rows)
     return [slice(rows * i // count, rows * (i + 1) // count) for i in range(count)]
 
 
 def rows_of(whole: Tensor, *, rows: int, band: slice) -> Tensor:
-    """Some of the rows of a tensor whose first dimension is theirs, or theirs and more."""
+    """Return some of the rows of a tensor whose first dimension is a multiple of `rows`."""
     each = len(whole) // rows
     return whole[each * band.start : each * band.stop]
 
 
 class Raster:
-    """Where each position lies in the padded grid that neighbours are read from: (N + 1,) tables, the last entry idle.
+    """Slots of each position in the padded grid of neighbours: (N + 1,) tables; the last entry is for idle tokens.
 
     Slots outside the slice are never written, so they stay absent; the last slot is where idle tokens write.
     """

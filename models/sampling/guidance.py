@@ -9,13 +9,13 @@ from torch import Tensor
 
 
 def guided(sides: Sequence[Tensor], guidance: Tensor) -> Tensor:
-    """Return the logits to draw from, (..., V): u + s (c - u), and c itself, bit for bit, where s is 1.
+    """Return the guided logits, (..., V): u + s (c - u), and c itself, bit for bit, where s is 1.
 
-    `sides`: c, given all controls, then u, given those that stay without guidance; or c alone. `guidance`: s, (...).
+    `sides`: c, conditioned on all controls, then u, without those that the card names; or c alone. `guidance`: s, (...).
     """
-    given, *without = sides
-    if not without:
-        return given
-    (free,) = without
+    conditional, *others = sides
+    if not others:
+        return conditional
+    (unconditional,) = others
     strength = guidance[..., None]
-    return torch.where(strength == 1, given, free + strength * (given - free))
+    return torch.where(strength == 1, conditional, unconditional + strength * (conditional - unconditional))

@@ -1,8 +1,8 @@
-"""Counter-based Gumbel noise: a function of the picture's seed and an address, of nothing else.
+"""Counter-based Gumbel noise: a function of the image's seed and an address only.
 
 Philox-4x32 with ten rounds (Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3"), keyed by the seed and
 addressed by (stage, slice and candidate, position, channel, value). Sampling is then a deterministic function of weights
-and seed, whichever sampler computes it and whoever shares its batch.
+and seed, whatever the sampler and the batch.
 """
 
 from __future__ import annotations
@@ -16,7 +16,7 @@ Shape = tuple[int, int, int]
 """(N, C, V): positions, channels, values."""
 
 NOISE_VERSION = 1
-"""Part of the numerics id: another scheme draws other pictures from the same seed."""
+"""Part of the numerics id: another scheme gives other images for the same seed."""
 
 STAGES = {Stage.BASE: 0, Stage.SIZE: 1, Stage.DEPTH: 2}
 _MASK = 0xFFFFFFFF
@@ -25,7 +25,7 @@ _WEYL = (0x9E3779B9, 0xBB67AE85)
 
 
 def philox(counter: tuple[Tensor, ...], key: tuple[int, int]) -> tuple[Tensor, ...]:
-    """Four words of counter (int64 tensors holding 32-bit values) and two of key -> four random words."""
+    """Return four random words for four words of counter (int64 tensors of 32-bit values) and two of key."""
     c0, c1, c2, c3 = counter
     k0, k1 = key
     for _ in range(10):
@@ -37,17 +37,17 @@ def philox(counter: tuple[Tensor, ...], key: tuple[int, int]) -> tuple[Tensor, .
 
 
 def gumbel(seed: int, step: Step, shape: Shape, candidate: int = 0) -> Tensor:
-    """Standard Gumbel noise of one candidate for one slice of one picture: float64."""
+    """Return standard Gumbel noise, (N, C, V) float64, of one candidate for one slice of one image."""
     return to_gumbel(uniform(seed, step, shape, candidate))
 
 
 def slice_word(step: Step, candidate: int) -> int:
-    """Return the word of the address that says which slice, and in its upper half which candidate for it."""
+    """Return the word of the address with the slice in its lower and the candidate in its upper half."""
     return candidate << 16 | step.slice
 
 
 def uniform(seed: int, step: Step, shape: Shape, candidate: int) -> Tensor:
-    """What it is made of: each block of four values is one Philox call, a number (word + 1/2) / 2^32, never 0 or 1."""
+    """Return uniform numbers (word + 1/2) / 2^32, never 0 or 1. A block of four values is one Philox call."""
     positions, channels, symbols = shape
     blocks = -(-symbols // 4)
     place = torch.arange(positions)[:, None, None].expand(positions, channels, blocks)
@@ -58,12 +58,12 @@ def uniform(seed: int, step: Step, shape: Shape, candidate: int) -> Tensor:
 
 
 def to_gumbel(uniform: Tensor) -> Tensor:
-    """In place: -log(-log(u))."""
+    """Compute -log(-log(u)) in place."""
     return uniform.log_().neg_().log_().neg_()
 
 
 def gumbel_max(logits: Tensor, noise: Tensor, temperature: Tensor) -> Tensor:
-    """A draw from softmax(logits / temperature), (..., V) -> (...); ties fall to the lowest value; V if one is NaN."""
+    """Sample softmax(logits / temperature), (..., V): (...). Ties go to the lowest value; V if a logit is NaN."""
     score = logits / temperature[..., None] + noise
     every = torch.arange(score.shape[-1], device=score.device)
     return torch.where(score == score.amax(-1, keepdim=True), every, score.shape[-1]).amin(-1)

@@ -1,9 +1,8 @@
-"""One pass of a decoder over M packed tokens, on position-indexed caches: deal, forecast, draw, accept.
+"""One pass of a decoder over M packed tokens, on caches indexed by position: deal, forecast, sample, accept.
 
-A pass asks nothing of the host and has one shape, so it can be compiled once, captured once, and repeated. A token is any
-position of any row, whatever the row's job, slice, seed or temperature. Each token's arithmetic is its own: its result
-does not depend on who shares the pass (docs/architecture.md, Samplers). A token without work sits at position N and uses its
-row's scratch slot: no branch on the device.
+A pass needs nothing from the host and has one shape, so it can be compiled and captured once, and repeated. A token is any
+position of any row; rows may differ in job, slice, seed and temperature. The result of a token does not depend on the other
+tokens (docs/architecture.md, Samplers). An idle token is at position N and writes to its row's scratch slot: no branches.
 """
 
 from __future__ import annotations
@@ -21,7 +20,7 @@ from models.sampling.guidance import guided
 from models.sampling.noise import gumbel_max
 
 PACE_STEP = 0.25
-"""How fast a row's pace follows what its last pass accepted."""
+"""Weight of the last pass in a row's pace."""
 
 
 class Tokens(NamedTuple):
@@ -34,9 +33,7 @@ class Tokens(NamedTuple):
 
 
 class CachedPast:
-    """The past of packed tokens in their lanes, (M,): answers from a board's caches after writing the tokens' own share
-    into them.
-    """
+    """A `Past` of packed tokens in their lanes, (M,). It writes the tokens' own part to the board's caches, then reads them."""
 
     def __init__(self, board: Board, raster: Raster, lanes: Tensor, positions: Tensor) -> None:
         self.board, self.lanes, self.positions = board, lanes, positions
@@ -46,15 +43,17 @@ class CachedPast:
         self.future = (every > positions[:, None])[:, None]  # (M, 1, N + 1)
 
     def window(self, layer: int, x: Tensor, linear: nn.Linear) -> Tensor:
-        """(M, D) -> (M, outputs)."""
+        """Map (M, D) to (M, outputs)."""
         grid = self.board.grids[layer]
         grid[self.own] = x
         out: Tensor = linear(torch.cat([grid[self.taps].flatten(1), x], -1))
         return out
 
     def attend(self, layer: int, q: Tensor, k: Tensor, v: Tensor) -> Tensor:
-        """(M, heads, d) each -> (M, heads * d). Sums instead of matrix products: they compile into one loop per token
-        over its row's cache, nothing is gathered, and no kernel is chosen by how many tokens a row has.
+        """Map (M, heads, d) each to (M, heads * d).
+
+        Sums instead of matrix products compile into one loop per token over its cache. Nothing is gathered, and no kernel
+        depends on the number of tokens of a row.
         """
         keys, contents = self.board.keys[layer], self.board.contents[layer]
         lanes, positions = self.lanes, self.positions
@@ -74,23 +73,23 @@ class Pass(nn.Module):
         self.decoder, self.raster, self.deal, self.tokens = decoder, raster, deal, tokens
 
     def forward(self, board: Board, lanes: int = 1) -> Tensor:
-        """Advance `board`, in place; returns how many positions its last row still lacks, ().
+        """Advance `board` in place; return the most positions that a row still lacks, ().
 
-        `lanes`: 2 if a row is guided. Each takes its own M tokens through the layers, so that no product changes its shape.
+        `lanes`: 2 if a row is guided. Each has its own M tokens in the layers, so that no product changes its shape.
         """
         tokens = self._dealt(board)
         base = tokens.rows * self.raster.slots
         own = base + self.raster.own[tokens.positions]
         self._forecast(board, tokens, own, base)
-        guessed = board.values[own]
-        drawn = self._draw(board, tokens, base, lanes)
+        guesses = board.values[own]
+        samples = self._sample(board, tokens, base, lanes)
         idle = tokens.positions == self.raster.positions
-        board.values[own] = torch.where(idle[:, None], ABSENT, drawn)
-        self._accept(board, tokens, (guessed == drawn).all(-1))
+        board.values[own] = torch.where(idle[:, None], ABSENT, samples)
+        self._accept(board, tokens, (guesses == samples).all(-1))
         return (self.raster.positions - board.front).amax()
 
     def _dealt(self, board: Board) -> Tokens:
-        """Windows begin at their row's front and lie one after another among the M tokens."""
+        """Return the tokens: windows begin at their row's front and follow one another."""
         n = self.raster.positions
         window = self.deal(n - board.front, board.pace, self.tokens)
         end = window.cumsum(0)
@@ -100,8 +99,9 @@ class Pass(nn.Module):
         return Tokens(rows, torch.where(place < window[rows], board.front[rows] + place, n), place, window)
 
     def _forecast(self, board: Board, tokens: Tokens, own: Tensor, base: Tensor) -> None:
-        """Positions that no pass has drawn yet: as their known neighbours in the picture, else the pixel above, else the
-        last one that has a value. Of six forecasts this took the fewest passes (docs/sampling.md).
+        """Guess positions that no pass has sampled: known neighbours in the image, else the pixel above, else the last one.
+
+        Of six forecasts this needed the fewest passes (docs/sampling.md).
         """
         raster, symbols, seen = self.raster, self.decoder.symbols, board.seen[tokens.rows]
         at, lead = tokens.positions.clamp(max=raster.positions - 1), tokens.rows * board.lanes
@@ -117,33 +117,33 @@ class Pass(nn.Module):
         fresh = (tokens.positions >= seen) & (tokens.positions < raster.positions)
         board.values[own] = torch.where(fresh[:, None], guess, board.values[own])
 
-    def _draw(self, board: Board, tokens: Tokens, base: Tensor, lanes: int) -> Tensor:
-        """The values that the model draws at the tokens, (M, C)."""
+    def _sample(self, board: Board, tokens: Tokens, base: Tensor, lanes: int) -> Tensor:
+        """Return the values that the model samples at the tokens, (M, C)."""
         decoder, raster, c = self.decoder, self.raster, board.conditioning
         row, at = tokens.rows, tokens.positions.clamp(max=raster.positions - 1)
         lead = row * board.lanes
         taps = base[:, None] + raster.taps[tokens.positions]
         previous = base + raster.previous[tokens.positions]
         board.pixels[previous] = decoder.pixels(board.values[previous])
-        near, sides = decoder.first(board.pixels[taps].flatten(1)), []
+        first, sides = decoder.first(board.pixels[taps].flatten(1)), []
         for lane in (lead + side for side in range(lanes)):
             past = CachedPast(board, raster, lane, tokens.positions)
-            features = decoder.features(near, c.start[lane, at], c.gates[lane, at], past)
+            features = decoder.features(first, c.start[lane, at], c.gates[lane, at], past)
             sides.append(decoder.head.hiddens(features))
         around, offset = board.values[taps], c.offset[lead, at]
         beside = (around[:, raster.left], around[:, raster.above], around[:, raster.corner])
         forecasts = decoder.forecasts(*beside, c.forecasts[lead, at], offset)
-        head, drawn = decoder.head, []
+        head, symbols = decoder.head, []
         for channel in range(head.channels):
             logits = [head.logits(hiddens[channel], channel, forecasts[..., channel]) for hiddens in sides]
             score = guided(logits, board.guidance[row])
-            drawn.append(gumbel_max(score, board.noise[row, at, channel], board.temperature[row]))
+            symbols.append(gumbel_max(score, board.noise[row, at, channel], board.temperature[row]))
             for hiddens in sides:
-                head.tell(hiddens, channel, drawn[-1])
-        return offset + torch.stack(drawn, -1)
+                head.condition_on(hiddens, channel, symbols[-1])
+        return offset + torch.stack(symbols, -1)
 
     def _accept(self, board: Board, tokens: Tokens, agree: Tensor) -> None:
-        """Of each window the draws up to and including the first that disagrees with its forecast are final."""
+        """Accept the samples of each window up to and including the first one that differs from its forecast."""
         row = torch.arange(len(tokens.window), device=agree.device)[:, None]
         wrong = (tokens.rows == row) & (tokens.place < tokens.window[row]) & ~agree
         first = torch.where(wrong, tokens.place, self.raster.positions).amin(-1)

@@ -1,4 +1,4 @@
-"""Threads that draw: the pictures of a batch are independent of each other."""
+"""Threads for the rows of a batch, which are independent of each other."""
 
 from __future__ import annotations
 
@@ -11,14 +11,14 @@ Result = TypeVar("Result")
 
 
 class Threads:
-    """Calls `count` at a time. What they do lets go of the interpreter lock: so do torch, numpy and the C++ code."""
+    """A pool of `count` threads. Calls must release the interpreter lock, as torch, numpy and the C++ code do."""
 
     def __init__(self, count: int = 1) -> None:
         self.count = count
-        self._pool = ThreadPoolExecutor(count, thread_name_prefix="draw") if count > 1 else None
+        self._pool = ThreadPoolExecutor(count, thread_name_prefix="sampling") if count > 1 else None
 
     def map(self, call: Callable[[Item], Result], items: Sequence[Item]) -> list[Result]:
-        """The results in order. Raises what the first call that failed raised."""
+        """Return the results in order. Raises the error of the first call that failed."""
         if self._pool and len(items) > 1:
             return list(self._pool.map(call, items))
         return [call(item) for item in items]

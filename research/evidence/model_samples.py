@@ -81,6 +81,6 @@ def pipeline(networks: nn.ModuleDict, card: ModelCard) -> Draw:
             ImageState(seed=seed, controls=tuple(values), progress=blank)
             for values, seed in zip(controls, seeds, strict=True)
         ]
-        return np.stack([state.progress.picture() for state in finish(compiled, states)])
+        return np.stack([state.progress.image() for state in finish(compiled, states)])
 
     return draw

@@ -23,7 +23,7 @@ import torch
 from rq import Queue
 
 from models.pipeline import ImageState, Pipeline
-from models.sampling.board import Given
+from models.sampling.board import SliceInputs
 from service.contract.transitions import Call, Reply, Transitions
 from tests.chaos.journal import JOURNAL, Line
 from worker import main as worker
@@ -84,7 +84,7 @@ class Rehearsal:
         """Lay them around, until `stack` is closed."""
         for place, name, around in (
             (Pipeline, "advance", self._advance),
-            (Pipeline, "given", self._given),
+            (Pipeline, "slice_inputs", self._inputs),
             (Transitions, "__call__", self._transition),
             (Transitions, "together", self._together),
             (Queue, "_fetch_dequeued_job", self._popped),
@@ -102,9 +102,9 @@ class Rehearsal:
 
         return paced
 
-    def _given(self, given: Callable[..., Given]) -> Callable[..., Given]:
-        def spoiled(pipeline: Pipeline, state: ImageState) -> Given:
-            found = given(pipeline, state)
+    def _inputs(self, slice_inputs: Callable[..., SliceInputs]) -> Callable[..., SliceInputs]:
+        def spoiled(pipeline: Pipeline, state: ImageState) -> SliceInputs:
+            found = slice_inputs(pipeline, state)
             if not Poison.NAN.strikes(state):
                 return found
             start = torch.full_like(found.conditioning.start, torch.nan)

@@ -40,7 +40,7 @@ def finish(pipeline: Pipeline, rows: list[ImageState]) -> list[ImageState]:
 
 def images(rows: list[ImageState]) -> list[bytes]:
     """Return the pixels of each."""
-    return [row.progress.picture().tobytes() for row in rows]
+    return [row.progress.image().tobytes() for row in rows]
 
 
 def after(rows: list[ImageState], done: int) -> list[ImageState]:

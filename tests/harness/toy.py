@@ -55,11 +55,11 @@ class ToyVerifier:
     """Verifier with random weights, which reads a label in each base slice independently of its batch."""
 
     def __init__(self) -> None:
-        self.asked = 0
+        self.calls = 0
 
     def probabilities(self, slices: Tensor) -> Tensor:
         """(B, h, w, C) uint8 -> (B, 3)."""
-        self.asked += 1
+        self.calls += 1
         generator = torch.Generator().manual_seed(0)
         weights = torch.randn(slices[0].numel(), len(CONTROLS[0].values), generator=generator)
         return torch.stack([(each.flatten().float()[:, None] * weights).sum(0) for each in slices]).div(8).softmax(-1)

@@ -36,25 +36,25 @@ def state(candidates: int, *, seed: int = 1, label: int = LABEL) -> ImageState:
     return ImageState(seed=seed, controls=(label, 0, 0), sampling=sampling, progress=Progress(geometry=GEOMETRY))
 
 
-def slice_of(drawn: ImageState) -> bytes:
-    return drawn.progress.slices[-1].tobytes()
+def slice_of(sampled: ImageState) -> bytes:
+    return sampled.progress.slices[-1].tobytes()
 
 
 @pytest.mark.parametrize("seed", range(3))
 def test_the_likeliest_candidate_goes_on(seed: int) -> None:
-    """Of slices drawn from noises of their own, with the verifier's probability as the score."""
-    drawer = pipeline(ToyVerifier())
-    every = drawer.draw(Stage.BASE, drawer.candidates(state(8, seed=seed)))
+    """Of slices sampled from noises of their own, with the verifier's probability as the score."""
+    pipe = pipeline(ToyVerifier())
+    every = pipe.sample(Stage.BASE, pipe.candidates(state(8, seed=seed)))
     scores = ToyVerifier().probabilities(torch.from_numpy(every))[:, LABEL - 1].tolist()
     assert len({each.tobytes() for each in every}) == 8
     for count in range(1, 9):
-        (kept,) = drawer.advance([state(count, seed=seed)])
+        (kept,) = pipe.advance([state(count, seed=seed)])
         best = max(range(count), key=scores.__getitem__)
         assert slice_of(kept) == every[best].tobytes()
         assert kept.score == pytest.approx(scores[best])
 
 
-def test_more_candidates_than_rows_are_drawn_in_turns() -> None:
+def test_more_candidates_than_rows_are_sampled_in_turns() -> None:
     """As the same slices, whatever the capacity and whoever shares the batch."""
     rows = [state(1 + seed * 3, seed=seed) for seed in range(3)]
     together = pipeline(ToyVerifier(), capacity=3).advance(rows)
@@ -63,35 +63,35 @@ def test_more_candidates_than_rows_are_drawn_in_turns() -> None:
 
 
 def test_of_equal_candidates_the_first_goes_on() -> None:
-    drawer = pipeline(Indifferent())
-    (kept,), (first,) = drawer.advance([state(4)]), drawer.advance([state(1)])
+    pipe = pipeline(Indifferent())
+    (kept,), (first,) = pipe.advance([state(4)]), pipe.advance([state(1)])
     assert slice_of(kept) == slice_of(first)
     assert kept.score == pytest.approx(1 / 3)
 
 
 def test_without_label_or_verifier_the_first_goes_on_without_a_score() -> None:
-    """And no other is drawn."""
+    """And no other is sampled."""
     verifier = ToyVerifier()
-    for drawer, label in ((pipeline(verifier), ANY), (pipeline(None), LABEL)):
-        assert len(drawer.candidates(state(4, label=label))) == 1
-        (kept,), (first,) = drawer.advance([state(4, label=label)]), drawer.advance([state(1, label=label)])
+    for pipe, label in ((pipeline(verifier), ANY), (pipeline(None), LABEL)):
+        assert len(pipe.candidates(state(4, label=label))) == 1
+        (kept,), (first,) = pipe.advance([state(4, label=label)]), pipe.advance([state(1, label=label)])
         assert slice_of(kept) == slice_of(first)
         assert kept.score is None
-    assert verifier.asked == 0
+    assert verifier.calls == 0
 
 
 def test_later_slices_keep_the_score() -> None:
-    """They are drawn once, and the verifier is not asked again."""
+    """They are sampled once, and the verifier is not called again."""
     verifier = ToyVerifier()
-    drawer = pipeline(verifier)
-    (row,) = drawer.advance([state(3)])
+    pipe = pipeline(verifier)
+    (row,) = pipe.advance([state(3)])
     score = row.score
     while row.progress.next:
-        assert len(drawer.candidates(row)) == 1
-        (row,) = drawer.advance([row])
+        assert len(pipe.candidates(row)) == 1
+        (row,) = pipe.advance([row])
     assert score is not None
     assert row.score == score
-    assert verifier.asked == 1
+    assert verifier.calls == 1
 
 
 def test_the_verifier_is_part_of_the_numerics() -> None:

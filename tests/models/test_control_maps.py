@@ -28,7 +28,7 @@ def distinct(rows: Tensor) -> int:
 
 def test_a_map_says_something_else_at_each_position() -> None:
     k, controls = torch.zeros(1, dtype=torch.long), torch.tensor([[1, ANY, ANY]])
-    mapped, plain = embedder(Stage.BASE).asked(k, controls), embedder(Stage.SIZE).asked(k, controls)
+    mapped, plain = embedder(Stage.BASE).context(k, controls), embedder(Stage.SIZE).context(k, controls)
     assert distinct(mapped[0]) == GEOMETRY.positions
     assert distinct(plain[0]) == 1
 
@@ -40,7 +40,7 @@ def test_only_the_named_controls_have_maps(column: int) -> None:
     other = controls.clone()
     other[0, column] = 1
     base = embedder(Stage.BASE)
-    change = base.asked(k, other) - base.asked(k, controls)
+    change = base.context(k, other) - base.context(k, controls)
     assert change.abs().max() > 0
     assert torch.allclose(change, change[:, :1], atol=1e-5) == (CONTROLS[column].name == "hue")
 
@@ -49,7 +49,7 @@ def test_each_value_and_any_have_their_own_map() -> None:
     base = embedder(Stage.BASE)
     values = torch.arange(len(CONTROLS[0].values) + 1)
     controls = torch.stack([values, torch.zeros_like(values), torch.zeros_like(values)], -1)
-    maps = base.asked(torch.zeros_like(values), controls)
+    maps = base.context(torch.zeros_like(values), controls)
     assert distinct(maps) == len(values)
 
 

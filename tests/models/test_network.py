@@ -34,7 +34,7 @@ def logits(network: Network, images: Tensor, k: int) -> Tensor:
 
 
 def order(stage: Stage, y: int, x: int, channel: int, *, fine: bool) -> tuple[int, int, int, int]:
-    """When a sub-pixel's coarse or fine bits are drawn within a stage's view: (slice, position, channel) or always known."""
+    """When a sub-pixel's coarse or fine bits are sampled within a stage's view: (slice, position, channel) or always known."""
     if stage is Stage.DEPTH and not fine:
         return (-1, 0, 0, 0)
     if stage is not Stage.DEPTH and fine:
@@ -72,13 +72,13 @@ def test_controls_matter(stage: Stage) -> None:
     coarse, fine = parts(torch.randint(0, 256, (1, 8, 8, 3)))
     k = torch.tensor([1 if stage is Stage.SIZE else 0])
     symbols = network.target(coarse, fine, k)
-    asked = [torch.tensor([v]) for v in ([0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1])]
-    drawn = [network.logits(network.condition(coarse, fine, k, c[None, 0]), symbols) for c in asked]
-    assert all((drawn[0] != other).any() for other in drawn[1:])
+    requested = [torch.tensor([v]) for v in ([0, 0, 0], [1, 0, 0], [0, 1, 0], [0, 0, 1])]
+    sampled = [network.logits(network.condition(coarse, fine, k, c[None, 0]), symbols) for c in requested]
+    assert all((sampled[0] != other).any() for other in sampled[1:])
 
 
 def test_a_toy_models_probabilities_sum_to_one() -> None:
-    """One channel, 2 x 2, 1 + 1 bits: the joint of all 256 pictures, by stages and slices, sums to one."""
+    """One channel, 2 x 2, 1 + 1 bits: the joint of all 256 images, by stages and slices, sums to one."""
     geometry = Geometry(size=2, slice_size=1, channels=1, coarse_bits=1, fine_bits=1)
     networks = toy_networks(geometry).double()
     images = torch.tensor(list(itertools.product(range(4), repeat=4))).view(-1, 2, 2, 1)
@@ -92,11 +92,14 @@ def test_a_toy_models_probabilities_sum_to_one() -> None:
     assert float(nats.std()) > 0.01
 
 
-@pytest.mark.parametrize("drawn", Order)
-def test_four_by_four_slices_sum_to_one_in_either_order(drawn: Order) -> None:
+@pytest.mark.parametrize("order", Order)
+def test_four_by_four_slices_sum_to_one_in_either_order(order: Order) -> None:
     """One channel, 4 x 4, slices of one pixel, the first four as they are: all 2^12 images of coarse and of fine bits."""
-    geometry = Geometry(size=4, slice_size=1, channels=1, coarse_bits=1, fine_bits=1, order=drawn)
-    networks, (first, later) = toy_networks(geometry), (list(geometry.drawn[:4]), list(geometry.drawn[4:]))
+    geometry = Geometry(size=4, slice_size=1, channels=1, coarse_bits=1, fine_bits=1, order=order)
+    networks, (first, later) = (
+        toy_networks(geometry),
+        (list(geometry.sampling_order[:4]), list(geometry.sampling_order[4:])),
+    )
     every = torch.tensor([0, 1] * 8).repeat(2**12, 1)
     every[:, later] = torch.tensor(list(itertools.product(range(2), repeat=12)))
     every = every.view(-1, 4, 4, 1)
@@ -111,7 +114,7 @@ def test_four_by_four_slices_sum_to_one_in_either_order(drawn: Order) -> None:
 
 
 @pytest.mark.parametrize("stage", [Stage.SIZE, Stage.DEPTH])
-def test_interlaced_slices_see_those_drawn_before_them_and_no_others(stage: Stage) -> None:
+def test_interlaced_slices_see_those_sampled_before_them_and_no_others(stage: Stage) -> None:
     """Each slice's logits move with every slice of an earlier rank, and with none of a later one."""
     geometry = Geometry(size=16, slice_size=4, order=Order.INTERLACED)
     network, ranks = toy_networks(geometry)[stage].double(), geometry.ranks

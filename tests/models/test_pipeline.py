@@ -31,7 +31,7 @@ def pipeline() -> Pipeline:
 
 @pytest.fixture(scope="module")
 def calm(pipeline: Pipeline) -> list[bytes]:
-    """Two pictures of it."""
+    """Two images of it."""
     return images(finish(pipeline, states(2, GEOMETRY)))
 
 
@@ -40,7 +40,7 @@ def calm(pipeline: Pipeline) -> list[bytes]:
 def test_logits_that_are_not_numbers_are_refused_and_leave_nothing_behind(
     where: str, stage: Stage, pipeline: Pipeline, calm: list[bytes]
 ) -> None:
-    """No picture of nonsense is returned, and the next one is what it would have been."""
+    """No image of nonsense is returned, and the next one is what it would have been."""
     weight = pipeline.network(stage).get_parameter(where)
     right = weight.clone()
     weight[:] = float("nan")

@@ -1,4 +1,4 @@
-"""Slices, bits and the state of a picture between slices."""
+"""Slices, bits and the state of a image between slices."""
 
 import numpy as np
 import pytest
@@ -10,22 +10,22 @@ from models.subscale import Bytes, Progress, from_slices, split_depth, to_slices
 SIZES = [(32, 16), (64, 16), (128, 32), (256, 32)]
 
 
-def picture(size: int, seed: int = 0) -> Bytes:
+def random_image(size: int, seed: int = 0) -> Bytes:
     return np.random.default_rng(seed).integers(0, 256, (size, size, 3), dtype=np.uint8)
 
 
 @pytest.mark.parametrize(("size", "slice_size"), SIZES)
 @pytest.mark.parametrize("order", Order)
 def test_slices_and_bits_round_trip(size: int, slice_size: int, order: Order) -> None:
-    """A picture cut into all its slices and put together again is the same picture."""
-    image, geometry = picture(size), Geometry(size=size, slice_size=slice_size, order=order)
-    assert (Progress.of(image, geometry).picture() == image).all()
+    """An image cut into all its slices and put together again is the same image."""
+    image, geometry = random_image(size), Geometry(size=size, slice_size=slice_size, order=order)
+    assert (Progress.of(image, geometry).image() == image).all()
     assert (from_slices(to_slices(image, geometry.subscale), geometry.subscale) == image).all()
 
 
 def test_slice_k_is_the_strided_subsample() -> None:
     """Slice k = i * S + j is image[i::S, j::S]."""
-    image = picture(8)
+    image = random_image(8)
     assert (to_slices(image, 2)[3] == image[1::2, 1::2]).all()
     assert (to_slices(image, 4)[6] == image[1::4, 2::4]).all()
 
@@ -33,10 +33,10 @@ def test_slice_k_is_the_strided_subsample() -> None:
 def test_interlaced_slices_come_level_by_level() -> None:
     """Columns between the known ones, then rows: after 1, 4 and 16 slices every fourth, second and each pixel is known."""
     geometry = Geometry(size=16, slice_size=4, order=Order.INTERLACED)
-    assert geometry.drawn == (0, 2, 8, 10, 1, 3, 9, 11, 4, 5, 6, 7, 12, 13, 14, 15)
-    assert [geometry.drawn[rank] for rank in geometry.ranks] == list(range(16))
+    assert geometry.sampling_order == (0, 2, 8, 10, 1, 3, 9, 11, 4, 5, 6, 7, 12, 13, 14, 15)
+    assert [geometry.sampling_order[rank] for rank in geometry.ranks] == list(range(16))
     for slices, every in ((1, 4), (4, 2), (16, 1)):
-        _, _, known, _ = Progress.of(picture(16), geometry, slices).known()
+        _, _, known, _ = Progress.of(random_image(16), geometry, slices).known()
         expected = np.zeros((16, 16), bool)
         expected[::every, ::every] = True
         assert (known == expected).all()
@@ -44,16 +44,16 @@ def test_interlaced_slices_come_level_by_level() -> None:
 
 def test_the_raster_order_is_that_of_slices() -> None:
     geometry = Geometry(size=16, slice_size=4)
-    assert geometry.drawn == geometry.ranks == tuple(range(16))
+    assert geometry.sampling_order == geometry.ranks == tuple(range(16))
 
 
 @pytest.mark.parametrize("order", Order)
 @pytest.mark.parametrize("steps", range(1, 8))
 def test_partial_pictures_are_exact_where_known(steps: int, order: Order) -> None:
     """Known pixels keep their coarse bits, finished ones all their bits; the rest copies a known neighbour."""
-    image, geometry = picture(32), Geometry(size=32, slice_size=8, order=order)
+    image, geometry = random_image(32), Geometry(size=32, slice_size=8, order=order)
     progress = Progress.of(image, geometry, steps)
-    shown = progress.picture()
+    shown = progress.image()
     _, _, coarse_known, fine_known = progress.known()
     assert (shown[coarse_known] >> 5 == image[coarse_known] >> 5).all()
     assert (shown[fine_known] == image[fine_known]).all()
@@ -75,7 +75,7 @@ def test_a_wrong_slice_is_refused() -> None:
     for bad in (shallow, wide, deep):
         with pytest.raises(ConfigError):
             progress.with_slice(bad)
-    coarse, _ = split_depth(picture(8), 5)
+    coarse, _ = split_depth(random_image(8), 5)
     assert progress.with_slice(to_slices(coarse, 2)[0]).done == 1
 
 
@@ -83,7 +83,7 @@ def test_impossible_geometries_are_refused() -> None:
     """Sizes that do not divide and more than eight bits have no slices."""
     with pytest.raises(ConfigError, match="divide"):
         Geometry(size=30, slice_size=16)
-    with pytest.raises(ConfigError, match="power of two side by side, got 3"):
+    with pytest.raises(ConfigError, match="power of two for size / slice_size, got 3"):
         Geometry(size=12, slice_size=4, order=Order.INTERLACED)
     with pytest.raises(ConfigError, match="at most 8"):
         Geometry(size=32, slice_size=16, coarse_bits=4)

@@ -94,7 +94,7 @@ def test_a_verifier_of_other_labels_is_refused(tmp_path: Path) -> None:
 
 
 def test_a_model_without_label_has_no_verifier() -> None:
-    """Nothing could be told apart."""
+    """Labels are missing, so there is nothing to classify."""
     plain = replace(toy_card(GEOMETRY).config.widths[Stage.BASE], maps=())
     controls = (Control(name="hue", values=("red",)),)
     config = ModelConfig(geometry=GEOMETRY, controls=controls, widths=dict.fromkeys(Stage, plain))

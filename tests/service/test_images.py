@@ -75,7 +75,7 @@ def test_a_jpeg_keeps_the_edges_between_colours() -> None:
     colours[:, 1::2] = (32, 32, 224)
     progress = Progress.of(colours >> np.uint8(8 - GEOMETRY.bits), GEOMETRY, 2 * GEOMETRY.slices)
     file = encode(progress, ImageFormat.JPEG, text={})
-    exact = progress.picture().astype(int)
+    exact = progress.image().astype(int)
     assert np.abs(np.asarray(Image.open(io.BytesIO(file))).astype(int) - exact).max() < LONGEST_ERROR
 
 

@@ -50,7 +50,7 @@ class Preview:
         rows = [[state.progress for state in made], truth]
         if self.stage is not Stage.BASE:
             rows.insert(0, [state.progress for state in start])
-        images = np.stack([progress.picture() for row in rows for progress in row])
+        images = np.stack([progress.image() for row in rows for progress in row])
         scale = max(1, _PIXELS // self.config.geometry.size)
         sheet = tiled(images, columns=len(made), scale=scale)
         path.parent.mkdir(parents=True, exist_ok=True)

@@ -38,7 +38,7 @@ def samples(
     """
     groups = grouped(unstarted(pipeline, requests, sampling=sampling, seed=seed), pipeline.capacity)
     done = [finish(pipeline, group) for group in tqdm(groups, desc="drawing", leave=False)]
-    return np.stack([state.progress.picture() for group in done for state in group])
+    return np.stack([state.progress.image() for group in done for state in group])
 
 
 def unstarted(

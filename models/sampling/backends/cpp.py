@@ -55,7 +55,7 @@ class NativeBackend:
     def condition(self, coarse: Tensor, fine: Tensor, k: Tensor, controls: Tensor) -> Conditioning:
         """Return what a slice is conditioned on; see `Backend.condition`."""
         network = self.workspace.network
-        context = network.embedder.asked(k, controls)
+        context = network.embedder.context(k, controls)
         embedder = self._embedders.get()
         try:
             return binding.run_embedder(embedder, network.decoder, known=(coarse, fine), k=int(k), context=context)

@@ -1,4 +1,4 @@
-"""The C++ code (`cpp/`) made into a library by the machine's compiler, once, and kept on disk."""
+"""Compilation of the C++ code (`cpp/`) by the machine's compiler, once; the library is kept on disk."""
 
 from __future__ import annotations
 
@@ -23,13 +23,13 @@ CONSTANTS = {
     "SPN_SLICE_FORECASTS": SLICE_FORECASTS,
     "SPN_IMAGE_FORECASTS": IMAGE_FORECASTS,
 }
-"""What Python and C++ must agree on: said here, in Python's numbers."""
+"""Constants that Python and C++ share, as compile flags."""
 DEFINED = tuple(f"-D{name}={value}" for name, value in CONSTANTS.items())
 FLAGS = ("-std=c++20", "-O3", "-march=native", "-shared", "-fPIC", *DEFINED)
 
 
 def built(folder: Path, *, bfloat16: bool) -> Path:
-    """The library, built unless `folder` already has it. Without `bfloat16` it is float32 on any processor.
+    """Return the library, built unless `folder` already has it. Without `bfloat16` it is float32 on any CPU.
 
     Raises NoCompilerError if it cannot be built here.
     """
@@ -45,23 +45,23 @@ def built(folder: Path, *, bfloat16: bool) -> Path:
 
 
 def identity(flags: tuple[str, ...]) -> str:
-    """Of all that decides the machine code: source, flags, and what they mean to this compiler on this processor."""
+    """Return a hash of all that decides the machine code: source, flags, compiler and CPU."""
     code = b"".join(path.read_bytes() for path in sorted(SOURCES.iterdir()))
-    meant = compile_with(*flags, "-###", "-E", "-x", "c++", os.devnull)
-    return hashlib.sha256(code + meant).hexdigest()[:16]
+    resolved = compile_with(*flags, "-###", "-E", "-x", "c++", os.devnull)
+    return hashlib.sha256(code + resolved).hexdigest()[:16]
 
 
 def command() -> str:
-    """The command: CXX, else g++."""
+    """Return the command of the compiler: CXX, else g++."""
     return os.environ.get("CXX", "g++")
 
 
 def compile_with(*arguments: str) -> bytes:
-    """Run the C++ compiler; what it had to say. Raises NoCompilerError if there is none, or it fails."""
+    """Run the C++ compiler; return its messages. Raises NoCompilerError if there is none, or it fails."""
     try:
         return subprocess.run([command(), *arguments], capture_output=True, check=True).stderr
     except FileNotFoundError as error:
-        msg = f"no C++ compiler {command()}"
+        msg = f"no C++ compiler {command()!r}; install g++, or set CXX to a C++20 compiler"
         raise NoCompilerError(msg) from error
     except subprocess.CalledProcessError as error:
         msg = f"{command()} failed: {error.stderr.decode(errors='replace').strip()[-500:]}"

@@ -1,4 +1,4 @@
-"""Weights and boards as the C++ code reads them: tensors by name, linear layers in panels."""
+"""Numbers and tensors by name for the C++ code; linear layers are packed in panels."""
 
 from __future__ import annotations
 
@@ -17,18 +17,18 @@ from models.network import Network
 from models.sampling.board import Board, Raster
 
 WIDEST: Final = 16
-"""Numbers in the widest register that the code knows; widths must be whole multiples."""
+"""Numbers in the widest register of any CPU; widths must be multiples."""
 
 
 class Layout(NamedTuple):
-    """How a compiled library reads packed weights: panels of `lanes` outputs, `group` neighbouring inputs side by side."""
+    """Layout of packed weights: panels of `lanes` outputs, with `group` neighbouring inputs side by side."""
 
     lanes: int
     group: int
 
     @property
     def dtype(self) -> torch.dtype:
-        """What is multiplied; sums are float32."""
+        """Dtype of the products; sums are float32."""
         return torch.bfloat16 if self.group > 1 else torch.float32
 
 
@@ -119,7 +119,7 @@ def packed_layers(module: nn.Module, names: Iterable[str], layout: Layout) -> di
 
 
 def packed(weight: Tensor, bias: Tensor, layout: Layout) -> tuple[Tensor, Tensor]:
-    """Weights in panels, (panels, inputs / group, lanes, group), and the bias, all padded with zeros to whole registers.
+    """Return weights in panels, (panels, inputs / group, lanes, group), and the bias; zeros pad both to whole registers.
 
     A convolution's inputs are a window laid out by row, column, channel.
     """

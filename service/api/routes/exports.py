@@ -67,7 +67,7 @@ async def final_images(app: Services, record: JobRecord) -> list[NamedImage | No
     request = record.request
     found = (await app.jobs.images(request)).progress
     return [
-        NamedImage(pixels=progress.picture(), name=file_name(request, index), title=title(request, index))
+        NamedImage(pixels=progress.image(), name=file_name(request, index), title=title(request, index))
         if progress.next is None
         else None
         for index, progress in enumerate(found)

@@ -96,7 +96,7 @@ async def exported(  # noqa: PLR0913 - all but the first three by keyword
     headers["Content-Security-Policy"] = "default-src 'none'"
     if known(if_none_match, headers["ETag"]):
         return Response(status_code=304, headers=headers)
-    pixels = progress.picture()
+    pixels = progress.image()
     digest = f"{hashlib.sha256(pixels.tobytes()).hexdigest()}-{export.digest}"
     try:
         file = await app.exporter.run(digest, partial(export_image, pixels, export))

@@ -20,7 +20,7 @@ from models.sampling.backends.eager import EagerBackend
 from models.sampling.backends.fastest import Fastest
 from models.sampling.board import Board, Raster, bands
 from models.sampling.deal import SamplerName
-from models.sampling.engine import seats
+from models.sampling.engine import row_order
 from models.sampling.native import binding, compiler, packing
 from models.sampling.native.binding import NativeObject
 from models.subscale import Progress
@@ -215,7 +215,7 @@ def test_threads_change_nothing_but_time(artefacts: Path, threads: int) -> None:
 @pytest.mark.parametrize(("rows", "threads"), [(8, 1), (8, 3), (5, 2), (2, 4)])
 def test_threads_have_as_many_rows_each(rows: int, threads: int) -> None:
     """However many of a board's rows are taken, no thread has two more than another; and each row is taken once."""
-    order = seats(rows, threads)
+    order = row_order(rows, threads)
     assert sorted(order) == list(range(rows))
     for taken in range(rows + 1):
         counts = [len({*order[:taken]} & {*range(rows)[band]}) for band in bands(rows, threads)]
@@ -250,7 +250,7 @@ def test_compiled_code_conditions_a_slice_the_same(artefacts: Path) -> None:
     plain, compiled = pipeline(None), pipeline(artefacts, bfloat16=False)
     for done in range(len(GEOMETRY.steps)):
         (state,) = after(states(1), done)
-        found, expected = compiled.given(state).conditioning, plain.given(state).conditioning
+        found, expected = compiled.slice_inputs(state).conditioning, plain.slice_inputs(state).conditioning
         assert torch.equal(found.forecasts, expected.forecasts)
         assert torch.equal(found.offset, expected.offset)
         torch.testing.assert_close((found.start, found.gates), (expected.start, expected.gates), rtol=1e-4, atol=1e-5)

@@ -39,7 +39,7 @@ def test_depth_keeps_the_true_coarse_bits() -> None:
     states = look.states()
     while states[0].progress.next:
         states = pipeline.advance(states)
-    made = np.stack([state.progress.picture() for state in states])
+    made = np.stack([state.progress.image() for state in states])
     assert (made >> 5 == Flat().held_out().images[:IMAGES] >> 5).all()
 
 

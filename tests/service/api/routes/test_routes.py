@@ -96,7 +96,7 @@ def pixels(response: httpx.Response) -> np.ndarray[Any, Any]:
 def png(size: int) -> str:
     """Base64 of `a_picture()`, or its top left corner."""
     out = io.BytesIO()
-    Image.fromarray(a_picture().picture()[:size, :size]).save(out, "PNG")
+    Image.fromarray(a_picture().image()[:size, :size]).save(out, "PNG")
     return base64.b64encode(out.getvalue()).decode()
 
 
@@ -245,7 +245,7 @@ def test_progress_and_pictures_follow_the_slices(client: httpx.Client, store: re
     now = client.get(f"/jobs/{job['id']}").json()
     assert (now["status"], now["progress"]["fraction"], now["images"][1]["final"]) == ("succeeded", 1.0, True)
     final = client.get(now["images"][1]["url"])
-    np.testing.assert_array_equal(pixels(final), a_picture(1).picture())
+    np.testing.assert_array_equal(pixels(final), a_picture(1).image())
     assert "immutable" in final.headers["cache-control"]
     assert client.get(now["images"][1]["url"], headers={"If-None-Match": final.headers["etag"]}).status_code == 304
 
@@ -258,8 +258,8 @@ def test_a_picture_comes_in_any_format_size_and_age(client: httpx.Client, store:
     assert client.get(image, params={"format": "jpeg"}).headers["content-type"] == "image/jpeg"
     webp = client.get(image, headers={"Accept": "text/html, image/webp;q=0.8, */*"})
     assert webp.headers["content-type"] == "image/webp"
-    np.testing.assert_array_equal(pixels(webp), a_picture().picture())
-    np.testing.assert_array_equal(pixels(client.get(image, params={"scale": 2}))[::2, ::2], a_picture().picture())
+    np.testing.assert_array_equal(pixels(webp), a_picture().image())
+    np.testing.assert_array_equal(pixels(client.get(image, params={"scale": 2}))[::2, ::2], a_picture().image())
     text = Image.open(io.BytesIO(client.get(image).content)).info
     assert (text["Seed"], text["Controls"], text["Model"]) == ("7", "label=A", "toy")
     early = pixels(client.get(image, params={"slices": 1}))
@@ -407,7 +407,7 @@ def test_a_job_may_start_with_a_picture(stage: str, size: int, given: int, clien
     assert job["progress"]["slices_done"] == given
     drawn = pixels(client.get(job["images"][0]["url"]))
     known = drawn if stage == "depth" else drawn[::2, ::2]
-    np.testing.assert_array_equal(known >> 5, a_picture().picture()[:size, :size] >> 5)
+    np.testing.assert_array_equal(known >> 5, a_picture().image()[:size, :size] >> 5)
 
 
 def test_models_are_listed_with_their_controls(client: httpx.Client) -> None:

@@ -63,7 +63,7 @@ def test_kept_slices_are_those_of_the_parent(
     response = variation(client, {"job": parent(client, store, slices=STEPS), "index": 1, **keep}, num_images=2)
     job = response.json()
     assert response.status_code == 202, response.text
-    expected = Progress(geometry=GEOMETRY, slices=a_picture(9).slices[:kept]).picture()
+    expected = Progress(geometry=GEOMETRY, slices=a_picture(9).slices[:kept]).image()
     for image in job["images"]:
         assert image["slices_done"] == kept
         shown = client.get(f"/jobs/{job['id']}/images/{image['index']}")
