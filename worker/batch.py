@@ -1,8 +1,8 @@
 """The worker's loop: continuous batching, in rounds.
 
-A round advances images of one network by one slice each; `worker.scheduler` chooses them. Between two rounds finished jobs
-leave, canceled jobs stop and waiting jobs join (`worker.jobs.held_jobs`). The loop knows neither Redis nor RQ nor torch: a
-`TicketSource` brings jobs, a `SliceSampler` generates slices, and a `Publisher` writes them.
+A round advances images that are at the same network by one slice each; `worker.scheduler` chooses them. Between two rounds
+finished and canceled jobs leave, and waiting jobs join (`worker.jobs.held_jobs`). The loop knows neither Redis nor RQ nor
+torch: a `TicketSource` brings jobs, a `SliceSampler` generates slices, and a `Publisher` writes them.
 """
 
 from __future__ import annotations
@@ -28,9 +28,10 @@ from worker.telemetry.pace_estimator import PaceEstimator
 logger = logging.getLogger(__name__)
 
 ROOM = 2
-"""Jobs join while the live rows take fewer lanes than this many full rounds.
+"""Full rounds that the live rows may fill: jobs join while the rows take fewer lanes.
 
-A new job then need not wait for another to leave, and jobs that could not start soon are left to other workers.
+With more than one round, a new job need not wait for another to leave. With a limit, jobs that could not start soon are
+left to other workers.
 """
 
 
@@ -82,7 +83,8 @@ class Batch:
     def _round(self) -> None:
         """Advance the chosen rows, then let jobs leave and join.
 
-        The pace learns the time until the next round can start. Jobs that left or joined count apart, failed rounds not at all.
+        The cost of a round is the time until the next one can start. The time for jobs that leave or join is learned
+        separately. A round with failed rows is not learned.
         """
         started = time.monotonic()
         rows = self._scheduler.choose(self._jobs.waiting_rows(), self._capacity)
@@ -93,7 +95,7 @@ class Batch:
             self._pace.round(rows[0].stage, lanes=lanes_of(rows), seconds=ended - started)
 
     def _exchange_jobs(self, started: float) -> int:
-        """Let jobs leave and join since `started`, and return how many did."""
+        """Let jobs leave and join, and return how many did. `started`: when the first of them began to."""
         self._jobs.conclude()
         self._fill()
         if moves := self._jobs.count_moves():
@@ -101,7 +103,7 @@ class Batch:
         return moves
 
     def _fill(self) -> None:
-        """Admit waiting jobs while there is room, and none beside a suspect."""
+        """Admit waiting jobs while there is room and no suspect."""
         lanes, suspect = self._jobs.lanes, self._jobs.suspect
         while lanes < ROOM * self._capacity and not self._tickets.stopping and not suspect:
             if (ticket := self._tickets.take()) is None:
