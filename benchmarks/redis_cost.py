@@ -29,45 +29,25 @@ from service.contract.record import Problem
 from service.contract.request import JobRequest
 from service.contract.stream import SliceEntry
 from service.contract.transitions import Claim, Transitions, create
-from service.local.processes import free_port, redis_binary
+from tests.harness.launcher import RedisServer
 
 GEOMETRY = Geometry(size=64, slice_size=16)
 POISONED = Problem(type="urn:test", title="", detail="")
-START_SECONDS = 10
 
 
 @contextmanager
 def own_redis() -> Iterator[redis.Redis]:
-    """A client of a Redis that writes no file."""
-    port = free_port()
-    with tempfile.TemporaryDirectory() as folder:
-        options = ["--port", str(port), "--dir", folder, "--save", "", "--logfile", "log"]
-        server = subprocess.Popen([redis_binary(), *options])
-        try:
-            with redis.Redis(port=port) as client:
-                await_reply(client)
-                yield client
-        finally:
-            server.kill()
-            server.wait()
-
-
-def await_reply(client: redis.Redis) -> None:
-    """Return once Redis answers."""
-    deadline = time.monotonic() + START_SECONDS
-    while True:
-        try:
-            client.ping()
-        except redis.ConnectionError:
-            if time.monotonic() > deadline:
-                raise
-            time.sleep(0.05)
-        else:
-            return
+    """Yield a client of a Redis that writes no file."""
+    with (
+        tempfile.TemporaryDirectory() as folder,
+        RedisServer(Path(folder) / "redis") as server,
+        redis.Redis(port=server.port) as client,
+    ):
+        yield client
 
 
 def run_job(transitions: Transitions, client: redis.Redis, image: Progress, num_images: int) -> None:
-    """One job from its submit to its end, one append per job and round where the contract has that."""
+    """Run one job from its submit to its end, with one append per job and round if the contract has that."""
     controls = ({"label": "A", "style": "icon"},) * num_images
     request = JobRequest(
         id=token_hex(12), model="m", seed=1, temperature=1.0, controls=controls, geometry=GEOMETRY, owner="studio"
@@ -89,7 +69,7 @@ def run_job(transitions: Transitions, client: redis.Redis, image: Progress, num_
 
 
 def totals(client: redis.Redis) -> dict[str, float]:
-    """Counters of Redis since its statistics were reset, and CPU seconds since the start."""
+    """Return the counters of Redis since its statistics were reset, and CPU milliseconds since the start."""
     commands, stats, cpu = client.info("commandstats"), client.info("stats"), client.info("cpu")
     return {
         "commands": sum(each["calls"] for each in commands.values()),
@@ -101,7 +81,7 @@ def totals(client: redis.Redis) -> dict[str, float]:
 
 
 def measured(jobs: int, num_images: int) -> dict[str, Any]:
-    """Cost per image of `jobs` jobs."""
+    """Return the cost per image of `jobs` jobs."""
     pixels = np.random.default_rng(0).integers(0, 256, (64, 64, 3), dtype=np.uint8)
     image = Progress.of(pixels, GEOMETRY)
     with own_redis() as client:

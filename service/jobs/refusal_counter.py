@@ -1,4 +1,4 @@
-"""Refused submits count towards the rate limit of their owner, like accepted ones."""
+"""Counter of refused submits: they count towards the rate limit of their owner, like accepted ones."""
 
 from __future__ import annotations
 
@@ -6,6 +6,7 @@ import math
 import secrets
 from typing import TYPE_CHECKING, Any
 
+from service.contract.redis_clock import milliseconds
 from service.contract.redis_keys import owned_key
 from service.errors import RateLimitedError
 
@@ -16,7 +17,10 @@ MINUTE_MS = 60_000
 
 
 class RefusalCounter:
-    """Adds refused submits to the owner's submits of the last minute, which `transitions.lua` compares with the limit."""
+    """Counter that adds refused submits to the owner's submits of the last minute.
+
+    `transitions.lua` compares those with the limit.
+    """
 
     def __init__(self, client: Redis, *, per_minute: int) -> None:
         self._client, self._per_minute = client, per_minute
@@ -25,8 +29,7 @@ class RefusalCounter:
         """Count one refused submit. Raises RateLimitedError if the limit was reached before it."""
         if not self._per_minute:
             return
-        seconds, micros = await self._client.time()
-        now, submits = int(seconds) * 1000 + int(micros) // 1000, owned_key(owner, "submits")
+        now, submits = milliseconds(await self._client.time()), owned_key(owner, "submits")
         since = f"({now - MINUTE_MS}"
         recent: Any = await self._client.zrangebyscore(submits, since, "+inf", withscores=True)
         if (over := len(recent) - self._per_minute) >= 0:
