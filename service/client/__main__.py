@@ -1,4 +1,4 @@
-"""Generate images with a running service and write them to a folder, as `LABEL-SEED.png`."""
+"""Generate images with a running service and write them to a folder, as `LABEL-SEED.FORMAT`."""
 
 from __future__ import annotations
 
@@ -11,13 +11,13 @@ from dataclasses import dataclass
 from enum import IntEnum
 from math import isfinite
 from pathlib import Path
-from typing import cast
+from typing import Final, Literal, cast
 
 import httpx
 from tqdm import tqdm
 
 from service.api.schemas import ImageBody, JobBody, SliceEvent
-from service.client.client import Client, Request
+from service.client.client import Client, Export, Request
 from service.client.errors import (
     ClientError,
     InvalidProxyError,
@@ -30,6 +30,10 @@ from service.contract.statuses import Status
 URL = "http://127.0.0.1:8000"
 CONTROLS = ("label", "style", "hue", "tile")
 FIELDS = ("model", "seed", "temperature", "guidance", "candidates")
+
+
+EXPORT: Final = ("size", "background", "ground", "glyph")
+FileFormat = Literal["png", "webp", "jpeg", "svg"]
 
 
 class Exit(IntEnum):
@@ -54,6 +58,8 @@ class Options:
 
     request: Request
     scale: int
+    format: FileFormat
+    export: Export
     out: Path
     url: str
     key: str | None
@@ -105,6 +111,7 @@ def parse(arguments: Sequence[str] | None) -> Options:
     )
     parser.add_argument("--candidates", type=int, help="first slices to choose from, 1 to 8; default: the model's")
     parser.add_argument("--scale", type=int, default=1, choices=range(1, 9), help="pixels per pixel")
+    add_export(parser)
     parser.add_argument("--out", type=Path, default=Path(), help="folder for the images")
     parser.add_argument("--url", type=server, default=URL, help=f"address of the server; default: {URL}")
     parser.add_argument(
@@ -116,6 +123,19 @@ def parse(arguments: Sequence[str] | None) -> Options:
     return options_of(parser.parse_args(arguments))
 
 
+def add_export(parser: argparse.ArgumentParser) -> None:
+    """Add the options of exports."""
+    parser.add_argument("--format", default="png", choices=("png", "webp", "jpeg", "svg"), help="default: png")
+    parser.add_argument("--size", type=int, help="pixels along the image, 16 to 1024, drawn smoothly")
+    parser.add_argument("--background", help="transparent, white or #rrggbb; default: white")
+    parser.add_argument(
+        "--transparent", dest="background", action="store_const", const="transparent", help="--background transparent"
+    )
+    parser.add_argument("--ground", help="colour of the ground: #rrggbb, or two with a comma for a gradient")
+    parser.add_argument("--glyph", help="colour of the glyph, likewise")
+    parser.add_argument("--flat", action="store_true", help="no gradients")
+
+
 def options_of(parsed: argparse.Namespace) -> Options:
     """Return the options; only fields of the command line go into the request."""
     controls = {name: value for name in CONTROLS if (value := getattr(parsed, name)) is not None}
@@ -125,11 +145,19 @@ def options_of(parsed: argparse.Namespace) -> Options:
     return Options(
         request=request,
         scale=parsed.scale,
+        format=parsed.format,
+        export=export_of(parsed),
         out=parsed.out,
         url=parsed.url,
         key=parsed.key,
         retry_seconds=parsed.retry_seconds,
     )
+
+
+def export_of(parsed: argparse.Namespace) -> Export:
+    """Return the options of an export that were given; none of them for plain pixels."""
+    export = {name: value for name in EXPORT if (value := getattr(parsed, name)) is not None}
+    return cast("Export", export | ({"style": "flat"} if parsed.flat else {}))
 
 
 def temperature(text: str) -> float | dict[str, float]:
@@ -201,8 +229,8 @@ def with_progress(client: Client, job: JobBody) -> JobBody:
 
 def write_image(client: Client, job: JobBody, image: ImageBody, options: Options) -> Path:
     """Write one image and return its path."""
-    path = options.out / f"{image.controls.get('label', 'any')}-{image.seed}.png"
-    path.write_bytes(client.image(job, image.index, scale=options.scale))
+    path = options.out / f"{image.controls.get('label', 'any')}-{image.seed}.{options.format}"
+    path.write_bytes(client.image(job, image.index, format=options.format, scale=options.scale, **options.export))
     return path
 
 

@@ -28,9 +28,24 @@ class Request(TypedDict, total=False):
     temperature: float | Mapping[str, float]
     guidance: float
     candidates: int
-    start: Mapping[str, str]
+    start: Mapping[str, str | int]
     webhook: Mapping[str, JsonValue]
     metadata: Mapping[str, JsonValue]
+
+
+class Colours(TypedDict, total=False):
+    """Colours of an export: #rrggbb, or two of them with a comma for a gradient. An absent one is the image's own."""
+
+    background: str
+    ground: str
+    glyph: str
+    style: Literal["flat"]
+
+
+class Export(Colours, total=False):
+    """An export of the vector form of a final image: its colours, and its size in pixels."""
+
+    size: int
 
 
 class Client:
@@ -65,13 +80,27 @@ class Client:
         index: int = 0,
         *,
         slices: int | None = None,
-        format: Literal["png", "webp", "jpeg"] = "png",  # noqa: A002 - the parameter's name in the contract
+        format: Literal["png", "webp", "jpeg", "svg"] = "png",  # noqa: A002 - the parameter's name in the contract
         scale: int = 1,
+        **export: Unpack[Export],
     ) -> bytes:
-        """Return the file of an image: the latest, or that after `slices` slices; each pixel `scale` x `scale`."""
-        query: dict[str, str | int] = {"format": format, "scale": scale}
+        """Return the file of an image: the latest, or that after `slices` slices; each pixel `scale` x `scale`.
+
+        With format svg, a size or colours it is an export of the final image.
+        """
+        query: dict[str, str | int] = {"format": format, "scale": scale, **cast("dict[str, str | int]", export)}
         query |= {} if slices is None else {"slices": slices}
         return self._transport.request("GET", f"{job_path(id_of(job))}/images/{index}", query=query).content
+
+    def export(
+        self,
+        job: JobBody | str,
+        set: Literal["sizes", "web"] = "sizes",  # noqa: A002 - the parameter's name in the contract
+        **colours: Unpack[Colours],
+    ) -> bytes:
+        """Return a ZIP archive of the final images: in every size, or as the icons of a web site."""
+        query = {"set": set, **cast("dict[str, str]", colours)}
+        return self._transport.request("GET", f"{job_path(id_of(job))}/export.zip", query=query).content
 
     def cancel(self, job: JobBody | str) -> JobBody:
         """Cancel a job. A running one stops within a slice; its partial images stay."""

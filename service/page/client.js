@@ -120,8 +120,9 @@ export class Client {
   /**
    * Where a picture lies. Keeps a signature that the URL carries.
    * @param {string} url from `images[].url` or a slice event
-   * @param {{slices?: ?number, scale?: number, format?: string}} [options] `slices: null` is the latest, whatever
-   *   number the URL itself names
+   * @param {{slices?: ?number, scale?: number, format?: string, size?: number, background?: string, ground?: string,
+   *   glyph?: string, style?: string}} [options] `slices: null` is the latest, whatever number the URL itself names. With
+   *   format svg, a size or colours it is an export of the final image
    */
   pictureUrl(url, options = {}) {
     const picture = new URL(url, this.#base);

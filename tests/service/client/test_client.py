@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from zipfile import ZipFile
 
 import httpx
 import pytest
@@ -208,9 +209,28 @@ def test_the_command_writes_the_pictures_and_prints_their_paths(
     assert [size((out / name).read_bytes()) for name in ("A-7.png", "A-8.png")] == [(64, 64), (64, 64)]
 
 
+def test_the_command_exports_in_a_format_and_a_size(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """The toy's images are traced; their files are whole all the same."""
+    common = f"--label A --seed 7 --transparent --flat --out {tmp_path} --url {url}".split()
+    assert main([*common, "--format", "svg"]) == main([*common, "--size", "48"]) == Exit.DONE
+    assert capsys.readouterr().out.split() == [f"{tmp_path}/A-7.svg", f"{tmp_path}/A-7.png"]
+    assert (tmp_path / "A-7.svg").read_text().startswith("<svg ")
+    assert size((tmp_path / "A-7.png").read_bytes()) == (48, 48)
+
+
+def test_an_archive_is_exported(client: Client) -> None:
+    """For a web site."""
+    job = client.wait(client.generate(label="A", seed=7))
+    with ZipFile(io.BytesIO(client.export(job, "web", background="white"))) as archive:
+        assert "favicon.ico" in archive.namelist()
+
+
 @pytest.mark.parametrize(
     ("arguments", "status", "message"),
     [
+        (["--label", "A", "--size", "5"], Exit.REFUSED, "size: Input should be greater than or equal to 16"),
         (["--label", "Q"], Exit.REFUSED, "controls.label: label has no value 'Q'; it has: A, B, icon"),
         (["--model", "other"], Exit.REFUSED, "model: there is no model 'other'; this server has: toy, slow"),
         (["--count", "17"], Exit.REFUSED, "num_images: Input should be less than or equal to 16"),
