@@ -84,6 +84,8 @@ def test_pages_hold_every_job_once(store: redis.Redis, redis_url: str, transitio
     many(store, transitions, 25)
     found = pages(redis_url, limit=7)
     assert [len(page.records) for page in found] == [7, 7, 7, 6]
+    (whole,) = pages(redis_url, status=Status.QUEUED, limit=26)  # only the oldest job follows, of another status
+    assert len(whole.records) == 26
     ids: Any = store.zrevrange(owned_key("", "jobs"), 0, -1)
     assert len(set(ids)) == 27
     created = [store.zscore(owned_key("", "jobs"), each) or 0.0 for each in ids]
