@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -16,13 +17,17 @@ GRAPH_PASSES = 8
 """Passes between two reads of the board's state: to read it costs more than a pass too many."""
 
 
+OPTIONS: Final = {"deterministic": True, "batch_invariant": True, "shape_padding": False}
+"""Inductor must not choose reductions or paddings by a stopwatch: two processes with one numerics id would differ."""
+
+
 class GraphBackend(EagerBackend):
     """The pass of torch, captured once for each number of lanes. A `Backend` for CUDA."""
 
     def __init__(self, workspace: Workspace) -> None:
         super().__init__(workspace)
         self._device = self.board.front.device
-        compiled = torch.compile(self.step, fullgraph=True, dynamic=False)
+        compiled = torch.compile(self.step, fullgraph=True, dynamic=False, options={**OPTIONS})
         with torch.cuda.device(self._device):
             self._graphs = {
                 lanes: recorded(partial(compiled, lanes=lanes), self.board) for lanes in range(1, self.board.lanes + 1)
@@ -30,8 +35,13 @@ class GraphBackend(EagerBackend):
 
     @property
     def numerics(self) -> str:
-        """Kernels are chosen by M."""
-        return f"graph/M-{self.workspace.rows}"
+        """Kernels depend on M, on the options of the compiler, and on where TF32 replaces float32."""
+        flags = {
+            "products": torch.backends.cuda.matmul.allow_tf32,
+            "convolutions": torch.backends.cudnn.allow_tf32,
+        }
+        tf32 = "+".join(name for name, allowed in flags.items() if allowed) or "off"
+        return f"graph/M-{self.workspace.rows}/{'+'.join(name for name, on in OPTIONS.items() if on)}/tf32-{tf32}"
 
     def finish(self, lanes: int) -> int:
         """Replay passes until every row is final; see `Backend.finish`."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -9,6 +10,7 @@ from pathlib import Path
 
 import pytest
 import torch
+import torch._inductor
 from torch import Tensor
 
 from models.config import Sampling, Stage, Temperatures
@@ -115,3 +117,28 @@ def test_a_graph_is_captured_and_replayed_on_the_device_of_its_board(monkeypatch
     workspace = Workspace.of(toy_networks(GEOMETRY)[Stage.BASE], rows=1, guided=True)  # type: ignore[arg-type]
     assert GraphBackend(workspace).finish(2) == GRAPH_PASSES
     assert found == [[workspace.board.front.device]] * (2 + GRAPH_PASSES)
+
+
+def test_what_changes_a_graphs_last_bits_is_in_its_numerics(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Options that leave Inductor no choice by a stopwatch, and the flags of TF32."""
+    FakeCuda(monkeypatch)
+    compiled: list[dict[str, object]] = []
+    monkeypatch.setattr(graph, "recorded", lambda *_: (lambda: None, torch.tensor(0)))
+
+    def compile_(step: object, **options: object) -> object:
+        compiled.append(options)
+        return step
+
+    monkeypatch.setattr(torch, "compile", compile_)
+    backend = GraphBackend(Workspace.of(toy_networks(GEOMETRY)[Stage.BASE], rows=3))  # type: ignore[arg-type]
+    assert compiled == [{"fullgraph": True, "dynamic": False, "options": graph.OPTIONS}]
+    assert set(graph.OPTIONS) <= set(torch._inductor.list_options())  # noqa: SLF001 - its documented name
+    matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
+    before, numerics = (matmul.allow_tf32, cudnn.allow_tf32), set()
+    try:
+        for matmul.allow_tf32, cudnn.allow_tf32 in itertools.product((False, True), repeat=2):
+            numerics.add(backend.numerics)
+    finally:
+        matmul.allow_tf32, cudnn.allow_tf32 = before
+    assert len(numerics) == 4
+    assert "graph/M-3/deterministic+batch_invariant/tf32-off" in numerics
