@@ -24,6 +24,8 @@ SIZE, SLICE_SIZE, COARSE = 16, 4, 5
 """Of the model `slow`: sides in pixels, and the bits that the size stage drops."""
 
 WHITE = 255
+FINISH_SECONDS = 120
+"""Twelve images take 15 s on an idle machine."""
 
 SEEN = """
 globalThis.seen = {};
@@ -63,7 +65,7 @@ def opened(page: Page, url: str, *, count: int = 1) -> list[dict[str, Any]]:
 def finished(page: Page, count: int = 1) -> Locator:
     """The newest entry of the gallery, once it is finished with `count` pictures."""
     entry = page.locator("#jobs > article").first
-    expect(entry.locator("> header .state")).to_contain_text("Finished")
+    expect(entry.locator("> header .state")).to_contain_text("Finished", timeout=FINISH_SECONDS * 1000)
     expect(entry.get_by_role("button", name="finished. Enlarge")).to_have_count(count)
     return entry
 
