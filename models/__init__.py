@@ -8,5 +8,6 @@ Legend of capital letters, everywhere:
 
 - B batch, C channels, H W image, V values per sub-pixel
 - S subscale factor, K slices (S * S), h w slice (H / S, W / S), N positions in a slice (h * w)
-- D width, M tokens in a pass, R rows (images) in a batch, T taps of a masked convolution
+- D width, P width of an embedded pixel, T taps of a masked convolution, J forecasts of a position
+- M tokens in a pass, R rows of a board (slices in progress), L lanes of a board (R, or 2 R with guidance)
 """

@@ -35,10 +35,11 @@ class Board(NamedTuple):
 
     - conditioning: as in `models.decoder`, (L, ...)
     - noise (R, N, C, V); temperature, guidance (R,)
-    - values (R * slots, C) int64; pixels (R * slots, P)
-    - per layer: grids (L * slots, P), keys (L, heads, d, N + 1), contents (L, heads, N + 1, d)
-    - front, seen (R,) int64: positions below `front` are final, those below `seen` hold a forecast
-    - pace (R,): pixels accepted per pass lately
+    - values (R * slots, C) int64: pixels by slot (see `Raster`); pixels (R * slots, P): the same, embedded
+    - per layer: grids (L * slots, P), inputs of the convolution; keys (L, heads, d, N + 1) and contents
+      (L, heads, N + 1, d), the keys and values of attention
+    - front, seen (R,) int64: positions below `front` are final, those below `seen` hold a forecast or a sample
+    - pace (R,): moving average of the pixels that a pass accepts
     """
 
     conditioning: Conditioning
@@ -128,9 +129,15 @@ def rows_of(whole: Tensor, *, rows: int, band: slice) -> Tensor:
 
 
 class Raster:
-    """Slots of each position in the padded grid of neighbours: (N + 1,) tables; the last entry is for idle tokens.
+    """Slots of each position and its neighbours in the padded grid of one row or lane.
 
-    Slots outside the slice are never written, so they stay absent; the last slot is where idle tokens write.
+    Tables by position; entry N is for idle tokens. Slots outside the slice are never written, so they stay absent. The last
+    slot is the scratch slot.
+
+    - own (N + 1,): slot of a position; the scratch slot for N
+    - previous (N + 1,): slot of the position before; the scratch slot for 0 and N
+    - taps (N + 1, T): slots of the T causal neighbours
+    - left, above, corner: their places in `taps`
     """
 
     def __init__(self, side: int, reach: int, device: torch.device) -> None:

@@ -20,11 +20,17 @@ from models.sampling.guidance import guided
 from models.sampling.noise import gumbel_max
 
 PACE_STEP = 0.25
-"""Weight of the last pass in a row's pace."""
+"""Weight of the last pass in the pace of a row, a moving average of the pixels that a pass accepts."""
 
 
 class Tokens(NamedTuple):
-    """The tokens of one pass: rows (M,), positions (M,), N for idle; place (M,) in the row's window; window (R,) lengths."""
+    """The tokens of one pass. Each unfinished row has a window: consecutive positions, from its first that is not final.
+
+    - rows (M,): row of the board
+    - positions (M,): position in the slice; N for an idle token
+    - place (M,): place in the row's window, from 0
+    - window (R,): length of each row's window
+    """
 
     rows: Tensor
     positions: Tensor
@@ -77,7 +83,7 @@ class Pass(nn.Module):
 
         `lanes`: 2 if a row is guided. Each has its own M tokens in the layers, so that no product changes its shape.
         """
-        tokens = self._dealt(board)
+        tokens = self._deal_tokens(board)
         base = tokens.rows * self.raster.slots
         own = base + self.raster.own[tokens.positions]
         self._forecast(board, tokens, own, base)
@@ -88,7 +94,7 @@ class Pass(nn.Module):
         self._accept(board, tokens, (guesses == samples).all(-1))
         return (self.raster.positions - board.front).amax()
 
-    def _dealt(self, board: Board) -> Tokens:
+    def _deal_tokens(self, board: Board) -> Tokens:
         """Return the tokens: windows begin at their row's front and follow one another."""
         n = self.raster.positions
         window = self.deal(n - board.front, board.pace, self.tokens)
@@ -104,51 +110,55 @@ class Pass(nn.Module):
         Of six forecasts this needed the fewest passes (docs/sampling.md).
         """
         raster, symbols, seen = self.raster, self.decoder.symbols, board.seen[tokens.rows]
-        at, lead = tokens.positions.clamp(max=raster.positions - 1), tokens.rows * board.lanes
-        offset = board.conditioning.offset[lead, at]
+        position, lane = tokens.positions.clamp(max=raster.positions - 1), tokens.rows * board.lanes
+        offset = board.conditioning.offset[lane, position]
         last = board.values[base + raster.own[(seen - 1).clamp(min=0)]]
-        above = board.values[base + raster.own[(at - raster.side).clamp(min=0)]]
-        around = board.conditioning.forecasts[lead, at, -1]
-        has_above = (at >= raster.side) & (at - raster.side < seen)
+        above = board.values[base + raster.own[(position - raster.side).clamp(min=0)]]
+        mean_of_neighbours = board.conditioning.forecasts[lane, position, -1]
+        has_above = (position >= raster.side) & (position - raster.side < seen)
         guess = torch.where((seen > 0)[:, None], last, offset)
         guess = torch.where(has_above[:, None], above, guess)
-        guess = torch.where(around == ABSENT, guess, around)
+        guess = torch.where(mean_of_neighbours == ABSENT, guess, mean_of_neighbours)
         guess = offset + (guess - offset).clamp(0, symbols - 1)
-        fresh = (tokens.positions >= seen) & (tokens.positions < raster.positions)
-        board.values[own] = torch.where(fresh[:, None], guess, board.values[own])
+        unseen = (tokens.positions >= seen) & (tokens.positions < raster.positions)
+        board.values[own] = torch.where(unseen[:, None], guess, board.values[own])
 
     def _sample(self, board: Board, tokens: Tokens, base: Tensor, lanes: int) -> Tensor:
         """Return the values that the model samples at the tokens, (M, C)."""
-        decoder, raster, c = self.decoder, self.raster, board.conditioning
-        row, at = tokens.rows, tokens.positions.clamp(max=raster.positions - 1)
-        lead = row * board.lanes
-        taps = base[:, None] + raster.taps[tokens.positions]
+        decoder, raster, conditioning = self.decoder, self.raster, board.conditioning
+        row, position = tokens.rows, tokens.positions.clamp(max=raster.positions - 1)
+        first_lane = row * board.lanes
+        taps = base[:, None] + raster.taps[tokens.positions]  # (M, T)
         previous = base + raster.previous[tokens.positions]
+        # Final pixels before these were embedded by earlier passes.
         board.pixels[previous] = decoder.pixels(board.values[previous])
-        first, sides = decoder.first(board.pixels[taps].flatten(1)), []
-        for lane in (lead + side for side in range(lanes)):
+        first, hiddens_by_lane = decoder.first(board.pixels[taps].flatten(1)), []
+        for lane in (first_lane + side for side in range(lanes)):
             past = CachedPast(board, raster, lane, tokens.positions)
-            features = decoder.features(first, c.start[lane, at], c.gates[lane, at], past)
-            sides.append(decoder.head.hiddens(features))
-        around, offset = board.values[taps], c.offset[lead, at]
-        beside = (around[:, raster.left], around[:, raster.above], around[:, raster.corner])
-        forecasts = decoder.forecasts(*beside, c.forecasts[lead, at], offset)
+            start, gates = conditioning.start[lane, position], conditioning.gates[lane, position]
+            hiddens_by_lane.append(decoder.head.hiddens(decoder.features(first, start, gates, past)))
+        earlier, offset = board.values[taps], conditioning.offset[first_lane, position]
+        neighbours = (earlier[:, raster.left], earlier[:, raster.above], earlier[:, raster.corner])
+        forecasts = decoder.forecasts(*neighbours, conditioning.forecasts[first_lane, position], offset)
         head, symbols = decoder.head, []
         for channel in range(head.channels):
-            logits = [head.logits(hiddens[channel], channel, forecasts[..., channel]) for hiddens in sides]
+            logits = [head.logits(hiddens[channel], channel, forecasts[..., channel]) for hiddens in hiddens_by_lane]
             score = guided(logits, board.guidance[row])
-            symbols.append(gumbel_max(score, board.noise[row, at, channel], board.temperature[row]))
-            for hiddens in sides:
+            symbols.append(gumbel_max(score, board.noise[row, position, channel], board.temperature[row]))
+            for hiddens in hiddens_by_lane:
                 head.condition_on(hiddens, channel, symbols[-1])
         return offset + torch.stack(symbols, -1)
 
-    def _accept(self, board: Board, tokens: Tokens, agree: Tensor) -> None:
-        """Accept the samples of each window up to and including the first one that differs from its forecast."""
-        row = torch.arange(len(tokens.window), device=agree.device)[:, None]
-        wrong = (tokens.rows == row) & (tokens.place < tokens.window[row]) & ~agree
+    def _accept(self, board: Board, tokens: Tokens, correct: Tensor) -> None:
+        """Accept the samples of each window up to and including the first one that differs from its forecast.
+
+        `correct`, (M,): whether a token's sample equals its forecast.
+        """
+        row = torch.arange(len(tokens.window), device=correct.device)[:, None]
+        wrong = (tokens.rows == row) & (tokens.place < tokens.window[row]) & ~correct
         first = torch.where(wrong, tokens.place, self.raster.positions).amin(-1)
         accepted = torch.minimum(first + 1, tokens.window)
-        follow = board.pace + (accepted - board.pace) * PACE_STEP
-        board.pace.copy_(torch.where(accepted > 0, follow, board.pace))
+        average = board.pace + (accepted - board.pace) * PACE_STEP
+        board.pace.copy_(torch.where(accepted > 0, average, board.pace))
         board.seen.copy_(torch.maximum(board.seen, board.front + tokens.window))
         board.front.add_(accepted)
