@@ -111,7 +111,7 @@ AN_EVENT = {
         "data": {
             "type": "string",
             "contentMediaType": "application/json",
-            "contentSchema": {"oneOf": [{"$ref": REF_TEMPLATE.format(model=model.__name__)} for model in EVENTS]},
+            "contentSchema": {"anyOf": [{"$ref": REF_TEMPLATE.format(model=model.__name__)} for model in EVENTS]},
         },
     },
     "required": ["event", "id", "data"],
