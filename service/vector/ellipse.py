@@ -25,5 +25,7 @@ def fitted_ellipse(points: Floats) -> tuple[Floats, Floats] | None:
     radii = np.sqrt((1 + a * centre[0] ** 2 + b * centre[1] ** 2) / np.array([a, b]))
     if abs(radii[0] - radii[1]) < _NEAR:
         radii[:] = radii.mean()
+    if max(np.abs(points.min(axis=0) - centre + radii).max(), np.abs(points.max(axis=0) - centre - radii).max()) > _FAR:
+        return None  # a sliver: it is near an ellipse that is far longer than it
     far = np.abs(np.hypot(*((points - centre) / radii).T) - 1) * radii.min()
     return (centre, radii) if far.max() < _FAR and np.sqrt((far**2).mean()) < _NEAR else None

@@ -79,6 +79,14 @@ def test_a_disc_is_four_equal_arcs() -> None:
     assert np.abs(np.hypot(*(ends - (31.2, 33.1)).T) - 9.4).max() < 0.1
 
 
+def test_a_sliver_stays_as_long_as_it_is() -> None:
+    form = vector_form(image(polygon((30.1, 16), (30.9, 16), (30.9, 48), (30.1, 48)), ground=ROUNDED))
+    assert isinstance(form, GlyphForm)
+    ends = np.array([piece.end for path in form.glyph for piece in path])
+    assert ends[:, 1].min() > 15
+    assert ends[:, 1].max() < 49
+
+
 def test_an_image_of_several_inks_is_traced() -> None:
     colours = np.random.default_rng(3).integers(0, 255, (8, 8, 3), np.uint8)
     form = vector_form(colours.repeat(8, axis=0).repeat(8, axis=1))
