@@ -54,12 +54,12 @@ _ADAPTER = TypeAdapter(ModelCard)
 
 
 def load_card(folder: Path) -> ModelCard:
-    """Return the card in `folder`. Raises CheckpointError if it is missing or not a card."""
+    """Return the card in `folder`. Raises CheckpointError if it cannot be read or is not a card."""
     path = folder / CARD
     try:
         return _ADAPTER.validate_json(path.read_bytes())
-    except FileNotFoundError:
-        msg = f"no model in {folder.name}: {CARD} is missing"
+    except OSError as error:
+        msg = f"no model in {folder}: {CARD} cannot be read: {error.strerror}"
         raise CheckpointError(msg) from None
     except ValidationError as error:
         msg = f"{folder.name}/{CARD} is not a model card: {error.errors()[0]['loc']} {error.errors()[0]['msg']}"

@@ -21,12 +21,20 @@ KEYED_RATE = 120
 
 ORIGIN = re.compile(r"[a-z][a-z0-9+.-]*://[^/,*\s]+")
 ROOT_PATH = re.compile(r"(/[A-Za-z0-9._~-]+)*")
+HOST = re.compile(r"[A-Za-z0-9_](?:[A-Za-z0-9_.-]*[A-Za-z0-9_])?\.?|\[[0-9A-Fa-f:.]+\]")
 LOOPBACK = re.compile(r"localhost|127(\.[0-9]{1,3}){3}|::1")
 
 
 def split(value: object) -> object:
     """Return the items of a comma-separated list."""
     return [item.strip() for item in value.split(",") if item.strip()] if isinstance(value, str) else value
+
+
+def host_name(value: str) -> str:
+    """Return `value` if a Host header can have it as its host. Raises ValueError."""
+    if not HOST.fullmatch(value):
+        raise ValueError(f"expected names like studio.example or [::1], without scheme, port or *, got {value!r}")
+    return value
 
 
 def origin(value: str) -> str:
@@ -74,7 +82,7 @@ class ServiceSettings(BaseSettings):
     root_path: Annotated[str, AfterValidator(path_prefix)] = Field(
         default="", description="Path prefix under which a proxy publishes the API, such as /spn. Unset: none."
     )
-    hosts: Annotated[tuple[str, ...], NoDecode, BeforeValidator(split)] = Field(
+    hosts: Annotated[tuple[Annotated[str, AfterValidator(host_name)], ...], NoDecode, BeforeValidator(split)] = Field(
         default=(),
         description="Accepted Host headers, without port. Unset: loopback names if on loopback without keys, else all.",
     )

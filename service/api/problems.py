@@ -122,6 +122,7 @@ def allowed(request: Request) -> list[str]:
     """Return the methods at this path. Starlette itself names those of the first route alone, and never HEAD."""
     scope = dict(request.scope)
     methods = {method for method in METHODS if matches(request.app.router.routes, {**scope, "method": method})}
+    methods = methods or {"GET"}  # within a mounted folder of files, whose paths no route of the app matches
     return sorted(methods | ({"HEAD"} if "GET" in methods and not is_stream(scope["path"]) else set()))
 
 

@@ -55,9 +55,14 @@ class Pace:
 
     @classmethod
     def decode(cls, fields: Fields) -> Self | None:
-        """Read the hash; None for an empty one: nothing was measured lately."""
-        if b"capacity" not in fields:
+        """Read the hash; None for an empty one, or one of another release: nothing usable was measured lately."""
+        try:
+            return cls._decode(fields)
+        except (KeyError, ValueError):
             return None
+
+    @classmethod
+    def _decode(cls, fields: Fields) -> Self:
         number = {key.decode(): float(value) for key, value in fields.items()}
         measured = (stage for stage in Stage if f"{stage}:fixed" in number)
         return cls(

@@ -114,15 +114,23 @@ def queue_state(record: JobRecord, answers: Sequence[Any], *, ahead: int | None)
 
 
 def others(rows: Sequence[Any], steps: Sequence[Step], *, total: int, job: str) -> tuple[Work, ...]:
-    """Return the work left of the jobs of `rows`, a sample of `total`. A job that has not ended has at least one step left."""
+    """Return the work left of the jobs of `rows`, a sample of `total`. A record of another release counts for nothing."""
     jobs = total / len(rows) if rows else 1
     return tuple(
-        Work(
-            images=int(images),
-            steps=steps[min(int(done), len(steps) - 1) :],
+        work for name, *fields in rows if name.decode() != job and (work := work_left(*fields, steps=steps, jobs=jobs))
+    )
+
+
+def work_left(
+    images: bytes | None, done: bytes | None, lanes: bytes | None, *, steps: Sequence[Step], jobs: float
+) -> Work | None:
+    """Return the work left of a job, at least one step; None if its fields are missing or not numbers."""
+    try:
+        return Work(
+            images=int(images or b""),
+            steps=steps[min(int(done or b""), len(steps) - 1) :],
             jobs=jobs,
             base_lanes=float(lanes or 1),
         )
-        for name, images, done, lanes in rows
-        if name.decode() != job and images is not None and done is not None
-    )
+    except ValueError:
+        return None

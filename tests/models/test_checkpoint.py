@@ -78,8 +78,11 @@ def test_foreign_tensors_are_refused(tmp_path: Path, change, message: str) -> No
 
 def test_missing_and_broken_cards_are_refused(tmp_path: Path) -> None:
     """No card, no tensors, no JSON: a clear error each time."""
-    with pytest.raises(CheckpointError, match=r"card.json is missing"):
+    with pytest.raises(CheckpointError, match=r"nothing: card.json cannot be read: No such file"):
         load_model(tmp_path / "nothing")
+    (tmp_path / "file").touch()
+    with pytest.raises(CheckpointError, match=r"file: card.json cannot be read: Not a directory"):
+        load_model(tmp_path / "file")
     folder = save_toy_model(tmp_path)
     (folder / TENSORS).unlink()
     with pytest.raises(CheckpointError, match=r"safetensors is missing"):

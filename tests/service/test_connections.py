@@ -137,6 +137,8 @@ MALFORMED = {
     "a long header in parts": b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000,
     "no Host": b"GET / HTTP/1.1\r\n\r\n",
     "two lengths": HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n{}",
+    "a length and chunks": HEAD
+    + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n",
     "a bad chunk": HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n",
 }
 

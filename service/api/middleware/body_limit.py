@@ -1,4 +1,7 @@
-"""Bound of request bodies: 413 at once by Content-Length, else as soon as the body is too long."""
+"""Bound of request bodies: 413 at once by Content-Length, else as soon as the body is too long.
+
+A request with two lengths is a 400, and its connection ends (RFC 9112, section 6.1).
+"""
 
 from __future__ import annotations
 
@@ -8,6 +11,8 @@ from starlette.requests import Request
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from service.api.problems import problem
+
+AMBIGUOUS = "The request has Content-Length and Transfer-Encoding. Send one of them."
 
 
 class BodyLimit:
@@ -21,7 +26,12 @@ class BodyLimit:
         if scope["type"] != "http":
             await self._app(scope, receive, send)
             return
-        length = Headers(scope=scope).get("content-length", "0")
+        headers = Headers(scope=scope)
+        if "content-length" in headers and "transfer-encoding" in headers:  # a proxy may see another end of the body
+            answer = problem(Request(scope), status=400, detail=AMBIGUOUS, headers={"Connection": "close"})
+            await answer(scope, receive, send)
+            return
+        length = headers.get("content-length", "0")
         if length.isdecimal() and int(length) > self._max_bytes:
             await problem(Request(scope), status=413, detail=self._detail)(scope, receive, send)
             return

@@ -14,7 +14,7 @@ from redis.asyncio import Redis as AsyncRedis
 from models.config import Stage
 from service.contract.pace import Pace, StagePace
 from service.contract.record import JobRecord
-from service.contract.redis_keys import pace_key, workers_key
+from service.contract.redis_keys import pace_key, queued_key, workers_key
 from service.contract.request import JobRequest
 from service.contract.transitions import Transitions, announce, create
 from service.jobs.queue_position import SAMPLE, Backlog, QueueEstimate, QueueEstimates
@@ -85,6 +85,26 @@ def test_a_queued_job_also_waits_for_those_before_it(
     times = [estimate(redis_url, record_of(store, running)).eta_seconds, *(each.eta_seconds for each in waiting)]
     assert None not in times
     assert times[1:] == sorted(set(times[1:]), key=lambda seconds: seconds or 0)
+
+
+@pytest.mark.parametrize("field", ["num_images", "done:0", "lanes"])
+def test_a_damaged_record_does_not_harm_other_jobs(
+    field: str, store: redis.Redis, redis_url: str, transitions: Transitions
+) -> None:
+    """The estimate of the next job leaves it out."""
+    damaged, intact = queued(store, transitions), queued(store, transitions)
+    store.zadd(queued_key("toy"), {damaged.request.id: 0})  # first, even if both are of one millisecond
+    store.hset(damaged.request.keys.record, field, "\xff{")
+    assert estimate(redis_url, intact).eta_seconds is not None
+
+
+@pytest.mark.parametrize("fields", [{"fixed": "fast"}, {"threads": ""}, {"capacity": "nan"}])
+def test_a_measurement_of_another_release_is_no_estimate(
+    fields: dict[str, str], store: redis.Redis, redis_url: str, transitions: Transitions
+) -> None:
+    """And no error."""
+    store.hset(pace_key("toy"), mapping=fields)  # type: ignore[arg-type]
+    assert estimate(redis_url, queued(store, transitions)).eta_seconds is None
 
 
 def test_a_long_queue_is_read_in_part(store: redis.Redis, redis_url: str, transitions: Transitions) -> None:

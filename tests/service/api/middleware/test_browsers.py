@@ -214,6 +214,8 @@ METHODS = {
     f"/jobs/{JOB}": "DELETE, GET, HEAD",
     f"/jobs/{JOB}/images/0": "GET, HEAD",
     f"/jobs/{JOB}/events": "GET",
+    "/page/client.js": "GET, HEAD",
+    "/page/nothing.js": "GET, HEAD",
 }
 
 
