@@ -9,8 +9,8 @@
  *     const done = await client.finished(job, (job) => render(job.progress.fraction, job.images[0].url));
  *     const picture = client.pictureUrl(done.images[0].url, { scale: 8 });
  *
- * Exports: `Client` (models, ready, jobs, submit, job, finished, watch, cancel, pictureUrl), `Problem` (what every method throws),
- * `ended` (whether a job can no longer change).
+ * Exports: `Client` (models, ready, jobs, submit, job, finished, watch, cancel, pictureUrl, exportUrl), `Problem` (what every method
+ * throws), `ended` (whether a job can no longer change).
  *
  * `watch` listens to server-sent events, resumes them after a cut, and polls where there are none, as in Node; `change`
  * is called with the whole job every time. `finished` is the same as a promise.
@@ -131,6 +131,16 @@ export class Client {
       else if (value !== undefined) picture.searchParams.set(name, value);
     }
     return picture.href;
+  }
+
+  /**
+   * Where the archive of a job's final images lies. Keeps the signature of the job's URLs.
+   * @param {Job} job
+   * @param {{set?: "sizes" | "web", background?: string, ground?: string, glyph?: string, style?: string}} [options]
+   */
+  exportUrl(job, options = {}) {
+    const events = new URL(job.urls.events, this.#base);
+    return this.pictureUrl(new URL(`export.zip${events.search}`, events), options);
   }
 
   /**

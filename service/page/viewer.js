@@ -1,7 +1,8 @@
-/** One picture enlarged: scrub through its slices, download it, copy the request that draws it again. */
+/** One picture enlarged: scrub through its slices, recolour and download it, copy the request that draws it again. */
 
 import { describeControls } from "./controls.js";
 import { button, byId, element } from "./element.js";
+import { Exports } from "./exports.js";
 import { plural } from "./job-card.js";
 import { scaleFor } from "./tile.js";
 import { temperatureWords } from "./snippets.js";
@@ -18,6 +19,7 @@ export class Viewer {
     this.dialog = byId("viewer");
     this.frame = byId("viewer-frame");
     this.range = byId("viewer-slice");
+    this.exports = new Exports(actions.client, (url) => this.#showVector(url));
     this.range.oninput = () => this.#still() ?? this.#draw();
     byId("viewer-play").onclick = () => (this.timer ? this.#still() : this.#play());
     byId("viewer-back").onclick = () => this.#step(-1);
@@ -51,8 +53,9 @@ export class Viewer {
   /** The job moved on: a picture shown at its latest slice follows. @param {import("./job-card.js").JobCard} card */
   follow(card) {
     if (!this.dialog.open || card !== this.card || this.timer) return;
-    const { slices_done } = this.#picture();
+    const { slices_done, final } = this.#picture();
     this.#neighbours();
+    if (final !== this.final) this.#describe(card.job, this.#picture());
     const latest = this.range.value === this.range.max;
     if (slices_done === Number(this.range.max) || slices_done === 0) return;
     this.range.max = slices_done;
@@ -65,6 +68,8 @@ export class Viewer {
   }
 
   #draw() {
+    this.vector = null;
+    this.frame.classList.remove("clear");
     const slices = Number(this.range.value);
     this.#show(slices);
     this.range.style.setProperty("--at", (slices - this.range.min) / Math.max(this.range.max - this.range.min, 1));
@@ -83,9 +88,22 @@ export class Viewer {
     const loaded = await frame.decode().then(() => true, () => false);
     if (Number(this.range.value) !== slices || this.#frames.get(slices) !== frame) return;
     if (!loaded) return this.#missing(slices);
+    if (this.vector) return;
     frame.alt = `${describeControls(this.#picture().controls)}, after ${plural(slices, "slice")}`;
     this.frame.replaceChildren(frame);
     for (const near of [slices + 1, slices - 1]) if (near >= this.range.min && near <= this.range.max) this.#frame(near);
+  }
+
+  /** The vector form, until a slice is asked for; of several asked for in a row, the latest. */
+  async #showVector(url) {
+    this.#still();
+    this.vector = url;
+    const image = element("img", { src: url, alt: `${describeControls(this.#picture().controls)}, as it is downloaded` });
+    const loaded = await image.decode().then(() => true, () => false);
+    if (this.vector !== url) return;
+    if (!loaded) return this.#missing(Number(this.range.value));
+    this.frame.classList.add("clear");
+    this.frame.replaceChildren(image);
   }
 
   /** Say why there is no image: the job has expired, or the server cannot be reached. */
@@ -120,7 +138,9 @@ export class Viewer {
     byId("viewer-stages").replaceChildren(...this.#bands());
     byId("viewer-facts").replaceChildren(...Object.entries(facts).map(([name, value]) =>
       element("div", {}, element("dt", {}, name), element("dd", {}, String(value)))));
-    byId("viewer-actions").replaceChildren(...this.#actions(job, picture));
+    byId("viewer-actions").replaceChildren(...this.#actions(job));
+    this.final = picture.final;
+    this.exports.open(job, picture);
     this.#neighbours();
   }
 
@@ -141,16 +161,9 @@ export class Viewer {
     byId("viewer-next").disabled = !this.#neighbour(+1);
   }
 
-  #actions(job, picture) {
-    const { client, copyCurl, copyJavaScript } = this.actions;
-    const download = (text, scale) => element("a", {
-      className: scale ? "button" : "button strong",
-      href: client.pictureUrl(picture.url, { format: "png", scale, slices: null }),
-      download: `${fileName(picture)}${scale ? `-${picture.width * scale}px` : ""}.png`,
-    }, text);
+  #actions(job) {
+    const { copyCurl, copyJavaScript } = this.actions;
     return [
-      download("Download PNG", undefined),
-      download(`PNG ${picture.width * 8} px`, 8),
       button("Copy curl", (event) => copyCurl(job, event.currentTarget, this.index)),
       button("Copy JavaScript", (event) => copyJavaScript(job, event.currentTarget, this.index)),
     ];
@@ -200,7 +213,7 @@ export class Viewer {
     const act = {
       PageUp: () => this.#turn(-1), PageDown: () => this.#turn(1),
       ArrowLeft: () => this.#step(-1), ArrowRight: () => this.#step(1),
-      " ": event.target.matches("button, a") ? null : () => byId("viewer-play").click(),
+      " ": event.target.matches("button, a, summary, input:not([type=range])") ? null : () => byId("viewer-play").click(),
     }[event.key];
     if (!act) return;
     event.preventDefault();
@@ -215,6 +228,3 @@ function stageOf(/** @type {number} */ slices, /** @type {number} */ total) {
   if (slices <= 1) return "base";
   return slices <= total / 2 ? "size" : "depth";
 }
-
-const fileName = (picture) =>
-  [...Object.values(picture.controls ?? {}).filter(Boolean), picture.seed].join("-").replace(/[^\w-]+/g, "_");

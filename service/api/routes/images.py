@@ -92,7 +92,8 @@ async def exported(  # noqa: PLR0913 - all but the first three by keyword
     if progress.next is not None:
         raise NotFinalError
     headers = caching(record, f"{index}-{export.digest}", progress)
-    headers["Content-Disposition"] = f'inline; filename="{file_name(record.request, index)}.{export.format}"'
+    size = f"-{export.size}" if export.size else ""
+    headers["Content-Disposition"] = f'inline; filename="{file_name(record.request, index)}{size}.{export.format}"'
     headers["Content-Security-Policy"] = "default-src 'none'"
     if known(if_none_match, headers["ETag"]):
         return Response(status_code=304, headers=headers)

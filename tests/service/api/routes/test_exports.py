@@ -105,7 +105,9 @@ def test_a_final_image_comes_as_svg_with_its_label_as_title(client: httpx.Client
 @pytest.mark.parametrize("kind", ["png", "webp", "jpeg"])
 @pytest.mark.parametrize("size", [16, 100])
 def test_it_comes_in_any_size_and_format(kind: str, size: int, client: httpx.Client, job: Callable[..., str]) -> None:
-    shown = opened(client.get(f"{job(ICON)}/images/0?format={kind}&size={size}"))
+    response = client.get(f"{job(ICON)}/images/0?format={kind}&size={size}")
+    assert f"A-blue-circle-7-{size}." in response.headers["content-disposition"]
+    shown = opened(response)
     assert (shown.format, shown.size) == (kind.upper(), (size, size))
 
 
