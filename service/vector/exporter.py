@@ -8,7 +8,8 @@ from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
-from multiprocessing import get_context
+from multiprocessing import get_context, parent_process
+from threading import Thread
 from typing import Final
 
 from service.vector.export import ExportedFile
@@ -18,6 +19,18 @@ Work = Callable[[], ExportedFile]
 
 _NICENESS: Final = 10
 _KEPT_BYTES: Final = 32 << 20
+
+
+def prepare_process() -> None:
+    """Lower the priority of this process, and end it with its parent: its queue has no end that a kill would close."""
+    os.nice(_NICENESS)
+    Thread(target=_end_with_parent, daemon=True).start()
+
+
+def _end_with_parent() -> None:
+    if parent := parent_process():
+        parent.join()
+        os._exit(0)
 
 
 class Exporter:
@@ -52,9 +65,7 @@ class Exporter:
 
     async def _submitted(self, work: Work) -> ExportedFile:
         if self._pool is None:
-            self._pool = ProcessPoolExecutor(
-                1, mp_context=get_context("spawn"), initializer=os.nice, initargs=(_NICENESS,)
-            )
+            self._pool = ProcessPoolExecutor(1, mp_context=get_context("spawn"), initializer=prepare_process)
         return await asyncio.wrap_future(self._pool.submit(work))
 
     def _keep(self, digest: str, file: ExportedFile) -> None:
