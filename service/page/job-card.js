@@ -3,7 +3,7 @@
 import { ended } from "./client.js";
 import { describeControls } from "./controls.js";
 import { button, element } from "./element.js";
-import { givenSlices, startStage } from "./start-picture.js";
+import { givenSlices, keptWords, startStage } from "./start-picture.js";
 import { Tile } from "./tile.js";
 import { temperatureWords } from "./snippets.js";
 
@@ -48,11 +48,11 @@ export class JobCard {
       : [this.#head(job), this.bar, this.problem, grid, this.buttons];
     this.node = element(this.group ? "section" : "article", { className: this.group ? "level" : "job", tabIndex: -1 }, ...parts);
     this.node.dataset.count = job.num_images + (startStage(job) ? 1 : 0);
-    if (startStage(job)) grid.prepend(this.#before());
+    if (startStage(job)) grid.prepend(this.#before(keptWords(job)));
   }
 
   #head(job) {
-    const kind = startStage(job) ? "upscaled from your picture" : null;
+    const kind = startStage(job) ? keptWords(job).kind : null;
     const about = [plural(job.num_images, "picture"), kind, `seed ${job.seed}`, `temperature ${temperatureWords(job.temperature)}`];
     return element("header", {}, element("div", {}, element("h2", {}, describeControls(job.controls)),
       element("p", { className: "hint numbers" }, about.filter(Boolean).join(" · "))), this.state);
@@ -62,11 +62,11 @@ export class JobCard {
     return element("header", {}, element("h3", { ariaLabel: `Temperature ${temperature}` }, temperature.toFixed(2)), this.state);
   }
 
-  /** The caller's own picture, as the model got it. */
-  #before() {
-    this.given = element("img", { alt: "Your picture, as the model got it", draggable: false });
+  /** The caller's own picture as the model got it, or what a variation keeps. */
+  #before({ caption, alt }) {
+    this.given = element("img", { alt, draggable: false });
     return element("li", { className: "before" }, element("span", { className: "tile" }, element("span", { className: "stack" }, this.given)),
-      element("span", { className: "caption" }, element("span", {}, "Yours, as given")));
+      element("span", { className: "caption" }, element("span", {}, caption)));
   }
 
   /** @param {import("./client.js").SliceEvent} event says what a poll does not: the stage of one picture */

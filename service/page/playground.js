@@ -9,6 +9,7 @@ import { problemParts } from "./job-card.js";
 import { listen } from "./shortcuts.js";
 import { asCurl, asJavaScript, copy, requestOf, requestOfPicture } from "./snippets.js";
 import { startOf } from "./start-picture.js";
+import { parentOf, variationsOf } from "./variations.js";
 import { Viewer } from "./viewer.js";
 
 const KEY = "spn.key";
@@ -26,6 +27,8 @@ const actions = {
   cancel: (card) => gallery.cancel(card),
   remove: (...cards) => gallery.remove(...cards),
   again: async (job) => submit([{ ...await fullRequest(job), seed: seedAfter(job) }]),
+  stagesOf: ({ model }) => composer.models?.find(({ name }) => name === model)?.stages ?? null,
+  vary: (job, index, stage) => submit([variationsOf(job, index, stage)]),
   repeat: async (job) => submit([await fullRequest(job)]),
   reuse: async (job) => {
     await composer.reuse(job, await start(job));
@@ -51,7 +54,10 @@ const gallery = new Gallery(actions, {
 connection = new Connection(client, { back: returned, changed: () => gallery.say() });
 
 const start = (job) => startOf(client, job, actions.slicesOf(job));
-const fullRequest = async (job) => requestOf(job, await start(job));
+const fullRequest = async (job) => {
+  const parent = parentOf(job);
+  return { ...requestOf(job, await start(job)), ...(parent ? { metadata: { variation: parent } } : {}) };
+};
 const seedAfter = ({ seed, num_images }) => (seed + num_images <= LARGEST_SEED ? seed + num_images : 0);
 
 /** Send requests one after the other, and show what becomes of them. */

@@ -1,6 +1,7 @@
 /** One's own picture to begin with: chosen, dropped or pasted, made as small as the model asks for, and shown so. */
 
 import { byId, element } from "./element.js";
+import { parentOf } from "./variations.js";
 
 /** @typedef {{stage: "size" | "depth", image: string}} Start a field of POST /generate; the image is base64 */
 
@@ -11,6 +12,14 @@ export const startStage = ({ start }) => start?.stage ?? null;
 
 /** How many slices of a job were given, not drawn. @param {import("./client.js").Job} job */
 export const givenSlices = ({ start }) => start?.slices ?? 0;
+
+/** What a job began with, in words. @param {import("./client.js").Job} job */
+export function keptWords(job) {
+  const parent = parentOf(job);
+  if (!parent) return { kind: "upscaled from your picture", caption: "Yours, as given", alt: "Your picture, as the model got it" };
+  const kind = startStage(job) === "size" ? "more like" : "refined again from";
+  return { kind: `${kind} seed ${parent.seed}`, caption: "Kept", alt: `What is kept of seed ${parent.seed}` };
+}
 
 /**
  * What a job began with, read back from its first picture.

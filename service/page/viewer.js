@@ -6,6 +6,8 @@ import { Exports } from "./exports.js";
 import { plural } from "./job-card.js";
 import { scaleFor } from "./tile.js";
 import { temperatureWords } from "./snippets.js";
+import { keptWords } from "./start-picture.js";
+import { offerVariations } from "./variations.js";
 
 const LARGE_PIXELS = 512;
 const FRAME_MILLISECONDS = 260;
@@ -77,7 +79,7 @@ export class Viewer {
     const at = `${slices} of ${total}`;
     this.range.ariaValueText = `slice ${at}, ${stageOf(slices, total)}`;
     byId("viewer-slice-value").textContent = at;
-    const yours = slices === this.card.givenEach() ? "Yours, as given" : "";
+    const yours = slices === this.card.givenEach() ? keptWords(this.card.job).caption : "";
     byId("viewer-stage").textContent = yours;
     for (const band of byId("viewer-stages").children) band.classList.toggle("now", band.textContent === stageOf(slices, total));
   }
@@ -141,6 +143,10 @@ export class Viewer {
     byId("viewer-actions").replaceChildren(...this.#actions(job));
     this.final = picture.final;
     this.exports.open(job, picture);
+    offerVariations(picture.final ? this.actions.stagesOf(job) : null, (stage) => {
+      this.dialog.close();
+      this.actions.vary(job, this.index, stage);
+    });
     this.#neighbours();
   }
 

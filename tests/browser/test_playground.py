@@ -219,6 +219,31 @@ def test_a_picture_of_one_s_own_is_upscaled(stage: str, side: int, given: int, p
     assert sent[1]["seed"] == page.request.get(f"{url}/jobs?limit=2").json()["jobs"][1]["seed"]
 
 
+@pytest.mark.parametrize(("name", "stage", "kept"), [("More like this", "size", 1), ("Refine again", "depth", 16)])
+def test_a_finished_image_is_varied(name: str, stage: str, kept: int, page: Page, url: str) -> None:
+    """From the viewer, by keyboard: new seeds, the same beginning, and an entry that says of which image."""
+    (sent := opened(page, url)).clear()
+    page.get_by_label("Seed", exact=True).fill("7")
+    page.get_by_role("button", name="Generate").click()
+    finished(page).locator(".tile").click()
+    page.get_by_role("button", name=name).press("Enter")
+    expect(page.get_by_role("dialog")).to_be_hidden()
+    expect(page.locator("#jobs > article")).to_have_count(2)
+    entry = finished(page, 4)
+    child, parent = page.request.get(f"{url}/jobs?limit=2").json()["jobs"]
+    assert sent[1]["start"] == {"job": parent["id"], "index": 0, "stage": stage}
+    assert child["seed"] != parent["seed"] == 7
+    expect(entry.locator("header .hint")).to_contain_text("seed 7")
+    expect(entry.get_by_alt_text("What is kept of seed 7")).to_be_visible()
+    images = [
+        [page.request.get(f"{url}/jobs/{job['id']}/images/0?slices={count}").body() for count in (kept, SLICES)]
+        for job in (parent, child)
+    ]
+    (begun, whole), (begun_again, another) = ([picture(each) for each in pair] for pair in images)
+    assert (begun == begun_again).all()
+    assert (whole != another).any()
+
+
 def test_the_size_stage_gets_pixels_and_not_averages(page: Page, url: str) -> None:
     """A picture of the model's own size is thinned: one pixel of every block, as the base stage would have drawn it."""
     (sent := opened(page, url)).clear()
