@@ -304,7 +304,7 @@ def test_a_page_of_a_listed_origin_may_use_the_api(anyone: httpx.Client) -> None
     assert problem(refused, 401)
     assert refused.headers["access-control-allow-origin"] == ORIGIN
     exposed = {name.strip() for name in refused.headers["access-control-expose-headers"].split(",")}
-    assert exposed == {"ETag", "Idempotent-Replayed", "Location", "Retry-After", "X-Request-ID"}
+    assert exposed == {"ETag", "Idempotent-Replayed", "Location", "Retry-After", "Vector-Form", "X-Request-ID"}
 
 
 def test_a_page_of_another_origin_may_not(anyone: httpx.Client) -> None:

@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
@@ -45,6 +46,15 @@ def test_a_child_ends_with_its_parent_also_when_that_is_killed() -> None:
     until(lambda: gone(child))
 
 
+@pytest.fixture
+def hangups() -> Iterator[None]:
+    """SIGHUP is not ignored, as it is below nohup, which is inherited."""
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    yield
+    signal.signal(signal.SIGHUP, before)
+
+
+@pytest.mark.usefixtures("hangups")
 def test_a_closed_terminal_ends_all_processes_and_a_proxy_is_not_asked(models: Path, tmp_path: Path) -> None:
     """SIGHUP is as SIGTERM. With `http_proxy` set the service becomes ready all the same, and says its address last."""
     log = tmp_path / "log"
