@@ -106,9 +106,9 @@ export class JobCard {
   /** Slices of one finished picture. */
   slicesEach() {
     const { images } = this.job;
-    const told = this.total ?? images[0].slices_total;
+    const total = this.total ?? images[0].slices_total;
     const final = images.find((image) => image.final)?.slices_done;
-    return final ?? Math.max(told, ...images.map((image) => image.slices_done), 1);
+    return final ?? Math.max(total, ...images.map((image) => image.slices_done), 1);
   }
 
   /** @param {"live" | "polling" | "away"} [connection] */

@@ -96,7 +96,7 @@ export class Viewer {
     for (const near of [slices + 1, slices - 1]) if (near >= this.range.min && near <= this.range.max) this.#frame(near);
   }
 
-  /** The vector form, until a slice is asked for; of several asked for in a row, the latest. */
+  /** Show the vector form until the user selects a slice. If several are requested in a row, show the latest. */
   async #showVector(url) {
     this.#still();
     this.vector = url;

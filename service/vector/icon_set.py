@@ -85,7 +85,7 @@ def _filled(form: VectorForm) -> VectorForm:
 
 
 def _favicon(document: str) -> bytes:
-    """An ICO file of three sizes, each rendered for itself."""
+    """Return an ICO file of three sizes; each size is rendered separately."""
     *smaller, largest = (rendering.image(document, size) for size in _FAVICON)
     out = io.BytesIO()
     largest.save(out, "ICO", sizes=[(size, size) for size in _FAVICON], append_images=smaller)

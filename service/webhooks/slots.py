@@ -68,8 +68,8 @@ class Slots:
 
     def owners(self) -> Mapping[str, int]:
         """Return the attempts in flight of each owner, or FULL for one that may have no more."""
-        crowded = self._owners.total() >= AT_ONCE
-        return {owner: FULL if crowded or count >= limit(owner) else count for owner, count in self._owners.items()}
+        all_taken = self._owners.total() >= AT_ONCE
+        return {owner: FULL if all_taken or count >= limit(owner) else count for owner, count in self._owners.items()}
 
     def lanes(self) -> Mapping[str, int]:
         """Return the attempts in flight in each lane, or FULL for one that may have no more."""

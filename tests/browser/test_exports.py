@@ -101,7 +101,7 @@ def test_a_finished_image_is_downloaded_in_every_form(viewer: Locator) -> None:
 
 
 def test_two_colours_are_shown_and_downloaded(viewer: Locator) -> None:
-    """The vector form in these colours until a slice is asked for; Reset returns to the image's own."""
+    """The viewer shows the vector form in the chosen colours until a slice is selected; Reset restores the image's own."""
     tile, shown = viewer.get_by_label("Tile colour"), viewer.locator("#viewer-frame img")
     expect(tile).to_be_visible(timeout=EXPORT_SECONDS * 1000)
     own = tile.input_value()

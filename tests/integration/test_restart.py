@@ -78,6 +78,6 @@ def test_every_client_survives_a_restart(store: redis.Redis, redis_url: str, mod
             with painting(redis_url):
                 outputs = [process.communicate(timeout=ENDS_SECONDS) for process in clients]
     assert [process.returncode for process in clients] == [0, 0, 0], outputs
-    (told, _), (heard, _), (looped, _) = outputs
-    assert (told, heard) == ("succeeded\n", "succeeded\n")
-    assert "\nimage/webp true" in looped
+    (python_output, _), (module_output, _), (loop_output, _) = outputs
+    assert (python_output, module_output) == ("succeeded\n", "succeeded\n")
+    assert "\nimage/webp true" in loop_output

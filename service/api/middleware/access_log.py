@@ -72,16 +72,16 @@ class AccessLog:
         self._metrics.latency.labels(*labels).observe(seconds if answer.seconds is None else answer.seconds)
         if answer.status >= ERROR:
             self._metrics.refusals.labels(scope["state"].get("problem", "about:blank"), answer.status).inc()
-        told = fields(scope, answer.status, seconds)
-        level = logging.DEBUG if told["path"] in PROBES else logging.INFO
+        line = fields(scope, answer.status, seconds)
+        level = logging.DEBUG if line["path"] in PROBES else logging.INFO
         logger.log(
-            level, "%s %s %d %.1f ms", *(told[name] for name in ("method", "path", "status", "duration_ms")), extra=told
+            level, "%s %s %d %.1f ms", *(line[name] for name in ("method", "path", "status", "duration_ms")), extra=line
         )
 
 
 def fields(scope: Scope, status: int, seconds: float) -> dict[str, Any]:
     """Return the fields of a log line; with `job` if the path has one."""
-    told = {
+    line = {
         "request_id": scope["state"].get("request_id", ""),
         "method": method_of(scope),
         "path": path_of(scope),
@@ -89,7 +89,7 @@ def fields(scope: Scope, status: int, seconds: float) -> dict[str, Any]:
         "duration_ms": round(seconds * 1000, 1),
     }
     job = scope.get("path_params", {}).get("job")
-    return told | ({"job": job} if job else {})
+    return line | ({"job": job} if job else {})
 
 
 def method_of(scope: Scope) -> str:

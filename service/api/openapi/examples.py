@@ -226,14 +226,14 @@ def event(kind: EventKind, data: Json, sequence: int) -> str:
 
 def stream() -> str:
     """Return a stream, without most of its slices."""
-    told = [
+    events = [
         event(EventKind.STATUS, {"status": Status.QUEUED}, 0),
         event(EventKind.STATUS, EVENTS[EventKind.STATUS], 1),
         event(EventKind.SLICE, SLICE, 2),
         KEEPALIVE_COMMENT.decode(),
         event(EventKind.SUCCEEDED, EVENTS[EventKind.SUCCEEDED], 3),
     ]
-    return "".join(told)
+    return "".join(events)
 
 
 def problem(error: ServiceError) -> Json:
