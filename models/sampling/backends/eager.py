@@ -5,7 +5,7 @@ from __future__ import annotations
 from torch import Tensor
 
 from models.config import Step
-from models.decoder import Conditioning
+from models.decoder import Conditioning, Decoder
 from models.sampling.deal import DEALS
 from models.sampling.noise import gumbel
 from models.sampling.passes import Pass
@@ -13,11 +13,14 @@ from models.sampling.workspace import Workspace
 
 
 class EagerBackend:
-    """The modules of torch as they are: for tests, and where nothing faster runs. A `Backend`."""
+    """The modules of torch as they are: for tests, and where nothing faster runs. A `Backend`.
 
-    def __init__(self, workspace: Workspace) -> None:
+    `decoder`: runs the passes instead of that of the network.
+    """
+
+    def __init__(self, workspace: Workspace, decoder: Decoder | None = None) -> None:
         self.workspace, self.board = workspace, workspace.board
-        decoder, deal = workspace.network.decoder, DEALS[workspace.sampler]
+        decoder, deal = decoder or workspace.network.decoder, DEALS[workspace.sampler]
         self.step = Pass(decoder, workspace.raster, deal, tokens=workspace.rows).eval()
 
     @property

@@ -5,6 +5,9 @@ from __future__ import annotations
 import logging
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
+
+import torch
 
 from models.errors import NoCompilerError
 from models.sampling.backends.backend import Backend
@@ -14,6 +17,9 @@ from models.sampling.backends.graph import GraphBackend
 from models.sampling.native import binding
 from models.sampling.workspace import Workspace
 
+AMPERE: Final = (8, 0)
+"""The first compute capability with products of bfloat16."""
+
 logger = logging.getLogger(__name__)
 
 
@@ -21,7 +27,7 @@ logger = logging.getLogger(__name__)
 class Fastest:
     """A `BackendFactory`: a captured graph on CUDA, C++ on a CPU, else torch.
 
-    `folder` keeps compiled C++ code. `bfloat16`: products of bfloat16 in C++ where the CPU has them.
+    `folder` keeps compiled C++ code. `bfloat16`: products of bfloat16 where the device has them.
     """
 
     folder: Path
@@ -29,8 +35,12 @@ class Fastest:
 
     def __call__(self, workspace: Workspace) -> Backend:
         """Return the backend. On a CPU, a network that C++ cannot run, or a missing compiler, gives `EagerBackend`."""
-        if workspace.board.front.device.type == "cuda":
-            return GraphBackend(workspace)
+        weight = workspace.network.decoder.first.weight
+        if weight.device.type == "cuda":
+            bfloat16 = self.bfloat16 and weight.dtype is torch.float32
+            return GraphBackend(
+                workspace, bfloat16=bfloat16 and torch.cuda.get_device_capability(weight.device) >= AMPERE
+            )
         if binding.fits(workspace.network):
             try:
                 return NativeBackend(workspace, binding.library(self.folder, bfloat16=self.bfloat16))

@@ -9,6 +9,7 @@ from typing import Final
 import torch
 from torch import Tensor
 
+from models.sampling.backends.bfloat16 import with_bfloat16_products
 from models.sampling.backends.eager import EagerBackend
 from models.sampling.board import Board
 from models.sampling.workspace import Workspace
@@ -22,10 +23,15 @@ OPTIONS: Final = {"deterministic": True, "batch_invariant": True, "shape_padding
 
 
 class GraphBackend(EagerBackend):
-    """The pass of torch, captured once for each number of lanes. A `Backend` for CUDA."""
+    """The pass of torch, captured once for each number of lanes. A `Backend` for CUDA.
 
-    def __init__(self, workspace: Workspace) -> None:
-        super().__init__(workspace)
+    `bfloat16`: products of bfloat16 with float32 sums.
+    """
+
+    def __init__(self, workspace: Workspace, *, bfloat16: bool = False) -> None:
+        decoder = workspace.network.decoder
+        super().__init__(workspace, with_bfloat16_products(decoder) if bfloat16 else decoder)
+        self._products = "bfloat16" if bfloat16 else str(decoder.first.weight.dtype).removeprefix("torch.")
         self._device = self.board.front.device
         compiled = torch.compile(self.step, fullgraph=True, dynamic=False, options={**OPTIONS})
         with torch.cuda.device(self._device):
@@ -35,13 +41,14 @@ class GraphBackend(EagerBackend):
 
     @property
     def numerics(self) -> str:
-        """Kernels depend on M, on the options of the compiler, and on where TF32 replaces float32."""
+        """Kernels depend on the dtype of products, M, the options of the compiler, and where TF32 replaces float32."""
         flags = {
             "products": torch.backends.cuda.matmul.allow_tf32,
             "convolutions": torch.backends.cudnn.allow_tf32,
         }
         tf32 = "+".join(name for name, allowed in flags.items() if allowed) or "off"
-        return f"graph/M-{self.workspace.rows}/{'+'.join(name for name, on in OPTIONS.items() if on)}/tf32-{tf32}"
+        options = "+".join(name for name, on in OPTIONS.items() if on)
+        return f"graph/{self._products}/M-{self.workspace.rows}/{options}/tf32-{tf32}"
 
     def finish(self, lanes: int) -> int:
         """Replay passes until every row is final; see `Backend.finish`."""

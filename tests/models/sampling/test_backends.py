@@ -141,4 +141,4 @@ def test_what_changes_a_graphs_last_bits_is_in_its_numerics(monkeypatch: pytest.
     finally:
         matmul.allow_tf32, cudnn.allow_tf32 = before
     assert len(numerics) == 4
-    assert "graph/M-3/deterministic+batch_invariant/tf32-off" in numerics
+    assert "graph/float32/M-3/deterministic+batch_invariant/tf32-off" in numerics
