@@ -2,7 +2,7 @@
 PYTHON ?= python3
 VENV := .venv
 BIN := $(VENV)/bin
-# CUDA users: make serve TORCH_INDEX=https://download.pytorch.org/whl/cu128
+# CUDA users: make serve TORCH_INDEX=https://download.pytorch.org/whl/cu130 (docs/operations.md, Containers: GPU)
 TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 export PORT ?= 8000
 # Waiting OpenMP threads sleep instead of spinning: beside another busy process that was 0.7 s against 52 s for two slices.

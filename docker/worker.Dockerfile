@@ -20,7 +20,9 @@ COPY models models
 COPY service service
 COPY worker worker
 RUN mkdir /cache && chown 1000:1000 /cache
-ENV SPN_ARTEFACTS=/cache/passes TORCHINDUCTOR_CACHE_DIR=/cache/inductor TRITON_CACHE_DIR=/cache/triton
+ENV SPN_ARTEFACTS=/cache/passes TORCHINDUCTOR_CACHE_DIR=/cache/inductor TRITON_CACHE_DIR=/cache/triton CUDA_CACHE_PATH=/cache/cuda
+# Without it Inductor starts a compiler process for each core of the host, however few the container has.
+ENV TORCHINDUCTOR_COMPILE_THREADS=2
 VOLUME /cache
 USER 1000:1000
 HEALTHCHECK --interval=30s --timeout=20s --start-period=10m --start-interval=2s CMD ["python", "-m", "worker.doctor", "--quick"]

@@ -146,6 +146,43 @@ def lines(path: str) -> list[str]:
     return [line for line in (ROOT / path).read_text().splitlines() if line and line[0] not in "# "]
 
 
+def test_there_is_one_cuda_version() -> None:
+    """In the lock of the image, the Makefile and the documents: a driver that runs one runs the other."""
+    (toolkit,) = (line for line in lines("docker/torch-cuda.lock") if line.startswith("cuda-toolkit=="))
+    major, minor, *_ = toolkit.partition("==")[2].split(".")
+    found = {
+        path: set(re.findall(r"whl/(cu\d+)", (ROOT / path).read_text()))
+        for path in ("Makefile", "README.md", "docs/operations.md", "docs/training.md", "CONTRIBUTING.md")
+    }
+    assert found["Makefile"]
+    assert {version for versions in found.values() for version in versions} == {f"cu{major}{minor}"}
+    assert f"CUDA {major}.{minor}" in (ROOT / "docs/operations.md").read_text()
+
+
+def test_compiled_code_is_kept_in_the_volume_of_a_worker() -> None:
+    """The root file system is read-only, and a start that compiles all of it again takes minutes."""
+    caches = dict(re.findall(r"(\w+_(?:ARTEFACTS|CACHE_\w+))=(/\S+)", dockerfile(SERVICES["worker-gpu"])))
+    assert set(caches) == {"SPN_ARTEFACTS", "TORCHINDUCTOR_CACHE_DIR", "TRITON_CACHE_DIR", "CUDA_CACHE_PATH"}
+    assert all(folder.startswith("/cache/") for folder in caches.values())
+    assert "passes:/cache" in SERVICES["worker-gpu"]["volumes"]
+
+
+def test_compilers_use_no_more_processes_than_a_container_has_cores() -> None:
+    """Inductor would start one for each core of the host."""
+    (threads,) = re.findall(r"TORCHINDUCTOR_COMPILE_THREADS=(\d+)", dockerfile(SERVICES["worker-gpu"]))
+    assert SERVICES["worker-gpu"]["deploy"]["resources"]["limits"]["cpus"] == f"${{WORKER_CPUS:-{threads}}}"
+
+
+def test_the_documented_container_of_another_gpu_is_that_of_the_first_but_for_its_device() -> None:
+    """Nothing but a service that exists, and a setting of a worker that is accepted."""
+    written = re.search(r"```yaml\n(.*?)```", OPERATIONS.read_text(), re.DOTALL)
+    assert written
+    for number, service in enumerate(yaml.safe_load(written[1])["services"].values(), start=1):
+        assert service["extends"] == {"file": COMPOSE.name, "service": "worker-gpu"}
+        assert service["environment"] == {"SPN_DEVICE": f"cuda:{number}"}
+        assert WorkerSettings(device=service["environment"]["SPN_DEVICE"]).device == f"cuda:{number}"
+
+
 def test_dockerfiles_are_clean() -> None:
     """What is excepted says why beside it."""
     files = sorted(str(path) for path in (ROOT / "docker").glob("*.Dockerfile"))
