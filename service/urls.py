@@ -32,7 +32,8 @@ class JobLinks:
     @property
     def urls(self) -> JobUrls:
         """Return the URLs as the job's body has them."""
-        return JobUrls(self=self.here, events=f"{self.here}/events{query_of(sig=self.sig)}", cancel=self.here)
+        signed = query_of(sig=self.sig)
+        return JobUrls(self=f"{self.here}{signed}", events=f"{self.here}/events{signed}", cancel=self.here)
 
     def image(self, index: int, slices: int | None = None) -> str:
         """Return the URL of one image: after `slices` slices, or with None its current state."""

@@ -1,7 +1,7 @@
 """Access: the key of a request, and the signatures of URLs that are requested without one.
 
-A browser's EventSource and <img> cannot send headers. So the URLs of a job's events and pictures carry a signature of
-the job's id, which opens these and nothing else, for as long as the job is kept.
+A browser's EventSource and <img> cannot send headers. So the URLs of a job, its events and its images carry a signature
+of the job's id. It opens these and nothing else, for as long as the job is kept.
 """
 
 from __future__ import annotations
@@ -105,9 +105,9 @@ def viewer(
         str | None, Query(max_length=128, description="Instead of a key: the signature in this job's own URLs.")
     ] = None,
 ) -> Requester:
-    """Return who looks at a job. Raises MissingKeyError, UnknownKeyError, SignatureError."""
+    """Return who looks at a job; a key counts before a signature. Raises MissingKeyError, UnknownKeyError, SignatureError."""
     access = access_of(request)
-    if sig is None or not access.keys:
+    if sig is None or bearer or not access.keys:
         return JobOwner(owner(request, bearer))
     access.check_signature(job, sig)
     return SignatureHolder(job)

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
 
 KEEPALIVE_SECONDS = 15
 BEGINNING = "0-0"
+RETRY_SECONDS = 2
+"""Pause before a client of a stream that failed at its start connects again."""
 
 
 async def live(  # noqa: PLR0913 - the job, its readers, and the form of the events
@@ -55,6 +57,13 @@ async def live(  # noqa: PLR0913 - the job, its readers, and the form of the eve
         return
 
 
+async def interrupted() -> AsyncIterator[bytes]:
+    """Yield a stream without events that asks for another connection. After an error response EventSource never connects
+    again (HTML, 9.2.3), so a fault that passes must not be one.
+    """
+    yield f"retry: {RETRY_SECONDS * 1000}\n\n".encode()
+
+
 async def seen(request: JobRequest, jobs: Jobs, until: str) -> JobImages:
     """Return the images as the client last saw them."""
     return replay(request, await jobs.events(request, until=until))
@@ -76,7 +85,7 @@ def data(request: JobRequest, event: Event, images: JobImages | None, links: Job
         case EventKind.FAILED if event.error:
             return problem_of(event.error, links.here).model_dump(mode="json", exclude_none=True)
         case _:
-            return {"url": links.here}
+            return {"url": links.urls.self}
 
 
 def slice_body(request: JobRequest, event: Event, images: JobImages | None, links: JobLinks) -> SliceEvent:

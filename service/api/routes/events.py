@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+from collections.abc import AsyncIterator
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.sse import EventSourceResponse
+from redis.exceptions import RedisError
 
 from service.api.access import JobId, Viewer
 from service.api.openapi.responses import EVENT_STREAM, refusals
 from service.api.route import ContractRoute
 from service.api.routes.dependencies import SIGNED, App, links
-from service.api.sse import BEGINNING, live
+from service.api.sse import BEGINNING, interrupted, live
 from service.errors import UnknownJobError, UnreadableJobError
 from service.jobs.event_reader import position
 
-LAST_STREAM_ID = r"^[0-9]{1,19}-[0-9]{1,19}$"
-"""19 digits always fit the 64 bits that Redis reads. Not `\\d`, which means the digits of all scripts."""
+LAST_STREAM_ID = r"^([0-9]{1,19}-[0-9]{1,19})?$"
+"""Empty, as EventSource has it before the first event, or an id: 19 digits always fit the 64 bits that Redis reads. Not
+`\\d`, which means the digits of all scripts.
+"""
 
 router = APIRouter(route_class=ContractRoute)
 
@@ -27,7 +31,7 @@ router = APIRouter(route_class=ContractRoute)
     responses={
         200: EVENT_STREAM,
         204: {"description": "No event follows this id: the job has ended."},
-        **refusals(*SIGNED, UnknownJobError, UnreadableJobError),
+        **refusals(*SIGNED, UnknownJobError),
     },
 )
 async def get_events(  # noqa: PLR0913, PLR0917 - one argument per parameter
@@ -36,14 +40,23 @@ async def get_events(  # noqa: PLR0913, PLR0917 - one argument per parameter
     viewer: Viewer,
     header: Annotated[str | None, Header(alias="Last-Event-ID", pattern=LAST_STREAM_ID)] = None,
     query: Annotated[str | None, Query(alias="last_event_id", pattern=LAST_STREAM_ID)] = None,
+    camel: Annotated[str | None, Query(alias="lastEventId", pattern=LAST_STREAM_ID)] = None,
     inline: Annotated[bool, Query(description="1: each slice event carries the image so far.")] = False,
 ) -> Response:
     """Stream the events of a job: status, slices, and exactly one of succeeded, failed, canceled."""
-    record, after = await app.jobs.get(job, viewer), header or query or BEGINNING
+    try:
+        record = await app.jobs.get(job, viewer)
+    except (RedisError, UnreadableJobError):
+        return stream_of(interrupted())
+    after = header or query or camel or BEGINNING
     after = min(after, record.last_id, key=position)  # no id is later, unless Redis has lost its data
     if record.status.final and position(after) >= position(record.last_id):
         return Response(status_code=204)
-    stream = live(
-        record.request, app.jobs, app.event_reader, links=links(app, record.request), after=after, inline=inline
+    return stream_of(
+        live(record.request, app.jobs, app.event_reader, links=links(app, record.request), after=after, inline=inline)
     )
-    return EventSourceResponse(stream, headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})
+
+
+def stream_of(events: AsyncIterator[bytes]) -> EventSourceResponse:
+    """Return a response that no cache keeps and no proxy holds back."""
+    return EventSourceResponse(events, headers={"Cache-Control": "no-cache", "X-Accel-Buffering": "no"})

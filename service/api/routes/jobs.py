@@ -6,10 +6,10 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
 
-from service.api.access import JobId, Owner
+from service.api.access import JobId, Owner, Viewer
 from service.api.openapi.responses import a_job, answer, refusals
 from service.api.route import ContractRoute
-from service.api.routes.dependencies import KEYED, MAX_WAIT_SECONDS, App, body, known, links
+from service.api.routes.dependencies import KEYED, MAX_WAIT_SECONDS, SIGNED, App, body, known, links
 from service.api.schemas import JobBody, JobPage
 from service.contract.record import JobRecord
 from service.contract.statuses import Status
@@ -47,27 +47,30 @@ async def list_jobs(  # noqa: PLR0913, PLR0917 - one argument per parameter
     responses={
         200: a_job("The job.", *Status),
         304: {"description": "Not changed."},
-        **refusals(*KEYED, UnknownJobError, UnreadableJobError),
+        **refusals(*SIGNED, UnknownJobError, UnreadableJobError),
     },
 )
 async def get_job(  # noqa: PLR0913, PLR0917 - one argument per parameter
     job: JobId,
     app: App,
-    owner: Owner,
+    viewer: Viewer,
     response: Response,
     wait: WaitSeconds = 0,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> JobBody | Response:
-    """Return a job. With `wait` the answer comes when the job has changed, or after so many seconds."""
-    record = await app.jobs.get(job, JobOwner(owner))
+    """Return a job; without a key, by the signature in its URLs, its `metadata` is empty. With `wait` the answer comes
+    when the job has changed, or after so many seconds.
+    """
+    record = await app.jobs.get(job, viewer)
     if wait and not record.status.final and (if_none_match is None or known(if_none_match, etag(record))):
         await app.event_reader.grown(record.request.keys.stream, record.last_id, seconds=wait)
-        record = await app.jobs.get(job, JobOwner(owner))
+        record = await app.jobs.get(job, viewer)
     headers = {"ETag": etag(record), "Cache-Control": "no-cache"}
     if known(if_none_match, etag(record)):
         return Response(status_code=304, headers=headers)
     response.headers.update(headers)
-    return await body(app, record)
+    answer = await body(app, record)
+    return answer if isinstance(viewer, JobOwner) else answer.model_copy(update={"metadata": {}})
 
 
 @router.delete(

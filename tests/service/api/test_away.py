@@ -45,13 +45,24 @@ def test_without_redis_every_request_says_503_and_all_goes_on_when_it_is_back(
     job = client.post("/generate", json={"seed": 1}).json()
     mortal.kill()
     own = job["urls"]["self"]
-    answers = [client.get(path) for path in (own, f"{own}?wait=5", f"{own}/events", "/jobs", "/readyz")]
+    answers = [client.get(path) for path in (own, f"{own}?wait=5", "/jobs", "/readyz")]
     answers += [client.post("/generate", json={}), client.delete(own)]
     assert [told(answer) for answer in answers] == [UNAVAILABLE] * len(answers)
     assert client.get("/healthz").status_code == 200
     mortal.start()
     assert client.get(own).json() == job
     assert client.post("/generate", json={}).status_code == 202
+
+
+def test_without_redis_a_stream_of_events_is_empty_and_asks_for_another_connection(
+    client: httpx.Client, mortal: RedisServer
+) -> None:
+    """After an error response an EventSource never connects again."""
+    events = client.post("/generate", json={"seed": 1}).json()["urls"]["events"]
+    mortal.kill()
+    answer = client.get(events)
+    assert (answer.status_code, answer.headers["Content-Type"].partition(";")[0]) == (200, "text/event-stream")
+    assert answer.text == "retry: 2000\n\n"
 
 
 def test_a_full_redis_refuses_submits_and_still_tells_of_jobs(client: httpx.Client, mortal: RedisServer) -> None:

@@ -340,7 +340,9 @@ def test_a_stream_resumes_after_any_event(inline: int, client: httpx.Client, sto
     told = events(client.get(path, params={"inline": inline}))
     for seen, (_, last, _) in enumerate(told[:-1], start=1):
         assert events(client.get(path, params={"inline": inline}, headers={"Last-Event-ID": last})) == told[seen:]
-        assert events(client.get(path, params={"inline": inline, "last_event_id": last})) == told[seen:]
+        for name in ("last_event_id", "lastEventId"):
+            assert events(client.get(path, params={"inline": inline, name: last})) == told[seen:]
+    assert events(client.get(path, params={"inline": inline, "last_event_id": ""}, headers={"Last-Event-ID": ""})) == told
 
 
 def test_a_stream_is_live(client: httpx.Client, store: redis.Redis) -> None:
