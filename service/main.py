@@ -9,7 +9,8 @@ import sys
 from models.errors import CheckpointError
 from service.app import create_app
 from service.contract import logs
-from service.contract.environment import read_settings
+from service.contract.environment import read_settings, require_model
+from service.contract.listening import check_listening
 from service.server import server_of
 from service.settings import ServiceSettings
 
@@ -17,11 +18,16 @@ logger = logging.getLogger(__name__)
 
 
 def main() -> int:
-    """Serve until SIGTERM. Exit status 1 if a model's card does not load, 2 for a setting that is not accepted."""
+    """Serve until SIGTERM. Exit status 1 for a damaged card or a port that is taken, 2 for a setting that is not accepted."""
     settings = read_settings(ServiceSettings)
+    require_model(settings.models, settings.model)
     logs.configure(settings.log_format)
     try:
+        check_listening(settings.host, settings.port)
         app = create_app(settings)
+    except OSError as error:
+        logger.error("cannot listen on %s:%d: %s; change SPN_PORT", settings.host, settings.port, error.strerror)  # noqa: TRY400
+        return 1
     except CheckpointError as error:
         logger.error("%s", error)  # noqa: TRY400 - the message says it all
         return 1

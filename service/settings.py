@@ -12,6 +12,7 @@ from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 from models.cards import WEIGHTS
 from service.api_keys import KeyHash, key_hashes
 from service.contract.environment import RedisUrl
+from service.contract.listening import ListeningAddress
 from service.contract.logs import LogFormat
 from service.destinations import AllowedHost
 from service.webhooks.signature import WebhookSecrets
@@ -77,7 +78,9 @@ class ServiceSettings(BaseSettings):
     )
     models: Path = Field(default=WEIGHTS, description="Folder that has one folder for each model.")
     model: str = Field(default="symbols-64", description="The model of requests that name none.")
-    host: str = Field(default="127.0.0.1", description="Address to listen on. Without keys keep it on loopback.")
+    host: ListeningAddress = Field(
+        default="127.0.0.1", description="Address to listen on. Without keys keep it on loopback."
+    )
     port: int = Field(default=8000, ge=1, le=65_535, description="Port to listen on.")
     root_path: Annotated[str, AfterValidator(path_prefix)] = Field(
         default="", description="Path prefix under which a proxy publishes the API, such as /spn. Unset: none."

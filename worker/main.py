@@ -24,7 +24,7 @@ from models.cards import load_named_card
 from models.errors import CheckpointError
 from models.pipeline import Pipeline
 from service.contract import logs
-from service.contract.environment import INVALID, read_settings
+from service.contract.environment import INVALID, read_settings, require_model
 from worker.batch import Batch
 from worker.device.capacity import fitting_capacity, release_memory
 from worker.device.cores import whole_cores
@@ -48,6 +48,7 @@ logger = logging.getLogger(__name__)
 def main() -> int:
     """Serve one model. Exit status 0 after a signal, 1 for a failure, 2 for a setting that is not accepted."""
     settings = read_settings(WorkerSettings)
+    require_model(settings.models, settings.model)
     logs.configure(settings.log_format)
     torch.set_num_threads(1)  # images run side by side; torch's own threads spin while they wait
     metrics = WorkerMetrics(settings.model)

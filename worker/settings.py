@@ -11,6 +11,7 @@ from pydantic_settings import BaseSettings, SettingsConfigDict
 
 from models.cards import WEIGHTS
 from service.contract.environment import RedisUrl
+from service.contract.listening import ListeningAddress
 from service.contract.logs import LogFormat
 
 BEATS_PER_LEASE = 4
@@ -81,7 +82,7 @@ class WorkerSettings(BaseSettings):
         le=65_535,
         description="Port that serves Prometheus metrics; 0: none.",
     )
-    metrics_host: str = Field(default="127.0.0.1", description="Address of the metrics port.")
+    metrics_host: ListeningAddress = Field(default="127.0.0.1", description="Address of the metrics port.")
     log_format: LogFormat = Field(
         default=LogFormat.TEXT, description="Format of the log: text, or json with one object per line."
     )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import re
 import sys
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from enum import StrEnum
-from typing import Annotated, Any, TypeVar, get_args
+from pathlib import Path
+from typing import Annotated, Any, NoReturn, TypeVar, get_args
 
 from annotated_types import Ge, Le
 from pydantic import AfterValidator, SecretStr, ValidationError
@@ -14,6 +15,8 @@ from pydantic.fields import FieldInfo
 from pydantic_settings import BaseSettings
 from redis import ConnectionPool
 from redis.exceptions import RedisError
+
+from models.cards import CARD
 
 INVALID = 2
 """The exit status for a setting that is not accepted."""
@@ -28,9 +31,24 @@ def read_settings(kind: type[Settings]) -> Settings:
     try:
         return kind()
     except ValidationError as error:
-        for line in explained(kind, error):
-            print(line, file=sys.stderr)  # noqa: T201 - the log is not configured yet
-        sys.exit(INVALID)
+        refuse(explained(kind, error))
+
+
+def require_model(models: Path, model: str) -> None:
+    """Exit with status 2, after a line, unless the folder SPN_MODELS exists and has SPN_MODEL."""
+    if not models.is_dir():
+        refuse([f"SPN_MODELS={str(models)!r} is not accepted: expected a folder that has one folder for each model"])
+    if not (models / model / CARD).exists():
+        names = sorted(path.parent.name for path in models.glob(f"*/{CARD}"))
+        expected = " or ".join(names) or f"a folder with a {CARD}, and there is none"
+        refuse([f"SPN_MODEL={model!r} is not accepted: expected {expected}, in SPN_MODELS={str(models)!r}"])
+
+
+def refuse(lines: Iterable[str]) -> NoReturn:
+    """Print the lines and exit with status 2."""
+    for line in lines:
+        print(line, file=sys.stderr)  # noqa: T201 - the log is not configured yet
+    sys.exit(INVALID)
 
 
 def explained(kind: type[BaseSettings], error: ValidationError) -> list[str]:

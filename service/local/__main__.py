@@ -17,7 +17,7 @@ from types import FrameType
 
 from models.errors import CheckpointError
 from service.catalogue import Catalogue
-from service.contract.environment import read_settings
+from service.contract.environment import read_settings, require_model
 from service.local.children import Child, end_with_parent
 from service.local.processes import (
     DATA,
@@ -104,8 +104,9 @@ def stop(_signal: int, _frame: FrameType | None) -> None:
 
 
 def served_models() -> list[str]:
-    """Return the models of the settings, the default first. Raises LocalError for a missing model."""
+    """Return the models of the settings, the default first. Raises LocalError for a damaged card."""
     settings = read_settings(ServiceSettings)
+    require_model(settings.models, settings.model)
     try:
         return list(Catalogue.read(settings.models, settings.model).cards)
     except CheckpointError as error:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import signal
+import socket
 import sys
 from collections.abc import Callable
+from pathlib import Path
 
 import pytest
 
@@ -12,11 +14,15 @@ import service.local.__main__ as local
 import worker.doctor.__main__ as doctor
 from service import main as service_main
 from service.contract.environment import INVALID, redis_url
+from service.contract.listening import listening_address
 from worker import main as worker_main
 
 BOTH = ("service", "worker", "doctor", "local")
 OF_WORKER = ("worker", "doctor")
 OF_SERVICE = ("service", "local")
+STARTING = ("service", "worker", "local")
+"""All but the doctor, which has a finding about the model."""
+
 COMMANDS: dict[str, Callable[[], int]] = {
     "service": service_main.main,
     "worker": worker_main.main,
@@ -50,6 +56,12 @@ CASES = [
         "sentinel://h:26379/main",
         f"expected the primary's URL, {URL}: Redis Sentinel is not supported",
     ),
+    (OF_SERVICE, "SPN_HOST", "192.0.2.1", "'192.0.2.1' is not accepted: expected an address of this machine, such as"),
+    (OF_SERVICE, "SPN_HOST", "a..b", "'a..b' is not accepted: expected an address of this machine, such as"),
+    (OF_SERVICE, "SPN_HOST", "[::1]", "'[::1]' is not accepted: expected an address of this machine, such as"),
+    (OF_WORKER, "SPN_METRICS_HOST", "192.0.2.1", "'192.0.2.1' is not accepted: expected an address of this machine"),
+    (STARTING, "SPN_MODELS", "/none", "'/none' is not accepted: expected a folder that has one folder for each model"),
+    (STARTING, "SPN_MODEL", "gone", "'gone' is not accepted: expected symbols-64, in SPN_MODELS='"),
     (OF_SERVICE, "SPN_PORT", "70000", "'70000' is not accepted: expected an integer from 1 to 65535"),
     (OF_SERVICE, "SPN_QUEUE_BOUND", "many", "'many' is not accepted: expected an integer from 1 to 1000000"),
     (OF_SERVICE, "SPN_REAPER_SECONDS", "0", "'0' is not accepted: expected a number from 0.1 to 60"),
@@ -127,3 +139,31 @@ def test_any_other_url_is_refused(url: str) -> None:
     """Before a client fails at its first command."""
     with pytest.raises(ValueError, match="expected"):
         redis_url(url)
+
+
+def test_a_folder_without_models_names_the_variable(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """As a volume that is mounted at another place."""
+    monkeypatch.setenv("SPN_MODELS", str(tmp_path))
+    with pytest.raises(SystemExit):
+        worker_main.main()
+    line = f"expected a folder with a card.json, and there is none, in SPN_MODELS='{tmp_path}'\n"
+    assert capsys.readouterr().err.endswith(line)
+
+
+def test_a_port_that_is_taken_is_one_line_of_the_log(
+    monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Exit status 1, because the setting itself is fine."""
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        port = other.getsockname()[1]
+        monkeypatch.setenv("SPN_PORT", str(port))
+        assert service_main.main() == 1
+    assert caplog.messages == [f"cannot listen on 127.0.0.1:{port}: Address already in use; change SPN_PORT"]
+
+
+@pytest.mark.parametrize("host", ["127.0.0.1", "::", "localhost"])
+def test_addresses_of_this_machine_are_accepted(host: str) -> None:
+    """Also all of them, and a name."""
+    assert listening_address(host) == host
