@@ -4,6 +4,7 @@
 --   spn:outbox:owners                  owners, by the time when their next delivery is due
 --   spn:outbox:owner:OWNER             receivers of an owner, likewise
 --   spn:outbox:receiver:OWNER/HOST     deliveries to a receiver, by the time when they are due
+--   spn:outbox:pause:OWNER/HOST        until when the receiver wants no delivery (Retry-After); expires then
 --   spn:outbox:DELIVERY                hash: one delivery
 --   spn:outbox:job:ID                  hash: the request that the deliveries of a job share, and how many they are. The job
 --                                      itself may expire before they are sent
@@ -23,6 +24,21 @@ local function Outbox(name, now)
   local function owner_list(owner) return name .. ':owner:' .. owner end
   local function receiver_list(owner, receiver) return name .. ':receiver:' .. owner .. '/' .. receiver end
   local function shared_key(job) return name .. ':job:' .. job end
+
+  local function pause_key(owner, receiver) return name .. ':pause:' .. owner .. '/' .. receiver end
+
+  -- Carry the time when the first delivery to a receiver is due through the levels above, not before the end of its pause.
+  local function carry(owner, receiver)
+    local first = redis.call('ZRANGE', receiver_list(owner, receiver), 0, 0, 'WITHSCORES')
+    if first[1] then
+      local pause = tonumber(redis.call('GET', pause_key(owner, receiver)) or 0)
+      redis.call('ZADD', owner_list(owner), math.max(first[2], pause), receiver)
+    else
+      redis.call('ZREM', owner_list(owner), receiver)
+    end
+    first = redis.call('ZRANGE', owner_list(owner), 0, 0, 'WITHSCORES')
+    if first[1] then redis.call('ZADD', owners, first[2], owner) else redis.call('ZREM', owners, owner) end
+  end
 
   local function count(owner, deliveries, bytes)
     redis.call('HINCRBY', totals, 'deliveries', deliveries)
@@ -49,20 +65,20 @@ local function Outbox(name, now)
     redis.call('HSET', name .. ':' .. new.id, 'job', new.job, 'owner', new.owner, 'receiver', new.receiver,
                'event', new.event, ...)
     redis.call('ZADD', receiver_list(new.owner, new.receiver), now, new.id)
-    redis.call('ZADD', owner_list(new.owner), 'LT', now, new.receiver)
-    redis.call('ZADD', owners, 'LT', now, new.owner)
+    carry(new.owner, new.receiver)
     count(new.owner, 1, bytes)
   end
 
-  -- Set when a delivery is due, or remove it from its list with nil, and carry that through the levels.
+  -- Set when a delivery is due, or remove it from its list with nil.
   function outbox.schedule(id, owner, receiver, due)
     local list = receiver_list(owner, receiver)
     if due then redis.call('ZADD', list, due, id) else redis.call('ZREM', list, id) end
-    for _, level in ipairs({{list, owner_list(owner), receiver}, {owner_list(owner), owners, owner}}) do
-      local below, above, member = unpack(level)
-      local first = redis.call('ZRANGE', below, 0, 0, 'WITHSCORES')
-      if first[1] then redis.call('ZADD', above, first[2], member) else redis.call('ZREM', above, member) end
-    end
+    carry(owner, receiver)
+  end
+
+  -- Nothing is due at a receiver for so long.
+  function outbox.pause(owner, receiver, milliseconds)
+    redis.call('SET', pause_key(owner, receiver), now + milliseconds, 'PX', milliseconds)
   end
 
   function outbox.drop(id)

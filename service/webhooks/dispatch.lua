@@ -2,7 +2,7 @@
 --
 --   dispatch   the next delivery that is due; it is due again after `hidden_seconds`, in case its sender dies
 --   postpone   the attempt failed: due again after `seconds`, or dropped if that is over `total_seconds` after the first.
---              Refused if another sender has made the next attempt already
+--              Refused if another sender has made the next attempt already. The receiver gets nothing for `pause_seconds`
 --   settle     removed
 --
 -- KEYS: outbox. ARGV: step, one JSON object with its arguments. Times are Redis' own, in ms.
@@ -82,6 +82,7 @@ function step.postpone()
   local key = outbox.key(args.id)
   local attempts, first_at, owner, receiver = unpack(redis.call('HMGET', key, 'attempts', 'first_at', 'owner', 'receiver'))
   if tonumber(attempts or 0) ~= args.attempt then return {'stale'} end
+  if args.pause_seconds > 0 then outbox.pause(owner, receiver, math.ceil(args.pause_seconds * 1000)) end
   local due = now + args.seconds * 1000
   if due > first_at + args.total_seconds * 1000 then
     outbox.drop(args.id)

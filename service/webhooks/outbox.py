@@ -146,14 +146,21 @@ class Outbox:
         """Remove a delivery that has arrived or never will."""
         await self._step("settle", id=delivery)
 
-    async def postpone(self, delivery: str, *, attempt: int, seconds: float, total_seconds: float) -> bool:
+    async def postpone(
+        self, delivery: str, *, attempt: int, seconds: float, total_seconds: float, pause_seconds: float = 0
+    ) -> bool:
         """Return whether the delivery stays for another attempt, `seconds` from now.
 
-        It does not stay if that is more than `total_seconds` after the first attempt. If another process has taken it since,
-        nothing happens.
+        It does not stay if that is more than `total_seconds` after the first attempt. No process takes another delivery of
+        its lane for `pause_seconds`. If another process has taken this one since, nothing happens.
         """
         outcome = await self._step(
-            "postpone", id=delivery, attempt=attempt, seconds=seconds, total_seconds=total_seconds
+            "postpone",
+            id=delivery,
+            attempt=attempt,
+            seconds=seconds,
+            total_seconds=total_seconds,
+            pause_seconds=pause_seconds,
         )
         return bool(outcome[0] != b"dropped")
 

@@ -111,11 +111,11 @@ class Sender:
 
     async def _retry(self, delivery: Delivery, result: AttemptResult) -> bool:
         """Return whether the delivery stays for another attempt."""
-        longest = self._schedule.longest_seconds
-        self._slots.narrow(delivery.lane, pause_seconds=min(result.retry_after_seconds, longest))
+        self._slots.narrow(delivery.lane)
         return await self._outbox.postpone(
             delivery.id,
             attempt=delivery.attempt,
             seconds=self._schedule.pause(delivery.attempt, retry_after_seconds=result.retry_after_seconds),
             total_seconds=self._schedule.total_seconds,
+            pause_seconds=min(result.retry_after_seconds, self._schedule.longest_seconds),
         )

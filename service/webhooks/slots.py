@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import time
 from collections import Counter
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 
 AT_ONCE = 128
@@ -38,11 +37,9 @@ class Lane:
 class Slots:
     """Count of attempts in flight. A receiver's window doubles with each accepted delivery and returns to 1 on failure."""
 
-    def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
-        self._clock = clock
+    def __init__(self) -> None:
         self._owners, self._lanes = Counter[str](), Counter[str]()
         self._windows: dict[str, int] = {}
-        self._paused: dict[str, float] = {}
 
     def occupy(self, lane: Lane) -> None:
         """Count one more attempt."""
@@ -60,11 +57,9 @@ class Slots:
             self._windows.clear()
         self._windows[lane.id] = min(PER_RECEIVER, 2 * self._windows.get(lane.id, 1))
 
-    def narrow(self, lane: Lane, *, pause_seconds: float = 0) -> None:
-        """Allow one attempt at a time at a receiver, and none for `pause_seconds`."""
+    def narrow(self, lane: Lane) -> None:
+        """Allow one attempt at a time at a receiver."""
         self._windows.pop(lane.id, None)
-        if pause_seconds:
-            self._paused[lane.id] = self._clock() + pause_seconds
 
     def owners(self) -> Mapping[str, int]:
         """Return the attempts in flight of each owner, or FULL for one that may have no more."""
@@ -73,10 +68,7 @@ class Slots:
 
     def lanes(self) -> Mapping[str, int]:
         """Return the attempts in flight in each lane, or FULL for one that may have no more."""
-        now = self._clock()
-        self._paused = {lane: until for lane, until in self._paused.items() if until > now}
-        counts = {lane: FULL if count >= self._windows.get(lane, 1) else count for lane, count in self._lanes.items()}
-        return counts | dict.fromkeys(self._paused, FULL)
+        return {lane: FULL if count >= self._windows.get(lane, 1) else count for lane, count in self._lanes.items()}
 
 
 def limit(owner: str) -> int:

@@ -149,10 +149,24 @@ class Deliveries:
         """Remove a delivery."""
         self.run(lambda outbox: outbox.settle(delivery.id))
 
-    def postpone(self, delivery: Delivery, *, seconds: float, total_seconds: float = 60, attempt: int = 1) -> bool:
+    def postpone(
+        self,
+        delivery: Delivery,
+        *,
+        seconds: float,
+        total_seconds: float = 60,
+        pause_seconds: float = 0,
+        attempt: int = 1,
+    ) -> bool:
         """Return whether a failed delivery stays."""
         return self.run(
-            lambda outbox: outbox.postpone(delivery.id, attempt=attempt, seconds=seconds, total_seconds=total_seconds)
+            lambda outbox: outbox.postpone(
+                delivery.id,
+                attempt=attempt,
+                seconds=seconds,
+                total_seconds=total_seconds,
+                pause_seconds=pause_seconds,
+            )
         )
 
     def load(self) -> OutboxLoad:
@@ -320,6 +334,20 @@ def test_a_failed_delivery_is_due_after_its_pause(transitions: Transitions, deli
     again = deliveries.taken()
     assert again.attempt == 2
     assert deliveries.postpone(again, seconds=3600, total_seconds=7200, attempt=2)
+    assert deliveries.take() is None
+
+
+def test_a_pause_of_a_receiver_holds_for_every_process(transitions: Transitions, deliveries: Deliveries) -> None:
+    """New deliveries do not end it, other receivers do not wait, and then all are due."""
+    canceled(transitions, url="https://a.example/")
+    canceled(transitions, url="https://a.example/")
+    assert deliveries.postpone(deliveries.taken(), seconds=0, pause_seconds=0.5)
+    canceled(transitions, url="https://a.example/")
+    assert deliveries.take() is None
+    canceled(transitions, url="https://b.example/")
+    assert deliveries.taken().lane.receiver == "b.example"
+    time.sleep(0.6)
+    assert [deliveries.taken().lane.receiver for _ in range(3)] == ["a.example"] * 3
     assert deliveries.take() is None
 
 

@@ -75,14 +75,3 @@ def test_an_owner_without_attempts_never_waits_for_others() -> None:
         slots.occupy(Lane(owner=f"owner-{number % 8}", receiver=f"{number}.example"))
     assert set(slots.owners().values()) == {FULL}
     assert "newcomer" not in slots.owners()
-
-
-def test_a_receiver_that_asks_for_a_pause_gets_it() -> None:
-    """It is full until then, with or without attempts in flight."""
-    clock = Clock()
-    slots = Slots(clock)
-    slots.narrow(LANE, pause_seconds=30)
-    clock.now = 29
-    assert slots.lanes() == {LANE.id: FULL}
-    clock.now = 31
-    assert slots.lanes() == {}
