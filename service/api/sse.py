@@ -44,13 +44,16 @@ async def live(  # noqa: PLR0913 - the job, its readers, and the form of the eve
     try:
         images = await seen(request, jobs, after) if inline else None
         while True:
-            for event in await jobs.events(request, after=after):
+            events = await jobs.events(request, after=after)
+            if not events and (reader.stopped or not await jobs.exists(request.id)):
+                return
+            for event in events:
                 images, after = images and images.after(event), event.id
                 yield message(request, event, images, links)
                 if event.kind.final:
                     return
             while not await reader.grown(request.keys.stream, after, seconds=KEEPALIVE_SECONDS):
-                if reader.stopped or not await jobs.exists(request.id):
+                if reader.stopped:
                     return
                 yield KEEPALIVE_COMMENT
     except (RedisError, UnreadableJobError):

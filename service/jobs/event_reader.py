@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from collections import defaultdict
 from typing import TYPE_CHECKING
 
@@ -22,18 +23,28 @@ GATHER_SECONDS = 0.02
 
 RETRY_SECONDS = 0.5
 
+VANISHED_SECONDS = 1.0
+"""Time between two looks for streams that Redis has lost."""
+
 
 class EventReader:
-    """Reader that wakes each wait for an entry after some id. A wake may be early: read the stream again."""
+    """Reader that wakes each wait for an entry after some id.
+
+    A wake may be early, and a stream that vanishes wakes its waits: read the stream again.
+    """
 
     def __init__(self, client: Redis) -> None:
         self._client = client
         self._waits: dict[str, dict[asyncio.Event, str]] = defaultdict(dict)
         self._wanted = asyncio.Event()
+        self._looked = 0.0
         self.stopped = False
 
     async def grown(self, stream: str, after: str, *, seconds: float) -> bool:
-        """Return whether `stream` has an entry after the id `after`, within `seconds`. After `stop` it does not wait."""
+        """Return whether `stream` has an entry after the id `after`, or has vanished, within `seconds`.
+
+        After `stop` it does not wait.
+        """
         if self.stopped:
             return False
         woken = asyncio.Event()
@@ -59,6 +70,7 @@ class EventReader:
             await self._wanted.wait()
             try:
                 await self._read()
+                await self._look()
                 await asyncio.sleep(GATHER_SECONDS)
             except RedisError as error:
                 logger.warning("event reader: %s", error)
@@ -68,8 +80,22 @@ class EventReader:
         earliest = {stream: min(waits.values(), key=position) for stream, waits in self._waits.items()}
         grown = await self._client.xread(earliest, count=1, block=BLOCK_MILLISECONDS)  # type: ignore[arg-type]
         for stream in grown or ():
-            for woken in self._waits.get(name_of(stream), {}):
-                woken.set()
+            self._wake(name_of(stream))
+
+    async def _look(self) -> None:
+        """Wake the waits for streams that do not exist any more. One command suffices while all do."""
+        streams, now = list(self._waits), time.monotonic()
+        if not streams or now - self._looked < VANISHED_SECONDS:
+            return
+        self._looked = now
+        if await self._client.exists(*streams) < len(streams):
+            for stream in streams:
+                if not await self._client.exists(stream):
+                    self._wake(stream)
+
+    def _wake(self, stream: str) -> None:
+        for woken in self._waits.get(stream, {}):
+            woken.set()
 
     def _leave(self, stream: str, woken: asyncio.Event) -> None:
         del self._waits[stream][woken]

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import threading
+import time
 from collections.abc import Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -125,19 +127,36 @@ def lines_of(client: httpx.Client, path: str, begun: threading.Event, **headers:
     return found
 
 
-def test_the_stream_of_a_job_that_vanished_ends(
-    client: httpx.Client, store: redis.Redis, monkeypatch: pytest.MonkeyPatch
-) -> None:
+def test_the_stream_of_a_job_that_vanished_ends(client: httpx.Client, store: redis.Redis) -> None:
     """Redis was emptied under it: nothing will ever come."""
-    monkeypatch.setattr(sse, "KEEPALIVE_SECONDS", 0.3)
     job, begun, lines = client.post("/generate", json={}).json()["id"], threading.Event(), list[str]()
     reader = threading.Thread(target=lambda: lines.extend(lines_of(client, f"/jobs/{job}/events", begun)))
     reader.start()
     assert begun.wait(30)
     store.flushall()
-    reader.join(30)
+    reader.join(sse.KEEPALIVE_SECONDS / 2)
     assert not reader.is_alive()
     assert "event: status" in lines
+
+
+def test_waits_for_a_job_that_vanished_end(client: httpx.Client, store: redis.Redis) -> None:
+    """A long poll and a submit that waits are a 404 soon; waits for other jobs go on."""
+    waiting = {"Prefer": "wait=60"}
+    with ThreadPoolExecutor() as pool:
+        submit = pool.submit(client.post, "/generate", json={}, headers=waiting)
+        while not store.keys("spn:job:*:stream"):
+            time.sleep(0.01)
+        job = client.post("/generate", json={}).json()["id"]
+        other = client.post("/generate", json={}).json()["id"]
+        poll = pool.submit(client.get, f"/jobs/{job}?wait=60")
+        longer = pool.submit(client.get, f"/jobs/{other}?wait=6")
+        time.sleep(0.5)
+        kept = f"spn:job:{other}*"
+        for key in set(store.keys("spn:job:*")) - set(store.keys(kept)):
+            store.delete(key)
+        assert [each.result(20).status_code for each in (submit, poll)] == [404, 404]
+        assert not longer.done()
+        assert longer.result(20).status_code == 200
 
 
 def test_a_last_event_id_of_the_future_is_the_last_one_there_is(client: httpx.Client) -> None:
