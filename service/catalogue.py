@@ -27,7 +27,7 @@ class Catalogue:
 
     def card(self, name: str | None) -> ModelCard:
         """Return the card of a model, of the default model for None. Raises FieldError."""
-        if (card := self.cards.get(name or self.default)) is None:
+        if (card := self.cards.get(self.default if name is None else name)) is None:
             msg = f"there is no model {name!r}; this server has: {', '.join(self.cards)}"
             raise FieldError("model", msg)
         return card

@@ -10,6 +10,7 @@ ServiceError
 ├── NotGeneratedError             404  an image after more slices than it has
 ├── NotFinalError                 409  an export of an image that has not all its slices
 ├── SlicesMissingError            409  a variation of an image that has not so many slices
+├── UnsupportedMediaTypeError     415  a request body that is not declared as JSON, or is encoded
 ├── FieldError                    422  a field that is well-formed and cannot be honoured
 │   └── DestinationError          422  a webhook URL that this server refuses
 ├── KeyReusedError                422  an Idempotency-Key with another body
@@ -54,6 +55,20 @@ class UnreadableError(ServiceError):
             "The request body cannot be read. Send JSON in UTF-8, not compressed, without numbers of thousands of digits, "
             "and not nested thousands of levels deep."
         )
+
+
+class UnsupportedMediaTypeError(ServiceError):
+    """The body is declared as something else than plain JSON."""
+
+    title, status = "Unsupported Media Type", 415
+
+    def __init__(self) -> None:
+        super().__init__("A request body must be JSON: send Content-Type: application/json, and no Content-Encoding.")
+
+    @property
+    def headers(self) -> dict[str, str]:
+        """Return what is accepted instead (RFC 9110, section 15.5.16)."""
+        return {"Accept": "application/json", "Accept-Encoding": "identity"}
 
 
 class MissingKeyError(ServiceError):

@@ -86,17 +86,16 @@ def _refused(request: Request, error: Exception) -> JSONResponse:
 def _invalid(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise error
-    errors = [{"field": field_of(item["loc"]), "message": message_of(item, request)} for item in error.errors()]
+    errors = [{"field": field_of(item["loc"]), "message": message_of(item)} for item in error.errors()]
     detail = "; ".join(f"{item['field']}: {item['message']}" for item in errors)
     return problem(request, status=422, type=FieldError.type, title=FieldError.title, detail=detail, errors=errors)
 
 
-def message_of(item: Mapping[str, Any], request: Request) -> str:
+def message_of(item: Mapping[str, Any]) -> str:
     """Return the message of pydantic. For a body that is not an object, say what is expected."""
-    if item["type"] != "model_attributes_type" or item["loc"] != ("body",):
-        return str(item["msg"]).removeprefix("Value error, ")
-    declared = request.headers.get("content-type", "")
-    return "expected a JSON object" + ("" if "json" in declared else ", with Content-Type: application/json")
+    if item["type"] == "model_attributes_type" and item["loc"] == ("body",):
+        return "expected a JSON object"
+    return str(item["msg"]).removeprefix("Value error, ")
 
 
 def field_of(location: tuple[int | str, ...]) -> str:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Callable, Coroutine
+from email.message import Message
 from typing import Any
 
 from fastapi import Request, Response
@@ -14,16 +16,33 @@ from starlette.exceptions import HTTPException
 
 from service.api.access import owner_of
 from service.api.routes.dependencies import services_of
-from service.errors import FieldError, KeyReusedError, SlicesMissingError, UnknownJobError
+from service.errors import (
+    FieldError,
+    KeyReusedError,
+    SlicesMissingError,
+    UnknownJobError,
+    UnsupportedMediaTypeError,
+)
 
-COUNTED = (RequestValidationError, HTTPException, FieldError, KeyReusedError, UnknownJobError, SlicesMissingError)
+COUNTED = (
+    RequestValidationError,
+    HTTPException,
+    FieldError,
+    KeyReusedError,
+    SlicesMissingError,
+    UnknownJobError,
+    UnsupportedMediaTypeError,
+)
 """Errors of the request itself. A request over a limit is refused in Redis and costs little."""
+
+ONCE = frozenset({"Idempotency-Key", "Last-Event-ID"})
+"""Headers that have one value. Others are lists, which may come in several lines."""
 
 Handler = Callable[[Request], Coroutine[Any, Any, Response]]
 
 
 class ContractRoute(APIRoute):
-    """A route that refuses unknown query parameters; with a body, refusals count towards the owner's rate limit."""
+    """A route that refuses unknown and repeated parameters; with a body, refusals count towards the owner's rate limit."""
 
     def get_route_handler(self) -> Handler:
         """Return the route's handler with the checks around it."""
@@ -33,15 +52,38 @@ class ContractRoute(APIRoute):
 
         async def checked(request: Request) -> Response:
             check_parameters(request, accepted)
+            check_headers(request)
             return await inner(request)
 
         return checked
 
 
 def check_parameters(request: Request, accepted: list[str]) -> None:
-    """Raise FieldError for query parameters that this path does not have: a typing error must not pass silently."""
-    if unknown := [name for name in request.query_params if name not in accepted]:
-        raise FieldError(unknown[0], f"unknown query parameter; accepted here: {', '.join(accepted) or 'none'}")
+    """Raise FieldError for query parameters that this path does not have, or that come twice: no mistake passes silently."""
+    for name, count in Counter(name for name, _ in request.query_params.multi_items()).items():
+        if name not in accepted:
+            raise FieldError(name, f"unknown query parameter; accepted here: {', '.join(accepted) or 'none'}")
+        if count > 1:
+            raise FieldError(name, f"sent {count} times; send it once")
+
+
+def check_headers(request: Request) -> None:
+    """Raise FieldError for a header that has one value and comes twice."""
+    for name in ONCE:
+        if (count := len(request.headers.getlist(name))) > 1:
+            raise FieldError(name, f"sent {count} times; send it once")
+
+
+def check_media_type(request: Request) -> None:
+    """Raise UnsupportedMediaTypeError for a body that is not declared as JSON, or is encoded."""
+    headers, declared = request.headers, Message()
+    if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
+        return
+    declared["Content-Type"] = headers.get("content-type", "")
+    kind = declared.get_content_subtype() if declared.get_content_maintype() == "application" else ""
+    encoded = headers.get("content-encoding", "identity").lower() != "identity"
+    if encoded or not (kind == "json" or kind.endswith("+json")):
+        raise UnsupportedMediaTypeError
 
 
 def counted(handle: Handler) -> Handler:
@@ -50,6 +92,7 @@ def counted(handle: Handler) -> Handler:
     async def handler(request: Request) -> Response:
         owner = owner_of(request)
         try:
+            check_media_type(request)
             return await handle(request)
         except COUNTED:
             await services_of(request).refusals.add(owner)

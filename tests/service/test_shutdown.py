@@ -49,7 +49,9 @@ def test_waits_end_with_their_answer(redis_url: str, store: redis.Redis, models:
         where = httpx.post(f"{api.url}/generate", json={}).headers["location"]
         calls = {callers.submit(call, api.url, where): status for call, status in WAITS.items() for _ in range(2)}
         with socket.create_connection(("127.0.0.1", api.port), 30) as half:
-            half.sendall(b"POST /generate HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 9\r\n\r\n{")
+            half.sendall(
+                b"POST /generate HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: 9\r\n\r\n{"
+            )
             time.sleep(3)
             api.send(signal.SIGTERM)
             refused = half.recv(65536)

@@ -1,5 +1,7 @@
 """Bound of request bodies: 413 at once by Content-Length, else as soon as the body is too long.
 
+A route that reads its body gets the 413 as an exception, after the key was checked: so it counts towards the rate limit.
+
 A request with two lengths is a 400, and its connection ends (RFC 9112, section 6.1).
 """
 
@@ -32,14 +34,20 @@ class BodyLimit:
             await answer(scope, receive, send)
             return
         length = headers.get("content-length", "0")
-        if length.isdecimal() and int(length) > self._max_bytes:
+        too_long = length.isdecimal() and int(length) > self._max_bytes
+        if scope["method"] == "POST":
+            await self._app(scope, self._refused if too_long else self._counted(receive), send)
+        elif too_long:
             await problem(Request(scope), status=413, detail=self._detail)(scope, receive, send)
-            return
-        await self._app(scope, self._counted(receive), send)
+        else:
+            await self._app(scope, receive, send)
 
     @property
     def _detail(self) -> str:
         return f"A request body may have {self._max_bytes} bytes. Send fewer."
+
+    async def _refused(self) -> Message:
+        raise HTTPException(413, self._detail)
 
     def _counted(self, receive: Receive) -> Receive:
         read = 0

@@ -33,6 +33,7 @@ from service.errors import (
     UnknownKeyError,
     UnreadableError,
     UnreadableJobError,
+    UnsupportedMediaTypeError,
 )
 from service.problem_body import ProblemBody
 
@@ -59,6 +60,7 @@ ERRORS: tuple[ServiceError, ...] = (
     NotGeneratedError("This image has 3 slices so far, not 5. Wait for more `slice` events."),
     NotFinalError(),
     SlicesMissingError("This image has 3 slices so far, not 5. Wait, or keep fewer."),
+    UnsupportedMediaTypeError(),
     FieldError("controls.hue", "hue has no value 'beige'; it has: red, orange, yellow"),
     DestinationError("only public addresses are accepted"),
     KeyReusedError(),

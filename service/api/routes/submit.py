@@ -29,6 +29,7 @@ from service.errors import (
     UnavailableError,
     UnknownJobError,
     UnreadableError,
+    UnsupportedMediaTypeError,
 )
 from service.jobs.requester import JobOwner
 
@@ -44,7 +45,8 @@ router = APIRouter(route_class=ContractRoute)
             "The job has ended within the time of Prefer: wait.", Status.SUCCEEDED, Status.FAILED, Status.CANCELED
         ),
         202: a_job("The job is accepted.", Status.QUEUED),
-        **refusals(UnreadableError, *KEYED, FieldError, KeyReusedError, UnknownJobError, SlicesMissingError),
+        **refusals(UnreadableError, UnsupportedMediaTypeError, *KEYED, FieldError, KeyReusedError),
+        **refusals(UnknownJobError, SlicesMissingError),
         **refusals(RateLimitedError, ConcurrencyLimitError, QueueFullError, UnavailableError),
         **LONG_BODY,
     },

@@ -82,11 +82,65 @@ def test_what_is_no_good_is_named(body: bytes, status: int, said: str, http: htt
     assert said in answer.json()["detail"]
 
 
-@pytest.mark.parametrize("declared", [{}, {"Content-Type": "text/plain"}])
-def test_json_that_is_not_declared_is_told_so(declared: dict[str, str], http: httpx.Client) -> None:
-    """The commonest mistake with curl."""
+@pytest.mark.parametrize(
+    "declared",
+    [
+        {},
+        {"Content-Type": "text/plain"},
+        {"Content-Type": "application/x-www-form-urlencoded"},
+        {"Content-Type": "json"},
+        {**JSON, "Content-Encoding": "gzip"},
+    ],
+    ids=str,
+)
+def test_a_body_that_is_not_declared_as_json_is_415(declared: dict[str, str], http: httpx.Client) -> None:
+    """The commonest mistake with curl; the answer says what is accepted."""
     answer = http.post("/generate", content=b"{}", headers=declared)
-    assert answer.json()["detail"] == "body: expected a JSON object, with Content-Type: application/json"
+    assert (answer.status_code, answer.json()["type"]) == (415, "about:blank")
+    assert "send Content-Type: application/json" in answer.json()["detail"]
+    assert (answer.headers["accept"], answer.headers["accept-encoding"]) == ("application/json", "identity")
+
+
+@pytest.mark.parametrize("declared", ["application/json; charset=utf-8", "APPLICATION/JSON", "application/vnd.x+json"])
+def test_every_name_of_json_is_accepted(declared: str, http: httpx.Client) -> None:
+    """With parameters, in any letter case, and as a suffix."""
+    assert http.post("/generate", content=b"{}", headers={"Content-Type": declared}).status_code == 202
+
+
+def test_an_empty_model_is_not_the_default_model(http: httpx.Client) -> None:
+    """A program whose variable is empty learns it."""
+    answer = http.post("/generate", json={"model": ""})
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "model")
+    assert http.post("/generate", json={"model": None}).status_code == 202
+
+
+@pytest.mark.parametrize(
+    ("target", "host", "status"),
+    [
+        ("http://localhost/jobs", "localhost", 200),
+        ("HTTPS://127.0.0.1:8000/jobs?limit=1", "localhost", 200),
+        ("http://localhost", "localhost", 200),
+        ("http://localhost/jobs/none", "localhost", 404),
+        ("http://evil.example/jobs", "localhost", 421),
+        ("http://localhost/jobs", "evil.example", 200),
+    ],
+)
+def test_a_target_in_absolute_form_is_its_path(target: str, host: str, status: int, url: str) -> None:
+    """As clients send it through a proxy; its host counts, not that of the Host header (RFC 9112, section 3.2.2)."""
+    parts = httpx.URL(url)
+    with socket.create_connection((parts.host, parts.port or 80), 10) as caller:
+        caller.sendall(f"GET {target} HTTP/1.1\r\nHost: {host}\r\nConnection: close\r\n\r\n".encode())
+        assert caller.recv(12).decode() == f"HTTP/1.1 {status}"
+
+
+def test_a_long_body_that_is_not_read_ends_nothing(http: httpx.Client) -> None:
+    """413 where its length is announced; else the stream goes on and drops it."""
+    where = http.post("/generate", json={}).headers["location"]
+    assert http.request("GET", where, content=b" " * (2 << 20)).status_code == 413
+    chunks = (b" " * (1 << 16) for _ in range(32))
+    with http.stream("GET", f"{where}/events", content=chunks) as answer:
+        assert answer.status_code == 200
+        assert next(answer.iter_lines()) == "event: status"
 
 
 @pytest.mark.parametrize(

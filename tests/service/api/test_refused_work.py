@@ -72,6 +72,7 @@ REFUSED = {
     "a value": json.dumps({"controls": {"hue": "beige"}}),
     "no JSON": '{"controls": [',
     "no UTF-8": b'{"label": "\xff"}',
+    "too long": b" " * (2 * MEBIBYTE),
     "no webhooks here": json.dumps({"webhook": {"url": "https://a.example/", "events": ["failed"]}}),
 }
 
@@ -80,12 +81,19 @@ REFUSED = {
 def test_refused_submits_count_towards_the_rate_limit(body: str | bytes, http: httpx.Client) -> None:
     """After so many the answer is 429, for these and for a valid submit, and other owners notice nothing."""
     first = [http.post("/generate", content=body).status_code for _ in range(PER_MINUTE)]
-    assert set(first) <= {400, 422}
+    assert set(first) <= {400, 413, 422}
     limited = http.post("/generate", content=body)
     assert (limited.status_code, limited.json()["type"]) == (429, "urn:spn:rate-limited")
     assert 0 < int(limited.headers["retry-after"]) <= 60
     assert http.post("/generate", json={}).status_code == 429
     assert http.post("/generate", json={}, headers={"Authorization": "Bearer other"}).status_code == 202
+
+
+def test_other_media_types_count_too(http: httpx.Client) -> None:
+    """They are refused before the body is read."""
+    text = {"Content-Type": "text/plain"}
+    statuses = [http.post("/generate", content=b"{}", headers=text).status_code for _ in range(PER_MINUTE + 1)]
+    assert statuses == [415] * PER_MINUTE + [429]
 
 
 def test_a_limited_owner_does_not_extend_the_limit(http: httpx.Client, store: redis.Redis) -> None:
@@ -111,3 +119,32 @@ def test_unknown_query_parameters_are_refused(path: str, http: httpx.Client) -> 
     answer = http.get(path)
     assert (answer.status_code, answer.json()["type"]) == (422, "urn:spn:invalid-request")
     assert "unknown query parameter; accepted here: " in answer.json()["detail"]
+
+
+@pytest.mark.parametrize(
+    ("path", "name"),
+    [
+        ("/jobs?limit=5&limit=6", "limit"),
+        ("/jobs?limit=5&limit=5", "limit"),
+        ("/jobs?status=failed&status=queued", "status"),
+        ("/jobs/00?wait=1&wait=1", "wait"),
+        ("/jobs/00/images/0?format=png&format=svg", "format"),
+        ("/jobs/00/events?inline=1&inline=0", "inline"),
+    ],
+)
+def test_a_query_parameter_that_comes_twice_is_refused(path: str, name: str, http: httpx.Client) -> None:
+    """Whichever was meant, it is not guessed."""
+    answer = http.get(path)
+    assert (answer.status_code, answer.json()["errors"]) == (
+        422,
+        [{"field": name, "message": "sent 2 times; send it once"}],
+    )
+
+
+def test_a_header_of_one_value_that_comes_twice_is_refused(http: httpx.Client) -> None:
+    """Others are lists: of two lines with ETags both count."""
+    twice = [(b"Idempotency-Key", b"a"), (b"Idempotency-Key", b"b")]
+    request = http.build_request("POST", "/generate", json={})
+    request.headers = httpx.Headers([*request.headers.raw, *twice])
+    answer = http.send(request)
+    assert (answer.status_code, answer.json()["errors"][0]["field"]) == (422, "Idempotency-Key")

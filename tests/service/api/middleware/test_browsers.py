@@ -99,7 +99,9 @@ def test_every_refusal_can_be_read_from_another_origin(options: dict[str, Any], 
             500: client.get(where, headers=origin),
             404: client.get("/nowhere", headers=origin),
             405: client.put(where, headers=origin),
-            413: client.post("/generate", content=b" " * (2 << 20), headers=origin),
+            413: client.post(
+                "/generate", content=b" " * (2 << 20), headers={**origin, "Content-Type": "application/json"}
+            ),
             422: client.post("/generate", json={"seed": -1}, headers=origin),
         }
     for status, answer in answers.items():

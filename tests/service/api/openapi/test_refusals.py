@@ -94,6 +94,7 @@ def keyless(path: str, **headers: str) -> Callable[[Scene], httpx.Response]:
 
 PROVOCATIONS: dict[str, Provocation] = {
     "Unreadable": Provocation(ask=unreadable),
+    "UnsupportedMediaType": Provocation(ask=lambda scene: scene.http.post("/generate", content="{}")),
     "MissingKey": Provocation(ask=keyless("/jobs"), settings={"keys": KEYS}),
     "UnknownKey": Provocation(ask=keyless("/jobs", Authorization="Bearer x"), settings={"keys": KEYS}),
     "Signature": Provocation(ask=keyless(f"{NONE}/events?sig=x"), settings={"keys": KEYS}),

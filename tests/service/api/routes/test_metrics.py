@@ -80,7 +80,7 @@ def test_refusals_are_counted_by_type(client: httpx.Client) -> None:
     """The same types that callers see."""
     client.get("/jobs/none")
     client.post("/generate", json={"num_images": 99})
-    client.post("/generate", content=b" " * (2 << 20))
+    client.post("/generate", content=b" " * (2 << 20), headers={"Content-Type": "application/json"})
     assert sample(client, "spn_http_refusals_total", type="urn:spn:unknown-job", status="404") == 1
     assert sample(client, "spn_http_refusals_total", type="urn:spn:invalid-request", status="422") == 1
     assert sample(client, "spn_http_refusals_total", type="about:blank", status="413") == 1
