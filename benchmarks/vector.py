@@ -7,6 +7,7 @@ The sheet shows each image beside its vector form.
 from __future__ import annotations
 
 import argparse
+import io
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -19,8 +20,8 @@ from PIL import Image
 from models.subscale import Bytes
 from service.vector import rendering
 from service.vector.composition import coverage_of, take_apart
+from service.vector.curves import Curve, bernstein
 from service.vector.paint import Floats
-from service.vector.paths import Piece
 from service.vector.svg import Recolouring, svg
 from service.vector.vector_form import GlyphForm, vector_form
 from training.data.symbols import Symbols
@@ -59,9 +60,9 @@ def measured(name: str, image: Bytes, *, straight: bool) -> VectorRow:
     form = vector_form(image)
     document = svg(form, title=name)
     drawn = time.process_time()
-    rendering.png(document, LARGE)
+    large = Image.open(io.BytesIO(rendering.png(document, LARGE)))
     ended = time.process_time()
-    seen = np.asarray(rendering.image(document, side).convert("RGB"), np.float64)
+    seen = np.asarray(large.convert("RGB").reduce(LARGE // side), np.float64)
     bare = np.asarray(rendering.image(svg(form, title=name, colours=Recolouring(background=None)), side))
     overlap, soft = overlaps(image.astype(np.float64), seen)
     return VectorRow(
@@ -93,32 +94,21 @@ def overlaps(image: Floats, seen: Floats) -> tuple[float, float]:
 
 def bend(form: GlyphForm) -> float:
     """Return the largest distance in pixels of a long edge between two corners from a straight line."""
-    return max((_bend(edge) for path in form.glyph for edge in _edges(path)), default=0.0)
+    return max((_bend(edge) for curve in form.glyph for edge in _edges(curve)), default=0.0)
 
 
-def _edges(path: Sequence[Piece]) -> list[Floats]:
-    """The edges between corners of a path, longer than an eighth of the image: points (n, 2)."""
-    places = np.array([piece.end for piece in path])
-    dense = np.concatenate([_points(path[i - 1].end, piece) for i, piece in enumerate(path)])
+def _edges(curve: Curve) -> list[Floats]:
+    """The edges between corners of a curve, longer than an eighth of the image: points (n, 2)."""
+    dense = np.einsum("tc,ncx->ntx", bernstein(np.arange(8) / 8), curve.controls).reshape(-1, 2)
     ahead = np.roll(dense, -1, axis=0) - dense
     ahead /= np.maximum(np.hypot(*ahead.T), 1e-9)[:, None]
     corners = np.flatnonzero((ahead * np.roll(ahead, 1, axis=0)).sum(axis=1) < CORNER)
-    if corners.size < 2 or not len(places):  # noqa: PLR2004 - a closed curve without edges
+    if corners.size < 2:  # noqa: PLR2004 - a closed curve without edges
         return []
     around = np.concatenate([dense, dense])
     ends = [*corners[1:], corners[0] + len(dense)]
     edges = [around[first : last + 1] for first, last in zip(corners, ends, strict=True)]
     return [edge for edge in edges if np.hypot(*(edge[-1] - edge[0])) > 8]  # noqa: PLR2004 - an eighth of 64
-
-
-def _points(start: tuple[float, float], piece: Piece) -> Floats:
-    """Points along a piece, its end left out."""
-    t = np.linspace(0.0, 1.0, 9)[:-1, None]
-    a, d = np.array(start), np.array(piece.end)
-    if piece.handles is None:
-        return np.asarray(a + t * (d - a), np.float64)
-    b, c = (np.array(each) for each in piece.handles)
-    return np.asarray((1 - t) ** 3 * a + 3 * t * (1 - t) ** 2 * b + 3 * t**2 * (1 - t) * c + t**3 * d, np.float64)
 
 
 def _bend(edge: Floats) -> float:

@@ -3,32 +3,22 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from itertools import pairwise
 from typing import Final
 
 import numpy as np
 
+from service.vector.curves import Curve, MovableCurve, bernstein, ellipse, movable, thirds
 from service.vector.ellipse import fitted_ellipse
-from service.vector.outline import evenly
-from service.vector.paint import Floats, Spot, spot
+from service.vector.outline import area, evenly
+from service.vector.paint import Floats
 from service.vector.runs import BEND, Run, divided, sharpest
 
 _SPACING: Final = 0.7
 """Pixels between the points that are fitted."""
 
 _REACH: Final = 2.0
-_REFITS: Final = 3
 _PULL: Final = 0.05
 _PARALLEL: Final = 0.1
-_QUARTER_ARC: Final = 0.5522847
-
-
-@dataclass(frozen=True, kw_only=True)
-class Piece:
-    """A line, or a cubic curve with two handles, from the end of the piece before it to `end`: (x, y) in pixels."""
-
-    end: Spot
-    handles: tuple[Spot, Spot] | None = None
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -39,42 +29,29 @@ class _Joint:
     along: Floats | None
 
 
-def closed_path(points: Floats) -> tuple[Piece, ...]:
-    """Return the pieces that describe a closed curve (n, 2) best."""
+def closed_path(points: Floats) -> MovableCurve:
+    """Return the curve that describes closed points (n, 2) best."""
     even = evenly(points, _SPACING)
     middle = even.mean(axis=0)
     even = even - middle
     found = fitted_ellipse(even)
-    curves = _arcs(*found) if found else _joined(np.roll(even, -sharpest(even), axis=0))
-    return tuple(_moved(piece, middle) for piece in curves)
+    if found:
+        centre, radii = found
+        return ellipse(middle + centre, radii, reverse=area(points) < 0)
+    return _joined(np.roll(even, -sharpest(even), axis=0), middle)
 
 
-def _moved(piece: Piece, by: Floats) -> Piece:
-    handles = piece.handles and (spot(by + piece.handles[0]), spot(by + piece.handles[1]))
-    return Piece(end=spot(by + piece.end), handles=handles)
-
-
-def _arcs(centre: Floats, radii: Floats) -> list[Piece]:
-    """The four quarters of an upright ellipse."""
-    poles = [np.array(each) for each in ((0.0, -1.0), (1.0, 0.0), (0.0, 1.0), (-1.0, 0.0), (0.0, -1.0))]
-    pieces = []
-    for start, end in pairwise(poles):
-        spots = (start + _QUARTER_ARC * end, end + _QUARTER_ARC * start, end)
-        first, second, last = (spot(centre + radii * each) for each in spots)
-        pieces.append(Piece(end=last, handles=(first, second)))
-    return pieces
-
-
-def _joined(points: Floats) -> list[Piece]:
-    """The runs of a closed curve (n, 2), joined."""
+def _joined(points: Floats, middle: Floats) -> MovableCurve:
+    """The runs of closed points (n, 2) about `middle`, joined."""
     closed = np.vstack([points, points[:1]])
     runs = divided(closed)
     joints = [_joint(before, after, points) for before, after in zip([runs[-1], *runs[:-1]], runs, strict=True)]
-    pieces = []
-    for run, start, end in zip(runs, joints, [*joints[1:], joints[0]], strict=True):
-        handles = None if run.straight else _handles(closed[run.first : run.last + 1], start, end)
-        pieces.append(Piece(end=spot(end.place), handles=handles))
-    return pieces
+    controls = [
+        thirds(start.place, end.place) if run.straight else _cubic(closed[run.first : run.last + 1], start, end)
+        for run, start, end in zip(runs, joints, [*joints[1:], joints[0]], strict=True)
+    ]
+    curve = Curve(controls=middle + np.stack(controls), straight=np.array([run.straight for run in runs]))
+    return movable(curve, smooth=np.array([joint.along is not None for joint in joints]))
 
 
 def _joint(before: Run, after: Run, points: Floats) -> _Joint:
@@ -111,8 +88,8 @@ def _crossing(end: Floats, arrive: Floats, start: Floats, leave: Floats, here: F
     return np.asarray(crossing if np.hypot(*(crossing - here)) < _REACH else here, np.float64)
 
 
-def _handles(points: Floats, start: _Joint, end: _Joint) -> tuple[Spot, Spot]:
-    """The handles of the cubic curve between two joints that is nearest to evenly spaced points.
+def _cubic(points: Floats, start: _Joint, end: _Joint) -> Floats:
+    """The controls (4, 2) of the cubic curve between two joints that is nearest to evenly spaced points.
 
     A handle lies along a smooth joint and is free at a corner. Each is drawn a little to its third of the chord.
     """
@@ -122,31 +99,12 @@ def _handles(points: Floats, start: _Joint, end: _Joint) -> tuple[Spot, Spot]:
     free = first.shape[1]
     pull = np.zeros((4, free + second.shape[1]))
     pull[:2, :free], pull[2:, free:] = first, second
-    thirds = np.concatenate([chord / 3, -chord / 3])
-    t = np.linspace(0.0, 1.0, len(points))[1:-1]
-    controls = np.empty((4, 2))
-    for _ in range(_REFITS):
-        b = _bernstein(t)
-        left = points[1:-1] - np.outer(b[:, 0] + b[:, 1], start.place) - np.outer(b[:, 2] + b[:, 3], end.place)
-        rows = np.concatenate([b[:, 1, None, None] * first, b[:, 2, None, None] * second], axis=2)
-        system = np.vstack([rows.reshape(2 * len(t), -1), _PULL * pull])
-        values = np.linalg.lstsq(system, np.concatenate([left.ravel(), _PULL * thirds]), rcond=None)[0]
-        values[:free] = values[:free] if start.along is None else values[:free].clip(min=0.0)
-        values[free:] = values[free:] if end.along is None else values[free:].clip(min=0.0)
-        near_start, near_end = start.place + first @ values[:free], end.place + second @ values[free:]
-        controls = np.stack([start.place, near_start, near_end, end.place])
-        t = _evenly_along(controls, len(points))
-    return spot(controls[1]), spot(controls[2])
-
-
-def _evenly_along(controls: Floats, count: int) -> Floats:
-    """The inner parameters of `count` points that are evenly spaced along a cubic curve (4, 2)."""
-    t = np.linspace(0.0, 1.0, 25)
-    curve = _bernstein(t) @ controls
-    along = np.concatenate([[0.0], np.cumsum(np.hypot(*np.diff(curve, axis=0).T))])
-    return np.interp(np.linspace(0.0, along[-1], count)[1:-1], along, t)
-
-
-def _bernstein(t: Floats) -> Floats:
-    """The weights of the four controls of a cubic curve: (n, 4)."""
-    return np.stack([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3], axis=1)
+    third = np.concatenate([chord / 3, -chord / 3])
+    b = bernstein(np.linspace(0.0, 1.0, len(points))[1:-1])
+    left = points[1:-1] - np.outer(b[:, 0] + b[:, 1], start.place) - np.outer(b[:, 2] + b[:, 3], end.place)
+    rows = np.concatenate([b[:, 1, None, None] * first, b[:, 2, None, None] * second], axis=2)
+    system = np.vstack([rows.reshape(2 * len(b), -1), _PULL * pull])
+    values = np.linalg.lstsq(system, np.concatenate([left.ravel(), _PULL * third]), rcond=None)[0]
+    values[:free] = values[:free] if start.along is None else values[:free].clip(min=0.0)
+    values[free:] = values[free:] if end.along is None else values[free:].clip(min=0.0)
+    return np.stack([start.place, start.place + first @ values[:free], end.place + second @ values[free:], end.place])

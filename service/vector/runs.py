@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cache
 from typing import Final
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 
-from service.vector.paint import Floats
+from service.vector.paint import Floats, Where
+from service.vector.window_fits import window_errors
 
 NOISE: Final = 0.05
 """Pixels by which points are off their curve. Less makes more and smaller pieces: 0.04 needs a fifth more than 0.05."""
@@ -84,39 +83,15 @@ def divided(closed: Floats) -> list[Run]:
     return _merged([_straightened(run, closed) for run in runs[::-1]], closed)
 
 
-def _costs(closed: Floats) -> tuple[Floats, np.ndarray]:
-    """The cost of each run by its length and last point, and whether it is a line then: (lengths, points)."""
-    count = len(closed)
-    longest = min(_LONGEST, count - 1)
-    costs, straight = np.full((longest + 1, count), np.inf), np.zeros((longest + 1, count), np.bool_)
-    sums = np.cumsum(np.vstack([np.zeros((1, 3)), np.column_stack([closed, (closed**2).sum(axis=1)])]), axis=0)
-    for length in range(1, longest + 1):
-        line = _errors(closed, sums, length, degree=1) / NOISE**2
-        line += _LINE_COST if length >= _SHORT else _SHORT_COST
-        cubic = _errors(closed, sums, length, degree=_DEGREE) / NOISE**2 + _CUBIC_COST
-        costs[length, length:], straight[length, length:] = np.minimum(line, cubic), line <= cubic
-    return costs, straight
+def _costs(closed: Floats) -> tuple[Floats, Where]:
+    """The cost of each run by its length and last point, and whether it is a line then: (lengths, points).
 
-
-def _errors(closed: Floats, sums: Floats, length: int, *, degree: int) -> Floats:
-    """The squared distance of all runs of a length from their polynomial, without their ends: a corner is rounded there.
-
-    `sums`: running sums of x, y and their squares.
+    The ends of a run do not count: a corner is rounded there.
     """
-    inner, starts = length - 1, len(closed) - length
-    if inner < degree:
-        return np.full(starts, 0.0 if degree == 1 else np.inf)
-    windows = sums[1 + inner :][:starts] - sums[1 : 1 + starts]
-    total = windows[:, 2] - (windows[:, :2] ** 2).sum(axis=1) / inner
-    values = sliding_window_view(closed[1:-1], inner, axis=0).reshape(-1, inner) @ _basis(inner, degree)
-    return np.asarray(np.maximum(total - (values**2).reshape(starts, -1).sum(axis=1), 0.0), np.float64)
-
-
-@cache
-def _basis(inner: int, degree: int) -> Floats:
-    """Orthonormal polynomials over evenly spaced points, without the constant: (inner, up to degree)."""
-    q, _ = np.linalg.qr(np.vander(np.linspace(-1.0, 1.0, inner), min(degree + 1, inner), increasing=True))
-    return np.ascontiguousarray(q[:, 1:])
+    line, cubic = window_errors(closed, min(_LONGEST, len(closed) - 1))
+    fixed = np.where(np.arange(len(line)) >= _SHORT, _LINE_COST, _SHORT_COST)[:, None]
+    lines, cubics = line / NOISE**2 + fixed, cubic / NOISE**2 + _CUBIC_COST
+    return np.minimum(lines, cubics), lines <= cubics
 
 
 def _run(closed: Floats, first: int, last: int, *, straight: bool, margin: int = 1) -> Run:

@@ -7,9 +7,9 @@ from dataclasses import dataclass, replace
 from typing import Final
 from xml.sax.saxutils import escape
 
+from service.vector.curves import Curve
 from service.vector.ground import Ground, GroundShape
-from service.vector.paint import Colour, Paint, Spot
-from service.vector.paths import Piece
+from service.vector.paint import Colour, Floats, Paint
 from service.vector.tracing import ENLARGED
 from service.vector.vector_form import GlyphForm, TracedForm, VectorForm
 
@@ -109,18 +109,16 @@ def _shape(ground: Ground, fill: str, scale: float) -> str:
     return f'<rect x="{x}" y="{y}" width="{extent}" height="{extent}"{corners} {fill}/>'
 
 
-def _path(pieces: tuple[Piece, ...], scale: float) -> str:
+def _path(curve: Curve, scale: float) -> str:
     """A closed path as SVG path data."""
-    parts = [f"M{_place(pieces[-1].end, scale)}"]
-    for piece in pieces:
-        if piece.handles:
-            parts.append("C" + " ".join(_place(each, scale) for each in (*piece.handles, piece.end)))
-        else:
-            parts.append(f"L{_place(piece.end, scale)}")
+    parts = [f"M{_place(curve.controls[0, 0], scale)}"]
+    for controls, straight in zip(curve.controls, curve.straight, strict=True):
+        letter, places = ("L", controls[3:]) if straight else ("C", controls[1:])
+        parts.append(letter + " ".join(_place(each, scale) for each in places))
     return "".join(parts) + "Z"
 
 
-def _place(at: Spot, scale: float) -> str:
+def _place(at: Floats, scale: float) -> str:
     return f"{_number(at[0] * scale)} {_number(at[1] * scale)}"
 
 

@@ -9,10 +9,12 @@ import numpy as np
 
 from models.subscale import Bytes
 from service.vector.composition import take_apart
+from service.vector.curves import Curve
 from service.vector.ground import Ground
 from service.vector.outline import contours
 from service.vector.paint import Paint
-from service.vector.paths import Piece, closed_path
+from service.vector.paths import closed_path
+from service.vector.refinement import refined
 from service.vector.tracing import TracedLayer, trace
 
 MOST_REST: Final = 7.0
@@ -29,7 +31,7 @@ class GlyphForm:
     side: int
     ground: Ground | None
     ground_paint: Paint
-    glyph: tuple[tuple[Piece, ...], ...]
+    glyph: tuple[Curve, ...]
     glyph_paint: Paint
 
 
@@ -57,6 +59,6 @@ def vector_form(image: Bytes) -> VectorForm:
         side=side,
         ground=parts.ground,
         ground_paint=parts.ground_paint,
-        glyph=tuple(closed_path(each) for each in contours(parts.coverage)),
+        glyph=refined([closed_path(each) for each in contours(parts.coverage)], parts.coverage),
         glyph_paint=parts.glyph_paint,
     )

@@ -53,12 +53,12 @@ def test_paints_are_those_of_the_image() -> None:
 def test_the_edges_of_a_straight_letter_are_six_level_or_upright_lines_at_their_true_places() -> None:
     form = vector_form(image(LETTER_L, ground=ROUNDED))
     assert isinstance(form, GlyphForm)
-    (path,) = form.glyph
-    assert [piece.handles for piece in path] == [None] * 6
-    corners = np.array([piece.end for piece in path])
+    (curve,) = form.glyph
+    assert curve.straight.tolist() == [True] * 6
+    corners = curve.controls[:, 3]
     true = np.array([(22.3, 14.2), (29.6, 14.2), (29.6, 44.7), (44.4, 44.7), (44.4, 51.5), (22.3, 51.5)])
     nearest = np.hypot(*(corners[:, None] - true[None]).transpose(2, 0, 1)).min(axis=1)
-    assert nearest.max() < 0.3
+    assert nearest.max() < 0.2
     steps = np.abs(np.roll(corners, -1, axis=0) - corners)
     assert (steps.min(axis=1) < 0.02).all()
 
@@ -66,23 +66,23 @@ def test_the_edges_of_a_straight_letter_are_six_level_or_upright_lines_at_their_
 def test_slanted_edges_are_lines_with_sharp_corners() -> None:
     form = vector_form(image(polygon((35.2, 12.5), (51.3, 35.6), (28.2, 51.7), (12.1, 28.6)), ground=ROUNDED))
     assert isinstance(form, GlyphForm)
-    (path,) = form.glyph
-    assert [piece.handles for piece in path] == [None] * 4
+    (curve,) = form.glyph
+    assert curve.straight.tolist() == [True] * 4
 
 
 def test_a_disc_is_four_equal_arcs() -> None:
     form = vector_form(image(disc(31.2, 33.1, 9.4), ground=ROUNDED))
     assert isinstance(form, GlyphForm)
-    (path,) = form.glyph
-    ends = np.array([piece.end for piece in path])
-    assert len(path) == 4
+    (curve,) = form.glyph
+    ends = curve.controls[:, 3]
+    assert len(ends) == 4
     assert np.abs(np.hypot(*(ends - (31.2, 33.1)).T) - 9.4).max() < 0.1
 
 
 def test_a_sliver_stays_as_long_as_it_is() -> None:
     form = vector_form(image(polygon((30.1, 16), (30.9, 16), (30.9, 48), (30.1, 48)), ground=ROUNDED))
     assert isinstance(form, GlyphForm)
-    ends = np.array([piece.end for path in form.glyph for piece in path])
+    ends = np.concatenate([curve.controls[:, 3] for curve in form.glyph])
     assert ends[:, 1].min() > 15
     assert ends[:, 1].max() < 49
 
@@ -107,4 +107,4 @@ def test_noise_of_a_few_levels_changes_no_ground_and_no_edge() -> None:
     assert isinstance(form, GlyphForm)
     assert form.ground is not None
     assert form.ground.shape is GroundShape.ROUNDED
-    assert sum(piece.handles is None for piece in form.glyph[0]) >= 4
+    assert form.glyph[0].straight.sum() >= 4
