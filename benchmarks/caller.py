@@ -10,6 +10,7 @@ from typing import Any
 
 OK = 200
 ACCEPTED = 202
+INVALID = 422
 LAST_CHUNK = b"0\r\n"
 
 
@@ -32,9 +33,13 @@ class Caller:
         self._port = port
         self._streams: tuple[asyncio.StreamReader, asyncio.StreamWriter] | None = None
 
-    async def submit(self) -> str:
+    async def submit(self, body: bytes = b"{}") -> str:
         """Submit a job; return its id. Raises UnexpectedStatusError."""
-        return str((await self._exchange(b"POST /generate", b"{}", ACCEPTED))["id"])
+        return str((await self._exchange(b"POST /generate", body, ACCEPTED))["id"])
+
+    async def refused(self, body: bytes) -> None:
+        """Submit a body that is not valid. Raises UnexpectedStatusError if it is not refused as such."""
+        await self._exchange(b"POST /generate", body, INVALID)
 
     async def poll(self, job: str) -> dict[str, Any]:
         """Return the state of a job. Raises UnexpectedStatusError."""
@@ -92,12 +97,15 @@ async def events(port: int, job: str) -> AsyncIterator[StreamEvent]:
 
 def request(start: bytes, body: bytes) -> bytes:
     """Return the bytes of a request."""
-    headers = b" HTTP/1.1\r\nHost: x\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(body)
+    headers = b" HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Type: application/json\r\nContent-Length: %d\r\n\r\n" % len(
+        body
+    )
     return start + headers + body
 
 
 async def head(reader: asyncio.StreamReader) -> tuple[int, int]:
-    """Return status and Content-Length, 0 without one."""
+    """Return the first line's second word, a status, and Content-Length; 0 for either without one."""
     first, *lines = (await reader.readuntil(b"\r\n\r\n")).split(b"\r\n")
     lengths = (int(line[15:]) for line in lines if line.lower().startswith(b"content-length:"))
-    return int(first.split()[1]), next(lengths, 0)
+    word = first.split()[1]
+    return int(word) if word.isdigit() else 0, next(lengths, 0)

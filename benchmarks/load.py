@@ -1,15 +1,16 @@
 """The API under load: `python -m benchmarks.load`.
 
 First many open event streams beside many polls, for a minute: every watcher submits a job, watches it to its end and
-submits the next. Then memory while jobs come, end and pass their retention, from a worker that draws random values. Redis, one
-API process and a worker with a toy model are started for it; this process is the load. Latency counts from the moment a
-poll was due, not sent.
+submits the next. With `--attacks` the same again, beside the attacks of `benchmarks.attacks`. Then memory while jobs come,
+end and pass their retention, from a worker that generates random values. Redis, one API process and a worker with a toy
+model are started for it; this process is the load. Latency counts from the moment a poll was due, not sent.
 """
 
 from __future__ import annotations
 
 import argparse
 import asyncio
+import base64
 import json
 import os
 import statistics
@@ -23,6 +24,7 @@ from typing import Any
 
 import psutil
 
+from benchmarks.attacks import HONEST, RECEIVERS, attacked
 from benchmarks.caller import Caller, UnexpectedStatusError, events, submitted
 from benchmarks.site import GEOMETRY, BenchmarkSite, MemoryUse, site
 from service.contract.redis_keys import ENDED, owned_key
@@ -68,7 +70,9 @@ class LoadGenerator:
     async def run(self, seconds: float) -> LoadResults:
         """Open all streams, then poll for some seconds. Streams that are open then are watched to their end."""
         watchers = [asyncio.create_task(self._watch(place)) for place in range(self._streams)]
-        await asyncio.gather(*(place.wait() for place in self._opened))
+        opened = asyncio.gather(*(place.wait() for place in self._opened))
+        for task in (await asyncio.wait({opened, *watchers}, return_when=asyncio.FIRST_COMPLETED))[0]:
+            task.result()  # a watcher ends only if it fails
         self.figures = LoadResults()
         await self._poll(seconds)
         self._over.set()
@@ -225,12 +229,23 @@ def machine(found: dict[str, Any]) -> Iterator[None]:
 
 
 async def streams(here: BenchmarkSite, args: argparse.Namespace) -> dict[str, Any]:
-    """Measure streams and polls."""
+    """Measure streams and polls, and the memory before, meanwhile and afterwards."""
+    before, samples = here.memory(), list[MemoryUse]()
+    watching = asyncio.create_task(sampled(here, samples))
     crowd = LoadGenerator(here.port, streams=args.streams, polls_per_second=args.polls)
     found: dict[str, Any] = {"streams": args.streams, "polls_per_second": args.polls, "seconds": args.seconds}
     with machine(found):
         figures = await crowd.run(args.seconds)
-    return found | summary(figures) | {"memory": asdict(here.memory())}
+    watching.cancel()
+    highest = max(each.api_bytes for each in samples) - before.api_bytes
+    memory = {"memory": asdict(here.memory()), "api_growth_mib": round(highest / 2**20, 1)}
+    return found | summary(figures) | memory
+
+
+def webhook_options() -> dict[str, str]:
+    """Return the settings for webhooks to this machine, with a secret for these."""
+    secret = base64.b64encode(os.urandom(32)).decode()
+    return {"WEBHOOK_SECRET": f"whsec_{secret}", "WEBHOOK_HOSTS": ",".join((HONEST, *RECEIVERS))}
 
 
 def main() -> None:
@@ -241,13 +256,19 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=60, help="of the first part; 0 leaves it out")
     parser.add_argument("--jobs", type=int, default=10_000, help="jobs of the second part; 0 leaves it out")
     parser.add_argument("--retention", type=int, default=10, help="seconds a job is kept in the second part")
+    parser.add_argument("--attacks", action="store_true", help="the first part again, beside attacks")
     parser.add_argument("--json", type=Path, default=JSON)
     args = parser.parse_args()
     found: dict[str, Any] = json.loads(args.json.read_text()) if args.json.exists() else {}
     if args.seconds:
-        with site(retention_seconds=3600, worker_nice=WORKER_NICE) as here:
+        with site(retention_seconds=3600, worker_nice=WORKER_NICE, options=webhook_options()) as here:
             found["load"] = asyncio.run(streams(here, args))
-        print(json.dumps(found["load"], indent=1))
+            if args.attacks:
+                seen: dict[str, Any] = {}
+                with attacked(here.port, seen):
+                    found["load_beside_attacks"] = asyncio.run(streams(here, args))
+                found["load_beside_attacks"] |= seen
+        print(json.dumps({name: found.get(name) for name in ("load", "load_beside_attacks")}, indent=1))
     if args.jobs:
         with site(retention_seconds=args.retention, worker_module="benchmarks.random_worker") as here:
             found["memory"] = asyncio.run(memory(here, args.jobs, args.retention))

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -53,11 +53,17 @@ class BenchmarkSite:
 
 @contextmanager
 def site(
-    *, retention_seconds: int, worker_nice: int = 0, worker_module: str = "worker.main", shipped: str = ""
+    *,
+    retention_seconds: int,
+    worker_nice: int = 0,
+    worker_module: str = "worker.main",
+    shipped: str = "",
+    options: Mapping[str, str] | None = None,
 ) -> Iterator[BenchmarkSite]:
     """Redis that syncs every write, one API process, one worker; the API's log goes to a file, as it would.
 
-    `shipped` names a model in models/weights, drawn by compiled code; else it is a toy, eager.
+    `shipped` names a model in models/weights, which compiled code samples; else it is a toy, eager. `options` are
+    further settings.
     """
     with TemporaryDirectory() as name:
         folder = Path(name)
@@ -65,6 +71,7 @@ def site(
         log = folder / "log"
         with RedisServer(folder / "redis", durable=True, log=log) as server, redis.Redis(port=server.port) as store:
             settings = settings_of(server, folder / "models") | {"RETENTION_SECONDS": str(retention_seconds)}
+            settings |= options or {}
             if shipped:
                 settings |= {"MODELS": str(WEIGHTS), "MODEL": shipped, "COMPILE": "1"}
             with (

@@ -63,10 +63,12 @@ Controls = dict[Name, Name]
 
 def within_limits(metadata: object) -> object:
     """Return `metadata`, if it is JSON within the limits. It is checked level by level, before anything recurses into it."""
-    level, values = [metadata], 0
+    level, values, characters = [metadata], 0, characters_of(metadata)
     for _ in range(MAX_METADATA_DEPTH):
         level = [inner for outer in level for inner in contents(outer)]
-        values += len(level)
+        values, characters = values + len(level), characters + sum(map(characters_of, level))
+        if characters > MAX_METADATA_BYTES:
+            raise ValueError(f"at most {MAX_METADATA_BYTES} bytes of JSON are accepted, got more")
         if values > MAX_METADATA_VALUES:
             raise ValueError(f"at most {MAX_METADATA_VALUES} keys and values are accepted: send fewer")
     if any(isinstance(value, dict | list) for value in level):
@@ -79,6 +81,11 @@ def contents(value: object) -> list[object]:
     if isinstance(value, dict):
         return list(value.values())
     return value if isinstance(value, list) else []
+
+
+def characters_of(value: object) -> int:
+    """Return the length of a text, or of the names of an object; 0 for other values."""
+    return len(value) if isinstance(value, str) else sum(map(len, value)) if isinstance(value, dict) else 0
 
 
 def within_bytes(metadata: object) -> object:

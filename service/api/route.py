@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections import Counter
 from collections.abc import Callable, Coroutine
-from email.message import Message
 from typing import Any
 
 from fastapi import Request, Response
@@ -15,6 +14,7 @@ from fastapi.routing import APIRoute
 from starlette.exceptions import HTTPException
 
 from service.api.access import owner_of
+from service.api.request_body import check_body
 from service.api.routes.dependencies import services_of
 from service.errors import (
     FieldError,
@@ -74,25 +74,13 @@ def check_headers(request: Request) -> None:
             raise FieldError(name, f"sent {count} times; send it once")
 
 
-def check_media_type(request: Request) -> None:
-    """Raise UnsupportedMediaTypeError for a body that is not declared as JSON, or is encoded."""
-    headers, declared = request.headers, Message()
-    if headers.get("content-length", "0") == "0" and "transfer-encoding" not in headers:
-        return
-    declared["Content-Type"] = headers.get("content-type", "")
-    kind = declared.get_content_subtype() if declared.get_content_maintype() == "application" else ""
-    encoded = headers.get("content-encoding", "identity").lower() != "identity"
-    if encoded or not (kind == "json" or kind.endswith("+json")):
-        raise UnsupportedMediaTypeError
-
-
 def counted(handle: Handler) -> Handler:
     """Check the key before the body is read, and count what is refused towards the rate limit."""
 
     async def handler(request: Request) -> Response:
         owner = owner_of(request)
         try:
-            check_media_type(request)
+            await check_body(request)
             return await handle(request)
         except COUNTED:
             await services_of(request).refusals.add(owner)

@@ -342,7 +342,9 @@ def test_a_stream_resumes_after_any_event(inline: int, client: httpx.Client, sto
         assert events(client.get(path, params={"inline": inline}, headers={"Last-Event-ID": last})) == told[seen:]
         for name in ("last_event_id", "lastEventId"):
             assert events(client.get(path, params={"inline": inline, name: last})) == told[seen:]
-    assert events(client.get(path, params={"inline": inline, "last_event_id": ""}, headers={"Last-Event-ID": ""})) == told
+    assert (
+        events(client.get(path, params={"inline": inline, "last_event_id": ""}, headers={"Last-Event-ID": ""})) == told
+    )
 
 
 def test_a_stream_is_live(client: httpx.Client, store: redis.Redis) -> None:
