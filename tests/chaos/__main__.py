@@ -1,7 +1,7 @@
 """The failure matrix over real processes: `python -m tests.chaos`.
 
 Every row gets a Redis with its append-only file, an API process and workers with a toy model of its own, and the same
-fault again and again. A trial in which something does not hold is told, and the row goes on with a new set of processes.
+fault again and again. A trial in which something does not hold is printed, and the row goes on with a new set of processes.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from types import FrameType
 
+from tests.chaos.deadlines import TIME_FACTOR
 from tests.chaos.matrix import ROWS
 from tests.chaos.repeats import Rehearsals, Result
 from tests.chaos.stand import Plan, Stand
@@ -29,28 +30,31 @@ BEGIN, END = "<!-- begin: python -m tests.chaos -->", "<!-- end -->"
 INTERRUPTED = 130
 
 LONGEST = "redis-away"
-"""Begun first: no lane shall be left alone with it."""
+"""The longest row starts first, so that it is not the last one in its lane."""
 
 HEAD = "| fault | must hold | repeated | held | worst recovery, s | note |\n|---|---|---|---|---|---|\n"
 
 
 def run(rehearsals: Rehearsals, rows: Sequence[Row], repeats: Mapping[str, int], *, lanes: int) -> list[Result]:
-    """What becomes of `rows`, several at a time."""
-    with Stand(rehearsals.folder / "calm", rehearsals.models, Plan(slice_seconds=0)) as stand:
+    """Return the results of `rows`, several at a time."""
+    with Stand(rehearsals.folder / "undisturbed", rehearsals.models, Plan(slice_seconds=0)) as stand:
         rehearsals.learn(stand)
     pool = ThreadPoolExecutor(lanes)
     ordered = sorted(rows, key=lambda row: row.name != LONGEST)
-    begun = {row.name: pool.submit(rehearsals.run, row, repeats[row.name]) for row in ordered}
-    return [begun[row.name].result() for row in rows]
+    started = {row.name: pool.submit(rehearsals.run, row, repeats[row.name]) for row in ordered}
+    return [started[row.name].result() for row in rows]
 
 
 def table(results: Iterable[Result]) -> str:
-    """For people."""
-    return HEAD + "\n".join(result.line() for result in results) + "\n"
+    """Return the table in Markdown."""
+    limits = (
+        "" if TIME_FACTOR == 1 else f"All time limits times {TIME_FACTOR:g}, on a machine that other programs used.\n\n"
+    )
+    return limits + HEAD + "\n".join(result.line() for result in results) + "\n"
 
 
 def write(results: list[Result]) -> None:
-    """JSON, and the table in its page."""
+    """Write the JSON, and the table in its page."""
     JSON.parent.mkdir(parents=True, exist_ok=True)
     JSON.write_text(json.dumps([asdict(result) for result in results], indent=1) + "\n")
     before, _, rest = PAGE.read_text().partition(BEGIN)
@@ -58,12 +62,12 @@ def write(results: list[Result]) -> None:
 
 
 def stopped(_signal: int, _frame: FrameType | None) -> None:
-    """SIGTERM: leave as by Ctrl-C, so that no process stays behind."""
+    """End at SIGTERM as at Ctrl-C, so that no process is left."""
     raise KeyboardInterrupt
 
 
 def main() -> int:
-    """The command line; exit status 1 if anything did not hold."""
+    """Run the command line. Exit status 1 if anything did not hold."""
     parser = argparse.ArgumentParser(description="The failure matrix over real processes.")
     parser.add_argument("--quick", action="store_true", help="a few trials of each row")
     parser.add_argument("--only", choices=[row.name for row in ROWS], help="one row; nothing is written")
@@ -80,7 +84,7 @@ def main() -> int:
             rehearsals.abandon()
             results = []
     if not results:
-        os._exit(INTERRUPTED)  # threads wait for what will not come any more
+        os._exit(INTERRUPTED)  # its threads still wait
     print(table(results))
     if not args.only:
         write(results)

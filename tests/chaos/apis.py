@@ -18,11 +18,11 @@ def killed_api(trial: Trial) -> Found:
         open_streams = [stream for stream in watch.streams if stream.is_alive()]
         stand.start_api()
         until(
-            lambda: all(stream.heard_at > at or not stream.is_alive() for stream in open_streams),
+            lambda: all(stream.received_at > at or not stream.is_alive() for stream in open_streams),
             "all streams are resumed",
             seconds=RESUME_SECONDS,
         )
-        resumed_at = max((stream.heard_at for stream in open_streams), default=at)
+        resumed_at = max((stream.received_at for stream in open_streams), default=at)
         watch.ended(since=at)
         if any(stream.cuts == 0 for stream in open_streams):
             raise NotHeldError("a stream was not cut")

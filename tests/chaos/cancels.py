@@ -1,4 +1,4 @@
-"""Jobs that are cancelled, at every moment of their lives."""
+"""Jobs that are cancelled in every state."""
 
 from __future__ import annotations
 
@@ -8,14 +8,14 @@ from collections import Counter
 
 from service.contract.statuses import EventKind
 from tests.chaos.deadlines import NotHeldError, until, within
-from tests.chaos.orders import SEEDS, Order, body, check_one_end, events, pixels
 from tests.chaos.stand import Stand
+from tests.chaos.submitted import SEEDS, SubmittedJob, body, check_one_end, events, pixels
 from tests.chaos.trial import RESUME_SECONDS, Found, Trial
 from tests.chaos.watch import Watch
 
 START_SECONDS = 30
 SETTLE_SECONDS = 1.5
-"""Longer than a lost ticket takes to be delivered again: whatever could wake the job has had its chance."""
+"""Longer than the time after which a lost ticket is issued again."""
 
 
 def canceled(trial: Trial) -> Found:
@@ -43,26 +43,28 @@ def cancel_queued(trial: Trial) -> Found:
 def cancel_running(trial: Trial) -> Found:
     """After its first slice."""
     with one(trial) as watch:
-        await_slices(trial.stand, watch.orders[0], trial.dice.randint(1, 4))
+        await_slices(trial.stand, watch.submitted[0], trial.rng.randint(1, 4))
         trial.pause(0, 0.15)
         check_cancel(trial.stand, watch, status=202)
         return settled(trial.stand, watch, EventKind.CANCELED)
 
 
 def cancel_last(trial: Trial) -> Found:
-    """While its last slice is drawn: cancelled or succeeded, but one of them."""
+    """While its last slice is generated: cancelled or succeeded, but one of them."""
     with one(trial) as watch:
-        placed = watch.orders[0]
-        await_slices(trial.stand, placed, body(trial.stand, placed)["progress"]["slices_total"] - placed.pictures)
+        submitted = watch.submitted[0]
+        await_slices(
+            trial.stand, submitted, body(trial.stand, submitted)["progress"]["slices_total"] - submitted.num_images
+        )
         trial.pause(0, 0.2)
-        trial.stand.http.delete(f"/jobs/{placed.job}").raise_for_status()
+        trial.stand.http.delete(f"/jobs/{submitted.job}").raise_for_status()
         return settled(trial.stand, watch, EventKind.CANCELED, EventKind.SUCCEEDED)
 
 
 def cancel_orphaned(trial: Trial) -> Found:
-    """Its worker dies right after it was asked to stop."""
+    """Its worker dies right after it was since to stop."""
     with one(trial) as watch:
-        await_slices(trial.stand, watch.orders[0], 2)
+        await_slices(trial.stand, watch.submitted[0], 2)
         victim = trial.stand.busiest(watch.jobs)
         check_cancel(trial.stand, watch, status=202)
         victim.kill()
@@ -72,14 +74,14 @@ def cancel_orphaned(trial: Trial) -> Found:
 
 def one(trial: Trial) -> Watch:
     """One ordinary job."""
-    return Watch(trial.stand, trial.references, [trial.dice.choice(SEEDS)])
+    return Watch(trial.stand, trial.references, [trial.rng.choice(SEEDS)])
 
 
-def await_slices(stand: Stand, placed: Order, count: int) -> None:
-    """Until so many are drawn."""
+def await_slices(stand: Stand, submitted: SubmittedJob, count: int) -> None:
+    """Wait until so many are published."""
     until(
-        lambda: sum(event.slice is not None for event in events(stand, placed.job)) >= count,
-        f"{count} slices are drawn",
+        lambda: sum(event.slice is not None for event in events(stand, submitted.job)) >= count,
+        f"{count} slices are published",
         seconds=START_SECONDS,
     )
 
@@ -92,16 +94,16 @@ def check_cancel(stand: Stand, watch: Watch, *, status: int) -> None:
 
 
 def settled(stand: Stand, watch: Watch, *ends: EventKind) -> Found:
-    """One end, which stays, and pictures that can still be read."""
-    asked, placed = time.time(), watch.orders[0]
+    """Check for one final event, which stays the last, and images that can still be read."""
+    since, submitted = time.time(), watch.submitted[0]
     watch.wait()
-    seconds = within(time.time() - asked, RESUME_SECONDS, "cancelling")
-    told = events(stand, placed.job)
-    check_one_end(placed, told, *ends)
+    seconds = within(time.time() - since, RESUME_SECONDS, "cancelling")
+    entries = events(stand, submitted.job)
+    check_one_end(submitted, entries, *ends)
     time.sleep(SETTLE_SECONDS)
     watch.check()
-    if [event.id for event in events(stand, placed.job)] != [event.id for event in told]:
-        raise NotHeldError(f"{placed}: went on after its end")
-    if any(event.slice for event in told):
-        pixels(stand, Order(job=placed.job, seed=0))
-    return Found(recovery_seconds=seconds, counts=Counter({told[-1].kind.value: 1}))
+    if [event.id for event in events(stand, submitted.job)] != [event.id for event in entries]:
+        raise NotHeldError(f"{submitted}: went on after its end")
+    if any(event.slice for event in entries):
+        pixels(stand, SubmittedJob(job=submitted.job, seed=0))
+    return Found(recovery_seconds=seconds, counts=Counter({entries[-1].kind.value: 1}))

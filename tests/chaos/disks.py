@@ -13,14 +13,14 @@ from http import HTTPStatus
 from pathlib import Path
 
 from tests.chaos.deadlines import NotHeldError
-from tests.chaos.orders import Order, RefusedError, order
 from tests.chaos.stand import Stand
 from tests.chaos.stores import FULL_SECONDS, check_refused, refused_for
+from tests.chaos.submitted import RefusedError, SubmittedJob, submit
 from tests.chaos.trial import Found, Trial, resumed
 
 BLOCK = bytes(4096)
 LAST_SECONDS = 10
-"""The file's last page is its own: for a moment there is room for some commands more."""
+"""The last page of the file has room for a few more commands."""
 
 STOP_SECONDS = 10
 
@@ -30,23 +30,23 @@ def full_disk(trial: Trial) -> Found:
     stand, known = trial.stand, trial.stand.known()
     with trial.watch() as watch:
         trial.pause(0.3, 1)
-        with stand.nursed(stand.server, *stand.workers), ballast(stand.folder / "data"):
-            watch.orders += squeezed_in(stand)
+        with stand.restarting(stand.server, *stand.workers), ballast(stand.folder / "data"):
+            watch.submitted += squeezed_in(stand)
             slowest = refused_for(stand, FULL_SECONDS)
         recovery_seconds = resumed(watch, stand.start_store()).recovery_seconds
-        unheard = check_refused(stand, known + len(watch.orders), unheard=1)
+        unanswered = check_refused(stand, known + len(watch.submitted), unanswered=1)
     check_files(stand)
-    counts = Counter({"accepted unheard": unheard})
+    counts = Counter({"accepted without an answer": unanswered})
     return Found(recovery_seconds=recovery_seconds, worst={"503 after": slowest}, counts=counts)
 
 
-def squeezed_in(stand: Stand) -> list[Order]:
+def squeezed_in(stand: Stand) -> list[SubmittedJob]:
     """Jobs that were still accepted, before the first that was not."""
-    found: list[Order] = []
+    found: list[SubmittedJob] = []
     deadline = time.monotonic() + LAST_SECONDS
     while time.monotonic() < deadline:
         try:
-            found.append(order(stand, 0))
+            found.append(submit(stand, 0))
         except RefusedError as error:
             if error.status == HTTPStatus.SERVICE_UNAVAILABLE:
                 return found
@@ -55,17 +55,17 @@ def squeezed_in(stand: Stand) -> list[Order]:
 
 
 def check_files(stand: Stand) -> None:
-    """Stop Redis in peace, let it check its own file, start it again. Raises NotHeldError."""
+    """Stop Redis by SIGTERM, check its file, start it again. Raises NotHeldError."""
     stand.server.send(signal.SIGTERM)
     if stand.server.exit_code(within_seconds=STOP_SECONDS) != 0:
-        raise NotHeldError("Redis could not end in peace")
+        raise NotHeldError("Redis did not end at SIGTERM")
     stand.check_files()
     stand.ready()
 
 
 @contextmanager
 def ballast(folder: Path) -> Iterator[None]:
-    """Fills the disk of `folder` while this is open. Only for one of its own."""
+    """Fill the disk of `folder` inside this context."""
     path = folder / "ballast"
     try:
         with path.open("wb", buffering=0) as file:

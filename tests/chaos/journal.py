@@ -11,7 +11,7 @@ JOURNAL = "journal"
 
 @dataclass(frozen=True, kw_only=True)
 class Line:
-    """One line of the journal: a worker's transition, sent at so many seconds since 1970, and what became of it."""
+    """One line of the journal: a worker's transition, sent at so many seconds since 1970, and its outcome."""
 
     at: float
     pid: int

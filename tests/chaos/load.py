@@ -15,8 +15,8 @@ import httpx
 from benchmarks.site import MODEL
 from service.contract.redis_keys import Keys
 from tests.chaos.deadlines import NotHeldError, until
-from tests.chaos.orders import Order, References, RefusedError, check_drawn, order
 from tests.chaos.stand import Stand
+from tests.chaos.submitted import References, RefusedError, SubmittedJob, check_succeeded, submit
 
 CALLERS = 4
 PAUSE_SECONDS = 0.15
@@ -27,7 +27,7 @@ END_SECONDS = 90
 class Acknowledged:
     """A job, and when its 202 was there."""
 
-    order: Order
+    submitted: SubmittedJob
     at: float
 
 
@@ -59,34 +59,34 @@ class Load:
 
     def lost(self) -> list[Acknowledged]:
         """Those of which nothing is known any more."""
-        known = {each.order.job: self._stand.store.exists(Keys(id=each.order.job, model=MODEL).record)
+        known = {each.submitted.job: self._stand.store.exists(Keys(id=each.submitted.job, model=MODEL).record)
                  for each in self.acknowledged}  # fmt: skip
-        return [each for each in self.acknowledged if not known[each.order.job]]
+        return [each for each in self.acknowledged if not known[each.submitted.job]]
 
     def check_kept(self, references: References) -> None:
         """All that were not lost end as if nothing had been. Raises NotHeldError."""
-        lost = {each.order.job for each in self.lost()}
-        kept = [each.order for each in self.acknowledged if each.order.job not in lost]
+        lost = {each.submitted.job for each in self.lost()}
+        kept = [each.submitted for each in self.acknowledged if each.submitted.job not in lost]
         until(lambda: all(map(self._ended, kept)), "all acknowledged jobs end", seconds=END_SECONDS)
-        for placed in kept:
-            check_drawn(self._stand, placed, references)
+        for submitted in kept:
+            check_succeeded(self._stand, submitted, references)
 
-    def _ended(self, placed: Order) -> bool:
-        return bool(self._stand.store.hget(Keys(id=placed.job, model=MODEL).record, "finished_at"))
+    def _ended(self, submitted: SubmittedJob) -> bool:
+        return bool(self._stand.store.hget(Keys(id=submitted.job, model=MODEL).record, "finished_at"))
 
     def _submit(self, number: int) -> None:
         for count in range(number, 1_000_000, CALLERS):
             if self._over.wait(PAUSE_SECONDS):
                 return
-            begun = time.monotonic()
+            started = time.monotonic()
             try:
-                placed = order(self._stand, self._seeds[count % len(self._seeds)])
+                submitted = submit(self._stand, self._seeds[count % len(self._seeds)])
             except RefusedError as error:
-                self._note(str(error.status), time.monotonic() - begun)
+                self._note(str(error.status), time.monotonic() - started)
             except httpx.TransportError:
                 self._note("no answer", 0)
             else:
-                self.acknowledged.append(Acknowledged(order=placed, at=time.time()))
+                self.acknowledged.append(Acknowledged(submitted=submitted, at=time.time()))
 
     def _note(self, what: str, seconds: float) -> None:
         with self._lock:
@@ -96,11 +96,11 @@ class Load:
 
 def refused_submit(stand: Stand) -> float:
     """Seconds until a submit is refused with 503. Raises NotHeldError for any other answer."""
-    begun = time.monotonic()
+    started = time.monotonic()
     try:
-        placed = order(stand, 0)
+        submitted = submit(stand, 0)
     except RefusedError as error:
         if error.status != HTTPStatus.SERVICE_UNAVAILABLE or "urn:spn:" not in str(error):
             raise NotHeldError(f"a submit was answered {error}") from error
-        return time.monotonic() - begun
-    raise NotHeldError(f"{placed} was accepted")
+        return time.monotonic() - started
+    raise NotHeldError(f"{submitted} was accepted")

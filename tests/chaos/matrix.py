@@ -10,7 +10,7 @@ from tests.chaos.disks import full_disk
 from tests.chaos.poison import poisoned
 from tests.chaos.rehearsal import Cue
 from tests.chaos.stand import Plan
-from tests.chaos.stops import told_to_stop
+from tests.chaos.stops import terminated
 from tests.chaos.stores import away, died_always, died_everysec, full_memory, hung
 from tests.chaos.trial import Row
 from tests.chaos.workers import killed, struck, zombie
@@ -128,11 +128,11 @@ ROWS = (
         must="once: exit 0 within 20 s, no attempt spent; twice: exit within 2 s; all finish, same pixels",
         repeats=20,
         quick=2,
-        trial=told_to_stop,
+        trial=terminated,
     ),
     Row(
         name="poison",
-        fault="poisoned job in a batch of 8: kills the worker, raises, or draws NaN",
+        fault="poisoned job in a batch of 8: kills the worker, raises, or has logits of NaN",
         must="7 finish, same pixels; 1 fails with its reason",
         repeats=20,
         quick=3,

@@ -1,8 +1,8 @@
 """A worker that fails on cue: `python -m tests.chaos.rehearsal FOLDER SECONDS`.
 
 It is `worker.main`, with slices that take SECONDS more, a journal of its transitions in FOLDER/journal, and faults: a file
-in FOLDER named after a `Cue` strikes down the first worker that gets there, once. Some seeds are poison (`Poison`). All
-of it is laid around the product from here; the product knows nothing of it.
+in FOLDER named after a `Cue` kills the first worker that gets there, once. Some seeds are poison (`Poison`). All
+of it is patched in from here; the product has no such code.
 """
 
 from __future__ import annotations
@@ -29,13 +29,13 @@ from tests.chaos.journal import JOURNAL, Line
 from worker import main as worker
 
 SLOW_SECONDS = 5.0
-LONGEST_PICTURE = 100
+MOST_STEPS = 100
 
 Result = TypeVar("Result")
 
 
 class Cue(StrEnum):
-    """Where a worker can be struck down."""
+    """Places where a worker can be killed."""
 
     POPPED = "popped"
     """A ticket has left the queue; RQ has not marked it as started."""
@@ -44,7 +44,7 @@ class Cue(StrEnum):
     FINISH = "finish"
     """The last slice is published; the job is not finished."""
     FINISHED = "finished"
-    """The job is finished; nobody has heard of it."""
+    """The job is finished; the worker has not read the reply."""
     SLOW = "slow"
     """No death: the next round takes SLOW_SECONDS."""
 
@@ -65,23 +65,23 @@ class Poison(IntEnum):
     """The logits are not numbers."""
 
     def at(self, step: int) -> int:
-        """The seed that strikes when so many slices are drawn."""
+        """The seed that strikes when so many slices are done."""
         return self + step
 
     def strikes(self, state: ImageState) -> bool:
         """Whether it does now."""
-        return self <= state.seed < self + LONGEST_PICTURE and state.progress.done == state.seed - self
+        return self <= state.seed < self + MOST_STEPS and state.progress.done == state.seed - self
 
 
 class Rehearsal:
-    """What is laid around the product's functions."""
+    """Wrappers around the functions of the product."""
 
     def __init__(self, folder: Path, slice_seconds: float) -> None:
         self._folder, self._slice_seconds = folder, slice_seconds
         self._journal = (folder / JOURNAL).open("a", buffering=1)
 
     def begin(self, stack: ExitStack) -> None:
-        """Lay them around, until `stack` is closed."""
+        """Install the wrappers, until `stack` is closed."""
         for place, name, around in (
             (Pipeline, "advance", self._advance),
             (Pipeline, "slice_inputs", self._inputs),

@@ -1,4 +1,4 @@
-"""A row of the matrix, trial after trial, and what became of it."""
+"""A row of the matrix, trial after trial, and its result."""
 
 from __future__ import annotations
 
@@ -16,15 +16,15 @@ import redis
 
 from benchmarks.site import MODEL, save_toy
 from tests.chaos.deadlines import NotHeldError
-from tests.chaos.orders import SEEDS, References, pixels
 from tests.chaos.stand import Plan, Stand
+from tests.chaos.submitted import SEEDS, References, pixels
 from tests.chaos.trial import Found, Row, Trial
 from tests.chaos.watch import Watch
 
 
 @dataclass(kw_only=True)
 class Result:
-    """What became of a row."""
+    """Result of a row."""
 
     name: str
     fault: str
@@ -50,8 +50,8 @@ class Result:
         """A row of the table."""
         note = [f"{count} {what}" for what, count in self.counts.items()]
         note += [f"{what} {seconds:.1f} s at most" for what, seconds in self.worst.items()]
-        told = f"| {self.fault} | {self.must} | {self.repeated} | {self.held} | {self.worst_recovery_seconds:.1f} | "
-        return told + "; ".join(note) + " |"
+        row = f"| {self.fault} | {self.must} | {self.repeated} | {self.held} | {self.worst_recovery_seconds:.1f} | "
+        return row + "; ".join(note) + " |"
 
 
 class Rehearsals:
@@ -65,18 +65,18 @@ class Rehearsals:
         self.references: References = {}
 
     def learn(self, stand: Stand) -> None:
-        """What the pictures look like when nothing fails."""
+        """Generate the reference images, without a fault."""
         with Watch(stand, {}, SEEDS) as watch:
             watch.wait()
             watch.check()
-            self.references = {placed.seed: pixels(stand, placed) for placed in watch.orders}
+            self.references = {submitted.seed: pixels(stand, submitted) for submitted in watch.submitted}
 
     def run(self, row: Row, repeats: int) -> Result:
         """All trials of a row."""
-        result, begun = Result(name=row.name, fault=row.fault, must=row.must), time.monotonic()
+        result, started = Result(name=row.name, fault=row.fault, must=row.must), time.monotonic()
         while result.repeated < repeats and not self._over.is_set():
             self._run(row, repeats, result)
-        result.seconds = round(time.monotonic() - begun)
+        result.seconds = round(time.monotonic() - started)
         print(f"{row.name}: {result.held} of {repeats} in {result.seconds} s", file=sys.stderr, flush=True)
         return result
 
@@ -101,7 +101,7 @@ class Rehearsals:
             while result.repeated < repeats and not self._over.is_set():
                 number = result.repeated
                 result.repeated += 1
-                trial = Trial(stand=stand, number=number, dice=dice(row, number), references=self.references)
+                trial = Trial(stand=stand, number=number, rng=rng(row, number), references=self.references)
                 try:
                     found = row.trial(trial)
                     stand.ready()
@@ -112,6 +112,6 @@ class Rehearsals:
                     return
 
 
-def dice(row: Row, number: int) -> random.Random:
+def rng(row: Row, number: int) -> random.Random:
     """The same for every run of a trial."""
-    return random.Random(f"{row.name} {number}")  # noqa: S311 - a benchmark's dice
+    return random.Random(f"{row.name} {number}")  # noqa: S311 - a benchmark's rng

@@ -1,4 +1,4 @@
-"""One stand: Redis with its append-only file, one API process and a few workers, all of which may be struck down."""
+"""One stand: Redis with its append-only file, one API process and a few workers, all of which may be killed."""
 
 from __future__ import annotations
 
@@ -39,7 +39,7 @@ class Plan:
     workers: int = 2
     store_options: tuple[str, ...] = ()
     disk_mib: int = 0
-    """Redis gets a disk of its own, of that size: only root can do that."""
+    """Size of a tmpfs for the files of Redis; 0: none. Only root can mount it."""
 
 
 class Stand:
@@ -146,7 +146,7 @@ class Stand:
         return found
 
     def token(self, job: str) -> str:
-        """Of the lease under which a job is drawn, "" for none."""
+        """Return the token of a job's lease, "" for none."""
         return (self.store.hget(Keys(id=job, model=MODEL).record, "token") or b"").decode()  # type: ignore[union-attr]
 
     def known(self) -> int:
@@ -166,16 +166,16 @@ class Stand:
         return next(worker for worker in self.workers if worker.pid == pid)
 
     @contextmanager
-    def nursed(self, *patients: ManagedProcess) -> Iterator[None]:
-        """Those of `patients` that end are started again while this is open, as a supervisor does."""
+    def restarting(self, *processes: ManagedProcess) -> Iterator[None]:
+        """Those of `processes` that end are started again while this is open, as a supervisor does."""
         over = Event()
 
-        def nurse() -> None:
+        def restart() -> None:
             while not over.wait(RESTART_SECONDS):
-                for patient in patients:
-                    patient.launch()
+                for process in processes:
+                    process.launch()
 
-        thread = Thread(target=nurse)
+        thread = Thread(target=restart)
         thread.start()
         try:
             yield

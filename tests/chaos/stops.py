@@ -1,13 +1,13 @@
-"""Workers that are told to stop, once or twice."""
+"""Workers that get SIGTERM, once or twice."""
 
 from __future__ import annotations
 
 import signal
 import time
 
-from tests.chaos.deadlines import NotHeldError
-from tests.chaos.orders import body
+from tests.chaos.deadlines import TIME_FACTOR, NotHeldError
 from tests.chaos.rehearsal import Cue
+from tests.chaos.submitted import body
 from tests.chaos.trial import Found, Trial, resumed
 from tests.harness.launcher import WorkerProcess
 
@@ -18,7 +18,7 @@ AT_ONCE_SECONDS = 2
 """From the second one; the slice in hand takes five."""
 
 
-def told_to_stop(trial: Trial) -> Found:
+def terminated(trial: Trial) -> Found:
     """SIGTERM during load: once, then a drain; every other time twice, in the middle of a slice of five seconds."""
     return stopped_twice(trial) if trial.number % 2 else stopped_once(trial)
 
@@ -34,13 +34,13 @@ def stopped_once(trial: Trial) -> Found:
         drained = time.time() - at
         victim.launch()
         recovery_seconds = resumed(watch, at).recovery_seconds
-        if spent := [placed for placed in watch.orders if body(trial.stand, placed)["attempts"] != 1]:
+        if spent := [submitted for submitted in watch.submitted if body(trial.stand, submitted)["attempts"] != 1]:
             raise NotHeldError(f"an attempt was spent on {spent}")
         return Found(recovery_seconds=recovery_seconds, worst={"drained": drained})
 
 
 def stopped_twice(trial: Trial) -> Found:
-    """Exit at once, whatever is being drawn."""
+    """Exit at once, in the middle of a slice."""
     trial.stand.cue(Cue.SLOW)
     with trial.watch() as watch:
         victim = trial.stand.struck(Cue.SLOW)
@@ -57,5 +57,5 @@ def stopped_twice(trial: Trial) -> Found:
 
 def check_exit(worker: WorkerProcess, *, within_seconds: float) -> None:
     """Raises NotHeldError for another exit status than 0, or none in time."""
-    if (code := worker.exit_code(within_seconds=within_seconds)) != 0:
+    if (code := worker.exit_code(within_seconds=within_seconds * TIME_FACTOR)) != 0:
         raise NotHeldError(f"exit status {code} within {within_seconds} s of SIGTERM")

@@ -10,10 +10,10 @@ from pathlib import Path
 from threading import Event, Thread
 from typing import Self
 
-from tests.chaos.deadlines import NotHeldError, within
+from tests.chaos.deadlines import TIME_FACTOR, NotHeldError, within
 from tests.chaos.load import Load, refused_submit
-from tests.chaos.orders import SEEDS
 from tests.chaos.stand import Stand
+from tests.chaos.submitted import SEEDS
 from tests.chaos.trial import RESUME_SECONDS, Found, Trial, resumed
 
 AWAY_SECONDS = 60
@@ -46,7 +46,7 @@ def died_everysec(trial: Trial) -> Found:
 def died(trial: Trial, *, power_cut: bool) -> Found:
     """Redis is killed under load, and started again; the load goes on. Counts what was acknowledged, and lost of it."""
     stand = trial.stand
-    with stand.nursed(*stand.workers), Load(stand, SEEDS) as load, Tail(stand.folder / "data") as tail:
+    with stand.restarting(*stand.workers), Load(stand, SEEDS) as load, Tail(stand.folder / "data") as tail:
         trial.pause(1.3, 2.5)
         at = stand.server.kill()
         if power_cut:
@@ -70,11 +70,11 @@ def died(trial: Trial, *, power_cut: bool) -> Found:
 def went_on(stand: Stand, back: float) -> float:
     """Seconds from `back` until a worker has written a slice."""
 
-    def drawn() -> bool:
+    def published() -> bool:
         return any(line.transition == "append" and line.outcome == "done" for line in stand.journal(since=back))
 
-    deadline = time.monotonic() + RESUME_SECONDS
-    while not drawn():
+    deadline = time.monotonic() + RESUME_SECONDS * TIME_FACTOR
+    while not published():
         if time.monotonic() > deadline:
             raise NotHeldError(f"no slice within {RESUME_SECONDS} s of Redis being back")
         time.sleep(LOOK_SECONDS)
@@ -104,7 +104,7 @@ class Tail:
 
     @property
     def _file(self) -> Path:
-        """In a folder of its own since Redis 7."""
+        """Since Redis 7 it is in `appendonlydir`."""
         return next((self._folder / "appendonlydir").glob("*.incr.aof"), self._folder / "appendonly.aof")
 
     def _look(self) -> None:
@@ -175,16 +175,17 @@ def full_memory(trial: Trial) -> Found:
         finally:
             stand.store.config_set("maxmemory", "0")
         recovery_seconds = resumed(watch, time.time()).recovery_seconds
-        check_refused(stand, known + len(watch.orders))
+        check_refused(stand, known + len(watch.submitted))
         return Found(recovery_seconds=recovery_seconds, worst={"503 after": slowest})
 
 
-def check_refused(stand: Stand, wanted: int, *, unheard: int = 0) -> int:
-    """How many jobs are known beyond those that were accepted: a refused submit leaves nothing, but where Redis itself ends,
-    one may be on disk whose answer was never heard. Raises NotHeldError if a job is missing, or more than
-    `unheard` are too many.
+def check_refused(stand: Stand, wanted: int, *, unanswered: int = 0) -> int:
+    """Return how many jobs exist beyond those that were accepted. Raises NotHeldError if a job is missing, or for more than
+    `unanswered` jobs too many.
+
+    A refused submit leaves nothing. But if Redis itself ends, a job may be on disk whose submit got no answer.
     """
     beyond = stand.known() - wanted
-    if not 0 <= beyond <= unheard:
+    if not 0 <= beyond <= unanswered:
         raise NotHeldError(f"{wanted + beyond} jobs are known, {wanted} were accepted")
     return beyond

@@ -9,8 +9,8 @@ from collections.abc import Callable
 from dataclasses import dataclass, field
 
 from tests.chaos.deadlines import within
-from tests.chaos.orders import SEEDS, References
 from tests.chaos.stand import Plan, Stand
+from tests.chaos.submitted import SEEDS, References
 from tests.chaos.watch import Watch
 
 BATCH = 8
@@ -31,20 +31,20 @@ class Found:
 
 @dataclass(frozen=True, kw_only=True)
 class Trial:
-    """One repetition: the stand it is on, its number in the row, its dice, what undisturbed pictures look like."""
+    """One repetition: the stand it is on, its number in the row, its rng, the reference pixels."""
 
     stand: Stand
     number: int
-    dice: random.Random
+    rng: random.Random
     references: References
 
     def watch(self, *, streams: int = 1) -> Watch:
         """Eight ordinary jobs."""
-        return Watch(self.stand, self.references, self.dice.sample(SEEDS, BATCH), streams=streams)
+        return Watch(self.stand, self.references, self.rng.sample(SEEDS, BATCH), streams=streams)
 
     def pause(self, least: float, most: float) -> None:
         """A random while."""
-        time.sleep(self.dice.uniform(least, most))
+        time.sleep(self.rng.uniform(least, most))
 
 
 @dataclass(frozen=True, kw_only=True)

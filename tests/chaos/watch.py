@@ -1,4 +1,4 @@
-"""What callers see meanwhile: polls that must never go back, event streams that must miss nothing."""
+"""Observations of callers: polls that must never go back, event streams that must miss nothing."""
 
 from __future__ import annotations
 
@@ -13,9 +13,9 @@ import httpx
 from httpx_sse import EventSource
 
 from service.contract.statuses import EventKind
-from tests.chaos.deadlines import NotHeldError, until
-from tests.chaos.orders import Order, References, RefusedError, check_drawn, events, order, recovery
+from tests.chaos.deadlines import TIME_FACTOR, NotHeldError, until
 from tests.chaos.stand import Stand
+from tests.chaos.submitted import References, RefusedError, SubmittedJob, check_succeeded, events, recovery, submit
 
 POLL_SECONDS = 0.1
 AGAIN_SECONDS = 0.2
@@ -24,7 +24,7 @@ PAGE = 100
 RANKS = {"queued": 0, "running": 1, "succeeded": 2, "failed": 2, "canceled": 2}
 FINAL = 2
 FINE = frozenset({HTTPStatus.OK, HTTPStatus.SERVICE_UNAVAILABLE})
-"""What a poll may be answered, whatever fails."""
+"""Accepted statuses of a poll, whatever fails."""
 
 
 class Polls(Thread):
@@ -65,11 +65,11 @@ class Polls(Thread):
         elif answer.status_code != HTTPStatus.OK:
             self.refused[str(answer.status_code)] += 1
         else:
-            for told in answer.json()["jobs"]:
-                self._compare(told)
+            for each in answer.json()["jobs"]:
+                self._compare(each)
 
-    def _compare(self, told: dict[str, Any]) -> None:
-        job, now = told["id"], (RANKS[told["status"]], told["progress"]["slices_done"], told["status"])
+    def _compare(self, seen: dict[str, Any]) -> None:
+        job, now = seen["id"], (RANKS[seen["status"]], seen["progress"]["slices_done"], seen["status"])
         before = self._seen.get(job, now)
         if now[0] < before[0] or now[1] < before[1] or (before[0] == FINAL and now != before):
             self.faults.append(f"job {job} went from {before} back to {now}")
@@ -77,7 +77,7 @@ class Polls(Thread):
 
 
 class Stream(Thread):
-    """Follows a job's events to their end, resuming after every cut; `ids` are those it was told."""
+    """Follows a job's events to their end, resuming after every cut; `ids` are those that it received."""
 
     def __init__(self, url: str, job: str) -> None:
         super().__init__(daemon=True)
@@ -85,7 +85,7 @@ class Stream(Thread):
         self._over = False
         self.ids: list[str] = []
         self.cuts = 0
-        self.heard_at = 0.0
+        self.received_at = 0.0
 
     def run(self) -> None:
         """Until the last event."""
@@ -102,10 +102,12 @@ class Stream(Thread):
         self._over = True
 
     def check(self, wanted: Sequence[str]) -> None:
-        """Raises NotHeldError if it was told anything else than `wanted`."""
-        self.join(timeout=END_SECONDS)
+        """Raises NotHeldError unless it received exactly `wanted`."""
+        self.join(timeout=END_SECONDS * TIME_FACTOR)
         if self.ids != list(wanted):
-            raise NotHeldError(f"the events of {self._job}: {len(self.ids)} were told, {len(wanted)} are in its stream")
+            raise NotHeldError(
+                f"the events of {self._job}: {len(self.ids)} were received, {len(wanted)} are in its stream"
+            )
 
     def _listen(self, http: httpx.Client) -> None:
         headers = {"Last-Event-ID": self.ids[-1]} if self.ids else {}
@@ -116,7 +118,7 @@ class Stream(Thread):
                 if not event.data:  # httpx-sse's reading of a keep-alive comment
                     continue
                 self.ids.append(event.id)
-                self.heard_at = time.time()
+                self.received_at = time.time()
                 if self._over or EventKind(event.event).final:
                     self._over = True
                     return
@@ -128,17 +130,17 @@ class Watch:
     def __init__(self, stand: Stand, references: References, seeds: Sequence[int], *, streams: int = 1) -> None:
         self._stand, self._references, self._seeds, self._count = stand, references, seeds, streams
         self.polls = Polls(stand.url)
-        self.orders: list[Order] = []
+        self.submitted: list[SubmittedJob] = []
         self.streams: list[Stream] = []
 
     @property
     def jobs(self) -> list[str]:
         """The ids."""
-        return [placed.job for placed in self.orders]
+        return [submitted.job for submitted in self.submitted]
 
     def __enter__(self) -> Self:
         try:
-            self.orders = [order(self._stand, seed) for seed in self._seeds]
+            self.submitted = [submit(self._stand, seed) for seed in self._seeds]
         except RefusedError as error:
             raise NotHeldError(f"a submit was refused: {error}") from error
         self.streams = [Stream(self._stand.url, job) for job in self.jobs[: self._count]]
@@ -156,14 +158,15 @@ class Watch:
         until(lambda: all(map(self.polls.ended, self.jobs)), "all jobs end", seconds=seconds)
 
     def ended(self, *, since: float) -> float:
-        """Waits for the end, checks that all were drawn as if nothing had been; the seconds until all went on after
-        `since`. Raises NotHeldError.
+        """Wait for the end and check all jobs. Return the seconds from `since` until all of them went on.
+
+        Raises NotHeldError.
         """
         self.wait()
         self.check()
-        for placed in self.orders:
-            check_drawn(self._stand, placed, self._references)
-        return recovery(self._stand, self.orders, since)
+        for submitted in self.submitted:
+            check_succeeded(self._stand, submitted, self._references)
+        return recovery(self._stand, self.submitted, since)
 
     def check(self) -> None:
         """What callers saw so far. Raises NotHeldError."""

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from tests.chaos.matrix import ROWS
-from tests.chaos.repeats import Rehearsals, dice
+from tests.chaos.repeats import Rehearsals, rng
 from tests.chaos.stand import Plan, Stand
 from tests.chaos.trial import Trial
 
@@ -40,7 +40,7 @@ def rehearsals(tmp_path_factory: pytest.TempPathFactory) -> Rehearsals:
 
 @pytest.fixture(scope="module")
 def stand(rehearsals: Rehearsals, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Stand]:
-    """Redis, an API and two workers for all trials; what pictures look like undisturbed is learned on it."""
+    """Redis, an API and two workers for all trials; the reference pixels are generated on it."""
     folder: Path = tmp_path_factory.mktemp("stand")
     with Stand(folder, rehearsals.models, Plan(slice_seconds=0.08)) as whole:
         rehearsals.learn(whole)
@@ -52,4 +52,4 @@ def test_it_holds(rehearsals: Rehearsals, stand: Stand, name: str, number: int) 
     """Whatever the row of the matrix says must hold; a trial raises what does not."""
     row = BY_NAME[name]
     stand.ready()
-    row.trial(Trial(stand=stand, number=number, dice=dice(row, number), references=rehearsals.references))
+    row.trial(Trial(stand=stand, number=number, rng=rng(row, number), references=rehearsals.references))
