@@ -100,8 +100,6 @@ class Attacks:
                     await asyncio.sleep(0.1)
         for server in servers:
             server.close()
-        for connection in tuple(self._open):
-            connection.close()
 
     async def _send_bodies(self) -> None:
         caller = Caller(self._port)
@@ -152,13 +150,13 @@ class Attacks:
 
     async def _hang(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.seen.counts["attempts_at_hanging_receivers"] += 1
-        with suppress(OSError):
+        with suppress(OSError, asyncio.CancelledError):  # asyncio logs a handler that is cancelled at the end
             await reader.read()
         writer.close()
 
     async def _inform(self, _: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         self.seen.counts["attempts_at_informing_receivers"] += 1
-        with suppress(OSError):
+        with suppress(OSError, asyncio.CancelledError):
             while not writer.is_closing():
                 writer.write(EARLY_HINTS)
                 await writer.drain()

@@ -128,7 +128,7 @@ def copies_table(evidence: Evidence) -> None:
     again = nearest_of(memorisation.drawn_again(evidence.data, requests).real, others)
     near = [float(distance) for distance in np.quantile(again, memorisation.COPIES)]
     rows = [
-        memorisation.nearest_distances("training glyphs, drawn again", again, near),
+        memorisation.nearest_distances("training glyphs, rendered again", again, near),
         memorisation.nearest_distances(
             "training glyphs, a random split held out", memorisation.to_others(requests, others), near
         ),

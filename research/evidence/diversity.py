@@ -65,7 +65,7 @@ def effective(seen: Iterable[str]) -> float:
 def table(rows: Sequence[Variety]) -> str:
     """Return one line per source."""
     lines = [[r.source, str(r.glyphs), str(r.colours), f"{r.hues:.1f}", f"{r.tiles:.2f}"] for r in rows]
-    return markdown(["pictures", "distinct glyphs", "distinct colours", "hues", "tiles"], lines)
+    return markdown(["images", "distinct glyphs", "distinct colours", "hues", "tiles"], lines)
 
 
 def record(rows: Sequence[Variety]) -> list[dict[str, object]]:

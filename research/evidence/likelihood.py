@@ -118,7 +118,7 @@ def half(ends: Interval) -> float:
 
 def record(rows: Sequence[LikelihoodRow], codecs: dict[str, float], images: int) -> dict[str, object]:
     """Return the figures for JSON."""
-    return {"size": SIZE, "pictures": images, "rows": [asdict(r) for r in rows], "codecs": codecs}
+    return {"size": SIZE, "images": images, "rows": [asdict(r) for r in rows], "codecs": codecs}
 
 
 def plot(rows: Sequence[LikelihoodRow], codecs: dict[str, float]) -> None:

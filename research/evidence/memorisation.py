@@ -21,7 +21,7 @@ from training.scoring.samples import tiled
 from training.scoring.scores import markdown
 
 COPIES: Final = (0.5, 0.9, 0.99)
-"""Quantiles of the distances of training glyphs drawn again: they define three distances of a near copy."""
+"""Quantiles of the distances of training glyphs rendered again: they define three distances of a near copy."""
 
 PAIRS: Final = 32
 _COLUMNS: Final = 16
