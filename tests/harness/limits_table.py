@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic.fields import FieldInfo
 
 from service.api import requests
+from service.api.request_body import MAX_SEPARATORS
 from service.api.routes.dependencies import MAX_WAIT_SECONDS
 from service.api.sse import KEEPALIVE_SECONDS
 from service.app import MAX_BODY_BYTES
@@ -47,6 +48,7 @@ def rows() -> list[Row]:
         fixed("request line and headers", MAX_HEAD_BYTES, " bytes"),
         fixed("request body", MAX_BODY_BYTES, " bytes"),
         fixed("values of a body outside of `metadata`", requests.MAX_VALUES),
+        fixed("commas, `{` and `[` of a body, those in strings included", MAX_SEPARATORS),
         fixed("levels of a body outside of `metadata`", requests.MAX_DEPTH),
         fixed("`metadata` as JSON", requests.MAX_METADATA_BYTES, " bytes"),
         fixed("values of `metadata`", requests.MAX_METADATA_VALUES),
