@@ -1,4 +1,8 @@
-"""Lists of jobs, newest first, in pages of bounded work."""
+"""Lists of jobs, newest first, in pages of bounded work.
+
+There is no index by status. Workers of an older release beside this one would change statuses without it, and a list would
+miss jobs until they expire.
+"""
 
 from __future__ import annotations
 
