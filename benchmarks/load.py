@@ -70,9 +70,10 @@ class LoadGenerator:
     async def run(self, seconds: float) -> LoadResults:
         """Open all streams, then poll for some seconds. Streams that are open then are watched to their end."""
         watchers = [asyncio.create_task(self._watch(place)) for place in range(self._streams)]
-        opened = asyncio.gather(*(place.wait() for place in self._opened))
-        for task in (await asyncio.wait({opened, *watchers}, return_when=asyncio.FIRST_COMPLETED))[0]:
-            task.result()  # a watcher ends only if it fails
+        opened = asyncio.create_task(self._all_opened())
+        ended, _ = await asyncio.wait([opened, *watchers], return_when=asyncio.FIRST_COMPLETED)
+        for task in ended:
+            task.result()  # a watcher ends before that only if it fails
         self.figures = LoadResults()
         await self._poll(seconds)
         self._over.set()
@@ -83,6 +84,10 @@ class LoadGenerator:
         for task in left:
             task.cancel()
         return self.figures
+
+    async def _all_opened(self) -> None:
+        for place in self._opened:
+            await place.wait()
 
     async def _watch(self, place: int) -> None:
         while not self._over.is_set():
