@@ -24,10 +24,11 @@ def main() -> int:
     logs.configure(settings.log_format)
     try:
         check_listening(settings.host, settings.port)
-        app = create_app(settings)
     except OSError as error:
         logger.error("cannot listen on %s:%d: %s; change SPN_PORT", settings.host, settings.port, error.strerror)  # noqa: TRY400
         return 1
+    try:
+        app = create_app(settings)
     except CheckpointError as error:
         logger.error("%s", error)  # noqa: TRY400 - the message says it all
         return 1

@@ -36,9 +36,13 @@ def read_settings(kind: type[Settings]) -> Settings:
 
 def require_model(models: Path, model: str) -> None:
     """Exit with status 2, after a line, unless the folder SPN_MODELS exists and has SPN_MODEL."""
-    if not models.is_dir():
+    try:
+        exists, has_card = models.is_dir(), (models / model / CARD).exists()
+    except PermissionError:
+        return  # reading the card fails with a message about it
+    if not exists:
         refuse([f"SPN_MODELS={str(models)!r} is not accepted: expected a folder that has one folder for each model"])
-    if not (models / model / CARD).exists():
+    if not has_card:
         names = sorted(path.parent.name for path in models.glob(f"*/{CARD}"))
         expected = " or ".join(names) or f"a folder with a {CARD}, and there is none"
         refuse([f"SPN_MODEL={model!r} is not accepted: expected {expected}, in SPN_MODELS={str(models)!r}"])

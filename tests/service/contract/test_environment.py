@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import signal
 import socket
 import sys
@@ -13,7 +14,7 @@ import pytest
 import service.local.__main__ as local
 import worker.doctor.__main__ as doctor
 from service import main as service_main
-from service.contract.environment import INVALID, redis_url
+from service.contract.environment import INVALID, redis_url, require_model
 from service.contract.listening import listening_address
 from worker import main as worker_main
 
@@ -150,6 +151,18 @@ def test_a_folder_without_models_names_the_variable(
         worker_main.main()
     line = f"expected a folder with a card.json, and there is none, in SPN_MODELS='{tmp_path}'\n"
     assert capsys.readouterr().err.endswith(line)
+
+
+def test_a_folder_that_may_not_be_read_is_left_to_the_reader_of_cards(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """That says that permission is denied. Root may read everything, so here the system's answer is replaced."""
+
+    def denied(path: Path) -> bool:
+        raise PermissionError(errno.EACCES, "Permission denied", str(path))
+
+    monkeypatch.setattr(Path, "exists", denied)
+    require_model(tmp_path, "symbols-64")
 
 
 def test_a_port_that_is_taken_is_one_line_of_the_log(
