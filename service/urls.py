@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from urllib.parse import urlencode
 
@@ -35,9 +36,9 @@ class JobLinks:
         signed = query_of(sig=self.sig)
         return JobUrls(self=f"{self.here}{signed}", events=f"{self.here}/events{signed}", cancel=self.here)
 
-    def image(self, index: int, slices: int | None = None) -> str:
-        """Return the URL of one image: after `slices` slices, or with None its current state."""
-        return f"{self.here}/images/{index}{query_of(slices=slices, sig=self.sig)}"
+    def image(self, index: int, slices: int | None = None, *, options: Mapping[str, str | int] | None = None) -> str:
+        """Return the URL of one image: after `slices` slices, or with None its current state; `options` as of an export."""
+        return f"{self.here}/images/{index}{query_of(slices=slices, **options or {}, sig=self.sig)}"
 
 
 def query_of(**parameters: str | int | None) -> str:

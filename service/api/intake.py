@@ -9,7 +9,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
 
-from pydantic import JsonValue
+from pydantic import BaseModel, JsonValue
 
 from models.cards import ModelCard
 from models.config import LABEL, Control, Stage, Temperatures
@@ -105,7 +105,7 @@ def webhook(fields: WebhookRequest, destinations: Destinations | None) -> Webhoo
     return Webhook(url=fields.url, events=tuple(event for event in WebhookEvent if event in fields.events))
 
 
-def fingerprint(fields: GenerateRequest) -> str:
+def fingerprint(fields: BaseModel) -> str:
     """Return a hash that is equal for equal JSON: the order of members and 7 or 7.0 make no difference."""
     return hashlib.sha256(
         json.dumps(canonical_json(fields.model_dump(mode="json")), sort_keys=True).encode()

@@ -124,6 +124,16 @@ def without_nulls(value: object) -> object:
             return value
 
 
+def normal_body(body: object) -> object:
+    """Return a body without its nulls, those in `metadata` kept. Raises ValueError if it is too large."""
+    if not isinstance(body, dict):
+        return body
+    bounded(body)
+    kept = {"metadata": body["metadata"]} if body.get("metadata") is not None else {}
+    fields = without_nulls({name: value for name, value in body.items() if name != "metadata"})
+    return {**fields, **kept} if isinstance(fields, dict) else fields
+
+
 class StartStage(StrEnum):
     """Networks that can begin with the caller's own image."""
 
@@ -257,9 +267,4 @@ class GenerateRequest(BaseModel):
     @model_validator(mode="before")
     @classmethod
     def _normal(cls, body: object) -> object:
-        if not isinstance(body, dict):
-            return body
-        bounded(body)
-        kept = {"metadata": body["metadata"]} if body.get("metadata") is not None else {}
-        fields = without_nulls({name: value for name, value in body.items() if name != "metadata"})
-        return {**fields, **kept} if isinstance(fields, dict) else fields
+        return normal_body(body)

@@ -16,6 +16,7 @@ from service.contract.statuses import EventKind
 from service.contract.stream import Event, JobImages, replay
 from service.errors import UnreadableJobError
 from service.images import ImageFormat, encode
+from service.jobs.live_events import BEGINNING, live_events
 from service.problem_body import problem_of
 from service.urls import JobLinks
 
@@ -23,8 +24,6 @@ if TYPE_CHECKING:
     from service.jobs.event_reader import EventReader
     from service.jobs.store import Jobs
 
-KEEPALIVE_SECONDS = 15
-BEGINNING = "0-0"
 RETRY_SECONDS = 2
 """Pause before a client of a stream that failed at its start connects again."""
 
@@ -43,19 +42,12 @@ async def live(  # noqa: PLR0913 - the job, its readers, and the form of the eve
     """
     try:
         images = await seen(request, jobs, after) if inline else None
-        while True:
-            events = await jobs.events(request, after=after)
-            if not events and (reader.stopped or not await jobs.exists(request.id)):
-                return
-            for event in events:
-                images, after = images and images.after(event), event.id
-                yield message(request, event, images, links)
-                if event.kind.final:
-                    return
-            while not await reader.grown(request.keys.stream, after, seconds=KEEPALIVE_SECONDS):
-                if reader.stopped:
-                    return
+        async for event in live_events(request, jobs, reader, after=after):
+            if event is None:
                 yield KEEPALIVE_COMMENT
+                continue
+            images = images and images.after(event)
+            yield message(request, event, images, links)
     except (RedisError, UnreadableJobError):
         return
 

@@ -3,16 +3,19 @@
 from __future__ import annotations
 
 import asyncio
+import hashlib
 import os
 from collections import OrderedDict
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from functools import partial
 from multiprocessing import get_context, parent_process
 from threading import Thread
 from typing import Final
 
-from service.vector.export import ExportedFile
+from models.subscale import Bytes
+from service.vector.export import ExportedFile, ImageExport, export_image
 
 Work = Callable[[], ExportedFile]
 """What can be pickled: a partial of a function of a module."""
@@ -48,6 +51,11 @@ class Exporter:
                 self._keep(digest, await self._computed(work))
             self._kept.move_to_end(digest)
             return self._kept[digest]
+
+    async def image(self, pixels: Bytes, export: ImageExport) -> ExportedFile:
+        """Return an export of an image (S, S, C). Raises RecolourError."""
+        digest = f"{hashlib.sha256(pixels.tobytes()).hexdigest()}-{export.digest}"
+        return await self.run(digest, partial(export_image, pixels, export))
 
     def close(self) -> None:
         """End the process."""

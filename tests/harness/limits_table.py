@@ -10,11 +10,11 @@ from pydantic.fields import FieldInfo
 from service.api import requests
 from service.api.request_body import MAX_SEPARATORS
 from service.api.routes.dependencies import MAX_WAIT_SECONDS
-from service.api.sse import KEEPALIVE_SECONDS
 from service.app import MAX_BODY_BYTES
 from service.connections import MAX_HEAD_BYTES, ConnectionLimits
 from service.contract.transitions import Idempotency
 from service.jobs.listing import PAGES_PER_MINUTE
+from service.jobs.live_events import KEEPALIVE_SECONDS
 from service.redis_clients import CONNECTIONS, REDIS_SECONDS
 from service.server import RESERVED_FILES, SHUTDOWN_SECONDS
 from service.settings import KEYED_RATE, ServiceSettings

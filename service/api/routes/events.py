@@ -13,9 +13,10 @@ from service.api.access import JobId, Viewer
 from service.api.openapi.responses import EVENT_STREAM, refusals
 from service.api.route import ContractRoute
 from service.api.routes.dependencies import SIGNED, App, links
-from service.api.sse import BEGINNING, interrupted, live
+from service.api.sse import interrupted, live
 from service.errors import UnknownJobError, UnreadableJobError
 from service.jobs.event_reader import position
+from service.jobs.live_events import BEGINNING
 
 LAST_STREAM_ID = r"^([0-9]{1,19}-[0-9]{1,19})?$"
 """Empty, as EventSource has it before the first event, or an id: 19 digits always fit the 64 bits that Redis reads. Not

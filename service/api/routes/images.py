@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import hashlib
 from dataclasses import asdict
-from functools import partial
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Response
@@ -26,7 +24,7 @@ from service.errors import (
     UnreadableJobError,
 )
 from service.images import ImageFormat, encode, preferred
-from service.vector.export import ImageExport, RecolourError, export_image
+from service.vector.export import ImageExport, RecolourError
 
 VECTOR_FORM = "Vector-Form"
 EXPORT_HEADERS = {
@@ -97,10 +95,8 @@ async def exported(  # noqa: PLR0913 - all but the first three by keyword
     headers["Content-Security-Policy"] = "default-src 'none'"
     if known(if_none_match, headers["ETag"]):
         return Response(status_code=304, headers=headers)
-    pixels = progress.image()
-    digest = f"{hashlib.sha256(pixels.tobytes()).hexdigest()}-{export.digest}"
     try:
-        file = await app.exporter.run(digest, partial(export_image, pixels, export))
+        file = await app.exporter.image(progress.image(), export)
     except RecolourError as error:
         raise refused_colour(error) from None
     headers[VECTOR_FORM] = "traced" if file.traced else "glyph"

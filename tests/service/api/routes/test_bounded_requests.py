@@ -14,9 +14,9 @@ import httpx
 import pytest
 import redis
 
-from service.api import sse
 from service.api.requests import MAX_METADATA_DEPTH, MAX_METADATA_VALUES
 from service.contract.redis_keys import Keys
+from service.jobs.live_events import KEEPALIVE_SECONDS
 from service.settings import ServiceSettings
 from tests.harness.launcher import RedisServer
 from tests.harness.serving import serving
@@ -134,7 +134,7 @@ def test_the_stream_of_a_job_that_vanished_ends(client: httpx.Client, store: red
     reader.start()
     assert begun.wait(30)
     store.flushall()
-    reader.join(sse.KEEPALIVE_SECONDS / 2)
+    reader.join(KEEPALIVE_SECONDS / 2)
     assert not reader.is_alive()
     assert "event: status" in lines
 

@@ -1,0 +1,42 @@
+"""Submission of a job, and the wait for its end: the same for every endpoint that makes jobs."""
+
+from __future__ import annotations
+
+import time
+
+from service.api.intake import new_job
+from service.api.requests import GenerateRequest, Variation
+from service.api.routes.dependencies import Services
+from service.api.variations import kept_slices
+from service.contract.record import JobRecord
+from service.contract.transitions import Idempotency
+from service.jobs.requester import JobOwner
+
+
+async def submitted(
+    app: Services, fields: GenerateRequest, *, owner: str, idempotency: Idempotency | None
+) -> tuple[JobRecord, bool]:
+    """Return the job, and whether it existed before. Raises FieldError, UnknownJobError, SlicesMissingError and the errors of
+    `Jobs.submit`.
+    """
+    variation = fields.start if isinstance(fields.start, Variation) else None
+    kept = await kept_slices(app.jobs, variation, owner=owner) if variation else None
+    what = new_job(
+        fields,
+        app.catalogue.card(fields.model),
+        owner=owner,
+        retention_seconds=app.settings.retention_seconds,
+        deadline_seconds=app.settings.deadline_seconds,
+        destinations=app.destinations,
+        kept=kept,
+    )
+    return await app.jobs.submit(what.request, idempotency=idempotency, start=what.given)
+
+
+async def ended(app: Services, record: JobRecord, *, seconds: float) -> JobRecord:
+    """Return the record once the job has ended, or after `seconds`, or when this process is about to end."""
+    deadline = time.monotonic() + seconds
+    while not (record.status.final or app.event_reader.stopped) and (left := deadline - time.monotonic()) > 0:
+        await app.event_reader.grown(record.request.keys.stream, record.last_id, seconds=left)
+        record = await app.jobs.get(record.request.id, JobOwner(record.request.owner))
+    return record
