@@ -28,7 +28,8 @@ from service.api.middleware.path_prefix import PathPrefix
 from service.api.middleware.request_id import RequestId
 from service.api.middleware.request_target import RequestTarget
 from service.api.middleware.security_headers import SecurityHeaders
-from service.api.openapi.responses import describe
+from service.api.openapi.examples import EXAMPLES
+from service.api.openapi.responses import EVENTS, describe
 from service.api.openapi.webhook_operation import webhooks
 from service.api.router import router
 from service.api.routes import metrics as prometheus
@@ -44,6 +45,10 @@ from service.jobs.refusal_counter import RefusalCounter
 from service.jobs.store import Jobs
 from service.jobs.tickets import Tickets
 from service.metrics import ServiceMetrics
+from service.openai import endpoints as openai
+from service.openai.descriptions import IMAGE_EVENTS, OPENAI_EXAMPLES
+from service.openai.endpoints import CLIENT_HEADERS
+from service.openai.errors import OpenAIErrors
 from service.redis_clients import async_client, blocking_client
 from service.settings import ServiceSettings
 from service.supervisor import Supervisor
@@ -64,6 +69,7 @@ REQUEST_HEADERS = (
     "traceparent",
     "tracestate",
     "baggage",
+    *CLIENT_HEADERS,
 )
 RESPONSE_HEADERS = ("ETag", "Idempotent-Replayed", "Location", "Retry-After", "Vector-Form", "X-Request-ID")
 LOOPBACK_ORIGIN = r"https?://(localhost|([a-z0-9-]+\.)+localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?"
@@ -136,9 +142,10 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     add_middlewares(app, settings, metrics)
     problems.install(app)
     app.include_router(router)
+    app.include_router(openai.router)
     app.include_router(prometheus.router)
     serve_pages(app)
-    describe(app)
+    describe(app, examples=EXAMPLES | OPENAI_EXAMPLES, events=(*EVENTS, *IMAGE_EVENTS))
     return app
 
 
@@ -158,6 +165,7 @@ def add_middlewares(app: FastAPI, settings: ServiceSettings, metrics: ServiceMet
         )
     if settings.hosts or settings.local:
         app.add_middleware(HostCheck, hosts=settings.hosts)
+    app.add_middleware(OpenAIErrors)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(AccessLog, metrics=metrics)
     app.add_middleware(RequestId)

@@ -32,6 +32,10 @@ class Catalogue:
             raise FieldError("model", msg)
         return card
 
+    def installed_at(self, name: str) -> int:
+        """Return when the card of a model was written here, in seconds since 1970."""
+        return int((self.folder / name / CARD).stat().st_mtime)
+
     def sheet(self, name: str) -> Path | None:
         """Return the sample sheet of a model, if it has one."""
         path = self.folder / name / SHEET

@@ -67,6 +67,12 @@ def test_the_api_page_has_every_field_of_a_request(description: dict[str, Any]) 
     assert documented == set(schemas["GenerateRequest"]["properties"]) | inner | HEADERS_OF_GENERATE
 
 
+def test_the_api_page_has_every_field_of_openais_request(description: dict[str, Any]) -> None:
+    """And its one header; no others."""
+    fields = description["components"]["schemas"]["ImagesRequest"]["properties"]
+    assert table_names(sections()["`POST /v1/images/generations`"]) == {*fields, "idempotency-key"}
+
+
 @pytest.mark.parametrize(("heading", "schema"), [("The job", "JobBody"), ("`GET /models`", "ModelBody")])
 def test_the_api_page_has_every_field_of_an_answer(heading: str, schema: str, description: dict[str, Any]) -> None:
     """And none that an answer does not have."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 from fastapi import FastAPI
@@ -10,7 +11,7 @@ from fastapi.sse import EventSourceResponse
 from pydantic import BaseModel
 from pydantic.json_schema import models_json_schema
 
-from service.api.openapi.examples import EXAMPLES, slug
+from service.api.openapi.examples import EXAMPLES, Json, slug
 from service.api.schemas import JobBody, JobEvent, SliceEvent, StatusEvent
 from service.contract.statuses import EventKind, Status
 from service.errors import RetryLaterError, ServiceError
@@ -24,7 +25,7 @@ RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Se
 EVENTS: tuple[type[BaseModel], ...] = (StatusEvent, SliceEvent, JobEvent, ProblemBody)
 """Data of events, by schema."""
 
-REQUESTS = ("GenerateRequest", "Variation")
+REQUESTS = ("GenerateRequest", "ImagesRequest", "Variation")
 """Schemas whose fields have defaults. Generators of types take a field with a default for one that is always there."""
 
 BINARY: Answer = {"schema": {"type": "string", "format": "binary"}}
@@ -34,17 +35,20 @@ Answers = dict[int | str, Answer]
 """By status."""
 
 
-def describe(app: FastAPI) -> None:
-    """Add the examples to the app's description. FastAPI itself would drop every null in them."""
+def describe(app: FastAPI, *, examples: Mapping[str, Json | str], events: Sequence[type[BaseModel]]) -> None:
+    """Add examples, and the schemas of the data of events, to the app's description.
+
+    FastAPI itself would drop every null in an example, and describes a stream's items as text alone.
+    """
     generate = app.openapi
 
     def openapi() -> dict[str, Any]:
         schema: dict[str, Any] = generate()
-        schema["components"]["schemas"] |= event_schemas()
+        schema["components"]["schemas"] |= schemas_of(events)
         for name in REQUESTS:
             for field in schema["components"]["schemas"][name]["properties"].values():
                 field.pop("default", None)
-        schema["components"]["examples"] = {name: {"value": value} for name, value in EXAMPLES.items()}
+        schema["components"]["examples"] = {name: {"value": value} for name, value in examples.items()}
         for operation in (each for path in schema["paths"].values() for each in path.values()):
             for parameter in operation.get("parameters", ()):
                 parameter["schema"] = without_null(parameter["schema"])
@@ -53,9 +57,9 @@ def describe(app: FastAPI) -> None:
     app.openapi = openapi  # type: ignore[method-assign]
 
 
-def event_schemas() -> dict[str, Any]:
-    """Return the schemas of the data of events. FastAPI describes a stream's items as text alone."""
-    _, schema = models_json_schema([(model, "serialization") for model in EVENTS], ref_template=REF_TEMPLATE)
+def schemas_of(models: Sequence[type[BaseModel]]) -> dict[str, Any]:
+    """Return the schemas of some bodies by name."""
+    _, schema = models_json_schema([(model, "serialization") for model in models], ref_template=REF_TEMPLATE)
     found: dict[str, Any] = schema["$defs"]
     return found
 

@@ -38,6 +38,7 @@ from service.contract.request import JobRequest
 from service.contract.statuses import EventKind, Status
 from service.contract.stream import Event, SliceEntry
 from service.errors import ServiceError
+from service.openai.images_response import ImagesResponse, OpenAIError, OpenAIModel, OpenAIModelList
 from service.problem_body import ProblemBody, problem_of
 from service.settings import ServiceSettings
 from service.urls import JobLinks
@@ -158,7 +159,9 @@ def test_every_answer_of_every_operation_has_an_example(app: FastAPI) -> None:
 
 def test_problems_have_the_status_they_are_documented_under(app: FastAPI) -> None:
     """And jobs, lists and models are examples of the schema they stand beside."""
-    schemas = {schema.__name__: schema for schema in (JobBody, JobPage, ModelList, Health, Readiness, ProblemBody)}
+    ours = (JobBody, JobPage, ModelList, Health, Readiness, ProblemBody)
+    theirs = (ImagesResponse, OpenAIModel, OpenAIModelList, OpenAIError)
+    schemas = {schema.__name__: schema for schema in (*ours, *theirs)}
     seen = 0
     for where, media_type, content in answers(app):
         if media_type == "text/event-stream":
