@@ -106,6 +106,10 @@ class Client:
         """Cancel a job. A running one stops within a slice; its partial images stay."""
         return understood(JobBody, self._transport.request("DELETE", job_path(id_of(job))).content)
 
+    def erase(self, job: JobBody | str) -> None:
+        """Delete a job, its images and its events. One that does not exist any more is no error."""
+        self._transport.request("DELETE", job_path(id_of(job)), query={"erase": "true"})
+
     def models(self) -> list[ModelBody]:
         """Return the models with the values of their controls."""
         return understood(ModelList, self._transport.request("GET", "/models").content).models

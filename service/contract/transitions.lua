@@ -19,6 +19,8 @@
 --   limit_lease queued, running     -       a lease that ends later than a new one would is shortened: the clock of
 --                                           Redis was set back
 --   requeue     queued, running     -       the next ticket, if the last one is still `expected` and no lease is live
+--   erase       any                 -       record, stream, idempotency key and deliveries are deleted, in any status. The
+--                                           next write of a worker that holds the job is refused, so that it stops
 --
 -- Token: `new` is a fresh one, `held` that of the lease, `any` may be empty, `-` is not read.
 -- succeeded, failed and canceled are final; record and stream are then kept for the job's retention.
@@ -317,6 +319,25 @@ function transition.requeue()
   return {'done', args.expected + 1}
 end
 
+-- The deliveries of a job are named after the entries of its stream.
+function transition.erase()
+  if job.receiver ~= '' then
+    for _, entry in ipairs(redis.call('XRANGE', stream, '-', '+')) do
+      Outbox(KEYS[7], now).drop('msg_' .. id .. '-' .. entry[1])
+    end
+  end
+  local owner, last_ticket = job.owner, number('ticket')
+  redis.call('ZREM', queued, id)
+  redis.call('ZREM', running, id)
+  redis.call('ZREM', deadlines, id)
+  redis.call('ZREM', owned(owner, 'active'), id)
+  redis.call('ZREM', owned(owner, 'jobs'), id)
+  redis.call('ZREM', ended, owner == '' and id or id .. ':' .. owner)
+  if job.idempotency ~= '' then redis.call('DEL', job.idempotency) end
+  redis.call('DEL', record, stream)
+  return {'done', last_ticket}
+end
+
 -- KEYS: workers. id: that of the worker. `seconds`: until it expires; 0 removes it.
 if name == 'announce' then
   redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
@@ -348,7 +369,7 @@ if name ~= 'create' then
   local ends = job.status ~= 'queued' and job.status ~= 'running'
   if name == 'overdue' and ends then redis.call('ZREM', deadlines, id) end
   if job.status == '' then return {'unknown'} end
-  if ends then return {'ended'} end
+  if ends and name ~= 'erase' then return {'ended'} end
   if name == 'acquire' and token == '' then return {'lost'} end
   if held[name] and (token == '' or job.token ~= token) then return {'lost'} end
 end

@@ -249,6 +249,11 @@ def cancel(keys: Keys) -> Call:
     return Call.of("cancel", keys=keys.all, id=keys.id)
 
 
+def erase(keys: Keys) -> Call:
+    """Delete all that Redis has of a job; the reply's value is the number of its last ticket."""
+    return Call.of("erase", keys=keys.all, id=keys.id)
+
+
 def requeue(keys: Keys, *, expected: int) -> Call:
     """Issue the ticket after `expected` for a job that no worker holds. The number guards against a second reaper."""
     return Call.of("requeue", keys=keys.all, id=keys.id, expected=expected)

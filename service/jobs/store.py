@@ -19,6 +19,7 @@ from service.contract.transitions import (
     Outcome,
     cancel,
     create,
+    erase,
 )
 from service.errors import (
     ConcurrencyLimitError,
@@ -88,6 +89,13 @@ class Jobs:
         record = await self.get(job, JobOwner(owner))
         reply = await self._transitions(cancel(record.request.keys))
         return await self.get(job, JobOwner(owner)), reply.outcome is Outcome.CANCELING
+
+    async def erase(self, job: str, *, owner: str) -> None:
+        """Delete all that is kept of a job. A worker that holds it stops. Raises UnknownJobError and UnreadableJobError."""
+        keys = (await self.get(job, JobOwner(owner))).request.keys
+        reply = await self._transitions(erase(keys))
+        if reply.outcome is Outcome.DONE:
+            await self._tickets.withdraw(keys, last=int(reply.value))
 
     async def events(self, request: JobRequest, *, after: str = "-", until: str = "+") -> list[Event]:
         """Return the events between two stream ids, without `after` and with `until`. Raises UnreadableJobError."""

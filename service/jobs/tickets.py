@@ -8,6 +8,7 @@ from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
 from rq import Queue
+from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from service.contract.redis_keys import TASK, Keys, queue_name, ticket_id
@@ -38,6 +39,13 @@ class Tickets:
         except RedisError as error:
             logger.warning("ticket %d of job %s is late: %s", ticket, keys.id, error, extra={"job": keys.id})
 
+    async def withdraw(self, keys: Keys, *, last: int) -> None:
+        """Remove all tickets of a job, up to the number `last`. If Redis fails they stay: they do nothing without the job."""
+        try:
+            await asyncio.to_thread(self._withdraw, keys, last)
+        except RedisError as error:
+            logger.warning("tickets of job %s stay: %s", keys.id, error, extra={"job": keys.id})
+
     async def waiting_jobs(self, model: str) -> frozenset[str]:
         """Return the ids of the jobs with a ticket that no worker has taken."""
         return await asyncio.to_thread(self._waiting_jobs, model)
@@ -59,6 +67,12 @@ class Tickets:
             job_id=ticket_id(job, ticket),
             at_front=at_front,
         )
+
+    def _withdraw(self, keys: Keys, last: int) -> None:
+        names = [ticket_id(keys.id, number) for number in range(1, last + 1)]
+        for ticket in Job.fetch_many(names, self._client, serializer=JSONSerializer):
+            if ticket:
+                ticket.delete()
 
     def _queue(self, model: str) -> Queue:
         return Queue(queue_name(model), connection=self._client, serializer=JSONSerializer)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
@@ -79,11 +80,22 @@ async def get_job(  # noqa: PLR0913, PLR0917 - one argument per parameter
     responses={
         200: a_job("The job has ended.", Status.CANCELED, Status.SUCCEEDED, Status.FAILED),
         202: a_job("A worker still has to stop, within one slice.", Status.RUNNING),
+        204: {"description": "Erased, or there is no such job any more."},
         **refusals(*KEYED, UnknownJobError, UnreadableJobError),
     },
 )
-async def cancel_job(job: JobId, app: App, owner: Owner, response: Response) -> JobBody:
-    """Cancel a job. Its slices stay."""
+async def cancel_job(
+    job: JobId,
+    app: App,
+    owner: Owner,
+    response: Response,
+    erase: Annotated[bool, Query(description="true: also delete the job, its images and its events.")] = False,
+) -> JobBody | Response:
+    """Cancel a job; its slices stay, unless it is erased."""
+    if erase:
+        with suppress(UnknownJobError):
+            await app.jobs.erase(job, owner=owner)
+        return Response(status_code=204)
     record, pending = await app.jobs.cancel(job, owner=owner)
     if pending:
         response.status_code = 202
