@@ -96,10 +96,13 @@ class Client:
         self,
         job: JobBody | str,
         set: Literal["sizes", "web"] = "sizes",  # noqa: A002 - the parameter's name in the contract
+        *,
+        index: int | None = None,
         **colours: Unpack[Colours],
     ) -> bytes:
-        """Return a ZIP archive of the final images: in every size, or as the icons of a web site."""
-        query = {"set": set, **cast("dict[str, str]", colours)}
+        """Return a ZIP archive of the final images, or of one: in every size, or as the icons of a web site."""
+        query: dict[str, str | int] = {"set": set, **cast("dict[str, str]", colours)}
+        query |= {} if index is None else {"index": index}
         return self._transport.request("GET", f"{job_path(id_of(job))}/export.zip", query=query).content
 
     def cancel(self, job: JobBody | str) -> JobBody:

@@ -134,9 +134,9 @@ export class Client {
   }
 
   /**
-   * Where the archive of a job's final images lies. Keeps the signature of the job's URLs.
+   * Where the archive of a job's final images lies, or of one of them. Keeps the signature of the job's URLs.
    * @param {Job} job
-   * @param {{set?: "sizes" | "web", background?: string, ground?: string, glyph?: string, style?: string}} [options]
+   * @param {{set?: "sizes" | "web", index?: number, background?: string, ground?: string, glyph?: string, style?: string}} [options]
    */
   exportUrl(job, options = {}) {
     const events = new URL(job.urls.events, this.#base);

@@ -1,4 +1,4 @@
-"""GET /jobs/{job}/export.zip: all final images of a job as a set of files."""
+"""GET /jobs/{job}/export.zip: the final images of a job, or one of them, as a set of files."""
 
 from __future__ import annotations
 
@@ -38,20 +38,26 @@ async def get_export(  # noqa: PLR0913, PLR0917 - one argument per parameter
     viewer: Viewer,
     colours: Colours,
     set: Annotated[ExportSet, Query(description="sizes: SVG and PNG files. web: a site's icons.")] = ExportSet.SIZES,  # noqa: A002 - the name in the contract
+    index: Annotated[
+        int | None, Query(ge=0, le=15, description="This image alone; absent: all that are final.")
+    ] = None,
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Export all final images of a job. Transparent, unless `background` says otherwise."""
+    """Export all final images of a job, or one of them. Transparent, unless `background` says otherwise."""
     record = await app.jobs.get(job, viewer)
+    if index is not None and index >= record.request.num_images:
+        raise UnknownJobError(f"{job}/images/{index}")
     recolouring = colours.recolouring(default="transparent")
-    images = [each for each in await final_images(app, record) if each]
+    found = await final_images(app, record)
+    images = [each for each in (found if index is None else found[index : index + 1]) if each]
     if not images:
         raise NotFinalError
     names = ",".join(f"{each.name}/{each.title}" for each in images)
     wanted = hashlib.sha256(f"{job} {set} {recolouring} {names}".encode()).hexdigest()[:32]
     headers = {
-        "Cache-Control": FOREVER if record.status.final else "no-cache",
+        "Cache-Control": FOREVER if record.status.final or index is not None else "no-cache",
         "ETag": f'"{wanted}"',
-        "Content-Disposition": f'attachment; filename="{file_name(record.request, 0)}-{set}.zip"',
+        "Content-Disposition": f'attachment; filename="{file_name(record.request, index or 0)}-{set}.zip"',
     }
     if known(if_none_match, headers["ETag"]):
         return Response(status_code=304, headers=headers)

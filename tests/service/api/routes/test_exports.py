@@ -218,8 +218,20 @@ def test_web_sets_of_several_images_have_a_folder_each(client: httpx.Client, job
     assert {name.split("/")[0] for name in files} == {"A-blue-circle-7", "A-blue-circle-8"}
 
 
+def test_an_archive_of_one_image_has_no_other(client: httpx.Client, job: Callable[..., str]) -> None:
+    response = client.get(f"{job(LONE, ICON)}/export.zip?index=1&ground=0a84ff")
+    assert {name.rsplit("-", 1)[0] for name in unpacked(response) if name.endswith("png")} == {"A-blue-circle-8"}
+    assert response.headers["content-disposition"] == 'attachment; filename="A-blue-circle-8-sizes.zip"'
+
+
+def test_an_archive_of_an_image_that_the_job_has_not_is_unknown(client: httpx.Client, job: Callable[..., str]) -> None:
+    refused(client.get(f"{job(ICON)}/export.zip?index=1"), 404)
+
+
 def test_an_archive_of_no_final_image_is_a_conflict(client: httpx.Client, job: Callable[..., str]) -> None:
-    refused(client.get(f"{job(ICON, missing=1)}/export.zip"), 409)
+    where = f"{job(ICON, missing=1)}/export.zip"
+    refused(client.get(where), 409)
+    refused(client.get(f"{where}?index=0"), 409)
 
 
 def test_an_archive_is_cached_by_its_etag(client: httpx.Client, job: Callable[..., str]) -> None:
@@ -228,7 +240,9 @@ def test_an_archive_is_cached_by_its_etag(client: httpx.Client, job: Callable[..
     assert client.get(where, headers={"If-None-Match": tag}).status_code == 304
 
 
-@pytest.mark.parametrize(("query", "field"), [("set=print", "set"), ("ground=blue", "ground"), ("size=64", "size")])
+@pytest.mark.parametrize(
+    ("query", "field"), [("set=print", "set"), ("ground=blue", "ground"), ("size=64", "size"), ("index=16", "index")]
+)
 def test_a_bad_parameter_of_an_archive_is_named(
     query: str, field: str, client: httpx.Client, job: Callable[..., str]
 ) -> None:
