@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Final
 
 import numpy as np
@@ -10,6 +10,7 @@ import numpy as np
 from service.vector.paint import Floats, Where
 
 _LEVEL: Final = 0.05
+_TINY: Final = 1e-9
 _TURNED: Final = 0.3
 _QUARTER_ARC: Final = 0.5522847
 _POLES: Final = np.array([(0.0, -1.0), (1.0, 0.0), (0.0, 1.0), (-1.0, 0.0)])
@@ -29,15 +30,21 @@ class Curve:
 
 @dataclass(frozen=True, kw_only=True)
 class MovableCurve:
-    """A curve, and `freedom` (N, 4, 2, U): how far its controls move per unit of each of U parameters."""
+    """A curve that may move.
+
+    - `freedom` (N, 4, 2, U): how far its controls move per unit of each of U parameters
+    - `aligned` (N,): joints, each before its segment, whose handles are to lie on one line
+    """
 
     curve: Curve
     freedom: Floats
+    aligned: Where
 
     def moved(self, steps: Floats) -> MovableCurve:
         """Return the curve after steps (U,) of the parameters."""
         controls = self.curve.controls + self.freedom @ steps
-        return MovableCurve(curve=Curve(controls=controls, straight=self.curve.straight), freedom=self.freedom)
+        curve = Curve(controls=controls, straight=self.curve.straight)
+        return replace(self, curve=_aligned(curve, self.aligned))
 
 
 def ellipse(centre: Floats, radii: Floats, *, reverse: bool) -> MovableCurve:
@@ -48,8 +55,9 @@ def ellipse(centre: Floats, radii: Floats, *, reverse: bool) -> MovableCurve:
     shifts, growth = np.broadcast_to(np.eye(2), (4, 4, 2, 2)), unit[..., None] * np.eye(2)
     if radii[0] == radii[1]:
         growth = growth.sum(axis=-1, keepdims=True)
-    curve = Curve(controls=centre + radii * unit, straight=np.zeros(4, np.bool_))
-    return MovableCurve(curve=curve, freedom=np.concatenate([shifts, growth], axis=-1))
+    none = np.zeros(4, np.bool_)
+    curve = Curve(controls=centre + radii * unit, straight=none)
+    return MovableCurve(curve=curve, freedom=np.concatenate([shifts, growth], axis=-1), aligned=none)
 
 
 def movable(curve: Curve, smooth: Where) -> MovableCurve:
@@ -64,7 +72,7 @@ def movable(curve: Curve, smooth: Where) -> MovableCurve:
         else:
             _free_handle(freedom, curve, segment, at=1, smooth=bool(smooth[segment]))
             _free_handle(freedom, curve, segment, at=2, smooth=bool(smooth[(segment + 1) % count]))
-    return MovableCurve(curve=curve, freedom=freedom[..., freedom.any(axis=(0, 1, 2))])
+    return MovableCurve(curve=curve, freedom=freedom[..., freedom.any(axis=(0, 1, 2))], aligned=smooth)
 
 
 def thirds(start: Floats, end: Floats) -> Floats:
@@ -75,6 +83,21 @@ def thirds(start: Floats, end: Floats) -> Floats:
 def bernstein(t: Floats) -> Floats:
     """Return the weights of the four controls of a cubic segment at `t` (n,): (n, 4)."""
     return np.stack([(1 - t) ** 3, 3 * t * (1 - t) ** 2, 3 * t**2 * (1 - t), t**3], axis=1)
+
+
+def _aligned(curve: Curve, aligned: Where) -> Curve:
+    """The curve, the handles at these joints turned to one line: that of a straight segment, else between the two."""
+    controls, line, line_before = curve.controls.copy(), curve.straight, np.roll(curve.straight, 1)
+    leave, arrive = controls[:, 1] - controls[:, 0], np.roll(controls[:, 3] - controls[:, 2], 1, axis=0)
+    reach, reach_before = (np.maximum(np.hypot(*each.T), _TINY)[:, None] for each in (leave, arrive))
+    common = (
+        np.where(line, 0, 1)[:, None] * arrive / reach_before + np.where(line_before, 0, 1)[:, None] * leave / reach
+    )
+    common /= np.maximum(np.hypot(*common.T), _TINY)[:, None]
+    after, before = aligned & ~line, np.roll(aligned & ~line_before, -1)
+    controls[after, 1] = (controls[:, 0] + reach * common)[after]
+    controls[before, 2] = (controls[:, 3] - np.roll(reach_before * common, -1, axis=0))[before]
+    return Curve(controls=controls, straight=curve.straight)
 
 
 def _joints(curve: Curve) -> Floats:
@@ -94,7 +117,7 @@ def _free_handle(freedom: Floats, curve: Curve, segment: int, *, at: int, smooth
     end, by = (0, -1) if at == 1 else (3, 1)
     neighbour = (segment + by) % count
     handle = curve.controls[segment, at] - curve.controls[segment, end]
-    reach = max(float(np.hypot(*handle)), 1e-9)
+    reach = max(float(np.hypot(*handle)), _TINY)
     across = np.array([-handle[1], handle[0]])
     own = 2 * count + 4 * segment + 2 * (at - 1)
     freedom[segment, at] = freedom[segment, end]
@@ -104,7 +127,7 @@ def _free_handle(freedom: Floats, curve: Curve, segment: int, *, at: int, smooth
     elif curve.straight[neighbour]:
         line = curve.controls[neighbour, 3] - curve.controls[neighbour, 0]
         lean = freedom[segment, end] - freedom[neighbour, end]
-        freedom[segment, at] += lean * reach / max(float(np.hypot(*line)), 1e-9)
+        freedom[segment, at] += lean * reach / max(float(np.hypot(*line)), _TINY)
     else:
         joint = segment if at == 1 else neighbour
         freedom[segment, at, :, 2 * count + 4 * joint + 1] = across * _TURNED
