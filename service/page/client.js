@@ -9,7 +9,7 @@
  *     const done = await client.finished(job, (job) => render(job.progress.fraction, job.images[0].url));
  *     const picture = client.pictureUrl(done.images[0].url, { scale: 8 });
  *
- * Exports: `Client` (models, ready, jobs, submit, job, finished, watch, cancel, pictureUrl, exportUrl), `Problem` (what every method
+ * Exports: `Client` (models, ready, jobs, submit, job, finished, watch, cancel, pictureUrl, exportUrl, file), `Problem` (what every method
  * throws), `ended` (whether a job can no longer change).
  *
  * `watch` listens to server-sent events, resumes them after a cut, and polls where there are none, as in Node; `change`
@@ -144,6 +144,14 @@ export class Client {
   }
 
   /**
+   * The file that lies at a picture's or an archive's URL.
+   * @param {string} url @returns {Promise<Blob>} rejected with a Problem
+   */
+  async file(url) {
+    return (await this.#response(url, { headers: { Accept: "*/*" } })).blob();
+  }
+
+  /**
    * Follow a job until it ends.
    * @param {Job} job
    * @param {Listener} listener
@@ -180,15 +188,22 @@ export class Client {
     await navigator.locks.request(STREAM_LOCK, { ifAvailable: true }, open).catch(() => {});
   }
 
-  async #fetch(path, { headers = {}, ...options } = {}) {
+  async #fetch(path, options = {}) {
+    const response = await this.#response(path, options);
+    const body = await response.json().catch(() => null);
+    if (body !== null || options.method === "DELETE") return body;
+    throw new Problem({ title: "The answer cannot be read", status: response.status });
+  }
+
+  async #response(path, { headers = {}, ...options } = {}) {
     const key = this.#key();
     const authorization = key ? { Authorization: `Bearer ${key}` } : {};
     const request = { ...options, headers: { Accept: "application/json", ...headers, ...authorization } };
     const response = await fetch(new URL(path, this.#base), request).catch(() => {
       throw new Problem({ status: 0, title: "The server is away", detail: "No answer came back." });
     });
+    if (response.ok) return response;
     const body = await response.json().catch(() => null);
-    if (response.ok && (body !== null || options.method === "DELETE")) return body;
     throw new Problem({ title: response.statusText || `HTTP ${response.status}`, ...body, status: response.status });
   }
 }

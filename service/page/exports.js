@@ -6,10 +6,11 @@ const PNG_SIZES = [64, 512, 1024];
 const PARTS = ["ground", "glyph"];
 
 const TRACED = "This image has no separate tile and symbol. Its colours stay as they are.";
+const REVOKE_MILLISECONDS = 60_000;
 const UNREACHABLE = "The colours cannot be read now.";
 
 export class Exports {
-  /** Colours chosen instead of the image's own. @type {{ground?: string, glyph?: string}} */
+  /** Colours chosen instead of an image's own; kept from one image to the next. @type {{ground?: string, glyph?: string}} */
   #chosen = {};
 
   /** @param {import("./client.js").Client} client @param {(url: string) => void} preview shows the vector form */
@@ -23,23 +24,21 @@ export class Exports {
   /** @param {import("./client.js").Job} job @param {import("./client.js").Picture} picture not yet final: nothing is offered */
   open(job, picture) {
     Object.assign(this, { job, picture });
-    this.#chosen = {};
     byId("exports").hidden = !picture.final;
-    byId("own-colours").hidden = true;
+    byId("download-hint").textContent = "";
     if (!picture.final) return;
-    this.#links();
+    this.#offer({}, "");
     this.#readColours(picture);
   }
 
-  /** Set the pickers to the image's own colours; offer those of the parts that it has. */
+  /** Set the pickers to the chosen colours, or else to the image's own; offer those of the parts that it has. */
   async #readColours(picture) {
-    this.#offer({}, "");
-    const svg = await fetch(this.#image({ format: "svg" }))
-      .then((response) => (response.ok ? response.text() : null)).catch(() => null);
+    const svg = await this.client.file(this.#image({ format: "svg" })).then((file) => file.text(), () => null);
     if (picture !== this.picture) return;
     const colours = svg === null ? {} : coloursOf(svg);
     const none = Object.keys(colours).length === 0;
     this.#offer(colours, none ? (svg === null ? UNREACHABLE : TRACED) : "");
+    if (Object.keys(this.#recoloured()).length > 0) this.#show();
   }
 
   #offer(colours, words) {
@@ -48,8 +47,9 @@ export class Exports {
     byId("colours-hint").textContent = words;
     for (const part of PARTS) {
       byId(`${part}-colour`).closest("label").hidden = !colours[part];
-      if (colours[part]) byId(`${part}-colour`).value = colours[part];
+      if (colours[part]) byId(`${part}-colour`).value = this.#chosen[part] ?? colours[part];
     }
+    this.#links();
   }
 
   #choose(part) {
@@ -65,13 +65,21 @@ export class Exports {
   }
 
   #changed() {
-    byId("own-colours").hidden = Object.keys(this.#chosen).length === 0;
     this.#links();
+    this.#show();
+  }
+
+  #show() {
     this.preview(this.#image({ format: "svg", ...this.#colours() }));
   }
 
+  /** The chosen colours of the parts that this image has. */
+  #recoloured() {
+    return Object.fromEntries(Object.entries(this.#chosen).filter(([part]) => this.own[part]));
+  }
+
   #colours() {
-    return { background: byId("transparent").checked ? "transparent" : "white", ...this.#chosen };
+    return { background: byId("transparent").checked ? "transparent" : "white", ...this.#recoloured() };
   }
 
   #image(options) {
@@ -81,17 +89,39 @@ export class Exports {
   #links() {
     const colours = this.#colours();
     const name = fileName(this.picture);
-    const several = this.job.images.length > 1;
+    const archive = (options) => this.client.exportUrl(this.job, { ...options, ...colours });
+    const all = this.job.images.length > 1 ? [this.#link("All images, ZIP", archive({ set: "sizes" }), `${name}-all.zip`)] : [];
+    byId("own-colours").hidden = Object.keys(this.#recoloured()).length === 0;
     byId("download-links").replaceChildren(
-      link("SVG, any size", this.#image({ format: "svg", ...colours }), `${name}.svg`),
-      ...PNG_SIZES.map((size) => link(`PNG ${size} px`, this.#image({ format: "png", size, ...colours }), `${name}-${size}.png`)),
-      link(several ? "Web icons, all images" : "Web icons", this.client.exportUrl(this.job, { set: "web", ...colours }), `${name}-web.zip`),
-      link("Pixels as generated", this.#image({ format: "png" }), `${name}-pixels.png`),
+      this.#link("SVG, any size", this.#image({ format: "svg", ...colours }), `${name}.svg`),
+      ...PNG_SIZES.map((size) => this.#link(`PNG ${size} px`, this.#image({ format: "png", size, ...colours }), `${name}-${size}.png`)),
+      this.#link("Web icons", archive({ set: "web", index: this.picture.index }), `${name}-web.zip`),
+      ...all,
+      this.#link("Pixels as generated", this.#image({ format: "png" }), `${name}-pixels.png`),
     );
   }
-}
 
-const link = (text, href, download) => element("a", { className: "button", href, download }, text);
+  #link(text, href, download) {
+    return element("a", { className: "button", href, download, onclick: (event) => this.#download(event, href, download) }, text);
+  }
+
+  /** Fetch the file, so that a refusal is shown here and not as a page of its own. With a modifier key the browser loads it. */
+  async #download(event, url, name) {
+    if (event.ctrlKey || event.metaKey || event.shiftKey || event.altKey) return;
+    event.preventDefault();
+    const { picture } = this;
+    const say = (words) => {
+      if (this.picture.url === picture.url) byId("download-hint").textContent = words;
+    };
+    say(`${name} is being made.`);
+    const file = await this.client.file(url).catch((problem) => problem);
+    if (!(file instanceof Blob)) return say(`${name} was not downloaded. ${file.detail || file.title}`);
+    const href = URL.createObjectURL(file);
+    element("a", { href, download: name }).click();
+    setTimeout(() => URL.revokeObjectURL(href), REVOKE_MILLISECONDS);
+    say("");
+  }
+}
 
 /** The colour of each part that a vector form has; of a gradient, where it begins. */
 function coloursOf(/** @type {string} */ svg) {

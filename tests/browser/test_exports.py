@@ -1,4 +1,4 @@
-"""A finished image as files, in the viewer: on a server with keys, whose links open without headers."""
+"""Finished images as files, in the viewer: on a server with keys, whose links open without headers, under a path prefix."""
 
 from __future__ import annotations
 
@@ -36,41 +36,43 @@ EXPORT_SECONDS = 60
 
 @pytest.fixture(scope="module")
 def url(redis_url: str, tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
-    """A server with keys, for images of 64 pixels, without workers."""
+    """A server with keys and a path prefix, for images of 64 pixels, without workers."""
     with redis.Redis.from_url(redis_url) as store:
         store.flushall()
     folder: Path = tmp_path_factory.mktemp("models")
     save_model(toy_networks(GEOMETRY), toy_card(GEOMETRY), folder / "toy")
     keys = (KeyHash(name="studio", sha256=sha256_of(KEY)),)
-    with serving(ServiceSettings(redis_url=redis_url, models=folder, model="toy", keys=keys)) as address:
-        yield address
+    settings = ServiceSettings(redis_url=redis_url, models=folder, model="toy", keys=keys, root_path="/icons")
+    with serving(settings) as address:
+        yield f"{address}/icons/"
 
 
 def complete(redis_url: str) -> None:
-    """Complete the only queued job: a letter on a rounded tile."""
+    """Complete the only queued job of two images: a letter on a rounded tile, and the letter alone."""
     with redis.Redis.from_url(redis_url) as store:
         waiting: Any = store.zrange(queued_key("toy"), 0, 0)
         transitions, claim = Transitions(store), Claim(keys=Keys(id=waiting[0].decode(), model="toy"), token="hand")
         transitions(acquire(claim))
-        progress = Progress.of(image(LETTER_L, ground=ROUNDED), GEOMETRY)
-        for step in range(progress.done):
-            transitions(claim.append(SliceEntry.of(progress, step, image=0)))
+        for index, pixels in enumerate((image(LETTER_L, ground=ROUNDED), image(LETTER_L))):
+            progress = Progress.of(pixels, GEOMETRY)
+            for step in range(progress.done):
+                transitions(claim.append(SliceEntry.of(progress, step, image=index)))
         transitions(claim.finish())
 
 
 @pytest.fixture
 def viewer(page: Page, url: str, redis_url: str) -> Locator:
-    """The viewer, with a finished image."""
+    """The viewer, with the first of two finished images."""
     page.goto(url)
     page.get_by_label("API key", exact=True).fill(KEY)
     page.keyboard.press("Enter")
-    page.get_by_label("Pictures", exact=True).fill("1")
+    page.get_by_label("Pictures", exact=True).fill("2")
     page.get_by_label("Seed", exact=True).fill("7")
     page.get_by_role("radio", name="A", exact=True).check()
     page.get_by_role("button", name="Generate").click()
     expect(page.locator("#jobs > article")).to_have_count(1)
     complete(redis_url)
-    page.get_by_role("button", name="finished. Enlarge").click()
+    page.get_by_role("button", name="finished. Enlarge").first.click()
     return page.get_by_role("dialog")
 
 
@@ -82,7 +84,7 @@ def downloaded(viewer: Locator, name: str) -> tuple[str, bytes]:
 
 
 def test_a_finished_image_is_downloaded_in_every_form(viewer: Locator) -> None:
-    """By keyboard to the menu; SVG, three sizes of PNG, web icons, and the pixels as they were generated."""
+    """By keyboard to the menu; SVG, three sizes of PNG, web icons, all images, and the pixels as they were generated."""
     viewer.locator("summary", has_text="Download").focus()
     viewer.page.keyboard.press("Space")
     expect(viewer.get_by_role("checkbox", name="Transparent background")).to_be_checked()
@@ -95,6 +97,8 @@ def test_a_finished_image_is_downloaded_in_every_form(viewer: Locator) -> None:
         assert (name.endswith(f"-7-{size}.png"), drawn.size) == (True, (size, size))
         assert drawn.convert("RGBA").getpixel((0, 0))[3] == 0  # type: ignore[index]
     assert {"favicon.ico", "manifest.json"} <= set(ZipFile(io.BytesIO(downloaded(viewer, "Web icons")[1])).namelist())
+    with ZipFile(io.BytesIO(downloaded(viewer, "All images, ZIP")[1])) as archive:
+        assert sum(name.endswith(".svg") for name in archive.namelist()) == 2
     assert Image.open(io.BytesIO(downloaded(viewer, "Pixels as generated")[1])).size == (64, 64)
     viewer.get_by_role("checkbox", name="Transparent background").uncheck()
     assert b'id="background"' in downloaded(viewer, "SVG, any size")[1]
@@ -108,7 +112,7 @@ def test_two_colours_are_shown_and_downloaded(viewer: Locator) -> None:
     assert own not in {"#000000", "#0a84ff"}
     tile.fill("#0a84ff")
     viewer.get_by_label("Symbol colour").fill("#ffee00")
-    expect(shown).to_have_attribute("src", re.compile("format=svg.*ground=%230a84ff&glyph=%23ffee00"))
+    expect(shown).to_have_attribute("src", re.compile("format=svg.*&ground=%230a84ff&glyph=%23ffee00"))
     viewer.locator("summary", has_text="Download").click()
     assert grave(viewer.page) == []
     svg = downloaded(viewer, "SVG, any size")[1].decode()
@@ -120,3 +124,33 @@ def test_two_colours_are_shown_and_downloaded(viewer: Locator) -> None:
     viewer.get_by_role("button", name="Reset").click()
     expect(tile).to_have_value(own)
     expect(shown).to_have_attribute("src", re.compile("format=svg(?!.*ground=%)"))
+
+
+def test_chosen_colours_stay_for_the_next_image(viewer: Locator) -> None:
+    """Of the parts that it has: the second one has no tile."""
+    tile, symbol, shown = (
+        viewer.get_by_label("Tile colour"),
+        viewer.get_by_label("Symbol colour"),
+        viewer.locator("img"),
+    )
+    expect(tile).to_be_visible(timeout=EXPORT_SECONDS * 1000)
+    tile.fill("#0a84ff")
+    symbol.fill("#ffee00")
+    viewer.get_by_role("button", name="Next →").click()
+    expect(shown).to_have_attribute("src", re.compile("images/1.*format=svg(?!.*&ground=).*glyph=%23ffee00"))
+    expect(symbol).to_have_value("#ffee00")
+    expect(tile).to_be_hidden()
+    viewer.get_by_role("button", name="← Previous").click()
+    expect(shown).to_have_attribute("src", re.compile("images/0.*format=svg.*&ground=%230a84ff&glyph=%23ffee00"))
+    expect(tile).to_have_value("#0a84ff")
+
+
+def test_a_refused_download_is_explained_in_the_viewer(viewer: Locator, redis_url: str) -> None:
+    """The job has expired meanwhile."""
+    expect(viewer.get_by_label("Tile colour")).to_be_visible(timeout=EXPORT_SECONDS * 1000)
+    viewer.locator("summary", has_text="Download").click()
+    with redis.Redis.from_url(redis_url) as store:
+        store.delete(*store.scan_iter("spn:job:*"))
+    viewer.get_by_role("link", name="PNG 512 px").click()
+    expect(viewer.get_by_role("status").filter(has_text="was not downloaded")).to_contain_text("it has expired")
+    expect(viewer).to_be_visible()
