@@ -8,7 +8,7 @@ export PORT ?= 8000
 # Waiting OpenMP threads sleep instead of spinning: beside another busy process that was 0.7 s against 52 s for two slices.
 export OMP_WAIT_POLICY ?= PASSIVE
 
-.PHONY: serve test lint gpu data lock clean
+.PHONY: serve test lint gpu kernel data lock clean
 
 serve: $(VENV)/.ready
 	$(BIN)/python -m service.local --end-with-parent
@@ -22,6 +22,11 @@ lint: $(VENV)/.ready
 	$(BIN)/ruff format --check .
 	$(BIN)/mypy
 	$(BIN)/lint-imports
+
+# The tests of the Triton kernel: they need triton, which takes 700 MB, and are skipped without it.
+kernel: $(VENV)/.ready
+	$(BIN)/pip install --quiet "$$(sed -n 's/^kernel = \["\(triton==[^"]*\)".*/\1/p' pyproject.toml)"
+	$(BIN)/python -m pytest tests/models/sampling/persistent
 
 # On a machine with a GPU: tests, exactness, sampling and training within nine minutes, as JSON in docs/benchmarks/gpu.json.
 gpu: $(VENV)/.ready

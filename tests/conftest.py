@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -11,6 +12,9 @@ import torch
 
 from tests.harness.launcher import RedisServer
 from tests.harness.toy import save_toy_model
+
+if not torch.cuda.is_available():
+    os.environ["TRITON_INTERPRET"] = "1"  # before anything imports triton: kernels run in its interpreter
 
 
 @pytest.fixture(scope="session", autouse=True)

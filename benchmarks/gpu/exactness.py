@@ -18,7 +18,7 @@ import numpy as np
 import torch
 
 from benchmarks.exactness import is_fixed
-from benchmarks.gpu.section import Options, loaded, middle_states, options, report
+from benchmarks.gpu.section import SectionOptions, loaded, middle_states, options, report
 from benchmarks.sampling import ARTEFACTS
 from models.config import Stage
 from models.pipeline import ImageState, Pipeline
@@ -34,14 +34,14 @@ def slices_of(pipeline: Pipeline, states: list[ImageState]) -> list[bytes]:
     return [state.progress.slices[-1].tobytes() for state in pipeline.advance(states)]
 
 
-def serving(chosen: Options) -> Pipeline:
+def serving(chosen: SectionOptions) -> Pipeline:
     """Return the pipeline that a worker would have, of `ROWS` rows."""
     networks, card = loaded(chosen)
     return Pipeline(networks, card, capacity=ROWS, backend=Fastest(ARTEFACTS))
 
 
 @torch.inference_mode()
-def fixed_points(chosen: Options, stage: Stage) -> int:
+def fixed_points(chosen: SectionOptions, stage: Stage) -> int:
     """Return how many of `ROWS` slices in float64 are fixed points."""
     networks, card = loaded(chosen)
     pipeline = Pipeline(networks.double(), card, capacity=ROWS)
@@ -67,7 +67,7 @@ def digest(pipeline: Pipeline) -> dict[str, str]:
     return {"numerics": pipeline.numerics, "sha256": found.hexdigest()}
 
 
-def another_digest(chosen: Options) -> dict[str, str]:
+def another_digest(chosen: SectionOptions) -> dict[str, str]:
     """Return the digest of another process."""
     command = [sys.executable, "-m", "benchmarks.gpu.exactness", DIGEST, "--device", chosen.device]
     output = subprocess.run([*command, "--model", chosen.model], stdout=subprocess.PIPE, text=True, check=True).stdout

@@ -14,11 +14,11 @@ import torch
 from torch import nn
 
 from benchmarks.gpu.ceilings import product_flops, read_bytes_per_second
-from benchmarks.gpu.section import Options, loaded, middle_states, options, report, synchronise
+from benchmarks.gpu.section import loaded, middle_states, options, report, synchronise
 from benchmarks.sampling import ARTEFACTS, multiply_adds
-from models.cards import ModelCard
 from models.decoder import Decoder
 from models.pipeline import Pipeline
+from models.sampling.backends.backend import BackendFactory
 from models.sampling.backends.fastest import Fastest
 
 BATCHES = (1, 32, 256, 1024)
@@ -33,20 +33,28 @@ def bytes_read(decoder: Decoder, pixels: int, passes: int) -> int:
     return BYTES * (weights * passes + half_a_slice * pixels)
 
 
-def measured(
-    chosen: Options, model: tuple[nn.ModuleDict, ModelCard], batch: int, ceilings: tuple[float, float]
-) -> None:
-    """Report one batch."""
-    pipeline = Pipeline(*model, capacity=batch, backend=Fastest(ARTEFACTS))
+def backends() -> dict[str, BackendFactory]:
+    """Return what is compared: the backend that serves, and the persistent kernel on a GPU."""
+    serving: dict[str, BackendFactory] = {"serving": Fastest(ARTEFACTS)}
+    if not torch.cuda.is_available():
+        return serving
+    from models.sampling.backends.persistent import PersistentBackend  # noqa: PLC0415 - needs triton
+
+    return {**serving, "persistent": PersistentBackend}
+
+
+def measured(device: str, pipeline: Pipeline, name: str, ceilings: tuple[float, float]) -> None:
+    """Report one backend with batches of its capacity."""
+    batch = pipeline.capacity
     geometry = pipeline.card.config.geometry
     total, work, read, depth = 0.0, 0, 0, {}
     for stage, engine in pipeline.engines.items():
         states, slices = middle_states(pipeline.card, stage, batch), sum(s.stage is stage for s in geometry.steps)
         pipeline.advance(states)
-        synchronise(chosen.device)
+        synchronise(device)
         started, passes = time.perf_counter(), engine.passes
         pipeline.advance(states)
-        synchronise(chosen.device)
+        synchronise(device)
         seconds, passes = time.perf_counter() - started, engine.passes - passes
         decoder, pixels = pipeline.network(stage).decoder, geometry.positions * batch
         total += slices * seconds
@@ -55,6 +63,7 @@ def measured(
         depth = {"ms_per_pass": 1000 * seconds / passes, "passes": passes}
     report(
         batch=batch,
+        backend=name,
         numerics=pipeline.numerics,
         images_per_second=batch / total,
         seconds_per_image=total / batch,
@@ -65,7 +74,7 @@ def measured(
 
 
 def main() -> None:
-    """Report each batch; one that does not fit in memory ends it."""
+    """Report each batch with each backend; one that does not fit in memory ends it."""
     chosen = options()
     on_cuda = torch.device(chosen.device).type == "cuda"
     ceilings = (
@@ -74,7 +83,8 @@ def main() -> None:
     )
     model = loaded(chosen)
     for batch in BATCHES if on_cuda else BATCHES[:1]:
-        measured(chosen, model, batch, ceilings)
+        for name, backend in backends().items():
+            measured(chosen.device, Pipeline(*model, capacity=batch, backend=backend), name, ceilings)
 
 
 if __name__ == "__main__":

@@ -21,19 +21,19 @@ MODEL: Final = WEIGHTS / "symbols-64"
 
 
 @dataclass(frozen=True, kw_only=True)
-class Options:
+class SectionOptions:
     """The options of a section."""
 
     device: str
     model: Path
 
 
-def options() -> Options:
+def options() -> SectionOptions:
     """Return the options of the command line."""
     parser = argparse.ArgumentParser()
     parser.add_argument("--device", default="cuda")
     parser.add_argument("--model", type=Path, default=MODEL, help="folder of a model")
-    return Options(**vars(parser.parse_args()))
+    return SectionOptions(**vars(parser.parse_args()))
 
 
 def report(**finding: object) -> None:
@@ -41,7 +41,7 @@ def report(**finding: object) -> None:
     print(json.dumps(finding), flush=True)
 
 
-def loaded(chosen: Options) -> tuple[nn.ModuleDict, ModelCard]:
+def loaded(chosen: SectionOptions) -> tuple[nn.ModuleDict, ModelCard]:
     """Return the networks of the model on the device, and its card."""
     networks, card = load_model(chosen.model)
     return networks.to(chosen.device), card

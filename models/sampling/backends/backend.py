@@ -15,8 +15,8 @@ from models.sampling.workspace import Workspace
 class Backend(Protocol):
     """The arithmetic of one network on the board of one workspace.
 
-    Implementations: `EagerBackend` (torch, anywhere), `GraphBackend` (CUDA), `NativeBackend` (C++, CPU), and the
-    `InductorBackend` of benchmarks/. All give the same images up to rounding.
+    Implementations: `EagerBackend` (torch, anywhere), `GraphBackend` and `PersistentBackend` (CUDA), `NativeBackend`
+    (C++, CPU), and the `InductorBackend` of benchmarks/. All give the same images up to rounding.
     """
 
     @property

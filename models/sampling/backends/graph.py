@@ -42,13 +42,8 @@ class GraphBackend(EagerBackend):
     @property
     def numerics(self) -> str:
         """Kernels depend on the dtype of products, M, the options of the compiler, and where TF32 replaces float32."""
-        flags = {
-            "products": torch.backends.cuda.matmul.allow_tf32,
-            "convolutions": torch.backends.cudnn.allow_tf32,
-        }
-        tf32 = "+".join(name for name, allowed in flags.items() if allowed) or "off"
         options = "+".join(name for name, on in OPTIONS.items() if on)
-        return f"graph/{self._products}/M-{self.workspace.rows}/{options}/tf32-{tf32}"
+        return f"graph/{self._products}/M-{self.workspace.rows}/{options}/tf32-{tf32()}"
 
     def finish(self, lanes: int) -> int:
         """Replay passes until every row is final; see `Backend.finish`."""
@@ -60,6 +55,15 @@ class GraphBackend(EagerBackend):
                     replay()
                 passes += GRAPH_PASSES
         return passes
+
+
+def tf32() -> str:
+    """Return where torch may replace float32 by TF32: in products, in convolutions, or `off`."""
+    flags = {
+        "products": torch.backends.cuda.matmul.allow_tf32,
+        "convolutions": torch.backends.cudnn.allow_tf32,
+    }
+    return "+".join(name for name, allowed in flags.items() if allowed) or "off"
 
 
 def recorded(step: Callable[[Board], Tensor], board: Board) -> tuple[Callable[[], None], Tensor]:

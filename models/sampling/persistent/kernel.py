@@ -1,0 +1,299 @@
+"""The whole of a slice in one Triton kernel: `sample_slices`, and the noise of a slice: `gumbel_noise`.
+
+A program has M tokens: all lanes of M / LANES rows, at one position of the slice. It goes from the first position to the
+last, R then G then B, without a launch, a read by the host or another program in between. Rows share nothing, so programs
+need no synchronisation; within a program a barrier separates what is written at a position from its reads at later ones.
+
+The arithmetic is that of `models.decoder` and `models.layers`; the order of sums differs. A token's sums have one order,
+whatever else its tile holds, so a row does not depend on its batch.
+
+Widths are padded with zeros to powers of two, as Triton's tensors must be: a 2 after a letter of the legend in
+`models/__init__.py` marks a padded width. A `vector` has shape (1, width), a tile (M, width).
+"""
+
+import triton
+import triton.language as tl
+
+
+@triton.jit
+def vector(pointer, WIDTH: tl.constexpr):
+    """Return (1, WIDTH) numbers."""
+    return tl.load(pointer + tl.arange(0, WIDTH))[None, :]
+
+
+@triton.jit
+def product(x, weight, INPUTS: tl.constexpr, OUTPUTS: tl.constexpr):
+    """Return x @ weight, (M, OUTPUTS) float32; x (M, INPUTS) is rounded to the dtype of weight (INPUTS, OUTPUTS)."""
+    inputs, outputs = tl.arange(0, INPUTS)[:, None], tl.arange(0, OUTPUTS)[None, :]
+    factors = tl.load(weight + inputs * OUTPUTS + outputs)
+    return tl.dot(x.to(factors.dtype), factors, input_precision="ieee")
+
+
+@triton.jit
+def linear(x, weight, bias, INPUTS: tl.constexpr, OUTPUTS: tl.constexpr):
+    """Return x @ weight + bias, (M, OUTPUTS)."""
+    return product(x, weight, INPUTS, OUTPUTS) + vector(bias, OUTPUTS)
+
+
+@triton.jit
+def layer_norm(x, weight, bias, D: tl.constexpr, D2: tl.constexpr):
+    """Return the normalised (M, D2); padding stays zero because weight and bias are."""
+    inside = (tl.arange(0, D2) < D)[None, :]
+    centred = tl.where(inside, x - (tl.sum(x, 1) / D)[:, None], 0.0)
+    variance = tl.sum(centred * centred, 1) / D
+    return centred / tl.sqrt(variance + 1e-5)[:, None] * vector(weight, D2) + vector(bias, D2)
+
+
+@triton.jit
+def gelu(x):
+    """Return x times the normal distribution function of x."""
+    return 0.5 * x * (1.0 + tl.erf(x * 0.7071067811865476))
+
+
+@triton.jit
+def sigmoid(x):
+    """Return the logistic function."""
+    return 1.0 / (1.0 + tl.exp(-x))
+
+
+@triton.jit
+def gate(value, opening):
+    """Return tanh(value) * sigmoid(opening)."""
+    return (2.0 * sigmoid(2.0 * value) - 1.0) * sigmoid(opening)
+
+
+@triton.jit
+def first_layer(x, pixels, taps, weight, T: tl.constexpr, P2: tl.constexpr, D2: tl.constexpr):
+    """Add the first layer on the T pixels before each token. `pixels`: (M, 1) pointers to the first slot of each."""
+    for tap in range(T):
+        near = tl.load(pixels + tl.load(taps + tap) * P2 + tl.arange(0, P2)[None, :])
+        x += product(near, weight + tap * P2 * D2, P2, D2)
+    return x
+
+
+@triton.jit
+def gated_convolution(value, opening, slim, grid, taps, weight, T: tl.constexpr, P2: tl.constexpr, D2: tl.constexpr):
+    """Add both halves of the gated convolution on T + 1 pixels, of which `slim`, (M, P2), is the token's own and the last.
+
+    `weight`: (2, T + 1, P2, D2); `grid`: (M, 1) pointers to the first slot of each token.
+    """
+    other_half = (T + 1) * P2 * D2
+    for tap in range(T):
+        near = tl.load(grid + tl.load(taps + tap) * P2 + tl.arange(0, P2)[None, :])
+        value += product(near, weight + tap * P2 * D2, P2, D2)
+        opening += product(near, weight + other_half + tap * P2 * D2, P2, D2)
+    value += product(slim, weight + T * P2 * D2, P2, D2)
+    opening += product(slim, weight + other_half + T * P2 * D2, P2, D2)
+    return gate(value, opening)
+
+
+@triton.jit
+def attention(q, keys, contents, position, M: tl.constexpr, DEPTH: tl.constexpr, KEYS: tl.constexpr):
+    """Return the attention of one head, (M, DEPTH), from q to the positions up to `position`, KEYS at a time.
+
+    The softmax is computed in one go over the cache, rescaled whenever a larger score is found (arXiv:1805.02867).
+    `keys`, `contents`: (M, 1) pointers to the first position of each token's lane.
+    """
+    largest = tl.full((M,), float("-inf"), tl.float32)
+    mass = tl.zeros((M,), tl.float32)
+    found = tl.zeros((M, DEPTH), tl.float32)
+    for first in range(0, position + 1, KEYS):
+        at = first + tl.arange(0, KEYS)
+        seen = at <= position
+        cells = (at * DEPTH)[None, :, None] + tl.arange(0, DEPTH)[None, None, :]
+        key = tl.load(keys[:, :, None] + cells, mask=seen[None, :, None], other=0.0).to(tl.float32)
+        score = tl.sum(q[:, None, :] * key, 2) * (1.0 / DEPTH**0.5)
+        score = tl.where(seen[None, :], score, float("-inf"))
+        larger = tl.maximum(largest, tl.max(score, 1))
+        kept, share = tl.exp(largest - larger), tl.exp(score - larger[:, None])
+        content = tl.load(contents[:, :, None] + cells, mask=seen[None, :, None], other=0.0).to(tl.float32)
+        mass = mass * kept + tl.sum(share, 1)
+        found = found * kept[:, None] + tl.sum(share[:, :, None] * content, 1)
+        largest = larger
+    return found / mass[:, None]
+
+
+@triton.jit
+def slice_forecast(left, above, corner, WHICH: tl.constexpr):
+    """Return forecast WHICH of those from the slice itself, (M,), as `models.decoder.Decoder.forecasts`; negative: absent."""
+    if WHICH == 0:
+        forecast = left
+    elif WHICH == 1:
+        forecast = above
+    else:
+        absent = (left < 0) | (above < 0) | (corner < 0)
+        forecast = tl.where(absent, -1, tl.maximum(left + above - corner, 0))
+    return forecast
+
+
+@triton.jit
+def moved_logits(u, forecast, offset, weight, bias, V: tl.constexpr, V2: tl.constexpr, D2: tl.constexpr):
+    """Return the share of one forecast in the logits, (M, V2): its kernel over the difference to the forecast modulo V."""
+    kernel = linear(u, weight, bias, D2, V2)
+    symbol = tl.minimum(tl.maximum(forecast - offset, 0), V - 1).to(tl.int32)
+    difference = (tl.arange(0, V2)[None, :] - symbol[:, None]) & (V - 1)
+    return tl.where((forecast >= 0)[:, None], tl.gather(kernel, difference, 1), 0.0)
+
+
+@triton.jit
+def guided(logits, guidance, M: tl.constexpr, V2: tl.constexpr):
+    """Return the guided logits, (M, V2), in both lanes of each row: `models.sampling.guidance.guided`."""
+    token = tl.arange(0, M)
+    other = tl.gather(logits, tl.broadcast_to((token ^ 1)[:, None], (M, V2)), 0)
+    is_conditional = (token % 2 == 0)[:, None]
+    conditional = tl.where(is_conditional, logits, other)
+    unconditional = tl.where(is_conditional, other, logits)
+    strength = guidance[:, None]
+    mixed = unconditional + strength * (conditional - unconditional)
+    return tl.where(strength == 1.0, conditional, mixed)
+
+
+@triton.jit
+def gumbel_max(logits, noise, temperature, V: tl.constexpr, V2: tl.constexpr):
+    """Return a symbol for each token, (M,) int32: `models.sampling.noise.gumbel_max`; V where a logit is NaN."""
+    symbol = tl.arange(0, V2)[None, :] < V
+    score = tl.where(symbol, logits / temperature[:, None] + noise, float("-inf"))
+    is_nan = tl.max((score != score).to(tl.int32), 1) > 0  # noqa: PLR0124 - only NaN differs from itself
+    return tl.where(is_nan, V, tl.argmax(score, 1, tie_break_left=True).to(tl.int32))
+
+
+@triton.jit
+def block(
+    x, gates, w, layer, grid, keys, contents, position, slot, taps,
+    M: tl.constexpr, D: tl.constexpr, D2: tl.constexpr, P2: tl.constexpr, T: tl.constexpr,
+    HEADS: tl.constexpr, DEPTH: tl.constexpr, N: tl.constexpr, EXPANSION: tl.constexpr, KEYS: tl.constexpr,
+):  # fmt: skip
+    """Return x, (M, D2), after `models.layers.Block`. `gates`: (M, 1) pointers to the token's 2 D conditioning numbers."""
+    column = tl.arange(0, D2)[None, :]
+    norms = w.norm + layer * 6 * D2
+    h = layer_norm(x, norms, norms + D2, D, D2)
+    slim = linear(h, w.narrow + layer * D2 * P2, w.narrow_bias + layer * P2, D2, P2)
+    tl.store(grid + slot * P2 + tl.arange(0, P2)[None, :], slim)
+    value = tl.load(gates + column, mask=column < D, other=0.0) + vector(w.gates_bias + layer * 2 * D2, D2)
+    opening = tl.load(gates + D + column, mask=column < D, other=0.0)
+    opening += vector(w.gates_bias + (layer * 2 + 1) * D2, D2)
+    h = gated_convolution(value, opening, slim, grid, taps, w.gates + layer * 2 * (T + 1) * P2 * D2, T, P2, D2)
+    x += linear(h, w.near_out + layer * D2 * D2, w.near_out_bias + layer * D2, D2, D2)
+
+    h = layer_norm(x, norms + 2 * D2, norms + 3 * D2, D, D2)
+    x += vector(w.far_out_bias + layer * D2, D2)
+    for head in range(HEADS):
+        query, own = w.qkv + (layer * 3 * HEADS + head) * D2 * DEPTH, (position * DEPTH) + tl.arange(0, DEPTH)[None, :]
+        bias = w.qkv_bias + (layer * 3 * HEADS + head) * DEPTH
+        q = linear(h, query, bias, D2, DEPTH)
+        k = linear(h, query + HEADS * D2 * DEPTH, bias + HEADS * DEPTH, D2, DEPTH)
+        v = linear(h, query + 2 * HEADS * D2 * DEPTH, bias + 2 * HEADS * DEPTH, D2, DEPTH)
+        cache = head * N * DEPTH
+        tl.store(keys + cache + own, k.to(keys.dtype.element_ty))
+        tl.store(contents + cache + own, v.to(contents.dtype.element_ty))
+        tl.debug_barrier()
+        found = attention(q, keys + cache, contents + cache, position, M, DEPTH, KEYS)
+        x += product(found, w.far_out + (layer * HEADS + head) * DEPTH * D2, DEPTH, D2)
+
+    h = layer_norm(x, norms + 4 * D2, norms + 5 * D2, D, D2)
+    x += vector(w.feed_out_bias + layer * D2, D2)
+    for part in range(EXPANSION):
+        which = layer * EXPANSION + part
+        x += product(
+            gelu(linear(h, w.feed_in + which * D2 * D2, w.feed_in_bias + which * D2, D2, D2)),
+            w.feed_out + which * D2 * D2, D2, D2,
+        )  # fmt: skip
+    return x
+
+
+@triton.jit
+def sample_slices(
+    slices, w, scratch, own, taps, rows, unit,
+    M: tl.constexpr, LANES: tl.constexpr, BOARD_LANES: tl.constexpr, N: tl.constexpr, SLOTS: tl.constexpr,
+    D: tl.constexpr, D2: tl.constexpr, P2: tl.constexpr, T: tl.constexpr, LEFT: tl.constexpr, ABOVE: tl.constexpr,
+    CORNER: tl.constexpr, HEADS: tl.constexpr, DEPTH: tl.constexpr, BLOCKS: tl.constexpr, EXPANSION: tl.constexpr,
+    KEYS: tl.constexpr, C: tl.constexpr, V: tl.constexpr, V2: tl.constexpr,
+    SLICE_FORECASTS: tl.constexpr, IMAGE_FORECASTS: tl.constexpr,
+):  # fmt: skip
+    """Sample the slices of all rows whose `front` is below N; write their values.
+
+    `slices`, `w`, `scratch`: named tuples of pointers (`models.sampling.persistent.tensors`). `own`, `taps`: tables of the
+    Raster, int32. `unit`: 2 / (largest value). The last program repeats the last row in tokens that are left over.
+    """
+    FORECASTS: tl.constexpr = SLICE_FORECASTS + IMAGE_FORECASTS
+    token = tl.program_id(0) * M + tl.arange(0, M)
+    row = tl.minimum(token // LANES, rows - 1).to(tl.int64)
+    lane = row * BOARD_LANES + token % LANES
+    place = token.to(tl.int64)[:, None]
+    d2, p2, v2 = tl.arange(0, D2)[None, :], tl.arange(0, P2)[None, :], tl.arange(0, V2)[None, :]
+    temperature, guidance = tl.load(slices.temperature + row), tl.load(slices.guidance + row)
+    pixels, values = scratch.pixels + place * SLOTS * P2, slices.sampled + row * SLOTS * C
+    end = tl.max(tl.where(tl.load(slices.front + row) < N, N, 0).to(tl.int32), 0)  # 0: nothing to do for this program
+    for position in range(end):
+        slot, near = tl.load(own + position), taps + position * T
+        at, first_at = lane * N + position, row * BOARD_LANES * N + position
+        x = tl.load(slices.start + at[:, None] * D + d2, mask=d2 < D, other=0.0) + vector(w.first_bias, D2)
+        x = first_layer(x, pixels, near, w.first, T, P2, D2)
+        for layer in range(BLOCKS):
+            cell = layer * tl.num_programs(0) * M + place
+            x = block(
+                x, slices.gates + (at[:, None] * BLOCKS + layer) * 2 * D, w, layer, scratch.grids + cell * SLOTS * P2,
+                scratch.keys + cell * HEADS * N * DEPTH, scratch.contents + cell * HEADS * N * DEPTH, position, slot, near,
+                M, D, D2, P2, T, HEADS, DEPTH, N, EXPANSION, KEYS,
+            )  # fmt: skip
+        h = layer_norm(x, w.last_norm, w.last_norm + D2, D, D2)
+        pixel = tl.zeros((M, P2), tl.float32) + vector(w.number_bias, P2)
+        for channel in range(C):
+            hidden = linear(h, w.hidden + channel * D2 * D2, w.hidden_bias + channel * D2, D2, D2)
+            for earlier in range(channel):
+                known = tl.load(values + slot * C + earlier) - tl.load(slices.offset + first_at * C + earlier)
+                hidden += tl.load(w.earlier + ((earlier * C + channel) * V + (known & (V - 1)))[:, None] * D2 + d2)
+            u = gelu(hidden)
+            offset = tl.load(slices.offset + first_at * C + channel)
+            out, out_bias = w.out + channel * (1 + FORECASTS) * D2 * V2, w.out_bias + channel * (1 + FORECASTS) * V2
+            logits = linear(u, out, out_bias, D2, V2)
+            left = tl.load(values + tl.load(near + LEFT) * C + channel)
+            above = tl.load(values + tl.load(near + ABOVE) * C + channel)
+            corner = tl.load(values + tl.load(near + CORNER) * C + channel)
+            kernel, bias = out + D2 * V2, out_bias + V2
+            for which in tl.static_range(SLICE_FORECASTS):
+                forecast = slice_forecast(left, above, corner, which)
+                logits += moved_logits(u, forecast, offset, kernel + which * D2 * V2, bias + which * V2, V, V2, D2)
+            kernel, bias = kernel + SLICE_FORECASTS * D2 * V2, bias + SLICE_FORECASTS * V2
+            for which in range(IMAGE_FORECASTS):
+                forecast = tl.load(slices.forecasts + (first_at * IMAGE_FORECASTS + which) * C + channel)
+                logits += moved_logits(u, forecast, offset, kernel + which * D2 * V2, bias + which * V2, V, V2, D2)
+            if LANES > 1:
+                logits = guided(logits, guidance, M, V2)
+            noise = tl.load(
+                slices.noise + ((row * N + position) * C + channel)[:, None] * V + v2, mask=v2 < V, other=0.0
+            )
+            symbol = gumbel_max(logits, noise, temperature, V, V2)
+            value = offset + symbol
+            tl.store(values + slot * C + channel, value)
+            tl.debug_barrier()
+            number = value.to(tl.float32) * unit - 1.0
+            pixel += number[:, None] * vector(w.number + channel * P2, P2)
+            pixel += tl.load(w.tables + (channel * V + (symbol & (V - 1)))[:, None] * P2 + p2)
+        tl.store(pixels + slot * P2 + p2, pixel)
+        tl.debug_barrier()
+
+
+@triton.jit
+def gumbel_noise(noise, low, high, slice_word, stage, C: tl.constexpr, V: tl.constexpr, SIZE: tl.constexpr):
+    """Write the noise of one position, (C, V) float64: `models.sampling.noise.gumbel`. SIZE: a power of two above C V / 4.
+
+    `low`, `high`: the words of the seed.
+    """
+    position, blocks = tl.program_id(0), tl.cdiv(V, 4)
+    call = tl.arange(0, SIZE)
+    channel, block = call // blocks, call % blocks
+    seed = (high.to(tl.uint64) << 32) | low.to(tl.uint64)
+    same = tl.zeros_like(call)
+    words = tl.philox(
+        seed,
+        (channel * 65536 + block).to(tl.uint32),
+        (same + position).to(tl.uint32),
+        (same + slice_word).to(tl.uint32),
+        (same + stage).to(tl.uint32),
+    )
+    for number in tl.static_range(4):
+        symbol = block * 4 + number
+        uniform = (words[number].to(tl.uint32, bitcast=True).to(tl.float64) + 0.5) / 4294967296.0
+        gumbel = -tl.log(-tl.log(uniform))
+        tl.store(noise + (position * C + channel) * V + symbol, gumbel, mask=(channel < C) & (symbol < V))

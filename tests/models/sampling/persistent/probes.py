@@ -1,0 +1,26 @@
+"""Kernels that run one function of the persistent kernel each."""
+
+import triton
+import triton.language as tl
+
+from models.sampling.persistent.kernel import attention, slice_forecast
+
+
+@triton.jit
+def attend(
+    q, keys, contents, found, position, N: tl.constexpr, M: tl.constexpr, DEPTH: tl.constexpr, KEYS: tl.constexpr
+):
+    """Write the attention of queries (M, DEPTH) over caches (M, N, DEPTH)."""
+    token, column = tl.arange(0, M)[:, None], tl.arange(0, DEPTH)[None, :]
+    cache = token * N * DEPTH
+    query = tl.load(q + token * DEPTH + column)
+    result = attention(query, keys + cache, contents + cache, position, M, DEPTH, KEYS)
+    tl.store(found + token * DEPTH + column, result)
+
+
+@triton.jit
+def forecast(left, above, corner, found, WHICH: tl.constexpr, M: tl.constexpr):
+    """Write one forecast of M tokens."""
+    token = tl.arange(0, M)
+    result = slice_forecast(tl.load(left + token), tl.load(above + token), tl.load(corner + token), WHICH)
+    tl.store(found + token, result)

@@ -1,0 +1,206 @@
+"""The persistent kernel in Triton's interpreter, on a CPU: the slices of the torch modules, whatever shares a batch.
+
+Where there is a GPU it is compiled and runs there instead.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, replace
+from functools import partial
+from typing import Any
+
+import pytest
+import torch
+
+triton = pytest.importorskip("triton", reason="needs triton: make kernel")
+
+from models.config import Geometry, Stage, Step, Widths  # noqa: E402 - needs triton
+from models.decoder import IMAGE_FORECASTS, SLICE_FORECASTS  # noqa: E402
+from models.errors import NotFiniteError  # noqa: E402
+from models.network import Network, build  # noqa: E402
+from models.pipeline import ImageState, Pipeline  # noqa: E402
+from models.sampling import noise  # noqa: E402
+from models.sampling.backends.eager import EagerBackend  # noqa: E402
+from models.sampling.backends.persistent import PersistentBackend, fits  # noqa: E402
+from models.sampling.persistent.weights import Weights  # noqa: E402
+from models.sampling.workspace import Workspace  # noqa: E402
+from tests.harness.image_states import after, last_steps, next_slices, states  # noqa: E402
+from tests.harness.toy import ToyVerifier, toy_card, toy_config  # noqa: E402
+from tests.models.sampling.persistent import probes  # noqa: E402
+
+GEOMETRY = Geometry(size=4, slice_size=2)
+"""Four positions in a slice: the interpreter takes half a second for each."""
+
+DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
+FLOAT32 = partial(PersistentBackend, bfloat16=False)
+
+
+@pytest.fixture(autouse=True)
+def bfloat16_in_the_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Products of bfloat16: Triton 3.7's interpreter multiplies their bits as integers."""
+    from triton.runtime.interpreter import InterpreterBuilder  # noqa: PLC0415 - needs triton
+
+    product = InterpreterBuilder.create_dot
+
+    def in_float32(builder: Any, left: Any, right: Any, *rest: Any) -> Any:  # noqa: ANN401 - of triton
+        sides = (
+            builder.cast_impl(side, triton.language.float32) if side.dtype.scalar == triton.language.bfloat16 else side
+            for side in (left, right)
+        )
+        return product(builder, *sides, *rest)
+
+    monkeypatch.setattr(InterpreterBuilder, "create_dot", in_float32)
+
+
+def pipelines(geometry: Geometry, *, capacity: int = 8, **widths: int) -> tuple[Pipeline, Pipeline]:
+    """Return the same random networks, with some widths changed, by torch and by the kernel in float32."""
+    config = toy_config(geometry)
+    changed = {stage: Widths(**{**asdict(each), **widths}) for stage, each in config.widths.items()}
+    card = replace(toy_card(geometry), config=replace(config, widths=changed))
+    networks, generator = build(card.config), torch.Generator().manual_seed(1)
+    for parameter in networks.parameters():
+        parameter.data.normal_(0, 0.3 if parameter.ndim < 2 else parameter[0].numel() ** -0.5, generator=generator)
+    networks.to(DEVICE).eval().requires_grad_(requires_grad=False)
+    plain, kernel = (
+        Pipeline(networks, card, capacity=capacity, verifier=ToyVerifier(), backend=backend)
+        for backend in (EagerBackend, FLOAT32)
+    )
+    assert "persistent" in kernel.numerics
+    return plain, kernel
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("done", last_steps(GEOMETRY))
+def test_the_kernel_samples_what_torch_does(done: int) -> None:
+    """Every network, with images resumed before its last slice: guidance, temperatures, candidates beside plain rows."""
+    plain, kernel = pipelines(GEOMETRY)
+    rows = states(4, GEOMETRY)
+    assert len({state.sampling.guidance for state in rows}) == 3
+    sampled = next_slices(kernel, rows, [done])
+    assert sampled == next_slices(plain, rows, [done])
+    assert len(set(sampled)) == len(rows)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(
+    ("geometry", "widths"),
+    [
+        (Geometry(size=4, slice_size=2), {"width": 48, "heads": 3, "conv_width": 24, "blocks": 1, "reach": 1}),
+        (Geometry(size=2, slice_size=2, channels=1), {"expansion": 3, "blocks": 1}),
+        (Geometry(size=4, slice_size=2, coarse_bits=5, fine_bits=3), {"expansion": 1, "blocks": 1, "reach": 1}),
+        (Geometry(size=4, slice_size=2, coarse_bits=1, fine_bits=1), {"blocks": 1, "reach": 1}),
+    ],
+)
+def test_the_kernel_samples_every_shape_as_torch_does(geometry: Geometry, widths: dict[str, int]) -> None:
+    """Widths that need padding, one channel, other bits and expansions."""
+    plain, kernel = pipelines(geometry, **widths)
+    rows = [replace(row, sampling=replace(row.sampling, candidates=1)) for row in states(3, geometry)]
+    last = [len(geometry.steps) - 1]
+    assert next_slices(kernel, rows, last) == next_slices(plain, rows, last)
+
+
+@pytest.mark.gpu
+def test_a_row_does_not_depend_on_its_batch() -> None:
+    """Alone, beside others, in another program and beside guided rows: bit for bit."""
+    _, kernel = pipelines(GEOMETRY, capacity=9, blocks=1, reach=1)
+    rows = [replace(row, sampling=replace(row.sampling, candidates=1)) for row in states(9, GEOMETRY)]
+    together = next_slices(kernel, rows, [0])
+    assert next_slices(kernel, rows[8:], [0]) == together[8:]
+    unguided = [row for row in rows if row.sampling.guidance == 1]
+    assert next_slices(kernel, unguided, [0]) == [together[rows.index(row)] for row in unguided]
+
+
+@pytest.mark.gpu
+def test_bfloat16_gives_nearly_the_same() -> None:
+    """The first pixels, before one that differs changes the others."""
+    plain, _ = pipelines(GEOMETRY, capacity=16, blocks=1, reach=1)
+    kernel = Pipeline(plain.networks, plain.card, capacity=16, backend=PersistentBackend)
+    rows = after(
+        [ImageState(seed=s, controls=(0, 0, 0), progress=states(1, GEOMETRY)[0].progress) for s in range(16)], 7
+    )
+    firsts = [[state.progress.slices[-1][0, 0].tolist() for state in each.advance(rows)] for each in (plain, kernel)]
+    assert sum(one == other for one, other in zip(*firsts, strict=True)) >= 12
+
+
+@pytest.mark.gpu
+@pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of numpy, in the interpreter
+def test_a_row_of_nans_is_found_and_does_not_spoil_the_next() -> None:
+    """All its caches have held NaN."""
+    plain, kernel = pipelines(GEOMETRY, blocks=1, reach=1)
+    networks = plain.networks
+    networks.get_submodule("depth.embedder.controls.0").weight[1] = torch.nan  # type: ignore[operator]
+    good = [replace(row, controls=(0, *row.controls[1:])) for row in states(2, GEOMETRY)]
+    with pytest.raises(NotFiniteError):
+        kernel.advance(after([replace(row, controls=(1, *row.controls[1:])) for row in states(2, GEOMETRY)], 7))
+    assert next_slices(kernel, good, [7]) == next_slices(plain, good, [7])
+
+
+@pytest.mark.gpu
+def test_the_noise_of_the_device_is_that_of_the_host() -> None:
+    """For any seed, slice and candidate; logarithms to the last digits of float64."""
+    _, kernel = pipelines(GEOMETRY)
+    for seed, step, candidate in (
+        (0xFEDC_BA98_7654_3210, Step(Stage.SIZE, 3), 2),
+        (1, Step(Stage.DEPTH, 2), 0),
+    ):
+        backend = kernel.engines[step.stage].backend
+        shape = kernel.engines[step.stage].workspace.noise_shape
+        expected = noise.gumbel(seed, step, shape, candidate)
+        torch.testing.assert_close(backend.noise(seed, step, candidate).cpu(), expected, rtol=1e-13, atol=1e-13)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize("position", [0, 3, 4, 9])
+def test_attention_by_blocks_is_attention(position: int) -> None:
+    """Over less than a block of keys, exactly one, and several; later keys are not read, NaN or not."""
+    q, keys, contents = (torch.randn(16, 10, 16, device=DEVICE) for _ in range(3))
+    seen = slice(0, position + 1)
+    expected = torch.nn.functional.scaled_dot_product_attention(q[:, :1], keys[:, seen], contents[:, seen])[:, 0]
+    keys[:, position + 1 :] = contents[:, position + 1 :] = torch.nan
+    found = torch.empty(16, 16, device=DEVICE)
+    probes.attend[(1,)](q[:, 0].contiguous(), keys, contents, found, position, N=10, M=16, DEPTH=16, KEYS=4)
+    torch.testing.assert_close(found, expected)
+
+
+@pytest.mark.gpu
+def test_forecasts_of_the_slice_are_those_of_the_decoder() -> None:
+    """All that `models.decoder` counts, whatever is absent."""
+    plain, _ = pipelines(GEOMETRY)
+    values = torch.randint(-1, 256, (3, 256, 3), device=DEVICE, generator=torch.Generator(DEVICE).manual_seed(0))
+    image = torch.full((256, IMAGE_FORECASTS, 3), -1, device=DEVICE)
+    offset = torch.zeros(256, 3, dtype=torch.long, device=DEVICE)
+    decoder = plain.network(Stage.DEPTH).decoder
+    left, above, corner = values
+    expected = decoder.forecasts(left, above, corner, image, offset)[:, :SLICE_FORECASTS, 0]
+    found = torch.empty(SLICE_FORECASTS, 256, dtype=torch.long, device=DEVICE)
+    for which in range(SLICE_FORECASTS):
+        neighbours = [each[:, 0].contiguous() for each in values]
+        probes.forecast[(1,)](*neighbours, found[which], WHICH=which, M=256)
+    found = torch.where(found < 0, -1, found.clamp(max=decoder.symbols - 1))
+    assert torch.equal(found.T, expected)
+
+
+def test_a_network_that_the_kernel_cannot_run_is_known(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Heads of another size, weights of float64, forecasts that it does not have."""
+    plain, _ = pipelines(GEOMETRY)
+    network = plain.network(Stage.BASE)
+    assert fits(network)
+    monkeypatch.setattr("models.sampling.backends.persistent.SLICE_FORECASTS", SLICE_FORECASTS + 1)
+    assert not fits(network)
+    monkeypatch.undo()
+    widths = {stage: replace(each, heads=4) for stage, each in plain.card.config.widths.items()}
+    narrow = build(replace(plain.card.config, widths=widths))[Stage.BASE]
+    assert isinstance(narrow, Network)
+    assert not fits(narrow)
+    assert not fits(network.double())
+
+
+def test_weights_are_padded_with_zeros_only() -> None:
+    """As many that are not zero as the decoder has, but for those of the embedder's output."""
+    plain, _ = pipelines(Geometry(size=4, slice_size=2), width=48, heads=3, conv_width=24)
+    workspace: Workspace = plain.engines[Stage.DEPTH].workspace
+    decoder = workspace.network.decoder
+    packed = Weights.of(decoder, torch.float32)
+    others = ("row.", "column.", "condition.")
+    expected = sum(p.count_nonzero() for name, p in decoder.named_parameters() if not name.startswith(others))
+    assert sum(each.count_nonzero() for each in packed) == expected
