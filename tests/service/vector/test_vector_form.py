@@ -9,6 +9,19 @@ from service.vector.ground import GroundShape
 from service.vector.vector_form import GlyphForm, TracedForm, vector_form
 from tests.service.vector.drawings import LETTER_L, ROUNDED, Draw, disc, image, polygon, tile
 
+STRAIGHT_LETTERS = {
+    "E": (20.3, 12.2, 44.1, 19.4, 27.6, 28.3, 41.2, 35.1, 27.6, 44.7, 44.6, 51.8),
+    "F": (20.3, 12.2, 44.1, 19.4, 27.6, 28.3, 41.2, 35.1, 27.6, 51.8),
+    "H": (17.2, 12.6, 24.7, 28.4, 39.6, 12.6, 47.1, 51.9, 39.6, 35.3, 24.7, 51.9),
+    "I": (28.4, 12.6, 35.7, 51.9),
+    "L": (22.3, 14.2, 29.6, 44.7, 44.4, 51.5),
+    "T": (15.6, 12.7, 48.2, 19.6, 35.6, 51.8, 28.2, 19.6),
+}
+"""x and y of the corners by turns: an edge changes one of them."""
+
+HALF_A_FINE_PIXEL = 1 / 16
+"""Pillow paints the whole of the fine pixels at the ends of a polygon's edges."""
+
 
 @pytest.mark.parametrize(
     ("ground", "shape", "corner"),
@@ -61,6 +74,24 @@ def test_the_edges_of_a_straight_letter_are_six_level_or_upright_lines_at_their_
     assert nearest.max() < 0.2
     steps = np.abs(np.roll(corners, -1, axis=0) - corners)
     assert (steps.min(axis=1) < 0.02).all()
+
+
+@pytest.mark.parametrize("letter", STRAIGHT_LETTERS)
+@pytest.mark.parametrize("ground", [None, ROUNDED])
+def test_a_straight_letter_has_straight_edges_alone(letter: str, ground: Draw | None) -> None:
+    """In the noise of a model; each corner within 0.5 % of the image's side of the line through its edge's true ends."""
+    values = STRAIGHT_LETTERS[letter]
+    across, down = np.repeat(values[::2], 2), np.roll(np.repeat(values[1::2], 2), 1)
+    corners = np.stack([across, down], axis=1)
+    noise = np.random.default_rng(8).integers(-4, 5, (64, 64, 3))
+    pixels = np.clip(image(polygon(*map(tuple, corners.tolist())), ground=ground) + noise, 0, 255).astype(np.uint8)
+    form = vector_form(pixels)
+    assert isinstance(form, GlyphForm)
+    (curve,) = form.glyph
+    assert curve.straight.tolist() == [True] * len(corners)
+    true = corners + HALF_A_FINE_PIXEL
+    nearest = np.hypot(*(curve.controls[:, None, 0] - true[None]).transpose(2, 0, 1)).min(axis=1)
+    assert nearest.max() < 0.005 * 64
 
 
 def test_slanted_edges_are_lines_with_sharp_corners() -> None:
