@@ -45,6 +45,10 @@ class Caller:
         """Return the state of a job. Raises UnexpectedStatusError."""
         return await self._exchange(f"GET /jobs/{job}".encode(), b"", OK)
 
+    async def file(self, path: str) -> bytes:
+        """Return the content at a path. Raises UnexpectedStatusError."""
+        return await self._answer(f"GET {path}".encode(), b"", OK)
+
     def close(self) -> None:
         """Close the connection."""
         if self._streams:
@@ -52,6 +56,10 @@ class Caller:
             self._streams = None
 
     async def _exchange(self, start: bytes, body: bytes, expected: int) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads(await self._answer(start, body, expected))
+        return found
+
+    async def _answer(self, start: bytes, body: bytes, expected: int) -> bytes:
         if self._streams is None:
             self._streams = await asyncio.open_connection("127.0.0.1", self._port)
         reader, writer = self._streams
@@ -63,9 +71,8 @@ class Caller:
             self.close()
             raise
         if status != expected:
-            raise UnexpectedStatusError(f"{start.decode()}: {status} {answer.decode()}")
-        found: dict[str, Any] = json.loads(answer)
-        return found
+            raise UnexpectedStatusError(f"{start.decode()}: {status} {answer.decode(errors='replace')}")
+        return answer
 
 
 async def submitted(port: int) -> str:
