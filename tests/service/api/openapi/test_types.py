@@ -25,6 +25,10 @@ export const wrong: Request = { lable: "A" };
 export const url = (event: components["schemas"]["SliceEvent"]): string => event.url;
 type Job = operations["generate"]["responses"][202]["content"]["application/json"];
 export const stage = (job: Job): string | undefined => job.start?.stage;
+type Images = operations["create_images"]["responses"][200]["content"]["application/json"];
+export const prompt: components["schemas"]["ImagesRequest"] = { prompt: "a blue A" };
+export const understood = (images: Images): string | undefined => images.data[0]?.revised_prompt;
+export const partial = (event: components["schemas"]["PartialImageEvent"]): number => event.partial_image_index;
 export const position = (job: Job): number => job.queue_position ?? 0;
 """
 
