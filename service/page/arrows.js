@@ -1,10 +1,10 @@
-/** Arrow keys between the pictures of the gallery, each to the nearest one that way. Tab still visits them all. */
+/** Arrow keys between the images of the gallery, each to the nearest one that way. Tab still visits them all. */
 
 const WAYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
-/** A picture that is further aside than ahead counts as further away. */
+/** An image that is further aside than ahead counts as further away. */
 const ASIDE = 3;
 
-/** @param {KeyboardEvent} event of a container of pictures */
+/** @param {KeyboardEvent} event of a container of images */
 export function moveBetween(event) {
   const way = WAYS[event.key];
   if (!way || !event.target.matches(".tile") || event.altKey || event.ctrlKey || event.metaKey) return;

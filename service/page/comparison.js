@@ -63,7 +63,7 @@ export class Comparison {
     const jobs = () => this.rows.map(({ job }) => job);
     if (!over) return [button("Cancel", () => this.rows.forEach((row) => ended(row.job) || this.actions.cancel(row)), { className: "danger" })];
     return [
-      button("Next seeds", () => this.actions.compareOn(jobs())),
+      button("More like these", () => this.actions.compareOn(jobs())),
       button("Use these settings", () => this.actions.recompare(jobs())),
       button("Remove", () => this.actions.remove(...this.rows), { className: "plain", ariaLabel: "Remove from this list" }),
     ];

@@ -1,6 +1,6 @@
-/** The form: model, controls, numbers and perhaps a picture in; requests for POST /generate out. */
+/** The form: model, controls, numbers and perhaps an own image in; requests for POST /generate out. */
 
-import { chooserFields, describeControls, readControls, setControls } from "./controls.js";
+import { chooserFields, common, describeControls, offerStyles, readControls, setControls, surprises } from "./controls.js";
 import { byId, element } from "./element.js";
 import { plural } from "./job-card.js";
 import { requestOf } from "./snippets.js";
@@ -9,7 +9,7 @@ import { StartPicture, startStage } from "./start-picture.js";
 /** Image i is drawn from seed + i, and all sixteen must be safe JavaScript integers. */
 export const LARGEST_SEED = 2 ** 53 - 17;
 
-const WORDS = { draw: "Generate", compare: "Compare", upscale: "Upscale" };
+const WORDS = { create: "Generate", compare: "Compare", redraw: "Redraw" };
 
 export class Composer {
   /** @type {?number} null: the model's default */
@@ -36,7 +36,7 @@ export class Composer {
     document.addEventListener("keydown", (event) => {
       if (event.key === "Enter" && (event.ctrlKey || event.metaKey)) this.form.requestSubmit();
     });
-    document.addEventListener("paste", (event) => this.mode === "upscale" && this.start.paste(event));
+    document.addEventListener("paste", (event) => this.mode === "redraw" && this.start.paste(event));
     this.#outputs();
   }
 
@@ -49,33 +49,36 @@ export class Composer {
     byId("generate").disabled = false;
   }
 
-  /** What is to be made: "draw", "compare" or "upscale". */
+  /** What is to be made: "create", "compare" or "redraw". */
   get mode() {
     return this.form.elements.namedItem("mode").value;
   }
 
   /**
-   * As the form stands: one request, or one for each temperature of a comparison. An empty seed is left to the server,
-   * but a comparison needs the same for all.
+   * As the form stands: one request, or one for each temperature of a comparison. Without a subject each image gets a
+   * random one. An empty seed is left to the server, but a comparison needs the same for all.
    */
   requests() {
     const seed = byId("seed").value.trim();
+    const num_images = Number(byId(this.mode === "compare" ? "columns" : "count").value);
+    const controls = readControls(this.form, Object.keys(this.model.controls));
+    const surprising = this.mode !== "redraw" && this.model.controls.label && !controls.label;
     const request = {
       model: this.model.name,
-      num_images: Number(byId(this.mode === "compare" ? "columns" : "count").value),
+      num_images,
       ...(seed === "" ? {} : { seed: Number(seed) }),
-      controls: readControls(this.form, Object.keys(this.model.controls)),
+      controls: surprising ? surprises(controls, this.model.controls.label, num_images) : controls,
       ...(this.temperature === null ? {} : { temperature: this.temperature }),
-      ...(this.mode === "upscale" ? {} : this.#numbers(["guidance", "candidates"])),
+      ...(this.mode === "redraw" ? {} : this.#numbers(["guidance", "candidates"])),
     };
     if (this.mode === "compare") return compared(request, this.#temperatures());
-    const start = this.mode === "upscale" ? this.start.value() : null;
+    const start = this.mode === "redraw" ? this.start.value() : null;
     return [{ ...request, ...(start ? { start } : {}) }];
   }
 
   /** Set the form as a job was asked for. @param {import("./client.js").Job} job @param {?Object} start what it began with */
   async reuse(job, start) {
-    this.#reuse(job, startStage(job) ? "upscale" : "draw");
+    this.#reuse(job, startStage(job) ? "redraw" : "create");
     byId("count").value = job.num_images;
     this.#setTemperature(isNumber(job.temperature) ? job.temperature : null);
     if (start) await this.start.take(start);
@@ -88,6 +91,12 @@ export class Composer {
     const wanted = new Set(jobs.map(({ temperature }) => temperature));
     for (const box of this.#boxes()) box.checked = wanted.has(Number(box.value));
     this.#outputs();
+  }
+
+  /** Set the form to these controls, for new images. @param {Object<string, string>} controls */
+  choose(controls) {
+    this.form.elements.namedItem("mode").value = "create";
+    setControls(this.form, Object.keys(this.model.controls), controls);
   }
 
   /** Say which seed was drawn, and offer to keep it. @param {number} seed */
@@ -108,7 +117,7 @@ export class Composer {
     const { model, seed, controls } = requestOf(job);
     this.form.elements.namedItem("mode").value = mode;
     if (this.models.some(({ name }) => name === model)) this.#choose(model);
-    setControls(this.form, Object.keys(this.model.controls), controls);
+    setControls(this.form, Object.keys(this.model.controls), Array.isArray(controls) ? common(controls) : controls);
     this.#setSeed(seed);
     for (const id of ["guidance", "candidates"]) {
       byId(id).value = job[id] === this.model.sampling?.[id] ? "" : job[id];
@@ -131,21 +140,21 @@ export class Composer {
   #choose(name) {
     this.model = this.models.find((model) => model.name === name);
     byId("model").value = name;
-    byId("controls").replaceChildren(...chooserFields(this.model.controls));
+    byId("controls").replaceChildren(...chooserFields(this.model.controls, this.model.aliases));
     byId("about").hidden = false;
-    byId("about-model").textContent = `${this.model.width} × ${this.model.height} px, ${this.model.slices} slices`;
     byId("facts").replaceChildren(...facts(this.model));
-    byId("mode-upscale").disabled = !this.start.offer(this.model);
+    byId("mode-redraw").disabled = !this.start.offer(this.model);
     const { sampling, guided, verifier } = this.model;
     byId("guidance").disabled = !guided?.length;
     byId("candidates").disabled = !verifier;
-    for (const id of ["guidance", "candidates"]) byId(id).placeholder = sampling ? `${sampling[id]} (default)` : "default";
+    for (const id of ["guidance", "candidates"]) byId(id).placeholder = sampling?.[id] ?? "default";
     this.page.choose(name);
     this.#describe();
   }
 
   /** Beside each legend, what is chosen; and only what the mode asks for. */
   #describe() {
+    offerStyles(this.form);
     for (const legend of this.form.querySelectorAll(".chooser > legend")) {
       const chosen = legend.parentElement.querySelector("input:checked");
       legend.dataset.chosen = chosen?.value ? describeControls({ chosen: chosen.value }) : "";
@@ -168,15 +177,14 @@ export class Composer {
     const { temperature } = this;
     for (const id of ["count", "columns"]) byId(`${id}-value`).textContent = byId(id).value;
     byId("temperature-value").textContent = temperature === null ? "default" : temperature.toFixed(2);
-    const reset = () => element("button", { type: "button", className: "link", onclick: () => this.#setTemperature(null) }, "use the default");
-    byId("temperature-hint").replaceChildren(...(temperature === null ? ["The model's own choice for each of its networks."]
-      : [temperature < 1 ? "Calmer than as trained, " : temperature > 1 ? "Wilder than as trained, " : "As trained, ", reset()]));
+    const reset = () => element("button", { type: "button", className: "link", onclick: () => this.#setTemperature(null) }, "Use the default");
+    byId("temperature-hint").replaceChildren("Lower is cleaner, higher is more varied. ", ...(temperature === null ? [] : [reset()]));
     for (const range of this.form.querySelectorAll("input[type=range]")) {
       range.style.setProperty("--at", (range.value - range.min) / (range.max - range.min));
     }
     const compared = byId("columns").value * this.#temperatures().length;
     byId("generate").textContent = this.mode === "compare" && compared
-      ? `${WORDS.compare} ${plural(compared, "picture")}` : WORDS[this.mode];
+      ? `${WORDS.compare} ${plural(compared, "image")}` : WORDS[this.mode];
   }
 
   #setSeed(seed) {
@@ -188,8 +196,8 @@ export class Composer {
     if (this.mode === "compare" && !this.#temperatures().length) {
       return this.#want("temperatures", "No temperature chosen", "Choose one or more to compare.");
     }
-    if (this.mode === "upscale" && !this.start.value()) {
-      return this.#want("drop", "No picture chosen", "Choose the picture to begin with.");
+    if (this.mode === "redraw" && !this.start.value()) {
+      return this.#want("drop", "No image chosen", "Choose the image to redraw.");
     }
     return this.#seedIsGood({ focus: true });
   }
@@ -206,6 +214,7 @@ export class Composer {
     byId("seed").ariaInvalid = good ? null : "true";
     byId("seed-hint").textContent = good ? "" : `0 to ${LARGEST_SEED}, or empty`;
     if (!good && focus) {
+      byId("fine").open = true;
       byId("seed").focus();
       byId("seed").scrollIntoView({ block: "nearest" });
     }

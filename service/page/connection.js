@@ -7,9 +7,9 @@ const AWAY_SECONDS = 2;
 const BACK_SECONDS = 4;
 
 const AWAY = {
-  device: ["This device is offline.", "Jobs go on without it, and their pictures come in as soon as it is back."],
-  server: ["The server cannot be reached.", "What is here stays; accepted jobs go on. Trying again by itself."],
-  store: ["The server's job store is away.", "Nothing new can be taken now; accepted jobs are kept. Trying again by itself."],
+  device: ["This device is offline.", "Jobs go on without it, and their images come in as soon as it is back."],
+  server: ["The server cannot be reached.", "What is here stays; accepted jobs go on. The page tries again."],
+  store: ["The server's job store is not available.", "Nothing new can be taken now; accepted jobs are kept. The page tries again."],
 };
 
 export class Connection {
@@ -67,7 +67,7 @@ export class Connection {
     const alone = this.model && !this.drawn(this.model);
     const words = AWAY[this.#away]
       ?? (returned ? ["Connected again.", ""] : null)
-      ?? (alone ? [`No worker draws ${this.model} now.`, "Jobs wait in the queue until one is started."] : null);
+      ?? (alone ? [`No worker runs ${this.model} now.`, "Jobs wait in the queue until one is started."] : null);
     const text = words?.join(" ") ?? "";
     if (banner.textContent === text) return;
     banner.dataset.state = this.#away ? "away" : returned ? "back" : "alone";

@@ -1,6 +1,7 @@
-/** The choosers of a model's controls (label, hue, tile, ...): built from GET /models, read and set by name. */
+/** The choosers of a model's controls (label, style, hue, tile): built from GET /models, read and set by name. */
 
 import { element } from "./element.js";
+import { showChosen, subjectFields } from "./subjects.js";
 
 const SWATCHES = {
   red: "oklch(0.59 0.215 26)", orange: "oklch(0.73 0.17 55)", amber: "oklch(0.79 0.165 75)",
@@ -11,16 +12,21 @@ const SWATCHES = {
   brown: "oklch(0.44 0.08 56)", neutral: "oklch(0.6 0.006 260)",
 };
 const SHAPES = ["circle", "rounded", "square", "none"];
+/** Styles of letters, and of all other subjects; one of them is not offered for the other. */
+const STYLES = { letter: ["sans", "serif", "slab", "script", "display"], icon: ["solid", "outline"] };
+const TITLES = { label: "Subject", hue: "Colour", tile: "Tile", style: "Style" };
 const ANY = "";
 
 /**
  * One chooser per control, each starting at "any".
  * @param {Object<string, string[]>} controls values by control name
+ * @param {Object<string, Object<string, string>>} aliases other names by control
  * @returns {HTMLElement[]}
  */
-export const chooserFields = (controls) =>
+export const chooserFields = (controls, aliases = {}) =>
   Object.entries(controls).map(([name, values]) => {
-    if (name === "label") return labelField(name, values);
+    if (name === "label") return labelField(name, values, aliases[name]);
+    if (name === "style") return fieldset(name, "any", element("div", { className: "chips" }, ...values.map((value) => option(name, value, value))));
     if (name === "hue" && values.every(colour)) return swatchField(name, values);
     if (name === "tile" && values.every((value) => SHAPES.includes(value))) return shapeField(name, values);
     return selectField(name, values);
@@ -36,41 +42,65 @@ export function readControls(form, names) {
 /** Choose `controls`, and "any" for the rest. @param {HTMLFormElement} form @param {string[]} names */
 export function setControls(form, names, controls) {
   for (const name of names) {
-    const value = typeof controls[name] === "string" ? controls[name] : ANY;
-    const input = form.elements.namedItem(field(name));
-    if (input) input.value = value;
-    const radio = input instanceof RadioNodeList ? [...input].find((one) => one.checked) : null;
-    const folded = radio?.closest("details");
-    if (folded) folded.open = true;
+    set(form, name, typeof controls[name] === "string" ? controls[name] : ANY);
   }
+  showChosen(form);
   form.dispatchEvent(new Event("change"));
 }
 
+/** Offer the styles of the chosen subject; one that is not among them becomes "any". @param {HTMLFormElement} form */
+export function offerStyles(form) {
+  const label = form.elements.namedItem(field("label"))?.value ?? ANY;
+  for (const input of form.querySelectorAll(`[name="${field("style")}"]`)) {
+    const fits = input.value === ANY || styleFits(input.value, label);
+    input.parentElement.hidden = !fits;
+    if (!fits && input.checked) set(form, "style", ANY);
+  }
+}
+
+/** Not by the value of the list of radio buttons: setting that to "" does nothing in Chromium. */
+function set(form, name, value) {
+  const input = form.elements.namedItem(field(name));
+  if (input instanceof RadioNodeList) for (const one of input) one.checked = one.value === value;
+  else if (input) input.value = value;
+}
+
+const styleFits = (style, label) => label === ANY || !STYLES[label.length === 1 ? "icon" : "letter"].includes(style);
+
+/**
+ * Controls of `count` images without a chosen subject: a random one for each, that the style fits, none twice as long as
+ * there are others.
+ * @param {Object<string, string>} chosen @param {string[]} labels of the model
+ */
+export function surprises(chosen, labels, count) {
+  const fitting = labels.filter((label) => !chosen.style || styleFits(chosen.style, label));
+  const order = fitting.map((label) => [Math.random(), label]).sort(([a], [b]) => a - b).map(([, label]) => label);
+  return Array.from({ length: count }, (_, i) => ({ ...chosen, label: order[i % order.length] }));
+}
+
 /** Controls as a person says them: "A, blue, circle". */
-export function describeControls(/** @type {Object | Object[]} one for all pictures, or one each */ controls) {
-  if (Array.isArray(controls)) return "mixed";
+export function describeControls(/** @type {Object | Object[]} one for all images, or one each */ controls) {
+  if (Array.isArray(controls)) return describeSeveral(controls);
   return Object.values(controls ?? {}).filter(Boolean).map(plain).join(" · ") || "anything";
 }
 
+function describeSeveral(controls) {
+  const labels = [...new Set(controls.map(({ label }) => label ?? "anything"))];
+  const shown = labels.length > 4 ? `${labels.length} subjects` : labels.map(plain).join(", ");
+  return [shown, describeControls(common(controls))].filter((words) => words !== "anything").join(" · ");
+}
+
+/** What a list of controls has in common. @param {Object<string, ?string>[]} controls @returns {Object<string, string>} */
+export const common = ([first, ...others]) => Object.fromEntries(Object.entries(first)
+  .filter(([name, value]) => value && others.every((each) => each[name] === value)));
+
 const field = (/** @type {string} */ name) => `control:${name}`;
 const plain = (/** @type {string} */ value) => value.replaceAll("-", " ");
-const title = (/** @type {string} */ name) => name[0].toUpperCase() + plain(name).slice(1);
+const title = (/** @type {string} */ name) => TITLES[name] ?? name[0].toUpperCase() + plain(name).slice(1);
 const colour = (/** @type {string} */ value) => SWATCHES[value] ?? (CSS.supports("color", value) ? value : null);
 
-function labelField(name, values) {
-  const keys = values.filter((value) => value.length === 1);
-  const subjects = values.filter((value) => value.length > 1);
-  const keyGrid = element("div", { className: "keys" }, ...keys.map((value) => option(name, value, value)));
-  return fieldset(name, "chooser-label", ...(keys.length ? [keyGrid] : []),
-    ...(subjects.length ? [fold(name, subjects, !keys.length)] : []));
-}
-
-function fold(name, subjects, open) {
-  const chips = subjects.map((value) => option(name, value, plain(value)));
-  const count = element("span", { className: "count" }, String(subjects.length));
-  return element("details", { className: "fold", open }, element("summary", {}, "Subjects", count),
-    element("div", { className: "chips" }, ...chips));
-}
+const labelField = (name, values, aliases) =>
+  fieldset(name, "surprise me", ...subjectFields(values, aliases, (value, text) => option(name, value, text)));
 
 function swatchField(name, values) {
   const swatches = values.map((value) => {
@@ -79,7 +109,7 @@ function swatchField(name, values) {
     swatch.title = value;
     return swatch;
   });
-  return fieldset(name, "chooser-swatches", element("div", { className: "swatches" }, ...swatches));
+  return fieldset(name, "any", element("div", { className: "swatches" }, ...swatches));
 }
 
 function shapeField(name, values) {
@@ -88,7 +118,7 @@ function shapeField(name, values) {
     shape.dataset.shape = value;
     return shape;
   });
-  return fieldset(name, "chooser-shapes", element("div", { className: "shapes" }, ...shapes));
+  return fieldset(name, "any", element("div", { className: "shapes" }, ...shapes));
 }
 
 function selectField(name, values) {
@@ -97,16 +127,16 @@ function selectField(name, values) {
   return element("label", { className: "field" }, element("span", { className: "legend" }, title(name)), select);
 }
 
-function fieldset(name, className, ...children) {
-  const any = option(name, ANY, "any");
+function fieldset(name, anyWords, ...children) {
+  const any = option(name, ANY, anyWords);
   any.className = "option any";
   any.firstChild.defaultChecked = true;
-  return element("fieldset", { className: `field chooser ${className}` },
+  return element("fieldset", { className: `field chooser chooser-${name}` },
     element("legend", { className: "legend" }, title(name)), any, ...children);
 }
 
 /** A radio button that looks like what it chooses. */
 const option = (name, value, text) =>
   element("label", { className: "option" },
-    element("input", { type: "radio", name: field(name), value, ariaLabel: value ? plain(value) : `any ${name}` }),
+    element("input", { type: "radio", name: field(name), value, ariaLabel: value ? plain(value) : `any ${title(name).toLowerCase()}` }),
     element("span", {}, text));

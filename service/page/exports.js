@@ -1,21 +1,27 @@
 /** A final image as files: its vector form in the colours chosen here, as SVG, as PNG of some sizes, as icons of a site. */
 
 import { byId, element } from "./element.js";
+import { fileName, save } from "./files.js";
+import { coloursOf, fitting, recoloured, vectorOf } from "./vector.js";
 
 const PNG_SIZES = [64, 512, 1024];
 const PARTS = ["ground", "glyph"];
 
 const TRACED = "This image has no separate tile and symbol. Its colours stay as they are.";
-const REVOKE_MILLISECONDS = 60_000;
 const UNREACHABLE = "The colours cannot be read now.";
 
 export class Exports {
   /** Colours chosen instead of an image's own; kept from one image to the next. @type {{ground?: string, glyph?: string}} */
   #chosen = {};
+  /** The brand's colours for the parts of this image. @type {import("./brand.js").Colours} */
+  #brand = {};
 
-  /** @param {import("./client.js").Client} client @param {(url: string) => void} preview shows the vector form */
-  constructor(client, preview) {
-    Object.assign(this, { client, preview });
+  /**
+   * @param {import("./client.js").Client} client @param {import("./brand.js").Brand} brand
+   * @param {(url: string) => void} preview shows the vector form
+   */
+  constructor(client, brand, preview) {
+    Object.assign(this, { client, brand, preview });
     for (const part of PARTS) byId(`${part}-colour`).oninput = () => this.#choose(part);
     byId("own-colours").onclick = () => this.#reset();
     byId("transparent").onchange = () => this.#changed();
@@ -27,16 +33,23 @@ export class Exports {
     byId("exports").hidden = !picture.final;
     byId("download-hint").textContent = "";
     if (!picture.final) return;
+    this.#brand = {};
     this.#offer({}, "");
     this.#readColours(picture);
   }
 
+  /** The drawing in the chosen colours. @returns {Promise<string>} */
+  async svg() {
+    return recoloured(await vectorOf(this.client, this.picture), this.#recoloured());
+  }
+
   /** Set the pickers to the chosen colours, or else to the image's own; offer those of the parts that it has. */
   async #readColours(picture) {
-    const svg = await this.client.file(this.#image({ format: "svg" })).then((file) => file.text(), () => null);
+    const svg = await vectorOf(this.client, picture).catch(() => null);
     if (picture !== this.picture) return;
     const colours = svg === null ? {} : coloursOf(svg);
     const none = Object.keys(colours).length === 0;
+    this.#brand = svg === null ? {} : fitting(svg, this.brand.colours);
     this.#offer(colours, none ? (svg === null ? UNREACHABLE : TRACED) : "");
     if (Object.keys(this.#recoloured()).length > 0) this.#show();
   }
@@ -47,7 +60,7 @@ export class Exports {
     byId("colours-hint").textContent = words;
     for (const part of PARTS) {
       byId(`${part}-colour`).closest("label").hidden = !colours[part];
-      if (colours[part]) byId(`${part}-colour`).value = this.#chosen[part] ?? colours[part];
+      if (colours[part]) byId(`${part}-colour`).value = this.#recoloured()[part] ?? colours[part];
     }
     this.#links();
   }
@@ -59,7 +72,7 @@ export class Exports {
 
   #reset() {
     this.#chosen = {};
-    for (const [part, colour] of Object.entries(this.own)) byId(`${part}-colour`).value = colour;
+    for (const [part, colour] of Object.entries(this.own)) byId(`${part}-colour`).value = this.#brand[part] ?? colour;
     byId(`${Object.keys(this.own)[0]}-colour`).focus();
     this.#changed();
   }
@@ -73,9 +86,9 @@ export class Exports {
     this.preview(this.#image({ format: "svg", ...this.#colours() }));
   }
 
-  /** The chosen colours of the parts that this image has. */
+  /** What is chosen here, else the brand's colours, of the parts that this image has. */
   #recoloured() {
-    return Object.fromEntries(Object.entries(this.#chosen).filter(([part]) => this.own[part]));
+    return Object.fromEntries(Object.entries({ ...this.#brand, ...this.#chosen }).filter(([part]) => this.own[part]));
   }
 
   #colours() {
@@ -91,7 +104,7 @@ export class Exports {
     const name = fileName(this.picture);
     const archive = (options) => this.client.exportUrl(this.job, { ...options, ...colours });
     const all = this.job.images.length > 1 ? [this.#link("All images, ZIP", archive({ set: "sizes" }), `${name}-all.zip`)] : [];
-    byId("own-colours").hidden = Object.keys(this.#recoloured()).length === 0;
+    byId("own-colours").hidden = Object.keys(this.#chosen).length === 0;
     byId("download-links").replaceChildren(
       this.#link("SVG, any size", this.#image({ format: "svg", ...colours }), `${name}.svg`),
       ...PNG_SIZES.map((size) => this.#link(`PNG ${size} px`, this.#image({ format: "png", size, ...colours }), `${name}-${size}.png`)),
@@ -116,20 +129,7 @@ export class Exports {
     say(`${name} is being made.`);
     const file = await this.client.file(url).catch((problem) => problem);
     if (!(file instanceof Blob)) return say(`${name} was not downloaded. ${file.detail || file.title}`);
-    const href = URL.createObjectURL(file);
-    element("a", { href, download: name }).click();
-    setTimeout(() => URL.revokeObjectURL(href), REVOKE_MILLISECONDS);
+    save(file, name);
     say("");
   }
 }
-
-/** The colour of each part that a vector form has; of a gradient, where it begins. */
-function coloursOf(/** @type {string} */ svg) {
-  const document = new DOMParser().parseFromString(svg, "image/svg+xml");
-  const colour = (part) => (document.getElementById(`${part}-paint`)?.firstElementChild.getAttribute("stop-color")
-    ?? document.getElementById(part)?.firstElementChild.getAttribute("fill"));
-  return Object.fromEntries(PARTS.map((part) => [part, colour(part)]).filter(([, value]) => value));
-}
-
-const fileName = (picture) =>
-  [...Object.values(picture.controls ?? {}).filter(Boolean), picture.seed].join("-").replace(/[^\w-]+/g, "_");

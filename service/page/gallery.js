@@ -5,7 +5,8 @@ import { ended } from "./client.js";
 import { Comparison, comparisonOf } from "./comparison.js";
 import { byId } from "./element.js";
 import { JobCard, plural } from "./job-card.js";
-import { forget, recentIds, remember } from "./recent.js";
+import { forget, recentIds, remember, reorder } from "./recent.js";
+import { toast } from "./toast.js";
 
 export class Gallery {
   /**
@@ -53,12 +54,28 @@ export class Gallery {
     return this.#unread;
   }
 
-  /** Off the list; the jobs themselves stay on the server. @param {...JobCard} cards */
+  /** Off the list, until that is undone; the jobs themselves stay on the server. @param {...JobCard} cards */
   remove(...cards) {
+    const order = recentIds();
+    const jobs = cards.map(({ job }) => job);
     const next = cards.at(-1)?.node.closest("article")?.nextElementSibling ?? this.list;
     for (const card of cards) this.#drop(card.job.id);
     (next.isConnected ? next : this.list).focus();
-    this.page.say(`Removed ${plural(cards.length, "job")} from this list.`);
+    toast(`Removed ${plural(cards.length, "entry", "entries")}.`, () => this.#putBack(jobs, order));
+  }
+
+  get isEmpty() {
+    return this.#jobs.size === 0;
+  }
+
+  /** Mark the favourites. */
+  mark() {
+    for (const { card } of this.#jobs.values()) card.mark();
+  }
+
+  /** Show the final images in the colours of the brand, or in their own. */
+  recolour() {
+    for (const { card } of this.#jobs.values()) card.recolour();
   }
 
   /** Say again what hangs on more than the job, such as whether anybody draws it. */
@@ -74,6 +91,14 @@ export class Gallery {
     } catch (problem) {
       this.page.complain(problem);
     }
+  }
+
+  /** Where they were; what came since stays first. */
+  #putBack(jobs, order) {
+    reorder([...recentIds().filter((id) => !order.includes(id)), ...order]);
+    for (const job of jobs) this.#show(job, "first");
+    this.#sort();
+    this.#jobs.get(jobs[0].id)?.card.node.focus();
   }
 
   #show(job, place) {
@@ -147,13 +172,14 @@ export class Gallery {
     const shown = this.list.childElementCount;
     const open = this.list.querySelectorAll(":scope > :is([data-status=queued], [data-status=running])").length;
     byId("gallery-head").hidden = shown === 0;
-    byId("gallery-count").textContent = [plural(shown, "entry", "entries"), open ? `${open} under way` : null].filter(Boolean).join(" · ");
+    byId("gallery-count").textContent = open ? `${open} under way · ` : "";
     byId("jump-count").textContent = String(shown);
     byId("clear").hidden = !cards.some(({ job }) => ended(job));
+    byId("images-count").textContent = shown || "";
     byId("empty").hidden = shown > 0 || unread > 0;
     byId("unread").hidden = unread === 0;
     byId("unread").textContent = `${plural(unread, "earlier entry", "earlier entries")} cannot be read now, and will come back by themselves.`;
-    document.title = open ? `(${open}) Subscale playground` : "Subscale playground";
+    document.title = open ? `(${open}) Subscale` : "Subscale: icons and letters";
   }
 }
 
@@ -162,6 +188,6 @@ function milestone(card) {
   const { status, num_images, error } = card.job;
   if (status === "running") return `Generating, ${Math.floor(card.fraction() * 4) * 25} percent`;
   if (status === "failed") return `Failed. ${error?.title ?? ""}`;
-  const words = { queued: "Queued", succeeded: `Finished, ${plural(num_images, "picture")}`, canceled: "Cancelled" };
+  const words = { queued: "Queued", succeeded: `Finished, ${plural(num_images, "image")}`, canceled: "Cancelled" };
   return words[status];
 }

@@ -1,22 +1,23 @@
-/** A job on the page: its state in words, progress, pictures, and what can be done with it. */
+/** A job on the page: its state in words, progress, images, and what can be done with it. */
 
 import { ended } from "./client.js";
 import { describeControls } from "./controls.js";
 import { button, element } from "./element.js";
+import { favouriteId } from "./favourite-store.js";
 import { givenSlices, keptWords, startStage } from "./start-picture.js";
 import { Tile } from "./tile.js";
-import { temperatureWords } from "./snippets.js";
 
 /**
  * What a card asks of the page.
  * @typedef {{client: import("./client.js").Client, slicesOf: (job: Object) => ?number,
  *   open: (card: JobCard, index: number) => void, cancel: (card: JobCard) => void,
- *   again: (job: Object) => void, reuse: (job: Object) => void,
- *   copyCurl: (job: Object, from: HTMLElement) => void, copyJavaScript: (job: Object, from: HTMLElement) => void,
+ *   again: (job: Object) => void, reuse: (job: Object) => void, keep: (job: Object, index: number) => void,
+ *   isKept: (id: string) => boolean, brand: import("./brand.js").Brand,
+ *   downloadAll: (job: Object) => void,
  *   remove: (...cards: JobCard[]) => void, repeat: (job: Object) => void}} Actions
  */
 
-/** The largest that a tile is shown, by the number of pictures of its job. */
+/** The largest that a tile is shown, by the number of images of its job. */
 const TILE_PIXELS = { 1: 384, 2: 256, 3: 256 };
 const SMALL_PIXELS = 192;
 
@@ -32,7 +33,7 @@ export class JobCard {
     const pixels = group ? SMALL_PIXELS : TILE_PIXELS[job.num_images] ?? SMALL_PIXELS;
     this.tiles = job.images.map(({ index }) => new Tile(actions.client, {
       pixels, versions: Math.max(2, Math.floor(PARTIAL_IMAGES / job.num_images)),
-      open: () => actions.open(this, index), settled: () => this.say(),
+      brand: actions.brand, open: () => actions.open(this, index), keep: () => actions.keep(this.job, index), settled: () => this.say(),
     }));
     this.#build(job);
     this.update(job);
@@ -52,8 +53,7 @@ export class JobCard {
   }
 
   #head(job) {
-    const kind = startStage(job) ? keptWords(job).kind : null;
-    const about = [plural(job.num_images, "picture"), kind, `seed ${job.seed}`, `temperature ${temperatureWords(job.temperature)}`];
+    const about = [plural(job.num_images, "image"), startStage(job) ? keptWords(job).kind : null];
     return element("header", {}, element("div", {}, element("h2", {}, describeControls(job.controls)),
       element("p", { className: "hint numbers" }, about.filter(Boolean).join(" · "))), this.state);
   }
@@ -62,14 +62,14 @@ export class JobCard {
     return element("header", {}, element("h3", { ariaLabel: `Temperature ${temperature}` }, temperature.toFixed(2)), this.state);
   }
 
-  /** The caller's own picture as the model got it, or what a variation keeps. */
+  /** The caller's own image as the model got it, or what a variation keeps. */
   #before({ caption, alt }) {
     this.given = element("img", { alt, draggable: false });
     return element("li", { className: "before" }, element("span", { className: "tile" }, element("span", { className: "stack" }, this.given)),
       element("span", { className: "caption" }, element("span", {}, caption)));
   }
 
-  /** @param {import("./client.js").SliceEvent} event says what a poll does not: the stage of one picture */
+  /** @param {import("./client.js").SliceEvent} event says what a poll does not: the stage of one image */
   slice({ index, stage, slices_total }) {
     this.stages.set(index, stage);
     this.total = slices_total;
@@ -89,7 +89,7 @@ export class JobCard {
     this.group?.update();
   }
 
-  /** How many slices of each picture the caller gave. */
+  /** How many slices of each image the caller gave. */
   givenEach() {
     return givenSlices(this.job);
   }
@@ -103,7 +103,7 @@ export class JobCard {
     return this.job.progress?.fraction ?? 0;
   }
 
-  /** Slices of one finished picture. */
+  /** Slices of one finished image. */
   slicesEach() {
     const { images } = this.job;
     const total = this.total ?? images[0].slices_total;
@@ -126,29 +126,38 @@ export class JobCard {
     const { status } = this.job;
     const stage = this.stages.get(image.index);
     const count = `${image.slices_done}/${this.slicesEach()}`;
-    const none = { running: "waiting", canceled: "not drawn", failed: "not drawn" }[status] ?? status;
+    const none = { running: "waiting", canceled: "not generated", failed: "not generated" }[status] ?? status;
     const words = image.slices_done > this.givenEach() ? [stage, count].filter(Boolean).join(" ") : none;
-    this.tiles[image.index].update(image, { total: this.slicesEach(), words, live: status === "running" });
+    const name = Array.isArray(this.job.controls) ? describeControls({ label: image.controls.label }) : "";
+    this.tiles[image.index].update(image, { total: this.slicesEach(), words, live: status === "running", name });
+  }
+
+  /** Which images are favourites. */
+  mark() {
+    this.tiles.forEach((tile, index) => tile.mark(this.actions.isKept(favouriteId(this.job, index))));
+  }
+
+  /** Show the final images in the colours of the brand, if those are on. */
+  recolour() {
+    this.tiles.forEach((tile) => tile.recolour());
   }
 
   #settle() {
     const { job, actions } = this;
     this.problem.hidden = !job.error;
     if (job.error) this.problem.replaceChildren(...problemParts(job.error));
+    this.mark();
     this.buttons.replaceChildren(...this.#choices(job, actions));
   }
 
   #choices(job, actions) {
-    const copies = [
-      button("Copy curl", (event) => actions.copyCurl(this.job, event.currentTarget)),
-      button("Copy JavaScript", (event) => actions.copyJavaScript(this.job, event.currentTarget)),
-    ];
-    if (!ended(job)) return [button("Cancel", () => actions.cancel(this), { className: "danger" }), ...copies];
+    if (!ended(job)) return [button("Cancel", () => actions.cancel(this), { className: "danger" })];
     const unfinished = job.status !== "succeeded";
+    const several = job.num_images > 1 && job.images.some(({ final }) => final);
     return [
-      unfinished ? button("Try again", () => actions.repeat(this.job)) : button("Next seeds", () => actions.again(this.job)),
+      unfinished ? button("Try again", () => actions.repeat(this.job)) : button("More like these", () => actions.again(this.job)),
       button("Use these settings", () => actions.reuse(this.job)),
-      ...copies,
+      ...(several ? [button("Download all", () => actions.downloadAll(this.job))] : []),
       button("Remove", () => actions.remove(this), { className: "plain", ariaLabel: "Remove from this list" }),
     ];
   }

@@ -1,15 +1,22 @@
 /** The playground page: the form, the gallery, and what joins them to the server. */
 
+import { Brand } from "./brand.js";
 import { Client } from "./client.js";
 import { compared, Composer, LARGEST_SEED } from "./composer.js";
 import { Connection } from "./connection.js";
 import { button, byId, element } from "./element.js";
+import { offerExamples } from "./examples.js";
+import { Favourites } from "./favourites.js";
+import { fileName, save } from "./files.js";
 import { Gallery } from "./gallery.js";
+import { archiveOf } from "./image-set.js";
 import { problemParts } from "./job-card.js";
 import { listen } from "./shortcuts.js";
 import { asCurl, asJavaScript, copy, requestOf, requestOfPicture } from "./snippets.js";
 import { startOf } from "./start-picture.js";
 import { parentOf, variationsOf } from "./variations.js";
+import { pixelsOf, vectorOf } from "./vector.js";
+import { show, shown } from "./views.js";
 import { Viewer } from "./viewer.js";
 
 const KEY = "spn.key";
@@ -19,8 +26,25 @@ const key = () => sessionStorage.getItem(KEY);
 const client = new Client({ base: new URL(".", location).href, key });
 const slicesByModel = new Map();
 
+const brand = new Brand(() => {
+  gallery.recolour();
+  favourites.show();
+});
+const favourites = new Favourites(client, brand, {
+  say, copied, complain: showProblem, repeat: (request) => submit([{ ...request, num_images: 4, seed: undefined }]),
+  changed: () => {
+    gallery.mark();
+    viewer.mark();
+  },
+});
+
 const actions = {
   client,
+  brand,
+  copied,
+  keep: (job, index) => favourites.toggle(job, index),
+  isKept: (id) => favourites.has(id),
+  downloadAll,
   slicesOf: ({ model }) => slicesByModel.get(model) ?? null,
   drawn: (model) => connection?.drawn(model) ?? true,
   open: (card, index) => viewer.open(card, index),
@@ -60,6 +84,23 @@ const fullRequest = async (job) => {
 };
 const seedAfter = ({ seed, num_images }) => (seed + num_images <= LARGEST_SEED ? seed + num_images : 0);
 
+/** Save the final images of a job as one archive. */
+async function downloadAll(job) {
+  try {
+    const images = await Promise.all(job.images.filter(({ final }) => final).map(async (image) => (
+      { name: fileName(image), svg: await vectorOf(client, image).catch(() => null), png: await pixelsOf(client, image) })));
+    save(await archiveOf(images, brand.colours), `${fileName(job.images[0])}-all.zip`);
+  } catch {
+    showProblem({ title: "Not downloaded", detail: "The images cannot be read from the server now, or have expired." });
+  }
+}
+
+/** Set the form as an example has it, and make images. */
+function makeLike(controls) {
+  composer.choose(controls);
+  submit(composer.requests());
+}
+
 /** Send requests one after the other, and show what becomes of them. */
 async function submit(requests) {
   showProblem(null);
@@ -68,6 +109,7 @@ async function submit(requests) {
     for (const [i, request] of requests.entries()) {
       const job = await client.submit(request);
       gallery.add(job);
+      show("images");
       composer.drawn(job.seed);
       if (i === 0) byId("gallery").scrollIntoView({ behavior: calm() ? "auto" : "smooth" });
     }
@@ -86,17 +128,22 @@ async function begin() {
     notice(models.length ? null : NO_MODEL);
     if (!models.length) return;
     for (const { name, slices } of models) if (Number.isInteger(slices)) slicesByModel.set(name, slices);
-    if (!composer.models) composer.offer(models);
+    if (!composer.models) {
+      composer.offer(models);
+      offerExamples(composer.model.controls, makeLike);
+    }
     await client.jobs();
     byId("generate").disabled = false;
-    if (await gallery.restore()) retry();
+    const unread = await gallery.restore();
+    if (!shown()) show(gallery.isEmpty && !unread ? "examples" : "images");
+    if (unread) retry();
   } catch (problem) {
     if ([401, 403].includes(problem.status)) {
       openKey();
       return notice(KEY_WANTED, openKey, "Enter key");
     }
     const { title, detail } = asProblem(problem);
-    if (!composer.models) notice({ title, detail: `${detail ?? ""} Trying again by itself.` }, begin, "Try now");
+    if (!composer.models) notice({ title, detail: `${detail ?? ""} The page tries again.` }, begin, "Try now");
     retry();
   }
 }
@@ -108,7 +155,7 @@ function returned() {
 }
 
 const NO_MODEL = { title: "No model is configured", detail: "The server runs, but has no weights to sample from." };
-const KEY_WANTED = { title: "This server asks for an API key", detail: "Enter it under “API key”." };
+const KEY_WANTED = { title: "This server requires an API key", detail: "Enter it under “API key”." };
 
 let timer;
 function retry() {
@@ -119,7 +166,6 @@ function retry() {
 function notice(problem, act, words) {
   byId("notice").hidden = !problem;
   if (!problem) return byId("notice").replaceChildren();
-  byId("empty").hidden = true;
   byId("generate").disabled = true;
   if (!composer.models) byId("controls").replaceChildren();
   byId("notice").replaceChildren(...problemParts(problem), ...(act ? [button(words, act)] : []));
@@ -143,12 +189,15 @@ function reused(job) {
   say(`Settings of seed ${job.seed} are in the form.`);
 }
 
-async function copyFrom(from, write, job, index) {
-  const words = from.textContent;
-  const done = await code(write, job, index).then(copy).then(() => "Copied", () => "Could not copy");
-  if (words !== done) from.replaceChildren(element("span", {}, done));
+const copyFrom = (from, write, job, index) => copied(from, code(write, job, index).then(copy));
+
+/** Say on a button what became of its copy. @param {HTMLElement} from @param {Promise<void>} copying */
+async function copied(from, copying) {
+  const words = from.dataset.words ??= from.textContent;
+  const done = await copying.then(() => "Copied", () => "Could not copy");
+  from.textContent = done;
   setTimeout(() => (from.textContent = words), 1600);
-  say(done);
+  say(done === "Copied" ? words.replace("Copy ", "Copied: ") : `${done}: ${words}`);
 }
 
 async function code(write, job, index) {
@@ -201,6 +250,7 @@ function leadAcross() {
 }
 
 function lead(to) {
+  if (to === "gallery") show("images");
   byId(to).scrollIntoView({ behavior: calm() ? "auto" : "smooth" });
   (to === "gallery" ? firstTile() ?? byId("jobs") : byId("form").querySelector("[name=mode]:checked")).focus({ preventScroll: true });
 }
@@ -208,5 +258,6 @@ function lead(to) {
 const firstTile = () => document.querySelector("#jobs .tile:enabled");
 
 leadAcross();
-listen({ n: () => lead("form"), g: () => lead("gallery") });
+listen({ n: () => lead("form"), g: () => lead("gallery"), f: () => show("favourites") });
+favourites.load();
 begin();

@@ -19,6 +19,9 @@ export const remember = (id) => store([id, ...recentIds().filter((known) => know
 /** @param {string} id */
 export const forget = (id) => store(recentIds().filter((known) => known !== id));
 
+/** @param {string[]} ids all of them, newest first */
+export const reorder = (ids) => store(ids);
+
 function store(/** @type {string[]} */ ids) {
   try {
     localStorage.setItem(KEY, JSON.stringify(ids.slice(0, MOST)));

@@ -1,4 +1,4 @@
-/** A job's request as code to paste: the exact request that gives the same pictures again. */
+/** A job's request as code to paste: the exact request that gives the same images again. */
 
 const QUOTE = /'/g;
 
@@ -20,7 +20,7 @@ const given = (/** @type {?Object<string, ?string>} */ controls) =>
   Object.fromEntries(Object.entries(controls ?? {}).filter(([, value]) => value !== null));
 
 /**
- * The request for one picture of a job alone: picture i of seed s is the only picture of seed s + i.
+ * The request for one image of a job alone: image i of seed s is the only image of seed s + i.
  * @param {import("./client.js").Job} job @param {number} index @param {?import("./start-picture.js").Start} [start]
  */
 export const requestOfPicture = (job, index, start = null) =>
@@ -58,8 +58,8 @@ while (!job.finished_at) {
   job = await call(url, { headers });
 }
 if (job.status !== "succeeded") throw new Error(job.error?.detail ?? job.status);
-const pictures = job.images.map((image) => new URL(image.url, server).href);
-console.log(pictures);
+const images = job.images.map((image) => new URL(image.url, server).href);
+console.log(images);
 `;
 }
 

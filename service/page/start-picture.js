@@ -1,4 +1,4 @@
-/** One's own picture to begin with: chosen, dropped or pasted, made as small as the model asks for, and shown so. */
+/** One's own image to begin with: chosen, dropped or pasted, made as small as the model asks for, and shown so. */
 
 import { byId, element } from "./element.js";
 import { parentOf } from "./variations.js";
@@ -7,7 +7,7 @@ import { parentOf } from "./variations.js";
 
 const STAGES = ["size", "depth"];
 
-/** The stage with which a job of an own picture began, null for none. @param {import("./client.js").Job} job */
+/** The stage with which a job of an own image began, null for none. @param {import("./client.js").Job} job */
 export const startStage = ({ start }) => start?.stage ?? null;
 
 /** How many slices of a job were given, not drawn. @param {import("./client.js").Job} job */
@@ -16,13 +16,13 @@ export const givenSlices = ({ start }) => start?.slices ?? 0;
 /** What a job began with, in words. @param {import("./client.js").Job} job */
 export function keptWords(job) {
   const parent = parentOf(job);
-  if (!parent) return { kind: "upscaled from your picture", caption: "Yours, as given", alt: "Your picture, as the model got it" };
+  if (!parent) return { kind: "redrawn from your image", caption: "Yours, as sent", alt: "Your image, as the model got it" };
   const kind = startStage(job) === "size" ? "more like" : "refined again from";
   return { kind: `${kind} seed ${parent.seed}`, caption: "Kept", alt: `What is kept of seed ${parent.seed}` };
 }
 
 /**
- * What a job began with, read back from its first picture.
+ * What a job began with, read back from its first image.
  * @param {import("./client.js").Client} client @param {import("./client.js").Job} job @param {number} slices
  * @returns {Promise<?Start>}
  */
@@ -53,7 +53,7 @@ export class StartPicture {
     }
   }
 
-  /** Which stages can begin with a picture, and how large that must be. @param {Object} model of GET /models */
+  /** Which stages can begin with an image, and how large that must be. @param {Object} model of GET /models */
   offer({ width, slices, stages }) {
     const block = blockOf(slices, stages.includes("depth"));
     this.sizes = { size: width / block, depth: width };
@@ -61,7 +61,7 @@ export class StartPicture {
     const offered = STAGES.filter((stage) => stages.includes(stage));
     for (const stage of STAGES) {
       byId(`stage-${stage}`).disabled = !offered.includes(stage);
-      byId(`stage-${stage}-size`).textContent = `from ${this.sizes[stage]} × ${this.sizes[stage]}`;
+      byId(`stage-${stage}-size`).textContent = `from ${this.sizes[stage]} × ${this.sizes[stage]} pixels`;
     }
     if (!offered.includes(this.stage)) byId(`stage-${offered[0] ?? "size"}`).checked = true;
     this.#show();
@@ -72,7 +72,7 @@ export class StartPicture {
     return document.querySelector("[name=stage]:checked")?.value;
   }
 
-  /** @returns {?Start} null as long as no picture is chosen */
+  /** @returns {?Start} null as long as no image is chosen */
   value() {
     return this.#canvas && { stage: this.stage, image: encoded(this.#canvas) };
   }
@@ -84,7 +84,7 @@ export class StartPicture {
     this.#show();
   }
 
-  /** A picture from the clipboard, if there is one. @param {ClipboardEvent} event */
+  /** An image from the clipboard, if there is one. @param {ClipboardEvent} event */
   paste(event) {
     const file = [...event.clipboardData.files].find(({ type }) => type.startsWith("image/"));
     if (file) this.#read(file);
@@ -98,7 +98,7 @@ export class StartPicture {
       this.complain(null);
       this.#show();
     } catch {
-      this.complain({ title: "No picture in that file", detail: `${file.name} cannot be read as a PNG, JPEG, WebP, GIF or SVG.` });
+      this.complain({ title: "No image in that file", detail: `${file.name} cannot be read as a PNG, JPEG, WebP, GIF or SVG.` });
     }
     this.file.value = "";
   }
@@ -110,7 +110,7 @@ export class StartPicture {
     if (!this.#source) return byId("start-preview").replaceChildren();
     this.#canvas = this.#smaller();
     const { width } = this.#canvas;
-    const before = element("img", { src: this.#source.src, alt: "Your picture" });
+    const before = element("img", { src: this.#source.src, alt: "Your image" });
     this.#canvas.role = "img";
     this.#canvas.ariaLabel = `As the model gets it, ${width} by ${width} pixels`;
     byId("start-preview").replaceChildren(
@@ -118,7 +118,7 @@ export class StartPicture {
       figure(this.#canvas, `${width} × ${width}`));
   }
 
-  /** The size stage continues every n-th pixel of a full picture, so that is what it is given; not a blurred average. */
+  /** The size stage continues every n-th pixel of a full image, so that is what it is given; not a blurred average. */
   #smaller() {
     const { size, depth } = this.sizes;
     const exact = this.#source.naturalWidth === size && this.#source.naturalHeight === size;
@@ -128,11 +128,11 @@ export class StartPicture {
 }
 
 const HINTS = {
-  size: "Keeps every few pixels of yours and draws all that lies between.",
-  depth: "Keeps the shapes and rough colours of yours and draws the fine ones.",
+  size: "Keeps a few pixels of your image and generates all that lies between.",
+  depth: "Keeps the shapes and rough colours of your image and generates the fine ones.",
 };
 
-/** The side of a block of pixels, one of each slice: a picture has block² slices, and as many again with depth. */
+/** The side of a block of pixels, one of each slice: an image has block² slices, and as many again with depth. */
 const blockOf = (/** @type {number} */ slices, /** @type {boolean} */ depth) => Math.round(Math.sqrt(depth ? slices / 2 : slices));
 
 const figure = (picture, caption) => element("figure", {}, picture, element("figcaption", {}, caption));
@@ -147,7 +147,7 @@ async function loaded(/** @type {string} */ src) {
 
 const square = (size) => element("canvas", { width: size, height: size });
 
-/** A picture as large as it is. */
+/** An image as large as it is. */
 const canvasOf = (picture) => fitted(picture, picture.naturalWidth);
 
 /** Whole inside a white square; small pixel art keeps its edges. */

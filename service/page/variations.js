@@ -6,8 +6,8 @@ const COUNT = 4;
 
 /** The first network that runs anew, by button, and what the image keeps then. */
 const CHOICES = {
-  "more-like-this": { stage: "size", hint: "“More like this” keeps the rough layout and draws the rest anew." },
-  "refine-again": { stage: "depth", hint: "“Refine again” keeps the shapes and draws the fine shades anew." },
+  "more-like-this": { stage: "size", hint: "“More like this” keeps the rough layout and generates the rest." },
+  "refine-again": { stage: "depth", hint: "“Refine again” keeps the shapes and generates the fine shades." },
 };
 
 /** @typedef {{job: string, index: number, seed: number}} Parent the image that a job varies, as its metadata says */

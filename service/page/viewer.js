@@ -1,13 +1,16 @@
-/** One picture enlarged: scrub through its slices, recolour and download it, copy the request that draws it again. */
+/** One image enlarged: kept, copied, recoloured, downloaded, varied; its slices, and the request that makes it again. */
 
 import { describeControls } from "./controls.js";
 import { button, byId, element } from "./element.js";
 import { Exports } from "./exports.js";
+import { favouriteId } from "./favourite-store.js";
+import { copyImage, copySvg, FILE_PIXELS } from "./files.js";
 import { plural } from "./job-card.js";
 import { scaleFor } from "./tile.js";
 import { temperatureWords } from "./snippets.js";
 import { keptWords } from "./start-picture.js";
 import { offerVariations } from "./variations.js";
+import { pngOf } from "./vector.js";
 
 const LARGE_PIXELS = 512;
 const FRAME_MILLISECONDS = 260;
@@ -21,13 +24,16 @@ export class Viewer {
     this.dialog = byId("viewer");
     this.frame = byId("viewer-frame");
     this.range = byId("viewer-slice");
-    this.exports = new Exports(actions.client, (url) => this.#showVector(url));
+    this.exports = new Exports(actions.client, actions.brand, (url) => this.#showVector(url));
     this.range.oninput = () => this.#still() ?? this.#draw();
     byId("viewer-play").onclick = () => (this.timer ? this.#still() : this.#play());
     byId("viewer-back").onclick = () => this.#step(-1);
     byId("viewer-on").onclick = () => this.#step(+1);
     byId("viewer-previous").onclick = () => this.#turn(-1);
     byId("viewer-next").onclick = () => this.#turn(+1);
+    byId("viewer-keep").onclick = () => actions.keep(this.card.job, this.index);
+    byId("copy-image").onclick = ({ currentTarget }) => actions.copied(currentTarget, copyImage(this.#png()));
+    byId("copy-svg").onclick = ({ currentTarget }) => actions.copied(currentTarget, copySvg(this.exports.svg()));
     byId("viewer-close").onclick = () => this.dialog.close();
     this.dialog.onclose = () => this.#close();
     this.dialog.onclick = ({ target }) => {
@@ -49,20 +55,41 @@ export class Viewer {
     this.range.value = picture.slices_done;
     this.#describe(card.job, picture);
     this.#draw();
+    this.exports.open(card.job, picture);
     if (!this.dialog.open) this.dialog.showModal();
   }
 
-  /** The job moved on: a picture shown at its latest slice follows. @param {import("./job-card.js").JobCard} card */
+  /** The job moved on: an image shown at its latest slice follows. @param {import("./job-card.js").JobCard} card */
   follow(card) {
     if (!this.dialog.open || card !== this.card || this.timer) return;
     const { slices_done, final } = this.#picture();
     this.#neighbours();
-    if (final !== this.final) this.#describe(card.job, this.#picture());
+    const ended = final !== this.final;
+    if (ended) this.#describe(card.job, this.#picture());
     const latest = this.range.value === this.range.max;
     if (slices_done === Number(this.range.max) || slices_done === 0) return;
     this.range.max = slices_done;
     if (latest) this.range.value = slices_done;
     this.#draw();
+    if (ended) this.exports.open(card.job, this.#picture());
+  }
+
+  /** Whether the image is a favourite. */
+  mark() {
+    if (!this.card) return;
+    const kept = this.actions.isKept(favouriteId(this.card.job, this.index));
+    byId("viewer-keep").ariaPressed = String(kept);
+    byId("viewer-keep").textContent = kept ? "♥ Favourite" : "♡ Favourite";
+  }
+
+  /** The vector form in the chosen colours, else the pixels. @returns {Promise<Blob>} */
+  async #png() {
+    try {
+      return await pngOf(await this.exports.svg(), FILE_PIXELS);
+    } catch {
+      const url = this.actions.client.pictureUrl(this.#picture().url, { slices: null, scale: 8 });
+      return fetch(url).then((response) => response.blob());
+    }
   }
 
   #picture() {
@@ -113,7 +140,7 @@ export class Viewer {
     this.#frames.delete(slices);
     const expired = await this.actions.client.job(this.card.job).then(() => false, ({ status }) => status === 404);
     const words = expired
-      ? "This image has expired. “Next seeds” or “Use these settings” generates it again."
+      ? "This image has expired. “More like these” or “Use these settings” generates it again."
       : "This image cannot be loaded now.";
     if (Number(this.range.value) === slices) this.frame.replaceChildren(element("p", { className: "hint", role: "status" }, words));
   }
@@ -129,7 +156,9 @@ export class Viewer {
 
   #describe(job, picture) {
     byId("viewer-title").textContent = describeControls(picture.controls ?? job.controls);
-    byId("viewer-about").textContent = `Picture ${this.index + 1} of ${job.images.length}`;
+    byId("viewer-about").textContent = `Image ${this.index + 1} of ${job.images.length}`;
+    byId("viewer-use").hidden = !picture.final;
+    this.mark();
     const size = `${picture.width} × ${picture.height}`;
     const facts = {
       Seed: picture.seed, Temperature: temperatureWords(job.temperature), Guidance: job.guidance, Candidates: picture.candidates,
@@ -142,7 +171,6 @@ export class Viewer {
       element("div", {}, element("dt", {}, name), element("dd", {}, String(value)))));
     byId("viewer-actions").replaceChildren(...this.#actions(job));
     this.final = picture.final;
-    this.exports.open(job, picture);
     offerVariations(picture.final ? this.actions.stagesOf(job) : null, (stage) => {
       this.dialog.close();
       this.actions.vary(job, this.index, stage);
@@ -213,13 +241,15 @@ export class Viewer {
     this.card?.tiles[this.index]?.button.focus();
   }
 
-  /** Arrows scrub wherever the focus is; a button keeps its space bar. */
+  /** Arrows lead to the next image, on the slider to the next slice; a button keeps its space bar. */
   #key(event) {
     if (event.ctrlKey || event.metaKey || event.altKey) return;
-    const act = {
+    const slider = event.target === this.range;
+    const move = slider ? this.#step : this.#turn;
+    const act = event.target.matches("input:not([type=range], [type=checkbox])") ? null : {
       PageUp: () => this.#turn(-1), PageDown: () => this.#turn(1),
-      ArrowLeft: () => this.#step(-1), ArrowRight: () => this.#step(1),
-      " ": event.target.matches("button, a, summary, input:not([type=range])") ? null : () => byId("viewer-play").click(),
+      ArrowLeft: () => move.call(this, -1), ArrowRight: () => move.call(this, 1),
+      " ": slider ? () => byId("viewer-play").click() : null,
     }[event.key];
     if (!act) return;
     event.preventDefault();

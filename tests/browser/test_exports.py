@@ -66,7 +66,8 @@ def viewer(page: Page, url: str, redis_url: str) -> Locator:
     page.goto(url)
     page.get_by_label("API key", exact=True).fill(KEY)
     page.keyboard.press("Enter")
-    page.get_by_label("Pictures", exact=True).fill("2")
+    page.get_by_label("Images", exact=True).fill("2")
+    page.get_by_text("Fine control").first.click()
     page.get_by_label("Seed", exact=True).fill("7")
     page.get_by_role("radio", name="A", exact=True).check()
     page.get_by_role("button", name="Generate").click()
@@ -119,6 +120,7 @@ def test_two_colours_are_shown_and_downloaded(viewer: Locator) -> None:
     assert re.findall('fill="(#.{6})"', svg) == ["#0a84ff", "#ffee00"]
     drawn = Image.open(io.BytesIO(downloaded(viewer, "PNG 512 px")[1])).convert("RGB")
     assert {(10, 132, 255), (255, 238, 0)} <= {colour for _, colour in drawn.getcolors(1 << 18) or []}
+    viewer.get_by_text("Fine control").click()
     viewer.get_by_role("slider", name="Slice").fill("16")
     expect(shown).to_have_attribute("src", re.compile(r"slices=16\b"))
     viewer.get_by_role("button", name="Reset").click()

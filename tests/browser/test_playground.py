@@ -36,7 +36,7 @@ new MutationObserver((changes) => {
   }
 }).observe(document, { childList: true, subtree: true });
 """
-"""Notes which versions of each picture are shown, in order."""
+"""Notes which versions of each image are shown, in order."""
 
 
 @pytest.fixture(scope="module")
@@ -50,7 +50,7 @@ def url(redis_url: str, models: Path) -> Iterator[str]:
 
 
 def opened(page: Page, url: str, *, count: int = 1) -> list[dict[str, Any]]:
-    """Open the page and ask for `count` pictures at a time; returns the bodies it will send to POST /generate."""
+    """Open the page and ask for `count` images at a time; returns the bodies it will send to POST /generate."""
     sent: list[dict[str, Any]] = []
     page.on(
         "request",
@@ -58,12 +58,12 @@ def opened(page: Page, url: str, *, count: int = 1) -> list[dict[str, Any]]:
     )
     page.goto(url)
     expect(page.get_by_role("button", name="Generate")).to_be_enabled()
-    page.get_by_label("Pictures", exact=True).fill(str(count))
+    page.get_by_label("Images", exact=True).fill(str(count))
     return sent
 
 
 def finished(page: Page, count: int = 1) -> Locator:
-    """The newest entry of the gallery, once it is finished with `count` pictures."""
+    """The newest entry of the gallery, once it is finished with `count` images."""
     entry = page.locator("#jobs > article").first
     expect(entry.locator("> header .state")).to_contain_text("Finished", timeout=FINISH_SECONDS * 1000)
     expect(entry.get_by_role("button", name="finished. Enlarge")).to_have_count(count)
@@ -76,14 +76,14 @@ def picture(data: bytes) -> np.ndarray[Any, np.dtype[np.uint8]]:
 
 
 def a_file(width: int, height: int) -> FilePayload:
-    """A picture of the caller's own, as a file input takes it."""
+    """An image of the caller's own, as a file input takes it."""
     values = np.random.default_rng(0).integers(0, 256, (height, width, 3), dtype=np.uint8)
     out = io.BytesIO()
     Image.fromarray(values).save(out, "PNG")
     return {"name": "mine.png", "mimeType": "image/png", "buffer": out.getvalue()}
 
 
-def test_pictures_sharpen_until_they_are_finished(page: Page, url: str) -> None:
+def test_images_sharpen_until_they_are_finished(page: Page, url: str) -> None:
     """From the first slice on, never back, and the last one shown is the finished one."""
     page.add_init_script(SEEN)
     (sent := opened(page, url, count=2)).clear()
@@ -99,7 +99,7 @@ def test_pictures_sharpen_until_they_are_finished(page: Page, url: str) -> None:
 
 
 def test_the_gallery_survives_a_reload(page: Page, url: str) -> None:
-    """The same entries in the same order, with their pictures; what is removed stays away."""
+    """The same entries in the same order, with their images; what is removed stays away."""
     opened(page, url)
     for label in ("A", "B"):
         page.get_by_role("radio", name=label, exact=True).check()
@@ -128,10 +128,10 @@ def test_a_running_job_can_be_cancelled(page: Page, url: str) -> None:
 
 
 def test_the_keyboard_alone_is_enough(page: Page, url: str) -> None:
-    """Choose, generate, find the pictures, enlarge, scrub, come back; single keys can be switched off."""
+    """Choose, generate, find the images, enlarge, scrub, come back; single keys can be switched off."""
     opened(page, url, count=2)
     page.keyboard.press("n")
-    expect(page.get_by_role("radio", name="Draw")).to_be_focused()
+    expect(page.get_by_role("radio", name="Create")).to_be_focused()
     while page.evaluate("document.activeElement.name") != "control:label":
         page.keyboard.press("Tab")
     page.keyboard.press("ArrowRight")
@@ -142,19 +142,19 @@ def test_the_keyboard_alone_is_enough(page: Page, url: str) -> None:
     page.keyboard.press("ArrowRight")
     expect(tiles.nth(1)).to_be_focused()
     page.keyboard.press("Enter")
-    expect(page.get_by_role("dialog")).to_contain_text("Picture 2 of 2")
-    expect(page.get_by_role("slider", name="Slice")).to_be_focused()
+    expect(page.get_by_role("dialog")).to_contain_text("Image 2 of 2")
     page.keyboard.press("ArrowLeft")
+    expect(page.get_by_role("dialog")).to_contain_text("Image 1 of 2")
+    page.locator("#viewer-fine summary").press("Space")
+    page.get_by_role("slider", name="Slice").press("ArrowLeft")
     expect(page.locator("#viewer-slice-value")).to_have_text("31 of 32")
-    page.keyboard.press("PageUp")
-    expect(page.get_by_role("dialog")).to_contain_text("Picture 1 of 2")
     page.keyboard.press("Escape")
     expect(tiles.nth(0)).to_be_focused()
     page.keyboard.press("?")
     page.get_by_label("Single keys").uncheck()
     page.keyboard.press("Escape")
     page.keyboard.press("n")
-    expect(page.get_by_role("radio", name="Draw")).not_to_be_focused()
+    expect(page.get_by_role("radio", name="Create")).not_to_be_focused()
 
 
 PIXELS = f"""(image) => {{
@@ -166,12 +166,13 @@ PIXELS = f"""(image) => {{
 }}"""
 
 
-def test_scrubbing_shows_the_picture_as_it_was(page: Page, url: str) -> None:
+def test_scrubbing_shows_the_image_as_it_was(page: Page, url: str) -> None:
     """Slice k on the slider is `?slices=k` of the API, pixel for pixel; play begins at the first."""
     opened(page, url)
     page.get_by_role("button", name="Generate").click()
     finished(page).locator(".tile").click()
     slider, shown = page.get_by_role("slider", name="Slice"), page.locator("#viewer-frame img")
+    page.get_by_role("dialog").get_by_text("Fine control").click()
     for k, stage in ((1, "base"), (16, "size"), (17, "depth"), (SLICES, "depth")):
         slider.fill(str(k))
         expect(shown).to_have_attribute("src", re.compile(rf"slices={k}\b"))
@@ -187,32 +188,36 @@ def test_scrubbing_shows_the_picture_as_it_was(page: Page, url: str) -> None:
     page.get_by_role("button", name="Pause").click()
 
 
+NAMES = {"size": "New shapes", "depth": "New shades"}
+
+
 @pytest.mark.parametrize(("stage", "side", "given"), [("size", SLICE_SIZE, 1), ("depth", SIZE, 16)])
-def test_a_picture_of_one_s_own_is_upscaled(stage: str, side: int, given: int, page: Page, url: str) -> None:
+def test_an_image_of_one_s_own_is_redrawn(stage: str, side: int, given: int, page: Page, url: str) -> None:
     """Sent as small as the stage wants it, shown before and after, and found again by "Use these settings"."""
     (sent := opened(page, url)).clear()
-    page.get_by_role("radio", name="Upscale").check()
-    page.get_by_role("button", name="Upscale").click()
-    expect(page.get_by_role("alert")).to_contain_text("No picture chosen")
-    page.get_by_role("radio", name=stage.title()).check()
-    page.get_by_label("Your picture").set_input_files(a_file(96, 48))
+    page.get_by_role("radio", name="Redraw").check()
+    page.get_by_role("button", name="Redraw").click()
+    expect(page.get_by_role("alert")).to_contain_text("No image chosen")
+    page.get_by_role("radio", name=NAMES[stage]).check()
+    page.get_by_label("Your image").set_input_files(a_file(96, 48))
     expect(page.get_by_label("As the model gets it")).to_be_visible()
-    page.get_by_role("button", name="Upscale").click()
+    page.get_by_role("button", name="Redraw").click()
     entry = finished(page)
     start = picture(base64.b64decode(sent[0]["start"]["image"]))
     assert (sent[0]["start"]["stage"], start.shape) == (stage, (side, side, 3))
-    assert (start[0] == WHITE).all(), "a picture that is not square is shown whole, on white"
-    before = entry.get_by_alt_text("Your picture, as the model got it")
+    assert (start[0] == WHITE).all(), "an image that is not square is shown whole, on white"
+    before = entry.get_by_alt_text("Your image, as the model got it")
     drawn = picture(page.request.get(re.sub(r"scale=\d", "scale=1", str(before.get_attribute("src")))).body())
     block = SIZE // side
     assert (drawn[::block, ::block] >> COARSE == start >> COARSE).all()
     entry.locator(".tile:enabled").click()
+    page.get_by_role("dialog").get_by_text("Fine control").click()
     expect(page.get_by_role("slider", name="Slice")).to_have_attribute("min", str(given))
     page.keyboard.press("Escape")
     page.reload()
     expect(before).to_be_visible()
     page.get_by_role("button", name="Use these settings").click()
-    page.get_by_role("button", name="Upscale").click()
+    page.get_by_role("button", name="Redraw").click()
     expect(page.locator("#jobs > article")).to_have_count(2)
     again = picture(base64.b64decode(sent[1]["start"]["image"]))
     assert (again >> COARSE == start >> COARSE).all()
@@ -223,6 +228,7 @@ def test_a_picture_of_one_s_own_is_upscaled(stage: str, side: int, given: int, p
 def test_a_finished_image_is_varied(name: str, stage: str, kept: int, page: Page, url: str) -> None:
     """From the viewer, by keyboard: new seeds, the same beginning, and an entry that says of which image."""
     (sent := opened(page, url)).clear()
+    page.get_by_text("Fine control").first.click()
     page.get_by_label("Seed", exact=True).fill("7")
     page.get_by_role("button", name="Generate").click()
     finished(page).locator(".tile").click()
@@ -245,12 +251,12 @@ def test_a_finished_image_is_varied(name: str, stage: str, kept: int, page: Page
 
 
 def test_the_size_stage_gets_pixels_and_not_averages(page: Page, url: str) -> None:
-    """A picture of the model's own size is thinned: one pixel of every block, as the base stage would have drawn it."""
+    """An image of the model's own size is thinned: one pixel of every block, as the base stage would have drawn it."""
     (sent := opened(page, url)).clear()
-    page.get_by_role("radio", name="Upscale").check()
-    page.get_by_label("Your picture").set_input_files(file := a_file(SIZE, SIZE))
+    page.get_by_role("radio", name="Redraw").check()
+    page.get_by_label("Your image").set_input_files(file := a_file(SIZE, SIZE))
     expect(page.get_by_label("As the model gets it, 4 by 4 pixels")).to_be_visible()
-    page.get_by_role("button", name="Upscale").click()
+    page.get_by_role("button", name="Redraw").click()
     expect(page.locator("#jobs > article")).to_have_count(1)
     start = picture(base64.b64decode(sent[0]["start"]["image"]))
     assert (start == picture(file["buffer"])[::SLICE_SIZE, ::SLICE_SIZE]).all()
@@ -260,10 +266,11 @@ def test_seeds_and_temperatures_stand_side_by_side(page: Page, url: str) -> None
     """A job for each temperature, all with the same seeds, in one entry, which survives a reload and repeats."""
     (sent := opened(page, url)).clear()
     page.get_by_role("radio", name="Compare").check()
-    page.get_by_label("Seeds side by side", exact=True).fill("2")
+    page.get_by_label("Images side by side", exact=True).fill("2")
     page.get_by_role("checkbox", name="0.7").uncheck()
+    page.get_by_text("Fine control").first.click()
     page.get_by_label("Seed", exact=True).fill("7")
-    page.get_by_role("button", name="Compare 4 pictures").click()
+    page.get_by_role("button", name="Compare 4 images").click()
     finished(page, 4)
     assert [(body["seed"], body["temperature"], body["num_images"]) for body in sent] == [(7, 1, 2), (7, 1.3, 2)]
     page.reload()
@@ -271,6 +278,6 @@ def test_seeds_and_temperatures_stand_side_by_side(page: Page, url: str) -> None
     expect(page.locator("#jobs > article")).to_have_count(1)
     expect(entry.get_by_role("heading", level=3)).to_have_text(["1.00", "1.30"])
     expect(entry.locator(".columns li")).to_have_text(["7", "8"])
-    entry.get_by_role("button", name="Next seeds").click()
+    entry.get_by_role("button", name="More like these").click()
     expect(page.locator("#jobs > article")).to_have_count(2)
     expect(page.locator(".columns").first.locator("li")).to_have_text(["9", "10"])

@@ -34,7 +34,7 @@ def url(store: redis.Redis, redis_url: str, models: Path) -> Iterator[str]:
 
 def generate(page: Page, count: int = 1) -> None:
     """Ask for pictures, and see the job in the gallery."""
-    page.get_by_label("Pictures", exact=True).fill(str(count))
+    page.get_by_label("Images", exact=True).fill(str(count))
     before = page.locator("#jobs > article").count()
     page.get_by_role("button", name="Generate").click()
     expect(page.locator("#jobs > article")).to_have_count(before + 1)
@@ -51,14 +51,14 @@ def begin(store: redis.Redis) -> tuple[Transitions, Claim]:
 def test_a_new_visitor_sees_what_to_do(page: Page, url: str) -> None:
     """No entries, no banner, and words in their place."""
     page.goto(url)
-    expect(page.get_by_role("heading", level=2)).to_contain_text("Every picture is drawn once")
+    expect(page.get_by_role("heading", level=2)).to_contain_text("Icons and letters for your app")
     expect(page.locator("#gallery-head")).to_be_hidden()
 
 
 def test_jobs_that_nobody_draws_wait_in_line(page: Page, url: str) -> None:
     """Each says its number and that no worker is there; the banner too; a queued job can be cancelled."""
     page.goto(url)
-    expect(page.locator("#banner")).to_contain_text("No worker draws toy now.")
+    expect(page.locator("#banner")).to_contain_text("No worker runs toy now.")
     generate(page)
     generate(page)
     states = page.locator("#jobs .state")
@@ -104,7 +104,7 @@ def test_a_lost_server_is_said_and_its_return_noticed(
         expect(page.get_by_role("alert")).to_be_hidden()
         with painting(redis_url):
             expect(page.locator("#jobs .state").first).to_contain_text("Finished")
-        expect(page.locator("#banner")).to_contain_text("No worker draws toy now.")
+        expect(page.locator("#banner")).to_contain_text("No worker runs toy now.")
 
 
 def test_a_store_that_is_away_is_told_from_a_server_that_is(page: Page, models: Path, tmp_path: Path) -> None:
@@ -113,7 +113,7 @@ def test_a_store_that_is_away_is_told_from_a_server_that_is(page: Page, models: 
     settings = ServiceSettings(redis_url=store.url, models=models, model="toy", reaper_seconds=60)
     with serving(settings) as url:
         page.goto(url)
-        expect(page.locator("#banner")).to_contain_text("The server's job store is away.")
+        expect(page.locator("#banner")).to_contain_text("The server's job store is not available.")
         page.get_by_role("button", name="Generate").click()
         expect(page.get_by_role("alert")).to_contain_text("The job store is not available")
         with store:
@@ -128,7 +128,8 @@ def test_a_gallery_that_cannot_be_read_is_not_called_empty(page: Page, url: str)
     page.route("**/jobs/*", lambda route: route.fulfill(status=503, json={"title": "Unavailable"}))
     page.reload()
     expect(page.get_by_text("1 earlier entry cannot be read now")).to_be_visible()
-    expect(page.get_by_text("Every picture is drawn once")).to_be_hidden()
+    expect(page.get_by_text("Icons and letters for your app")).to_be_hidden()
+    expect(page.get_by_text("No images yet.")).to_be_hidden()
     page.unroute("**/jobs/*")
     expect(page.locator("#jobs > article")).to_have_count(1)
     expect(page.locator("#unread")).to_be_hidden()
@@ -149,10 +150,21 @@ def test_a_server_with_keys_asks_for_one(page: Page, store: redis.Redis, redis_u
     keys = (KeyHash(name="studio", sha256=sha256_of(KEY)),)
     with serving(ServiceSettings(redis_url=redis_url, models=models, model="toy", keys=keys)) as url:
         page.goto(url)
-        expect(page.locator("#notice")).to_contain_text("This server asks for an API key")
+        expect(page.locator("#notice")).to_contain_text("This server requires an API key")
         page.get_by_label("API key", exact=True).fill(KEY)
         page.keyboard.press("Enter")
         with painting(redis_url):
             generate(page)
             expect(page.locator("#jobs .state")).to_contain_text("Finished")
             expect(page.locator("#jobs .tile img")).to_have_attribute("src", re.compile("sig="))
+            job = page.request.post(f"{url}/generate", data={}, headers={"Authorization": f"Bearer {KEY}"}).json()
+            assert page.evaluate(FOLLOWED, [url, job]) == ["succeeded", 200]
+
+
+FOLLOWED = """async ([base, job]) => {
+  const { Client } = await import("./page/client.js");
+  const client = new Client({ base });
+  const { status, images } = await client.finished(job);
+  return [status, (await fetch(client.pictureUrl(images[0].url))).status];
+}"""
+"""The status of a job and of its image, followed without a key, on signed URLs alone."""

@@ -39,7 +39,7 @@ def url(store: redis.Redis, redis_url: str, models: Path) -> Iterator[str]:
 
 def generate(page: Page, *, count: int = 1) -> None:
     """Request images and see the job in the gallery."""
-    page.get_by_label("Pictures", exact=True).fill(str(count))
+    page.get_by_label("Images", exact=True).fill(str(count))
     before = page.locator("#jobs > article").count()
     page.get_by_role("button", name="Generate").click()
     expect(page.locator("#jobs > article")).to_have_count(before + 1)

@@ -15,8 +15,9 @@ from threading import Thread
 
 import httpx
 import pytest
-from playwright.sync_api import sync_playwright
+from playwright.sync_api import expect, sync_playwright
 
+from service.api_keys import KeyHash, sha256_of
 from service.settings import ServiceSettings
 from tests.harness.launcher import LocalService, eager, working
 from tests.harness.serving import serving
@@ -122,16 +123,32 @@ def test_the_web_developers_polling_ends_in_a_picture(url: str, tmp_path: Path) 
 
 
 @pytest.mark.skipif(CHROMIUM is None, reason="needs Chromium")
-def test_the_web_developers_page_shows_a_finished_icon(url: str, page_server: tuple[str, Path]) -> None:
-    """From another origin, in a real browser."""
+@pytest.mark.parametrize("key", ["", "studio-key"])
+def test_the_web_developers_page_shows_finished_icons(
+    key: str, url: str, redis_url: str, models: Path, page_server: tuple[str, Path]
+) -> None:
+    """From another origin, in a real browser, with and without keys; a refusal is shown."""
     origin, folder = page_server
-    (folder / "icon.html").write_text(blocks("quickstart-web", "html")[0].replace(SERVER, url))
+    keys = (KeyHash(name="studio", sha256=sha256_of(key)),) if key else ()
+    settings = ServiceSettings(redis_url=redis_url, models=models, model="toy", keys=keys, cors_origins=(origin,))
+    with serving(settings) as keyed:
+        app = blocks("quickstart-web", "html")[0].replace(SERVER, keyed if key else url)
+        (folder / "icons.html").write_text(app.replace('key = ""', f'key = "{key}"'))
+        finish_icons(f"{origin}/icons.html")
+
+
+def finish_icons(address: str) -> None:
+    """Submit an unknown subject, then one that the model has, and see four images."""
     with sync_playwright() as playwright:
         browser = playwright.chromium.launch(executable_path=CHROMIUM, args=["--no-sandbox", "--disable-gpu"])
         page = browser.new_page()
-        page.goto(f"{origin}/icon.html")
-        page.wait_for_function("document.querySelector('#status').textContent === 'succeeded'", timeout=30_000)
-        page.wait_for_function("document.querySelector('#icon').naturalWidth > 0", timeout=30_000)
+        page.goto(address)
+        page.get_by_role("button", name="Generate").click()
+        expect(page.get_by_role("status")).to_contain_text("rocket")
+        page.get_by_label("Subject").fill("A")
+        page.get_by_role("button", name="Generate").click()
+        expect(page.get_by_role("status")).to_have_text("succeeded", timeout=60_000)
+        page.wait_for_function("[...document.images].filter((image) => image.naturalWidth > 0).length === 4")
         browser.close()
 
 

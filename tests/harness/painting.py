@@ -1,4 +1,4 @@
-"""A worker without a model, in a thread: every queued job gets slices of chosen values at once."""
+"""A worker without a model, in a thread: every queued job gets slices of chosen values, or of one image, at once."""
 
 from __future__ import annotations
 
@@ -9,8 +9,10 @@ from typing import Any
 
 import redis
 
+from models.subscale import Bytes, Progress
 from service.contract.record import JobRecord
 from service.contract.redis_keys import Keys, queued_key
+from service.contract.stream import SliceEntry
 from service.contract.transitions import Claim, Outcome, Transitions
 from tests.harness.drawing import a_claim, acquire, an_entry
 
@@ -18,10 +20,10 @@ PAUSE_SECONDS = 0.02
 
 
 @contextmanager
-def painting(redis_url: str) -> Iterator[None]:
-    """Complete jobs of the model `toy` while this is open."""
+def painting(redis_url: str, model: str = "toy", pixels: Bytes | None = None) -> Iterator[None]:
+    """Complete jobs of a model while this is open; all their images become `pixels`, if there are any."""
     over = Event()
-    thread = Thread(target=paint, args=(redis_url, over))
+    thread = Thread(target=paint, args=(redis_url, over, model, pixels))
     thread.start()
     try:
         yield
@@ -30,28 +32,30 @@ def painting(redis_url: str) -> Iterator[None]:
         thread.join()
 
 
-def paint(redis_url: str, over: Event) -> None:
+def paint(redis_url: str, over: Event, model: str, pixels: Bytes | None) -> None:
     """Complete queued jobs, oldest first, until `over` is set."""
     with redis.Redis.from_url(redis_url) as store:
         transitions = Transitions(store)
         while not over.wait(PAUSE_SECONDS):
-            jobs: Any = store.zrange(queued_key("toy"), 0, -1)
+            jobs: Any = store.zrange(queued_key(model), 0, -1)
             for job in jobs:
-                draw(store, transitions, job.decode())
+                draw(store, transitions, job.decode(), pixels)
 
 
-def draw(store: redis.Redis, transitions: Transitions, job: str) -> None:
+def draw(store: redis.Redis, transitions: Transitions, job: str, pixels: Bytes | None = None) -> None:
     """Complete one job, from acquire to finish, if it can be acquired."""
     if fields := store.hgetall(Keys(id=job, model="").record):
         record = JobRecord.decode(fields)
         claim = a_claim(record.request)
         if transitions(acquire(claim)).outcome is Outcome.DONE:
-            fill(transitions, claim, record)
+            fill(transitions, claim, record, pixels)
             transitions(claim.finish())
 
 
-def fill(transitions: Transitions, claim: Claim, record: JobRecord) -> None:
+def fill(transitions: Transitions, claim: Claim, record: JobRecord, pixels: Bytes | None = None) -> None:
     """Append all missing slices."""
     for image, done in enumerate(record.done):
+        whole = None if pixels is None else Progress.of(pixels, record.request.geometry)
         for step in range(done, len(record.request.geometry.steps)):
-            transitions(claim.append(an_entry(step, image=image, seed=image)))
+            entry = SliceEntry.of(whole, step, image=image) if whole else an_entry(step, image=image, seed=image)
+            transitions(claim.append(entry))

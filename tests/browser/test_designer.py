@@ -1,0 +1,273 @@
+"""What a designer does: find a subject, use the brand's colours, keep, name, copy, drag and download images.
+
+The page is that of the shipped model's card. There is no worker: all images become one letter on a rounded tile.
+"""
+
+from __future__ import annotations
+
+import io
+import json
+import re
+from collections.abc import Iterator
+from typing import Any
+from zipfile import ZipFile
+
+import pytest
+import redis
+from PIL import Image
+from playwright.sync_api import Locator, Page, expect
+
+from models.cards import WEIGHTS, load_card
+from service.app import PAGE
+from service.settings import ServiceSettings
+from tests.browser.test_accessibility import grave
+from tests.harness.painting import painting
+from tests.harness.serving import serving
+from tests.service.vector.drawings import LETTER_L, ROUNDED, image
+
+MODEL = "symbols-64"
+CONTROLS = {control.name: control.values for control in load_card(WEIGHTS / MODEL).config.controls}
+EXAMPLES: list[dict[str, Any]] = json.loads((PAGE / "examples.json").read_text())
+LARGEST_PAGE_BYTES = 200_000
+EXPORT_SECONDS = 60
+"""The first export starts a process."""
+
+BRAND = "#12ab9f"
+
+
+@pytest.fixture(scope="module")
+def url(redis_url: str) -> Iterator[str]:
+    """The service with the shipped model's card."""
+    with redis.Redis.from_url(redis_url) as store:
+        store.flushall()
+    drawing = image(LETTER_L, ground=ROUNDED)
+    with (
+        painting(redis_url, MODEL, drawing),
+        serving(ServiceSettings(redis_url=redis_url, models=WEIGHTS, model=MODEL)) as address,
+    ):
+        yield address
+
+
+@pytest.fixture
+def sent(page: Page, url: str) -> list[dict[str, Any]]:
+    """The bodies that the page sends to POST /generate; the page is open."""
+    bodies: list[dict[str, Any]] = []
+    page.on("request", lambda each: bodies.append(json.loads(each.post_data or "")) if each.method == "POST" else None)
+    page.context.grant_permissions(["clipboard-read", "clipboard-write"])
+    page.goto(url)
+    expect(page.get_by_role("button", name="Generate")).to_be_enabled()
+    return bodies
+
+
+def generate(page: Page, *, count: int = 1) -> Locator:
+    """Return the newest entry, finished."""
+    page.get_by_label("Images", exact=True).fill(str(count))
+    page.get_by_role("button", name="Generate").click()
+    entry = page.locator("#jobs > article").first
+    expect(entry.locator(".state")).to_contain_text("Finished")
+    return entry
+
+
+def keep(entry: Locator) -> Locator:
+    """Make the first image of an entry a favourite and return the favourites."""
+    heart = entry.get_by_role("button", name="Favourite").first
+    heart.click()
+    expect(heart).to_have_attribute("aria-pressed", "true", timeout=EXPORT_SECONDS * 1000)
+    entry.page.get_by_role("button", name="Favourites").click()
+    return entry.page.locator(".favourite")
+
+
+def test_the_first_screen_has_examples_and_one_click_makes_more(
+    page: Page, url: str, sent: list[dict[str, Any]]
+) -> None:
+    """All of them are visible without scrolling; the example's controls are sent and stand in the form."""
+    examples = page.locator("#examples button")
+    expect(examples).to_have_count(len(EXAMPLES))
+    expect(examples.last).to_be_in_viewport()
+    examples.nth(2).click()
+    expect(page.locator("#jobs > article")).to_have_count(1)
+    assert (sent[0]["controls"], sent[0]["num_images"]) == (EXAMPLES[2]["controls"], 4)
+    expect(page.get_by_role("radio", name=EXAMPLES[2]["controls"]["label"], exact=True)).to_be_checked()
+
+
+def test_examples_are_requests_that_the_shipped_model_accepts() -> None:
+    """And the sheet has an image for each."""
+    for each in EXAMPLES:
+        assert all(value in CONTROLS[name] for name, value in each["controls"].items()), each
+    with Image.open(PAGE / "examples.webp") as sheet:
+        assert sheet.size == (64, 64 * len(EXAMPLES))
+
+
+def test_a_default_press_shows_subjects_with_names(page: Page, sent: list[dict[str, Any]]) -> None:
+    """Each image has another subject, written beneath it; "Use these settings" keeps the surprise."""
+    page.get_by_role("radio", name="circle").check()
+    entry = generate(page, count=4)
+    labels = [each["label"] for each in sent[0]["controls"]]
+    assert len(set(labels)) == 4
+    expect(entry.locator(".seed")).to_have_text([label.replace("-", " ") for label in labels])
+    page.get_by_role("radio", name="K", exact=True).check()
+    entry.get_by_role("button", name="Use these settings").click()
+    expect(page.get_by_role("radio", name="any subject")).to_be_checked()
+    expect(page.get_by_role("radio", name="circle")).to_be_checked()
+
+
+@pytest.mark.parametrize(
+    ("query", "first", "note"),
+    [
+        ("house", "home", ""),
+        ("bakery", "coffee", "No subject is called “bakery”. Near it, from Food and drink:"),
+        ("umbrela", "umbrella", "No subject is called “umbrela”. Did you mean:"),
+        ("k", "K", ""),
+    ],
+)
+def test_a_search_finds_subjects_by_other_names_topics_and_spellings(
+    query: str, first: str, note: str, page: Page, sent: list[dict[str, Any]]
+) -> None:
+    """Enter chooses the first one."""
+    page.get_by_label("Search subjects").fill(query)
+    expect(page.locator("#subject-note")).to_have_text(note)
+    assert page.locator(".subjects .option:visible").count() < 12
+    page.keyboard.press("Enter")
+    generate(page)
+    assert sent[0]["controls"] == {"label": first}
+
+
+def test_a_search_without_result_says_what_to_try(page: Page, sent: list[dict[str, Any]]) -> None:
+    """And an empty one shows all subjects again."""
+    search = page.get_by_label("Search subjects")
+    search.fill("qqqqqq")
+    expect(page.locator("#subject-note")).to_contain_text("Nothing is like “qqqqqq”.")
+    expect(page.locator(".subjects .option:visible")).to_have_count(0)
+    search.fill("")
+    expect(page.locator(".subjects .option")).to_have_count(len(CONTROLS["label"]))
+    assert not sent
+
+
+def test_styles_are_those_of_the_subject(page: Page, sent: list[dict[str, Any]]) -> None:
+    """A letter has typefaces, another subject is solid or outlined; a style that no longer fits is left out."""
+    page.get_by_role("radio", name="K", exact=True).check()
+    page.get_by_role("radio", name="serif", exact=True).check()
+    expect(page.get_by_role("radio", name="outline", exact=True)).to_be_hidden()
+    page.get_by_role("radio", name="coffee", exact=True).check()
+    expect(page.get_by_role("radio", name="serif", exact=True)).to_be_hidden()
+    generate(page)
+    assert sent[0]["controls"] == {"label": "coffee"}
+
+
+def test_brand_colours_are_shown_copied_and_remembered(page: Page, sent: list[dict[str, Any]]) -> None:
+    """The code of a colour can be typed; finished images, favourites and copies have it; a wrong one is marked."""
+    page.get_by_role("checkbox", name="Brand colours").check()
+    code = page.get_by_label("Tile colour as #rrggbb")
+    code.fill("teal")
+    code.press("Tab")
+    expect(code).to_have_attribute("aria-invalid", "true")
+    code.fill(BRAND.removeprefix("#"))
+    code.press("Tab")
+    entry = generate(page)
+    shown = entry.locator(".tile img")
+    expect(shown).to_have_attribute("src", re.compile("^data:image/svg.*%2312ab9f"), timeout=EXPORT_SECONDS * 1000)
+    assert grave(page) == []
+    entry.locator(".tile").click()
+    page.get_by_role("dialog").get_by_role("button", name="Copy SVG").click()
+    expect(page.locator("#status")).to_have_text("Copied: SVG")
+    assert BRAND in page.evaluate("navigator.clipboard.readText()")
+    page.keyboard.press("Escape")
+    page.reload()
+    expect(shown).to_have_attribute("src", re.compile("%2312ab9f"))
+    page.get_by_role("checkbox", name="Brand colours").uncheck()
+    expect(shown).to_have_attribute("src", re.compile("/images/0"))
+    assert sent
+
+
+def test_favourites_outlive_the_server_s_images(page: Page, sent: list[dict[str, Any]], store: redis.Redis) -> None:
+    """With their names, after a reload without the job; an image is copied as PNG and as SVG."""
+    favourite = keep(generate(page))
+    favourite.get_by_role("textbox").fill("Logo, first draft")
+    favourite.get_by_role("textbox").press("Tab")
+    store.flushall()
+    page.reload()
+    page.get_by_role("button", name="Favourites 1").click()
+    expect(favourite.get_by_alt_text("Logo, first draft")).to_be_visible()
+    assert favourite.locator("img").evaluate("(image) => image.naturalWidth") > 0
+    favourite.get_by_role("button", name="Copy image").click()
+    expect(page.locator("#status")).to_have_text("Copied: image")
+    types = page.evaluate("navigator.clipboard.read().then(([item]) => item.types)")
+    assert types == ["image/png"]
+    favourite.get_by_role("button", name="Copy SVG").click()
+    expect(page.locator("#status")).to_have_text("Copied: SVG")
+    assert "<svg" in page.evaluate("navigator.clipboard.readText()")
+    assert grave(page) == []
+    assert sent
+
+
+def test_favourites_are_downloaded_as_a_set_and_compared(page: Page, sent: list[dict[str, Any]]) -> None:
+    """An archive of SVG and PNG files with their names; the comparison has four sizes on light and on dark."""
+    page.get_by_role("radio", name="L", exact=True).check()
+    keep(generate(page))
+    with page.expect_download() as found:
+        page.get_by_role("button", name="Download all").click()
+    archive = ZipFile(found.value.path())
+    assert archive.testzip() is None
+    assert set(archive.namelist()) == {"L.svg", "L-64.png", "L-512.png", "L-1024.png", "L-pixels.png"}
+    assert Image.open(io.BytesIO(archive.read("L-512.png"))).size == (512, 512)
+    page.locator("#line-up-favourites").click()
+    expect(page.locator("#line-up img")).to_have_count(2 * 4)
+    assert grave(page) == []
+    assert sent
+
+
+def test_what_is_removed_comes_back_by_undo(page: Page, sent: list[dict[str, Any]]) -> None:
+    """An entry, all finished entries in their order, and a favourite."""
+    for label in ("A", "B"):
+        page.get_by_role("radio", name=label, exact=True).check()
+        expect(generate(page).locator("h2")).to_have_text(label)
+    headings, undo = page.locator("#jobs h2"), page.get_by_role("button", name="Undo")
+    page.get_by_role("button", name="Remove from this list").last.click()
+    expect(headings).to_have_text(["B"])
+    undo.click()
+    expect(headings).to_have_text(["B", "A"])
+    page.get_by_role("button", name="Clear finished").click()
+    expect(headings).to_have_count(0)
+    undo.click()
+    expect(headings).to_have_text(["B", "A"])
+    favourite = keep(page.locator("#jobs > article").first)
+    favourite.get_by_role("button", name="Remove").click()
+    expect(favourite).to_have_count(0)
+    undo.click()
+    expect(favourite).to_have_count(1)
+    page.reload()
+    expect(headings).to_have_text(["B", "A"])
+    assert sent
+
+
+def test_an_image_is_dragged_out_of_the_page(page: Page, sent: list[dict[str, Any]], url: str) -> None:
+    """The drag carries a PNG with a name, its address, and an image for documents."""
+    page.get_by_role("radio", name="L", exact=True).check()
+    tile = generate(page).locator(".tile")
+    expect(tile).to_have_attribute("draggable", "true")
+    transfer = page.evaluate_handle("new DataTransfer()")
+    tile.dispatch_event("dragstart", {"dataTransfer": transfer})
+    file, address = transfer.evaluate("(each) => ['DownloadURL', 'text/uri-list'].map((type) => each.getData(type))")
+    assert re.match(rf"image/png:L-\d+\.png:{url}/jobs/.*size=512", file)
+    assert page.request.get(address, timeout=EXPORT_SECONDS * 1000).headers["content-type"] == "image/png"
+    assert sent
+
+
+def test_a_whole_job_is_downloaded(page: Page, sent: list[dict[str, Any]]) -> None:
+    """An SVG and PNG files of each image."""
+    entry = generate(page, count=2)
+    with page.expect_download(timeout=EXPORT_SECONDS * 1000) as found:
+        entry.get_by_role("button", name="Download all").click()
+    assert len([name for name in ZipFile(found.value.path()).namelist() if name.endswith(".svg")]) == 2
+    assert sent
+
+
+def test_the_page_loads_less_than_200_kilobytes(page: Page, url: str) -> None:
+    """Everything that the first screen loads, uncompressed."""
+    loaded: dict[str, int] = {}
+    page.on("response", lambda each: loaded.update({each.url: len(each.body())}) if each.ok else None)
+    page.goto(url)
+    expect(page.locator("#examples button")).to_have_count(len(EXAMPLES))
+    page.wait_for_load_state("networkidle")
+    assert any(name.endswith("examples.webp") for name in loaded)
+    assert sum(size for name, size in loaded.items() if name == f"{url}/" or "/page/" in name) < LARGEST_PAGE_BYTES
