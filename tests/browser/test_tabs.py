@@ -90,6 +90,7 @@ def test_an_expired_image_is_called_that(page: Page, url: str, redis_url: str, s
         expect(page.locator("#jobs .state")).to_contain_text("Finished")
     store.flushall()
     page.locator("#jobs .tile").first.click()
+    page.get_by_role("dialog").get_by_text("Fine control").click()
     page.get_by_role("button", name="One slice back").click()
     expect(page.locator("#viewer-frame")).to_contain_text("This image has expired.")
 
