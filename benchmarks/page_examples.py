@@ -19,7 +19,7 @@ from service.client import Client
 
 LIST = PAGE / "examples.json"
 SHEET = PAGE / "examples.webp"
-QUALITY = 42
+QUALITY = 36
 """Of WebP. A lossless file is five times as large, and the page is to stay small."""
 
 
