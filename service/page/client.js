@@ -9,7 +9,7 @@
  *     const done = await client.finished(job, (job) => render(job.progress.fraction, job.images[0].url));
  *     const picture = client.pictureUrl(done.images[0].url, { scale: 8 });
  *
- * Exports: `Client` (models, ready, jobs, submit, job, finished, watch, cancel, pictureUrl, exportUrl, file), `Problem` (what every method
+ * Exports: `Client` (models, ready, jobs, submit, job, finished, watch, cancel, erase, pictureUrl, exportUrl, file), `Problem` (what every method
  * throws), `ended` (whether a job can no longer change).
  *
  * `watch` listens to server-sent events, resumes them after a cut, and polls where there are none, as in Node; `change`
@@ -23,6 +23,10 @@
  *   expires_at: ?string, queue_position: ?number, eta_seconds: ?number, progress: ?{stage: string, slices_done: number, slices_total: number, fraction: number},
  *   images: Picture[], error: ?{title: string, detail: string},
  *   urls: {self: string, events: string, cancel: string}}} Job
+ * @typedef {{model?: string, num_images?: number, seed?: number, label?: string, controls?: Object<string, string> | Object<string, string>[],
+ *   temperature?: number | {base?: number, size?: number, depth?: number}, guidance?: number, candidates?: number,
+ *   start?: {stage: "size" | "depth", image: string} | {job: string, index?: number, slices?: number, stage?: "size" | "depth"},
+ *   webhook?: {url: string, events: ("started" | "slice" | "succeeded" | "failed" | "canceled")[]}, metadata?: Object}} GenerateRequest
  * @typedef {{index: number, stage: string, slices_done: number, slices_total: number, url: string, score?: number}} SliceEvent
  * @typedef {{change: (job: Job) => void, slice?: (event: SliceEvent, job: Job) => void,
  *   connection?: (state: "live" | "polling" | "away") => void, gone?: (problem: Problem) => void}} Listener
@@ -49,7 +53,12 @@ export class Problem extends Error {
    */
   constructor({ status, type = "about:blank", title, detail = "", errors = [] }) {
     super(detail ? `${title}: ${detail}` : title);
-    Object.assign(this, { name: "Problem", status, type, title, detail, errors });
+    this.name = "Problem";
+    this.status = status;
+    this.type = type;
+    this.title = title;
+    this.detail = detail;
+    this.errors = errors;
   }
 }
 
@@ -88,7 +97,7 @@ export class Client {
 
   /**
    * Ask for pictures. Tried once more if the connection breaks; the idempotency key makes that one job, not two.
-   * @param {Object} request the body of POST /generate
+   * @param {GenerateRequest} request the body of POST /generate
    * @returns {Promise<Job>}
    */
   async submit(request) {
@@ -115,6 +124,11 @@ export class Client {
   async cancel(job) {
     await this.#fetch(job.urls.cancel, { method: "DELETE" });
     return this.job(job);
+  }
+
+  /** Delete a job, its images and its events. One that does not exist any more is no error. @param {Job} job @returns {Promise<void>} */
+  async erase(job) {
+    await this.#fetch(`jobs/${encodeURIComponent(job.id)}?erase=true`, { method: "DELETE" });
   }
 
   /**
