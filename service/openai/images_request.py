@@ -6,14 +6,14 @@ import re
 from enum import StrEnum
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, model_validator
+from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
 
 from models.cards import ModelCard
 from models.config import LABEL
-from service.api.requests import MAX_CANDIDATES, MAX_SEED, GenerateRequest, Integer, Name, normal_body
+from service.api.requests import MAX_CANDIDATES, MAX_SEED, GenerateRequest, Integer, Name, normal_body, within_limits
 from service.errors import FieldError
 from service.images import ImageFormat
-from service.openai.grammar import controls_of
+from service.openai.grammar import PROMPT, controls_of
 from service.openai.image_file import FileOptions
 
 MAX_IMAGES_AT_ONCE: Final = 10
@@ -120,15 +120,25 @@ def pixels_of(size: str) -> int:
 def generate_request(fields: ImagesRequest, card: ModelCard) -> GenerateRequest:
     """Return the job's request in this server's own terms. Raises FieldError for a prompt that is not understood."""
     controls = controls_of(fields.prompt, card.config.controls)
-    sent = {"user": fields.user, "safety_identifier": fields.safety_identifier}
     return GenerateRequest(
         model=card.name,
         num_images=fields.n,
         seed=fields.seed,
         controls=controls,
         candidates=_candidates(fields.quality) if card.verifier and LABEL in controls else None,
-        metadata={"prompt": fields.prompt, **{name: value for name, value in sent.items() if value}},
+        metadata=metadata_of(fields),
     )
+
+
+def metadata_of(fields: ImagesRequest) -> dict[str, JsonValue]:
+    """Return the prompt and the names of its user. Raises FieldError if they are too long together."""
+    sent = {"prompt": fields.prompt, "user": fields.user, "safety_identifier": fields.safety_identifier}
+    metadata: dict[str, JsonValue] = {name: value for name, value in sent.items() if value}
+    try:
+        within_limits(metadata)
+    except ValueError as error:
+        raise FieldError(PROMPT, f"{error}, of prompt, user and safety_identifier together") from None
+    return metadata
 
 
 def _candidates(quality: Quality) -> int | None:

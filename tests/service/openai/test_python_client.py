@@ -245,6 +245,10 @@ REFUSED: dict[str, tuple[dict[str, Any], str]] = {
     "words": ({"prompt": "a fluffy A"}, "prompt"),
     "no words": ({"prompt": ""}, "prompt"),
     "10 kB": ({"prompt": "a blue A " * 1200}, "prompt"),
+    "4 KiB of metadata": (
+        {"prompt": "blue A" + "\u2003" * 900, "user": "\U0001f600" * 200, "safety_identifier": "\U0001f600" * 200},
+        "prompt",
+    ),
     "none": ({"n": 0}, "n"),
     "eleven": ({"n": 11}, "n"),
     "small": ({"size": "32x32"}, "size"),
