@@ -20,10 +20,14 @@ SHA256 = re.compile(r"[0-9a-f]{64}")
 
 @dataclass(frozen=True, kw_only=True)
 class KeyHash:
-    """One key that is let in. `name` owns the jobs made with it; two keys of one name are one owner."""
+    """One key that is let in. `name` owns the jobs made with it; two keys of one name are one owner.
+
+    `weight`: the owner's share of the workers, relative to other owners whose jobs wait.
+    """
 
     name: str
     sha256: str
+    weight: int = 1
 
 
 def sha256_of(key: str) -> str:
@@ -32,14 +36,14 @@ def sha256_of(key: str) -> str:
 
 
 def key_hashes(setting: Any) -> tuple[KeyHash, ...]:  # noqa: ANN401 - whatever the environment holds
-    """The value of SPN_KEYS: `name:hash,name:hash`, or a JSON object of the same. Raises ValueError."""
+    """The value of SPN_KEYS: `name:hash,name:hash:weight`, or a JSON object of the same. Raises ValueError."""
     if not isinstance(setting, str):
         return tuple(setting)
-    hashes = tuple(KeyHash(name=name, sha256=sha256.lower()) for name, sha256 in pairs(setting.strip()))
-    for each in hashes:
-        check(each)
+    hashes = tuple(key_hash(name, value) for name, value in pairs(setting.strip()))
     if len({each.sha256 for each in hashes}) < len(hashes):
         raise ValueError("the same hash stands there twice")
+    if len({(each.name, each.weight) for each in hashes}) > len({each.name for each in hashes}):
+        raise ValueError("keys of one name are one owner: expected the same weight for all of them")
     return hashes
 
 
@@ -55,14 +59,16 @@ def pairs(setting: str) -> list[tuple[str, str]]:
     return [(name, str(sha256)) for name, sha256 in found.items()]
 
 
-def check(each: KeyHash) -> None:
-    """Raises ValueError, without repeating what may be a key."""
-    if not NAME.fullmatch(each.name) or not each.sha256:
+def key_hash(name: str, value: str) -> KeyHash:
+    """The key of a name and `hash` or `hash:weight`. Raises ValueError, without repeating what may be a key."""
+    sha256, _, weight = (part.strip() for part in value.partition(":"))
+    if not NAME.fullmatch(name) or not sha256:
         raise ValueError("expected name:hash,name:hash with names of 1 to 64 letters, digits, `_`, `.` or `-`")
-    if not SHA256.fullmatch(each.sha256):
-        raise ValueError(
-            f"{each.name}: expected the sha256 of a key, 64 hexadecimal digits; see python -m service.api_keys"
-        )
+    if not SHA256.fullmatch(sha256.lower()):
+        raise ValueError(f"{name}: expected the sha256 of a key, 64 hexadecimal digits; see python -m service.api_keys")
+    if not re.fullmatch(r"|[1-9][0-9]?|100", weight):
+        raise ValueError(f"{name}: expected a weight of 1 to 100 after the hash")
+    return KeyHash(name=name, sha256=sha256.lower(), weight=int(weight or 1))
 
 
 def main() -> int:

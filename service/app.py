@@ -110,7 +110,6 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         client,
         tickets,
         models=tuple(catalogue.cards),
-        ticket_seconds=settings.ticket_seconds,
         stepped=metrics.clock_steps.inc,
     )
     tasks: dict[str, Callable[[], Awaitable[None]]] = {
@@ -126,7 +125,8 @@ def create_app(settings: ServiceSettings) -> FastAPI:
             client,
             tickets,
             queue_bound=settings.queue_bound,
-            limits=Limits(per_minute=settings.submits_per_minute, concurrent=settings.concurrency),
+            limits=Limits(per_minute=settings.submits_per_minute, concurrent=settings.jobs_per_owner),
+            weights={key.name: key.weight for key in settings.keys},
         ),
         listing=Listing(client),
         event_reader=event_reader,

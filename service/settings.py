@@ -105,7 +105,7 @@ class ServiceSettings(BaseSettings):
         default=1000,
         ge=1,
         le=1_000_000,
-        description="Jobs of a model that may wait; further submits get 503.",
+        description="Jobs of a model that may wait; then 503, but for an owner of whom none waits.",
     )
     retention_seconds: int = Field(
         default=86_400, ge=1, le=31_536_000, description="Seconds for which a job is kept after its end."
@@ -115,12 +115,6 @@ class ServiceSettings(BaseSettings):
         ge=0.1,
         le=60,
         description="Seconds between two searches for jobs that have lost their worker or ticket.",
-    )
-    ticket_seconds: float = Field(
-        default=5,
-        ge=0.5,
-        le=600,
-        description="Seconds from taking a ticket to starting its job. After that the job gets a new ticket.",
     )
     webhook_secret: Annotated[SecretStr | None, AfterValidator(usable)] = Field(
         default=None,
@@ -135,7 +129,7 @@ class ServiceSettings(BaseSettings):
     keys: Annotated[tuple[KeyHash, ...], NoDecode, BeforeValidator(key_hashes)] = Field(
         default=(),
         repr=False,
-        description="API keys as `name:sha256,name:sha256`; `python -m service.api_keys NAME` makes one. Unset: open to all.",
+        description="API keys, `name:sha256` by commas; `name:sha256:3` has three times the share. Unset: open to all.",
     )
     secret: Annotated[SecretStr, Field(min_length=16)] | None = Field(
         default=None,
@@ -147,8 +141,11 @@ class ServiceSettings(BaseSettings):
         le=100_000,
         description=f"Submits of an owner per minute, refused ones too; 0: no limit. Unset: {KEYED_RATE} with keys, else 0.",
     )
-    concurrency: int = Field(
-        default=0, ge=0, le=1_000_000, description="Queued and running jobs of an owner; 0: no limit."
+    concurrency: int | None = Field(
+        default=None,
+        ge=0,
+        le=1_000_000,
+        description="Queued and running jobs of an owner; 0: no limit. Unset: half of SPN_QUEUE_BOUND with keys, else 0.",
     )
     deadline_seconds: int = Field(
         default=3600,
@@ -173,6 +170,13 @@ class ServiceSettings(BaseSettings):
         if self.rate_per_minute is None:
             return KEYED_RATE if self.keys else 0
         return self.rate_per_minute
+
+    @property
+    def jobs_per_owner(self) -> int:
+        """Return the concurrency limit that applies; 0: none."""
+        if self.concurrency is None:
+            return max(1, self.queue_bound // 2) if self.keys else 0
+        return self.concurrency
 
     @property
     def local(self) -> bool:

@@ -2,7 +2,7 @@
 
 A round advances images that are at the same network by one slice each; `worker.scheduler` chooses them. Between two rounds
 finished and canceled jobs leave, and waiting jobs join (`worker.jobs.held_jobs`). The loop knows neither Redis nor RQ nor
-torch: a `TicketSource` brings jobs, a `SliceSampler` generates slices, and a `Publisher` writes them.
+torch: a `TicketSource` wakes the worker, a `SliceSampler` generates slices, and a `Publisher` acquires jobs and writes slices.
 """
 
 from __future__ import annotations
@@ -20,7 +20,6 @@ from service.contract.record import Problem
 from worker.errors import BoardTooLargeError, RoundTooLargeError, WorkerError
 from worker.jobs.held_jobs import HeldJobs, TicketSource
 from worker.jobs.lease import Heartbeat
-from worker.jobs.live_job import Ticket
 from worker.jobs.publish import NewSlice, Publisher
 from worker.scheduler import BatchRow, Scheduler, lanes_of
 from worker.telemetry.pace_estimator import PaceEstimator
@@ -32,6 +31,12 @@ ROOM = 2
 
 With more than one round, a new job need not wait for another to leave. With a limit, jobs that could not start soon are
 left to other workers.
+"""
+
+NEWCOMER_ROOM = 3
+"""Full rounds that the live rows may fill with interactive jobs of owners that have less than one full round here.
+
+So an owner's job need not wait until jobs of another owner leave.
 """
 
 
@@ -62,15 +67,14 @@ class Batch:
         self._jobs = HeldJobs(sampler.card, publisher=publisher, heartbeat=heartbeat, tickets=tickets)
         self._scheduler, self._capacity = Scheduler(), sampler.capacity
 
-    def run(self, first: Ticket) -> None:
-        """Work until no job is left.
+    def run(self) -> None:
+        """Work until no job is left, here or in the queue.
 
         Raises BoardTooLargeError, with all jobs returned. Raises DeviceLostError; the leases then run out.
         """
         self._capacity = self._sampler.capacity
         try:
             started = time.monotonic()
-            self._jobs.admit(first)
             self._exchange_jobs(started)
             while self._jobs:
                 self._round()
@@ -105,11 +109,12 @@ class Batch:
     def _fill(self) -> None:
         """Admit waiting jobs while there is room and no suspect."""
         lanes, suspect = self._jobs.lanes, self._jobs.suspect
-        while lanes < ROOM * self._capacity and not self._tickets.stopping and not suspect:
-            if (ticket := self._tickets.take()) is None:
+        while lanes < NEWCOMER_ROOM * self._capacity and not self._tickets.stopping and not suspect:
+            served = None if lanes < ROOM * self._capacity else self._jobs.owners_with(self._capacity)
+            if (job := self._jobs.admit(except_owners=served)) is None:
                 break
-            if job := self._jobs.admit(ticket):
-                lanes, suspect = lanes + lanes_of(job.rows()), job if job.suspect else None
+            self._tickets.discard()
+            lanes, suspect = lanes + lanes_of(job.rows()), job if job.suspect else None
         self._jobs.conclude()
 
     def _advance(self, rows: Sequence[BatchRow]) -> bool:

@@ -16,7 +16,7 @@ from models.config import LABEL, Control, Stage, Temperatures
 from models.subscale import Progress
 from service.api.requests import MAX_SEED, Controls, GenerateRequest, Start, WebhookRequest
 from service.contract.lanes import slice_lanes
-from service.contract.request import JobRequest, Webhook
+from service.contract.request import JobRequest, Priority, Webhook
 from service.contract.statuses import WebhookEvent
 from service.contract.stream import SliceEntry
 from service.destinations import Destinations
@@ -63,6 +63,7 @@ def new_job(  # noqa: PLR0913 - the terms of a job, by keyword
         controls=controls,
         geometry=card.config.geometry,
         start_slices=len(given),
+        priority=fields.priority,
         retention_seconds=retention_seconds,
         metadata=fields.metadata,
         owner=owner,
@@ -106,10 +107,14 @@ def webhook(fields: WebhookRequest, destinations: Destinations | None) -> Webhoo
 
 
 def fingerprint(fields: BaseModel) -> str:
-    """Return a hash that is equal for equal JSON: the order of members and 7 or 7.0 make no difference."""
-    return hashlib.sha256(
-        json.dumps(canonical_json(fields.model_dump(mode="json")), sort_keys=True).encode()
-    ).hexdigest()
+    """Return a hash that is equal for equal JSON: the order of members and 7 or 7.0 make no difference.
+
+    `priority` came later. Its default is left out, so that keys of earlier releases stay valid.
+    """
+    body = fields.model_dump(mode="json")
+    if body.get("priority") == Priority.INTERACTIVE:
+        del body["priority"]
+    return hashlib.sha256(json.dumps(canonical_json(body), sort_keys=True).encode()).hexdigest()
 
 
 def canonical_json(value: JsonValue) -> JsonValue:

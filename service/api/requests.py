@@ -18,6 +18,7 @@ from pydantic import (
     model_validator,
 )
 
+from service.contract.request import Priority
 from service.contract.statuses import WebhookEvent
 
 MAX_IMAGES = 16
@@ -258,6 +259,10 @@ class GenerateRequest(BaseModel):
     )
     start: AnyStart | None = Field(
         default=None, description="Start from an image of your own, or keep the first slices of an earlier job's image."
+    )
+    priority: Priority = Field(
+        default=Priority.INTERACTIVE,
+        description="batch: after your interactive jobs, and without their preference for a first slice.",
     )
     webhook: WebhookRequest | None = Field(default=None, description="Send events to this receiver.")
     metadata: Annotated[dict[str, JsonValue], BeforeValidator(within_limits)] = Field(

@@ -13,7 +13,7 @@ from models.cards import ModelCard
 from models.config import Stage, Temperatures
 from service.api.requests import Controls, StartStage
 from service.contract.record import JobRecord
-from service.contract.request import JobRequest
+from service.contract.request import JobRequest, Priority
 from service.contract.statuses import Status
 from service.problem_body import ProblemBody, problem_of
 from service.supervisor import TaskState
@@ -81,6 +81,7 @@ class JobBody(BaseModel):
     guidance: float
     candidates: int
     start: StartBody | None = Field(description="What the job started from; null for a job that started from nothing.")
+    priority: Priority
     metadata: dict[str, JsonValue]
     created_at: datetime
     started_at: datetime | None
@@ -111,6 +112,7 @@ class JobBody(BaseModel):
             guidance=request.guidance,
             candidates=request.candidates,
             start=start_of(request),
+            priority=request.priority,
             metadata=dict(request.metadata),
             created_at=timestamp(record.created_at),
             started_at=moment(record.started_at),

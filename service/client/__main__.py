@@ -29,7 +29,7 @@ from service.contract.statuses import Status
 
 URL = "http://127.0.0.1:8000"
 CONTROLS = ("label", "style", "hue", "tile")
-FIELDS = ("model", "seed", "temperature", "guidance", "candidates")
+FIELDS = ("model", "seed", "temperature", "guidance", "candidates", "priority")
 
 
 EXPORT: Final = ("size", "background", "ground", "glyph")
@@ -110,6 +110,9 @@ def parse(arguments: Sequence[str] | None) -> Options:
         "--guidance", type=number, help="how closely label and style are followed, 1 to 5; default: the model's"
     )
     parser.add_argument("--candidates", type=int, help="first slices to choose from, 1 to 8; default: the model's")
+    parser.add_argument(
+        "--priority", choices=("interactive", "batch"), help="batch: after your interactive jobs; default: interactive"
+    )
     parser.add_argument("--scale", type=int, default=1, choices=range(1, 9), help="pixels per pixel")
     add_export(parser)
     parser.add_argument("--out", type=Path, default=Path(), help="folder for the images")

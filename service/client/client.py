@@ -29,6 +29,7 @@ class Request(TypedDict, total=False):
     guidance: float
     candidates: int
     start: Mapping[str, str | int]
+    priority: Literal["interactive", "batch"]
     webhook: Mapping[str, JsonValue]
     metadata: Mapping[str, JsonValue]
 

@@ -62,8 +62,6 @@ class JobRecord:
     expires_at: int
     lease_until: int
     attempts: int
-    ticket: int
-    ticketed_at: int
     weights: str
     numerics: str
     last_id: str
@@ -108,6 +106,4 @@ _COUNTS = (
     "expires_at",
     "lease_until",
     "attempts",
-    "ticket",
-    "ticketed_at",
 )

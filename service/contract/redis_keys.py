@@ -22,11 +22,6 @@ def queue_name(model: str) -> str:
     return f"spn:{model}"
 
 
-def ticket_id(job: str, ticket: int) -> str:
-    """Return the RQ job id of a ticket. Each ticket has its own, so RQ never sees one twice."""
-    return f"{job}-{ticket}"
-
-
 ENDED = "spn:ended"
 """Ended jobs by time of expiry."""
 
@@ -57,8 +52,22 @@ def queued_key(model: str) -> str:
     return f"spn:queued:{model}"
 
 
+def owners_key(model: str) -> str:
+    """Return the key of the owners with jobs that wait for a worker, by turn; queue.lua describes it."""
+    return f"spn:owners:{model}"
+
+
+def waiting_key(model: str, owner: str) -> str:
+    """Return the key of an owner's jobs that wait for a worker, in order; RETURNED instead of an owner: those of all."""
+    return f"spn:waiting:{model}:{owner}"
+
+
+RETURNED = "!"
+"""Name, in place of an owner's, for the jobs that workers returned or lost."""
+
+
 def running_key(model: str) -> str:
-    """Return the key of the jobs of a model that were started, by the end of their lease."""
+    """Return the key of the jobs of a model that were started, by the end of their lease; infinite while they wait."""
     return f"spn:running:{model}"
 
 
@@ -98,4 +107,4 @@ class Keys:
     def all(self) -> list[str]:
         """Return KEYS of every transition of the job, in the script's order."""
         lists = [queued_key(self.model), running_key(self.model), deadlines_key(self.model), ENDED, OUTBOX]
-        return [self.record, self.stream, *lists]
+        return [self.record, self.stream, *lists, owners_key(self.model)]

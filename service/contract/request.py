@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from enum import StrEnum
 from typing import Annotated
 from urllib.parse import urlsplit
 
@@ -12,6 +13,13 @@ from pydantic import BeforeValidator, Field, JsonValue, TypeAdapter
 from models.config import LABEL, Geometry, Sampling, Temperatures
 from service.contract.redis_keys import Keys
 from service.contract.statuses import WebhookEvent
+
+
+class Priority(StrEnum):
+    """Whether a person waits for the job. It orders an owner's own jobs, and the rows of a batch (`worker.scheduler`)."""
+
+    INTERACTIVE = "interactive"
+    BATCH = "batch"
 
 
 def known_events(events: object) -> object:
@@ -56,6 +64,7 @@ class JobRequest:
     guidance: float = 1.0
     candidates: int = 1
     base_lanes: float = 1.0
+    priority: Priority = Priority.INTERACTIVE
 
     @property
     def sampling(self) -> Sampling:

@@ -18,7 +18,7 @@
 --                                           `grace_seconds` more to do it itself
 --   limit_lease queued, running     -       a lease that ends later than a new one would is shortened: the clock of
 --                                           Redis was set back
---   requeue     queued, running     -       the next ticket, if the last one is still `expected` and no lease is live
+--   requeue     queued, running     -       waits for a worker again. Refused while a lease is live, or if it waits already
 --   erase       any                 -       record, stream, idempotency key and deliveries are deleted, in any status. The
 --                                           next write of a worker that holds the job is refused, so that it stops
 --
@@ -27,7 +27,8 @@
 -- A refused transition changes nothing. When Redis is out of memory, it refuses the first write of a script and with it the
 -- whole transition; after a first write it lets the script finish.
 -- renew and append also reply that the worker should stop: `canceling` after a cancel, `overdue` after the deadline.
--- `announce` and `expire` maintain the two lists around the jobs: live workers, and jobs past their retention.
+-- `announce` and `expire` maintain the two lists around the jobs: live workers, and jobs past their retention. `next` replies
+-- the job that a worker should acquire (queue.lua). Two workers may get the same one; the slower is refused and asks again.
 -- An event that the job's webhook requests enters the outbox (outbox.lua) in the same step as the stream.
 --
 -- Fields of a record that are not in its request:
@@ -35,24 +36,34 @@
 --   attempts, fruitless            attempts so far; those since the last new slice
 --   suspect                        set when a job was acquired from a lost holder, cleared by a new slice
 --   canceling                      set by a cancel while a worker holds the job
---   ticket, ticketed_at            number and time of the last ticket
+--   priority, weight               the job's priority; the weight of its owner
 --   given                          slices that every image starts with, which no restart voids
 --   done:I, score:I                slices of image I that are in the stream; the verifier's score of its base slice
 --   lanes                          lanes of the job's base slices, for the estimate
 --
--- KEYS: record, stream, queued, running, deadlines, ended, outbox (service.contract.redis_keys.Keys). create has one more,
--- the idempotency key. The keys of an owner's lists are built here, by `owned`: a worker does not know the owner.
+-- KEYS: record, stream, queued, running, deadlines, ended, outbox, owners (service.contract.redis_keys.Keys). create has one
+-- more, the idempotency key. The keys of an owner's lists are built here, by `owned` and by queue.lua: a worker does not know
+-- the owner.
 -- ARGV: transition, job id, token or "", a JSON object with the transition's arguments by name. create and append: then
 -- the compressed values of each slice in `slices`; they are bytes, so they cannot be in the JSON.
 -- Replies {outcome, ...}. Times are those of Redis' clock, in ms.
 
 local record, stream, queued, running, deadlines, ended = unpack(KEYS, 1, 6)
+local queue = KEYS[8] and Queue(KEYS[8])
 local name, id, token, args = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
-local clock = redis.call('TIME')
-local now = clock[1] * 1000 + math.floor(clock[2] / 1000)
 
--- The record's fields, '' for one that is absent. Those that most transitions need are read at once, others when they are
--- used; all changes are written at once. HGET after HGET was most of Redis' work for a job.
+-- The time of this call in ms. An event's id begins with it; TIME is read only where a time is needed before the event.
+local clock
+local function now()
+  if not clock then
+    local seconds, microseconds = unpack(redis.call('TIME'))
+    clock = seconds * 1000 + math.floor(microseconds / 1000)
+  end
+  return clock
+end
+
+-- The record's fields, '' for one that is absent. Those that a transition needs are read at once (`needed`), others when
+-- they are used; all changes are written at once. HGET after HGET was most of Redis' work for a job.
 local job = setmetatable({}, {__index = function(known, field)
   local value = redis.call('HGET', record, field) or ''
   rawset(known, field, value)
@@ -80,6 +91,7 @@ end
 
 local function emit(event, ...)
   local entry = redis.call('XADD', stream, '*', 'event', event, ...)
+  clock = clock or tonumber(string.match(entry, '^%d+'))
   set({last_id = entry})
   return entry
 end
@@ -88,7 +100,7 @@ local function notify(event, entry, ...)
   if job['webhook:' .. event] == '' then return end
   local delivery = {id = 'msg_' .. id .. '-' .. entry, job = id, owner = job.owner, receiver = job.receiver,
                     event = event, request = job.request}
-  Outbox(KEYS[7], now).add(delivery, 'status', job.status, 'at', now, ...)
+  Outbox(KEYS[7], now()).add(delivery, 'status', job.status, 'at', now(), ...)
 end
 
 -- `slice.score`: the verifier's probability of the label; only a scored base slice has it
@@ -104,11 +116,11 @@ end
 -- The key of an owner's list; the same as service.contract.redis_keys.owned_key.
 local function owned(owner, list) return (owner == '' and 'spn:' or 'spn:owner:' .. owner .. ':') .. list end
 
-local function leased() return number('lease_until') > now end
+local function leased() return number('lease_until') > 0 and number('lease_until') > now() end
 
 local function past_deadline(grace_seconds)
   local deadline = number('deadline')
-  return deadline > 0 and now >= deadline + (grace_seconds or 0) * 1000
+  return deadline > 0 and now() >= deadline + (grace_seconds or 0) * 1000
 end
 
 -- The reply of renew and append: whether the worker should go on.
@@ -119,7 +131,7 @@ end
 
 -- Start or extend the lease.
 local function lease()
-  local lease_until = now + args.lease_seconds * 1000
+  local lease_until = now() + args.lease_seconds * 1000
   redis.call('ZADD', running, lease_until, id)
   set({lease_until = lease_until, lease_ms = args.lease_seconds * 1000})
 end
@@ -128,14 +140,14 @@ end
 local function conclude(status, problem)
   local retention, owner = number('retention_ms'), job.owner
   local entry = emit(status, 'error', problem or '')
-  set({status = status, finished_at = now, expires_at = now + retention, error = problem or '', token = '',
+  if not leased() then queue.remove(id, job) end
+  redis.call('ZREM', job.status == 'queued' and queued or running, id)
+  set({status = status, finished_at = now(), expires_at = now() + retention, error = problem or '', token = '',
        lease_until = 0})
   notify(status, entry, 'error', problem or '')
-  redis.call('ZREM', queued, id)
-  redis.call('ZREM', running, id)
-  redis.call('ZREM', deadlines, id)
+  if number('deadline') > 0 then redis.call('ZREM', deadlines, id) end
   redis.call('ZREM', owned(owner, 'active'), id)
-  redis.call('ZADD', ended, now + retention, owner == '' and id or id .. ':' .. owner)
+  redis.call('ZADD', ended, now() + retention, owner == '' and id or id .. ':' .. owner)
   redis.call('PEXPIRE', record, retention)
   redis.call('PEXPIRE', stream, retention)
   if job.idempotency ~= '' and redis.call('PTTL', job.idempotency) > retention then
@@ -146,7 +158,7 @@ end
 
 -- Seconds until the next job ends, at the rate of the last minute: 1 to 60.
 local function turnover()
-  local recent = redis.call('ZCOUNT', ended, now + args.retention_ms - 60000, '+inf')
+  local recent = redis.call('ZCOUNT', ended, now() + args.retention_ms - 60000, '+inf')
   return math.max(1, math.ceil(60 / math.max(recent, 1)))
 end
 
@@ -154,54 +166,58 @@ end
 -- API refused (service/jobs/refusal_counter.py).
 local function rate_limit_pause()
   if args.per_minute == 0 then return 0 end
-  local submits, since = owned(args.owner, 'submits'), '(' .. now - 60000
+  local submits, since = owned(args.owner, 'submits'), '(' .. now() - 60000
   local over = redis.call('ZCOUNT', submits, since, '+inf') - args.per_minute
   if over < 0 then return 0 end
   local nth = redis.call('ZRANGEBYSCORE', submits, since, '+inf', 'WITHSCORES', 'LIMIT', over, 1)
-  return math.ceil((nth[2] + 60000 - now) / 1000)
+  return math.ceil((nth[2] + 60000 - now()) / 1000)
 end
 
 -- Jobs past their deadline do not count: the reaper is about to fail them, and a lost record must not block its owner.
 local function at_concurrency_limit()
-  local active = owned(args.owner, 'active')
-  return args.concurrent > 0 and redis.call('ZCOUNT', active, '(' .. now, '+inf') >= args.concurrent
+  return args.concurrent > 0
+    and redis.call('ZCOUNT', owned(args.owner, 'active'), '(' .. now(), '+inf') >= args.concurrent
 end
+
+-- An owner without a waiting job is accepted in a full queue: no owner can fill it for others.
+local function full() return redis.call('ZCARD', queued) >= args.bound and queue.length(args.owner) > 0 end
 
 -- The reply that refuses a new job, or nil.
 local function refusal()
   local pause = rate_limit_pause()
   if pause > 0 then return {'rate_limited', pause} end
   if at_concurrency_limit() then return {'concurrency_limited', turnover()} end
-  if redis.call('ZCARD', queued) >= args.bound then return {'full', turnover()} end
+  if full() then return {'full', turnover()} end
 end
 
 -- Enter the new job in the lists: the queue, its owner's lists, the deadlines.
 local function place(deadline)
   local owner = args.owner
-  redis.call('ZADD', queued, now, id)
-  redis.call('ZADD', owned(owner, 'jobs'), now, id)
-  redis.call('ZREMRANGEBYSCORE', owned(owner, 'active'), '-inf', now)
+  redis.call('ZADD', queued, now(), id)
+  queue.add(id, job)
+  redis.call('ZADD', owned(owner, 'jobs'), now(), id)
+  redis.call('ZREMRANGEBYSCORE', owned(owner, 'active'), '-inf', now())
   redis.call('ZADD', owned(owner, 'active'), deadline > 0 and deadline or '+inf', id)
   if deadline > 0 then redis.call('ZADD', deadlines, deadline, id) end
   if args.per_minute > 0 then
-    redis.call('ZREMRANGEBYSCORE', owned(owner, 'submits'), '-inf', now - 60000)
-    redis.call('ZADD', owned(owner, 'submits'), now, id)
+    redis.call('ZREMRANGEBYSCORE', owned(owner, 'submits'), '-inf', now() - 60000)
+    redis.call('ZADD', owned(owner, 'submits'), now(), id)
     redis.call('PEXPIRE', owned(owner, 'submits'), 60000)
   end
 end
 
 -- The reply for a known idempotency key, or nil.
 local function replay()
-  local known = redis.call('HMGET', KEYS[8], 'id', 'fingerprint', 'record')
+  local known = redis.call('HMGET', KEYS[9], 'id', 'fingerprint', 'record')
   if not known[1] or redis.call('EXISTS', known[3]) == 0 then return end
   return {known[2] == args.fingerprint and 'replay' or 'clash', known[1]}
 end
 
 -- Store the idempotency key of the new job.
 local function remember()
-  redis.call('HSET', KEYS[8], 'id', id, 'fingerprint', args.fingerprint, 'record', record)
-  redis.call('EXPIRE', KEYS[8], args.key_seconds)
-  set({idempotency = KEYS[8]})
+  redis.call('HSET', KEYS[9], 'id', id, 'fingerprint', args.fingerprint, 'record', record)
+  redis.call('EXPIRE', KEYS[9], args.key_seconds)
+  set({idempotency = KEYS[9]})
 end
 
 local transition = {}
@@ -209,12 +225,12 @@ local transition = {}
 -- `args.slices`: those that every image starts with.
 function transition.create()
   if job.status ~= '' then return {'done', id} end
-  local refused = KEYS[8] and replay() or refusal()
+  local refused = KEYS[9] and replay() or refusal()
   if refused then return refused end
-  local deadline = args.deadline_seconds > 0 and now + args.deadline_seconds * 1000 or 0
+  local deadline = args.deadline_seconds > 0 and now() + args.deadline_seconds * 1000 or 0
   set({request = args.request, num_images = args.num_images, given = #args.slices, lanes = args.base_lanes,
-       retention_ms = args.retention_ms, status = 'queued', created_at = now, ticket = 1, ticketed_at = now,
-       owner = args.owner, deadline = deadline, receiver = args.receiver})
+       retention_ms = args.retention_ms, status = 'queued', created_at = now(), owner = args.owner, deadline = deadline,
+       receiver = args.receiver, priority = args.priority, weight = args.weight})
   for _, event in ipairs(args.webhook_events) do set({['webhook:' .. event] = 1}) end
   place(deadline)
   emit('status', 'status', 'queued')
@@ -222,35 +238,46 @@ function transition.create()
     set({['done:' .. image] = 0})
     for i, slice in ipairs(args.slices) do emit_slice(image, slice, ARGV[4 + i]) end
   end
-  if KEYS[8] then remember() end
+  if KEYS[9] then remember() end
   return {'done', id}
 end
 
+-- Replies `suspect` or '', the request, the weights and numerics of the slices so far, and whether there may be any.
+local function acquired(resumed)
+  return {'done', job.suspect, job.request, job.weights, job.numerics, resumed and 'resumed' or ''}
+end
+
+-- A job that is refused waits no longer: it is held, has ended, or is left to the reaper.
 function transition.acquire()
   if job.token == token then
     lease()
-    return {'done', job.suspect}
+    return acquired(true)
   end
-  if leased() then return {'leased'} end
+  if leased() or past_deadline() then
+    queue.remove(id, job)
+    return {leased() and 'leased' or 'overdue'}
+  end
   if job.canceling ~= '' then
     conclude('canceled')
     return {'ended'}
   end
-  if past_deadline() then return {'overdue'} end
   if number('fruitless') >= args.max_attempts then
     conclude('failed', args.problem)
     return {'ended'}
   end
   lease()
+  queue.remove(id, job)
+  queue.charge(job)
   if job.token ~= '' then set({suspect = 'suspect'}) end
+  local resumed = number('given') > 0 or job.weights ~= ''
   if job.weights == '' then set({weights = args.weights, numerics = args.numerics}) end
   set({attempts = number('attempts') + 1, fruitless = number('fruitless') + 1, token = token})
-  redis.call('ZREM', queued, id)
   if job.status == 'queued' then
-    set({status = 'running', started_at = now})
+    redis.call('ZREM', queued, id)
+    set({status = 'running', started_at = now()})
     notify('started', emit('status', 'status', 'running'))
   end
-  return {'done', job.suspect}
+  return acquired(resumed)
 end
 
 function transition.renew()
@@ -278,11 +305,17 @@ function transition.restart()
   return {'done', entry}
 end
 
+-- Let a job without a lease wait for a worker. In `running` it is then behind all leases. Reply whether it did not wait before.
+local function wait_again()
+  if job.status == 'running' then redis.call('ZADD', running, '+inf', id) end
+  return queue.add(id, job)
+end
+
 function transition.release()
   if job.canceling ~= '' then return conclude('canceled') end
-  redis.call('ZADD', running, 0, id)
+  wait_again()
   set({attempts = number('attempts') - 1, fruitless = math.max(0, number('fruitless') - 1), token = '',
-       lease_until = 0, ticketed_at = 0})
+       lease_until = 0})
   return {'done'}
 end
 
@@ -305,7 +338,7 @@ function transition.overdue()
 end
 
 function transition.limit_lease()
-  local lease_until = now + number('lease_ms')
+  local lease_until = now() + number('lease_ms')
   if number('lease_ms') == 0 or number('lease_until') <= lease_until then return {'stale'} end
   redis.call('ZADD', running, lease_until, id)
   set({lease_until = lease_until})
@@ -314,19 +347,18 @@ end
 
 function transition.requeue()
   if leased() then return {'leased'} end
-  if number('ticket') ~= args.expected then return {'stale'} end
-  set({ticketed_at = now, ticket = args.expected + 1})
-  return {'done', args.expected + 1}
+  return {wait_again() and 'done' or 'stale'}
 end
 
 -- The deliveries of a job are named after the entries of its stream.
 function transition.erase()
   if job.receiver ~= '' then
     for _, entry in ipairs(redis.call('XRANGE', stream, '-', '+')) do
-      Outbox(KEYS[7], now).drop('msg_' .. id .. '-' .. entry[1])
+      Outbox(KEYS[7], now()).drop('msg_' .. id .. '-' .. entry[1])
     end
   end
-  local owner, last_ticket = job.owner, number('ticket')
+  local owner = job.owner
+  queue.remove(id, job)
   redis.call('ZREM', queued, id)
   redis.call('ZREM', running, id)
   redis.call('ZREM', deadlines, id)
@@ -335,19 +367,19 @@ function transition.erase()
   redis.call('ZREM', ended, owner == '' and id or id .. ':' .. owner)
   if job.idempotency ~= '' then redis.call('DEL', job.idempotency) end
   redis.call('DEL', record, stream)
-  return {'done', last_ticket}
+  return {'done'}
 end
 
 -- KEYS: workers. id: that of the worker. `seconds`: until it expires; 0 removes it.
 if name == 'announce' then
-  redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now)
-  if args.seconds == 0 then redis.call('ZREM', KEYS[1], id) else redis.call('ZADD', KEYS[1], now + args.seconds * 1000, id) end
+  redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now())
+  if args.seconds == 0 then redis.call('ZREM', KEYS[1], id) else redis.call('ZADD', KEYS[1], now() + args.seconds * 1000, id) end
   return {'done'}
 end
 
 -- KEYS: ended. Its members are `id`, or `id:owner` for a job with an owner.
 if name == 'expire' then
-  local gone = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now, 'LIMIT', 0, 1000)
+  local gone = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now(), 'LIMIT', 0, 1000)
   for _, past in ipairs(gone) do
     local ended_id, owner = string.match(past, '^([^:]*):?(.*)$')
     redis.call('ZREM', owned(owner, 'jobs'), ended_id)
@@ -356,22 +388,42 @@ if name == 'expire' then
   return {'done', #gone}
 end
 
-local held = {renew = true, append = true, restart = true, release = true, finish = true, fail = true}
-
-local fields = {'status', 'token', 'lease_until', 'canceling', 'deadline'}
-if name == 'append' then
-  table.insert(fields, 'webhook:slice')
-  for _, slice in ipairs(args.slices) do table.insert(fields, 'done:' .. slice.image) end
+-- KEYS: owners. The next job of all, if `every_owner`; else the next interactive one of an owner not in `except_owners`.
+if name == 'next' then
+  local except = not args.every_owner and {} or nil
+  for _, owner in ipairs(args.except_owners) do except[owner] = true end
+  local found = Queue(KEYS[1]).next(except)
+  return found and {'done', found} or {'empty'}
 end
+
+local held_only = {renew = true, append = true, restart = true, release = true, finish = true, fail = true}
+
+-- Fields that a transition reads besides those that all read.
+local ending = {'owner', 'retention_ms', 'idempotency'}
+local needed = {
+  append = {'webhook:slice'},
+  acquire = {'attempts', 'fruitless', 'suspect', 'given', 'weights', 'numerics', 'request', 'owner', 'num_images', 'weight',
+             'webhook:started'},
+  finish = {'webhook:succeeded', unpack(ending)},
+  fail = {'webhook:failed', unpack(ending)},
+  cancel = {'webhook:canceled', unpack(ending)},
+}
+
+local fields = {'status', 'token', 'lease_until', 'canceling', 'deadline', unpack(needed[name] or {})}
+for _, slice in ipairs(name == 'append' and args.slices or {}) do table.insert(fields, 'done:' .. slice.image) end
 read(fields)
 
 if name ~= 'create' then
   local ends = job.status ~= 'queued' and job.status ~= 'running'
   if name == 'overdue' and ends then redis.call('ZREM', deadlines, id) end
+  if name == 'requeue' and ends then
+    redis.call('ZREM', queued, id)
+    redis.call('ZREM', running, id)
+  end
   if job.status == '' then return {'unknown'} end
   if ends and name ~= 'erase' then return {'ended'} end
   if name == 'acquire' and token == '' then return {'lost'} end
-  if held[name] and (token == '' or job.token ~= token) then return {'lost'} end
+  if held_only[name] and (token == '' or job.token ~= token) then return {'lost'} end
 end
 local reply = transition[name]()
 write()

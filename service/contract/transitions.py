@@ -6,7 +6,7 @@ A `Call` is plain data; `Transitions` and `AsyncTransitions` send it. The table 
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
@@ -16,7 +16,7 @@ from pydantic import JsonValue
 from redis.exceptions import NoScriptError
 
 from service.contract.record import OVERDUE, Problem
-from service.contract.redis_keys import ENDED, Keys, idempotency_key, workers_key
+from service.contract.redis_keys import ENDED, Keys, idempotency_key, owners_key, workers_key
 from service.contract.request import JobRequest
 from service.contract.stream import SliceEntry
 
@@ -24,10 +24,8 @@ if TYPE_CHECKING:
     from redis import Redis
     from redis.asyncio import Redis as AsyncRedis
 
-SCRIPT = "\n".join(files("service.contract").joinpath(name).read_text() for name in ("outbox.lua", "transitions.lua"))
-
-SUSPECT = "suspect"
-"""Value of `acquire`'s reply for a job whose holder was lost since its last new slice."""
+SCRIPTS = ("outbox.lua", "queue.lua", "transitions.lua")
+SCRIPT = "\n".join(files("service.contract").joinpath(name).read_text() for name in SCRIPTS)
 
 
 class Outcome(StrEnum):
@@ -39,7 +37,7 @@ class Outcome(StrEnum):
     CLASH = "clash"
     """create: this idempotency key belongs to another request body."""
     FULL = "full"
-    """create: the queue is full; `value` is when to retry, in seconds."""
+    """create: the queue is full, and a job of this owner waits in it; `value` is when to retry, in seconds."""
     RATE_LIMITED = "rate_limited"
     """create: the owner submitted too many jobs in the last minute; `value` is when to retry, in seconds."""
     CONCURRENCY_LIMITED = "concurrency_limited"
@@ -57,23 +55,50 @@ class Outcome(StrEnum):
     GAP = "gap"
     """append: an earlier slice is missing."""
     STALE = "stale"
-    """requeue: another process was faster; overdue, limit_lease: there is no reason to."""
+    """requeue: the job waits already; overdue, limit_lease: there is no reason to."""
+    EMPTY = "empty"
+    """next: no job waits."""
     UNKNOWN = "unknown"
     """No such job."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class Reply:
-    """Reply of the script."""
+    """Reply of the script: its outcome, and the values that some transitions add."""
 
     outcome: Outcome
-    value: str = ""
+    values: tuple[str, ...] = ()
+
+    @property
+    def value(self) -> str:
+        """Return the first value, "" without one."""
+        return self.values[0] if self.values else ""
 
     @classmethod
     def decode(cls, raw: Sequence[Any]) -> Reply:
         """Read the script's array."""
         outcome, *rest = (item.decode() if isinstance(item, bytes) else str(item) for item in raw)
-        return cls(outcome=Outcome(outcome), value=rest[0] if rest else "")
+        return cls(outcome=Outcome(outcome), values=tuple(rest))
+
+
+@dataclass(frozen=True, kw_only=True)
+class Acquired:
+    """Reply to `acquire`. `weights` and `numerics` are those of the slices so far.
+
+    `resumed`: the stream may have slices. `suspect`: a holder was lost since the last new slice.
+    """
+
+    suspect: bool
+    request: str
+    weights: str
+    numerics: str
+    resumed: bool
+
+    @classmethod
+    def of(cls, reply: Reply) -> Acquired:
+        """Read the values of a reply whose outcome is DONE."""
+        suspect, request, weights, numerics, resumed = reply.values
+        return cls(suspect=bool(suspect), request=request, weights=weights, numerics=numerics, resumed=bool(resumed))
 
 
 @dataclass(frozen=True)
@@ -149,10 +174,14 @@ class Idempotency:
 
 @dataclass(frozen=True, kw_only=True)
 class Limits:
-    """Limits of one owner: submits in any minute, and jobs that have not ended. 0: any number."""
+    """Limits of one owner: submits in any minute, and jobs that have not ended. 0: any number.
+
+    `weight`: the owner's part of the images, relative to other owners whose jobs wait.
+    """
 
     per_minute: int = 0
     concurrent: int = 0
+    weight: int = 1
 
 
 UNLIMITED = Limits()
@@ -166,7 +195,7 @@ def create(
     idempotency: Idempotency | None = None,
     start: Sequence[SliceEntry] = (),
 ) -> Call:
-    """Make a new queued job, unless `bound` jobs of its model already wait or its owner is over `limits`.
+    """Make a new queued job, unless its owner is over `limits`, or `bound` jobs of its model wait, of this owner too.
 
     `start`: the slices that every image starts with.
     """
@@ -179,6 +208,8 @@ def create(
         owner=request.owner,
         per_minute=limits.per_minute,
         concurrent=limits.concurrent,
+        weight=limits.weight,
+        priority=request.priority.value,
         deadline_seconds=request.deadline_seconds,
         key_seconds=once.seconds,
         fingerprint=once.fingerprint,
@@ -202,7 +233,10 @@ class Claim:
     def acquire(
         self, *, lease_seconds: float, max_attempts: int, poisoned: Problem, weights: str, numerics: str
     ) -> Call:
-        """Take the job. After `max_attempts` attempts without a new slice it fails as `poisoned` instead."""
+        """Take the job. After `max_attempts` attempts without a new slice it fails as `poisoned` instead.
+
+        Values of the reply: see `Acquired`.
+        """
         return self._call(
             "acquire",
             lease_seconds=lease_seconds,
@@ -250,13 +284,22 @@ def cancel(keys: Keys) -> Call:
 
 
 def erase(keys: Keys) -> Call:
-    """Delete all that Redis has of a job; the reply's value is the number of its last ticket."""
+    """Delete all that Redis has of a job, but for its ticket in RQ."""
     return Call.of("erase", keys=keys.all, id=keys.id)
 
 
-def requeue(keys: Keys, *, expected: int) -> Call:
-    """Issue the ticket after `expected` for a job that no worker holds. The number guards against a second reaper."""
-    return Call.of("requeue", keys=keys.all, id=keys.id, expected=expected)
+def next_job(model: str, *, except_owners: Collection[str] | None = None) -> Call:
+    """Reply the job of `model` that a worker should acquire next; EMPTY if none waits.
+
+    With `except_owners`: the next interactive job of an owner that is not among them.
+    """
+    every_owner, others = except_owners is None, list[JsonValue](except_owners or ())
+    return Call.of("next", keys=[owners_key(model)], every_owner=every_owner, except_owners=others)
+
+
+def requeue(keys: Keys) -> Call:
+    """Let a job without a lease wait for a worker again; STALE if it does already."""
+    return Call.of("requeue", keys=keys.all, id=keys.id)
 
 
 def overdue(keys: Keys, *, grace_seconds: float) -> Call:

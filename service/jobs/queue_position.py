@@ -1,9 +1,13 @@
-"""Queue position of a job and estimate of its end. One round trip to Redis per estimate."""
+"""Queue position of a job and estimate of its end. One round trip to Redis per estimate.
+
+The position counts the jobs that would start before this one if no other came (service/contract/queue.lua).
+"""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
+from importlib.resources import files
 from typing import TYPE_CHECKING, Any
 
 from redis.exceptions import RedisError, ResponseError
@@ -11,8 +15,18 @@ from redis.exceptions import RedisError, ResponseError
 from models.config import Step
 from service.contract.pace import Pace
 from service.contract.record import JobRecord
-from service.contract.redis_keys import Keys, pace_key, queued_key, running_key, workers_key
+from service.contract.redis_keys import (
+    RETURNED,
+    Keys,
+    owners_key,
+    pace_key,
+    queued_key,
+    running_key,
+    waiting_key,
+    workers_key,
+)
 from service.contract.registrations import live_workers
+from service.contract.request import Priority
 from service.contract.statuses import Status
 from service.jobs.eta import QueueState, Work, eta_seconds
 
@@ -22,8 +36,11 @@ if TYPE_CHECKING:
 SAMPLE = 32
 """Competing jobs that are read. Others are assumed to be like these, so that a poll costs the same in a long queue."""
 
-COMPETITOR = ["#", *(f"{Keys(id='*', model='').record}->{field}" for field in ("num_images", "done:0", "lanes"))]
-"""Fields that SORT reads of each: id, images, slices of its first image, lanes of a base slice."""
+FIELDS = ("owner", "num_images", "done:0", "lanes")
+COMPETITOR = ["#", *(f"{Keys(id='*', model='').record}->{field}" for field in FIELDS)]
+"""Fields that SORT reads of each: id, owner, images, slices of its first image, lanes of a base slice."""
+
+PLACE = files("service.jobs").joinpath("queue_position.lua").read_text()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -55,19 +72,19 @@ class QueueEstimates:
             return QueueEstimate()
         model, job = record.request.model, record.request.id
         async with self._client.pipeline(transaction=False) as pipeline:
-            pipeline.zrank(queued_key(model), job)
+            pipeline.eval(PLACE, 1, owners_key(model), waiting_key(model, ""), RETURNED, record.request.owner, job)
             pipeline.hgetall(pace_key(model))
             pipeline.time()
             pipeline.zrange(workers_key(model), 0, -1, withscores=True)
             for key in (running_key(model), queued_key(model)):
                 pipeline.zcard(key)
                 pipeline.sort(key, 0, SAMPLE, by="nosort", get=COMPETITOR, groups=True)
-            rank, *answers = usable(await pipeline.execute(raise_on_error=False))
-        waits = record.status is Status.QUEUED and rank is not None
+            place, *answers = usable(await pipeline.execute(raise_on_error=False))
+        waits = record.status is Status.QUEUED and place is not None
         known = None not in answers
-        seconds = eta_seconds(queue_state(record, answers, ahead=rank if waits else None)) if known else None
+        seconds = eta_seconds(queue_state(record, answers, place=place if waits else None)) if known else None
         return QueueEstimate(
-            queue_position=rank + 1 if waits else None,
+            queue_position=sum(place) + 1 if waits else None,
             eta_seconds=None if seconds is None else round(seconds, 1),
         )
 
@@ -97,10 +114,16 @@ def usable(answers: Sequence[Any]) -> list[Any]:
     return [None if isinstance(answer, ResponseError) else answer for answer in answers]
 
 
-def queue_state(record: JobRecord, answers: Sequence[Any], *, ahead: int | None) -> QueueState:
-    """Return the state from Redis' replies; `ahead` counts the jobs queued before this one, None once it is started."""
+def queue_state(record: JobRecord, answers: Sequence[Any], *, place: Sequence[int] | None) -> QueueState:
+    """Return the state from Redis' replies.
+
+    `place`: the jobs of the owner, and of others, that wait before this one; None once it is started. The first job of
+    an owner that has none in a worker joins at once (`worker.batch.NEWCOMER_ROOM`).
+    """
     pace, clock, workers, begun, running, waiting, queued = answers
-    steps, job = record.request.geometry.steps, record.request.id
+    steps, job, owner = record.request.geometry.steps, record.request.id, record.request.owner.encode()
+    newcomer = record.request.priority is Priority.INTERACTIVE and all(row[1] != owner for row in running)
+    ahead = None if place is None else sum(place)
     return QueueState(
         pace=Pace.decode(pace),
         workers=len(live_workers(workers, clock)),
@@ -109,7 +132,7 @@ def queue_state(record: JobRecord, answers: Sequence[Any], *, ahead: int | None)
         ),
         running=others(running, steps, total=begun, job=job),
         queued=others(queued[:ahead], steps, total=waiting if ahead is None else ahead, job=job),
-        begun=ahead is None,
+        begun=place is None or (place[0] == 0 and newcomer),
     )
 
 
@@ -117,7 +140,9 @@ def others(rows: Sequence[Any], steps: Sequence[Step], *, total: int, job: str) 
     """Return the work left of the jobs of `rows`, a sample of `total`. A record of another release counts for nothing."""
     jobs = total / len(rows) if rows else 1
     return tuple(
-        work for name, *fields in rows if name.decode() != job and (work := work_left(*fields, steps=steps, jobs=jobs))
+        work
+        for name, _, *fields in rows
+        if name.decode() != job and (work := work_left(*fields, steps=steps, jobs=jobs))
     )
 
 

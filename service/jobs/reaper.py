@@ -1,7 +1,7 @@
-"""Reaper: the task that fails overdue jobs, and issues a new ticket for each job that waits without one.
+"""Reaper: the task that fails overdue jobs, and lets workers find each job that waits.
 
-Those are the jobs of dead workers, those whose ticket RQ lost, and those that nobody began in time. It decodes no record:
-it reads ids and ticket numbers, and its cost does not grow with the jobs that wait as they should.
+It returns the jobs of dead workers to the queue, and puts tickets into RQ if there are fewer than jobs that wait. It decodes
+no record: it reads ids and counts, and its cost does not grow with the jobs that wait as they should.
 """
 
 from __future__ import annotations
@@ -14,7 +14,15 @@ from typing import TYPE_CHECKING, Any
 from redis.exceptions import RedisError, ResponseError
 
 from service.contract.logs import warn_once
-from service.contract.redis_keys import Keys, deadlines_key, queued_key, running_key
+from service.contract.redis_keys import (
+    RETURNED,
+    Keys,
+    deadlines_key,
+    owners_key,
+    queued_key,
+    running_key,
+    waiting_key,
+)
 from service.contract.transitions import AsyncTransitions, Call, Outcome, Reply, expire, limit_lease, overdue, requeue
 from service.jobs.clock_watch import ClockWatch
 
@@ -28,9 +36,12 @@ logger = logging.getLogger(__name__)
 GRACE_SECONDS = 60
 """A worker notices a passed deadline after its slice. One that has not by then is stuck."""
 
+REPAIR_MS = 10_000
+"""Time between two searches for queued jobs that no owner's queue has; each reads all queued jobs."""
+
 
 class Reaper:
-    """Reaper of some models. Several reapers of one Redis do no harm: a ticket number is issued once."""
+    """Reaper of some models. Several reapers of one Redis do no harm: a ticket without a waiting job does nothing."""
 
     def __init__(
         self,
@@ -38,13 +49,12 @@ class Reaper:
         tickets: Tickets,
         *,
         models: Sequence[str],
-        ticket_seconds: float,
         stepped: Callable[[], None] = lambda: None,
     ) -> None:
         self._client, self._tickets, self._models = client, tickets, models
         self._transitions, self._clock, self._stepped = AsyncTransitions(client), ClockWatch(client), stepped
-        self._ticket_ms = ticket_seconds * 1000
         self._leases_checked = False
+        self._repaired: dict[str, int] = {}
 
     async def run(self, *, seconds: float) -> None:
         """Sweep every `seconds`, for ever."""
@@ -56,7 +66,7 @@ class Reaper:
                 logger.warning("the reaper waits for Redis: %s", error)
 
     async def sweep(self) -> int:
-        """Sweep all models once; return how many tickets were issued."""
+        """Sweep all models once; return how many tickets were put."""
         now, step_ms = await self._clock.now()
         if step_ms:
             self._stepped()
@@ -67,7 +77,8 @@ class Reaper:
             if check_leases:
                 await self._limit_leases(model, now)
             await self._end_overdue(model, now)
-            issued += await self._requeue(model, now)
+            await self._requeue(model, now)
+            issued += await self._put_tickets(model)
         self._leases_checked = True
         return issued
 
@@ -86,38 +97,40 @@ class Reaper:
             if reply and reply.outcome is Outcome.DONE:
                 logger.info("job %s is overdue", keys.id, extra={"job": keys.id})
 
-    async def _requeue(self, model: str, now: int) -> int:
-        """Issue the next ticket of each job that waits without one; return how many."""
-        issued = 0
-        for job, ticket in await self._without_ticket(model, now):
-            keys = Keys(id=job, model=model)
-            reply = await self._try(requeue(keys, expected=ticket))
-            if reply and reply.outcome is Outcome.DONE:
-                await self._tickets.deliver(keys, int(reply.value), at_front=True)
-                issued += 1
-        if issued:
-            logger.info("%d tickets of %s were issued again", issued, model)
-        return issued
+    async def _requeue(self, model: str, now: int) -> None:
+        """Return the jobs whose lease ran out to the queue, and queued jobs that are missing in it."""
+        stranded: list[Any] = await self._client.zrangebyscore(running_key(model), "-inf", now)
+        queued, _, listed = await self._counts(model)
+        if queued > listed and now > self._repaired.get(model, 0) + REPAIR_MS:  # made by an earlier release
+            stranded += await self._client.zrange(queued_key(model), 0, -1)
+            self._repaired[model] = now
+        returned = 0
+        for job in stranded:
+            reply = await self._try(requeue(Keys(id=job.decode(), model=model)))
+            returned += reply is not None and reply.outcome is Outcome.DONE
+        if returned:
+            logger.info("%d jobs of %s returned to the queue", returned, model)
 
-    async def _without_ticket(self, model: str, now: int) -> list[tuple[str, int]]:
-        """Return the jobs without a lease that have no ticket in RQ, nor one so fresh that a worker may hold it."""
-        async with self._client.pipeline(transaction=False) as pipeline:
-            pipeline.zrangebyscore(queued_key(model), "-inf", now - self._ticket_ms)
-            pipeline.zrangebyscore(queued_key(model), now + self._ticket_ms, "+inf")  # before a step back of the clock
-            pipeline.zrangebyscore(running_key(model), "-inf", now)
-            found = await pipeline.execute()
-        ids = [job.decode() for jobs in found for job in jobs]
-        waiting = await self._tickets.waiting_jobs(model) if ids else frozenset()
-        return await self._due([job for job in ids if job not in waiting], now)
+    async def _put_tickets(self, model: str) -> int:
+        """Put as many tickets as are missing; return how many. One that is on its way may be counted as missing."""
+        queued, returned, _ = await self._counts(model)
+        missing = queued + returned - await self._tickets.waiting(model) if queued + returned else 0
+        if missing > 0:
+            await self._tickets.put(model, count=missing)
+            logger.info("%d tickets of %s were missing", missing, model)
+        return max(0, missing)
 
-    async def _due(self, ids: Sequence[str], now: int) -> list[tuple[str, int]]:
-        """Return the jobs of `ids` whose last ticket is old enough, with its number."""
+    async def _counts(self, model: str) -> tuple[int, int, int]:
+        """Return how many jobs are queued, how many are returned, and how many the owners' queues have."""
+        owners: list[Any] = await self._client.zrange(owners_key(model), 0, -1)
         async with self._client.pipeline(transaction=False) as pipeline:
-            for job in ids:
-                pipeline.hmget(Keys(id=job, model="").record, "ticket", "ticketed_at")
-            rows: list[Any] = await pipeline.execute(raise_on_error=False)
-        numbered = ((job, row) for job, row in zip(ids, rows, strict=True) if isinstance(row, list) and None not in row)
-        return [(job, int(ticket)) for job, (ticket, at) in numbered if abs(now - int(at)) >= self._ticket_ms]
+            pipeline.zcard(queued_key(model))
+            pipeline.zcount(running_key(model), "+inf", "+inf")
+            for owner in owners:
+                if owner.decode() != RETURNED:
+                    pipeline.zcard(waiting_key(model, owner.decode()))
+            queued, returned, *listed = await pipeline.execute()
+        return queued, returned, sum(listed)
 
     async def _try(self, call: Call) -> Reply | None:
         """Run a transition. One that Redis refuses, as of a damaged record, is logged once and keeps nobody else up."""

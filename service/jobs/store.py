@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from service.contract.logs import warn_once
@@ -49,8 +51,17 @@ REFUSALS = {
 class Jobs:
     """Jobs in one Redis."""
 
-    def __init__(self, client: Redis, tickets: Tickets, *, queue_bound: int, limits: Limits = UNLIMITED) -> None:
-        self._limits = limits
+    def __init__(
+        self,
+        client: Redis,
+        tickets: Tickets,
+        *,
+        queue_bound: int,
+        limits: Limits = UNLIMITED,
+        weights: Mapping[str, int] = MappingProxyType({}),
+    ) -> None:
+        """`limits` are those of each owner, but for its weight: `weights` has those that are not 1."""
+        self._limits, self._weights = limits, weights
         self._client, self._tickets = client, tickets
         self._transitions = AsyncTransitions(client)
         self._queue_bound = queue_bound
@@ -59,8 +70,9 @@ class Jobs:
         self, request: JobRequest, *, idempotency: Idempotency | None = None, start: Sequence[SliceEntry] = ()
     ) -> tuple[JobRecord, bool]:
         """Return the job, and whether it existed before. Raises KeyReusedError and the errors in REFUSALS."""
+        limits = replace(self._limits, weight=self._weights.get(request.owner, 1))
         reply = await self._transitions(
-            create(request, bound=self._queue_bound, limits=self._limits, idempotency=idempotency, start=start)
+            create(request, bound=self._queue_bound, limits=limits, idempotency=idempotency, start=start)
         )
         if refused := REFUSALS.get(reply.outcome):
             raise refused(retry_after_seconds=int(reply.value))
@@ -68,7 +80,7 @@ class Jobs:
             raise KeyReusedError
         if reply.outcome is Outcome.REPLAY:
             return await self.get(reply.value, JobOwner(request.owner)), True
-        await self._tickets.deliver(request.keys, 1)
+        await self._tickets.deliver(request.keys)
         return await self.get(request.id, JobOwner(request.owner)), False
 
     async def get(self, job: str, requester: Requester) -> JobRecord:
@@ -95,7 +107,7 @@ class Jobs:
         keys = (await self.get(job, JobOwner(owner))).request.keys
         reply = await self._transitions(erase(keys))
         if reply.outcome is Outcome.DONE:
-            await self._tickets.withdraw(keys, last=int(reply.value))
+            await self._tickets.withdraw(keys)
 
     async def events(self, request: JobRequest, *, after: str = "-", until: str = "+") -> list[Event]:
         """Return the events between two stream ids, without `after` and with `until`. Raises UnreadableJobError."""

@@ -1,4 +1,6 @@
-"""Tickets: deliveries of jobs through RQ. RQ blocks, so every call runs in a thread with its own client."""
+"""Tickets: one in RQ for each job that waits, so that a worker wakes. Which job a ticket serves is decided when a worker
+takes it (service/contract/queue.lua). RQ blocks, so every call runs in a thread with its own client.
+"""
 
 from __future__ import annotations
 
@@ -11,7 +13,7 @@ from rq import Queue
 from rq.job import Job
 from rq.serializers import JSONSerializer
 
-from service.contract.redis_keys import TASK, Keys, queue_name, ticket_id
+from service.contract.redis_keys import TASK, Keys, queue_name
 
 if TYPE_CHECKING:
     from redis import Redis
@@ -19,7 +21,7 @@ if TYPE_CHECKING:
 logger = logging.getLogger(__name__)
 
 FAILURE_TTL_SECONDS = 300
-"""Time that RQ keeps a ticket whose worker died; the job itself has a new ticket by then."""
+"""Time that RQ keeps a message that is no ticket."""
 
 
 class Tickets:
@@ -28,51 +30,51 @@ class Tickets:
     def __init__(self, client: Redis) -> None:
         self._client = client
 
-    async def put(self, model: str, job: str, ticket: int, *, at_front: bool = False) -> None:
-        """Put a ticket into the queue of `model`. Raises redis' ConnectionError."""
-        await asyncio.to_thread(self._put, model, job, ticket, at_front=at_front)
+    async def put(self, model: str, *, job: str = "", count: int = 1) -> None:
+        """Put `count` tickets into the queue of `model`; `job` began to wait. Raises redis' ConnectionError."""
+        await asyncio.to_thread(self._put, model, job, count)
 
-    async def deliver(self, keys: Keys, ticket: int, *, at_front: bool = False) -> None:
-        """Deliver a job. If Redis fails, the record stays and the reaper delivers it later."""
+    async def deliver(self, keys: Keys) -> None:
+        """Put a ticket for a job. If Redis fails, the record stays and the reaper puts one later."""
         try:
-            await self.put(keys.model, keys.id, ticket, at_front=at_front)
+            await self.put(keys.model, job=keys.id)
         except RedisError as error:
-            logger.warning("ticket %d of job %s is late: %s", ticket, keys.id, error, extra={"job": keys.id})
+            logger.warning("the ticket of job %s is late: %s", keys.id, error, extra={"job": keys.id})
 
-    async def withdraw(self, keys: Keys, *, last: int) -> None:
-        """Remove all tickets of a job, up to the number `last`. If Redis fails they stay: they do nothing without the job."""
+    async def withdraw(self, keys: Keys) -> None:
+        """Remove the ticket of a job, if no worker has taken it. If Redis fails it stays: it names the job, and no more."""
         try:
-            await asyncio.to_thread(self._withdraw, keys, last)
+            await asyncio.to_thread(self._withdraw, keys)
         except RedisError as error:
-            logger.warning("tickets of job %s stay: %s", keys.id, error, extra={"job": keys.id})
+            logger.warning("the ticket of job %s stays: %s", keys.id, error, extra={"job": keys.id})
 
-    async def waiting_jobs(self, model: str) -> frozenset[str]:
-        """Return the ids of the jobs with a ticket that no worker has taken."""
-        return await asyncio.to_thread(self._waiting_jobs, model)
+    async def waiting(self, model: str) -> int:
+        """Return the number of tickets that no worker has taken."""
+        return await asyncio.to_thread(lambda: self._queue(model).count)
 
     def close(self) -> None:
         """Close the connections."""
         self._client.close()
 
-    def _waiting_jobs(self, model: str) -> frozenset[str]:
-        return frozenset(ticket.rpartition("-")[0] for ticket in self._queue(model).get_job_ids())
+    def _put(self, model: str, job: str, count: int) -> None:
+        queue = self._queue(model)
+        with self._client.pipeline() as pipeline:
+            for _ in range(count):
+                queue.enqueue_call(
+                    TASK,
+                    kwargs={"job": job},  # for workers of releases in which a ticket served one job
+                    timeout=-1,
+                    result_ttl=0,
+                    failure_ttl=FAILURE_TTL_SECONDS,
+                    job_id=job or None,
+                    pipeline=pipeline,
+                )
+            pipeline.execute()
 
-    def _put(self, model: str, job: str, ticket: int, *, at_front: bool) -> None:
-        self._queue(model).enqueue_call(
-            TASK,
-            kwargs={"job": job},
-            timeout=-1,
-            result_ttl=0,
-            failure_ttl=FAILURE_TTL_SECONDS,
-            job_id=ticket_id(job, ticket),
-            at_front=at_front,
-        )
-
-    def _withdraw(self, keys: Keys, last: int) -> None:
-        names = [ticket_id(keys.id, number) for number in range(1, last + 1)]
-        for ticket in Job.fetch_many(names, self._client, serializer=JSONSerializer):
-            if ticket:
-                ticket.delete()
+    def _withdraw(self, keys: Keys) -> None:
+        (ticket,) = Job.fetch_many([keys.id], self._client, serializer=JSONSerializer)
+        if ticket:
+            ticket.delete()
 
     def _queue(self, model: str) -> Queue:
         return Queue(queue_name(model), connection=self._client, serializer=JSONSerializer)

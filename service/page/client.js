@@ -19,7 +19,7 @@
  * @typedef {{index: number, seed: number, controls: Object<string, ?string>, width: number, height: number,
  *   slices_done: number, slices_total: number, candidates: number, final: boolean, score: ?number, url: ?string}} Picture
  * @typedef {{id: string, status: Status, model: string, controls: Object, seed: number, num_images: number,
- *   temperature: number | {base: number, size: number, depth: number}, guidance: number, candidates: number, start: ?{stage: "size" | "depth", slices: number}, metadata: Object, created_at: string, started_at: ?string, finished_at: ?string,
+ *   temperature: number | {base: number, size: number, depth: number}, guidance: number, candidates: number, start: ?{stage: "size" | "depth", slices: number}, priority: "interactive" | "batch", metadata: Object, created_at: string, started_at: ?string, finished_at: ?string,
  *   expires_at: ?string, queue_position: ?number, eta_seconds: ?number, progress: ?{stage: string, slices_done: number, slices_total: number, fraction: number},
  *   images: Picture[], error: ?{title: string, detail: string},
  *   urls: {self: string, events: string, cancel: string}}} Job

@@ -22,7 +22,7 @@ from tests.chaos.journal import JOURNAL, Line, lines
 from tests.chaos.rehearsal import Cue
 from tests.harness.launcher import ApiServer, ManagedProcess, RedisServer, WorkerProcess
 
-SHORT = {"LEASE_SECONDS": "2", "HEARTBEAT_SECONDS": "0.4", "REAPER_SECONDS": "0.2", "TICKET_SECONDS": "0.5"}
+SHORT = {"LEASE_SECONDS": "2", "HEARTBEAT_SECONDS": "0.4", "REAPER_SECONDS": "0.2"}
 """Quick settings. The shipped ones are those of no setting at all: leases of 8 s."""
 
 RETENTION_SECONDS = 3600

@@ -33,7 +33,7 @@ def test_the_table_is_what_the_settings_give() -> None:
     assert seconds() == {
         "a worker dies (kill -9, out of memory, power) and another lives": death,
         "a worker freezes, or loses its network": death,
-        "a worker dies between taking a ticket and its job": api.ticket_seconds + api.reaper_seconds,
+        "a worker dies between taking a ticket and its job": api.reaper_seconds,
         "a worker gets SIGTERM": api.reaper_seconds,
         "it does not come to the end of its round, or Redis is away": own.drain_seconds,
         "a second SIGTERM": death,

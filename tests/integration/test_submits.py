@@ -25,7 +25,7 @@ KILLS = 20
 BURST = 5
 BOUND = 7
 END_SECONDS = 60
-QUICK = {"TICKET_SECONDS": "0.5", "REAPER_SECONDS": "0.2"}
+QUICK = {"REAPER_SECONDS": "0.2"}
 
 
 async def submitted(url: str, keys: list[str], *, seconds: float = 30) -> list[httpx.Response | None]:

@@ -37,7 +37,7 @@ def two_workers(redis_url: str, models: Path) -> Iterator[dict[int, WorkerProces
 def client(store: redis.Redis, redis_url: str, models: Path) -> Iterator[httpx.Client]:
     """A caller of the real API."""
     assert store.dbsize() == 0
-    settings = ServiceSettings(redis_url=redis_url, models=models, model=MODEL, reaper_seconds=0.2, ticket_seconds=0.5)
+    settings = ServiceSettings(redis_url=redis_url, models=models, model=MODEL, reaper_seconds=0.2)
     with serving(settings) as url, httpx.Client(base_url=url, timeout=30) as http:
         yield http
 

@@ -22,6 +22,9 @@ BAD_KEYS = {
     "one hash twice": f"studio:{STUDIO},ci:{STUDIO}",
     "broken JSON": '{"studio":',
     "a number": '{"studio": 1}',
+    "a weight of 0": f"studio:{STUDIO}:0",
+    "a weight that is no number": f"studio:{STUDIO}:heavy",
+    "two weights of one owner": f"studio:{STUDIO}:2,studio:{CI}:3",
 }
 
 
@@ -51,6 +54,21 @@ def test_keys_are_a_list_or_a_json_object(setting: str, monkeypatch: pytest.Monk
     """Both say the same."""
     monkeypatch.setenv("SPN_KEYS", setting)
     assert ServiceSettings().keys == (KeyHash(name="studio", sha256=STUDIO), KeyHash(name="ci", sha256=CI))
+
+
+def test_a_key_may_have_a_weight(monkeypatch: pytest.MonkeyPatch) -> None:
+    """After its hash, in both forms."""
+    for setting in (f"studio:{STUDIO}:3,ci:{CI}", json.dumps({"studio": f"{STUDIO}:3", "ci": CI})):
+        monkeypatch.setenv("SPN_KEYS", setting)
+        assert {key.name: key.weight for key in ServiceSettings().keys} == {"studio": 3, "ci": 1}
+
+
+def test_one_owner_may_have_half_of_the_queue_by_default() -> None:
+    """With keys; without, everybody is one owner."""
+    keys = (KeyHash(name="studio", sha256=STUDIO),)
+    assert ServiceSettings(keys=keys, queue_bound=100).jobs_per_owner == 50
+    assert ServiceSettings(keys=keys, concurrency=0).jobs_per_owner == 0
+    assert ServiceSettings().jobs_per_owner == 0
 
 
 @pytest.mark.parametrize("case", BAD_KEYS)

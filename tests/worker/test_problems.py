@@ -15,13 +15,12 @@ from service.contract.record import Problem
 from service.contract.redis_keys import Keys
 from service.contract.request import JobRequest
 from service.contract.statuses import Status
-from service.contract.transitions import create
+from service.contract.transitions import create, requeue
 from tests.harness.drawing import a_claim, a_request, acquire, an_entry, events_of
 from tests.worker.test_batch import STEPS, KnownSampler, Workplace
 from worker.batch import Batch, SliceSampler
 from worker.errors import BoardTooLargeError, DeviceLostError, RoundTooLargeError
 from worker.jobs.lease import Heartbeat
-from worker.jobs.live_job import Ticket
 from worker.jobs.publish import LeaseTerms, Publisher
 
 
@@ -31,17 +30,16 @@ def place(store: redis.Redis) -> Workplace:
     return Workplace(store)
 
 
-def run_together(place: Workplace, requests: Sequence[JobRequest]) -> list[Ticket]:
+def run_together(place: Workplace, requests: Sequence[JobRequest]) -> list[Keys]:
     """All of them waiting when the batch begins."""
-    tickets = [place.submit(request) for request in requests]
-    place.tickets.waiting.extend(tickets[1:])
-    place.batch.run(tickets[0])
-    return tickets
+    jobs = [place.submit(request) for request in requests]
+    place.batch.run()
+    return jobs
 
 
-def how(place: Workplace, tickets: Sequence[Ticket]) -> list[Problem | Status]:
+def how(place: Workplace, jobs: Sequence[Keys]) -> list[Problem | Status]:
     """Why each failed, or how it stands."""
-    records = [place.record(ticket) for ticket in tickets]
+    records = [place.record(job) for job in jobs]
     return [record.error or record.status for record in records]
 
 
@@ -79,8 +77,8 @@ class Lost(KnownSampler):
 def test_a_batch_that_does_not_fit_is_halved_once_and_stays_so(place: Workplace) -> None:
     """All jobs finish, and no later round of this batch is tried with more."""
     employ(place, sampler := Tight(2))
-    tickets = run_together(place, [a_request(seed=seed) for seed in range(4)])
-    assert how(place, tickets) == [Status.SUCCEEDED] * 4
+    jobs = run_together(place, [a_request(seed=seed) for seed in range(4)])
+    assert how(place, jobs) == [Status.SUCCEEDED] * 4
     assert max(sampler.tried) > 2
     assert all(count <= 2 for count in sampler.tried[sampler.tried.index(max(sampler.tried)) + 1 :])
 
@@ -113,13 +111,11 @@ class Full(KnownSampler):
 def test_a_board_that_is_too_large_returns_all_jobs(place: Workplace) -> None:
     """With their slices and without an attempt spent: the same worker continues them with a smaller one."""
     employ(place, Full())
-    tickets = [place.submit(a_request(seed=seed)) for seed in (1, 2)]
-    place.tickets.waiting.append(tickets[1])
+    jobs = [place.submit(a_request(seed=seed)) for seed in (1, 2)]
     with pytest.raises(BoardTooLargeError):
-        place.batch.run(tickets[0])
-    for record in map(place.record, tickets):
+        place.batch.run()
+    for record in map(place.record, jobs):
         assert (record.status, record.done, record.attempts, record.lease_until) == (Status.RUNNING, (1,), 0, 0)
-    assert place.tickets.closed == tickets
 
 
 @pytest.mark.parametrize("at", range(8))
@@ -127,18 +123,17 @@ def test_of_eight_jobs_the_broken_one_fails_and_seven_finish(place: Workplace, a
     """Wherever it stands in the batch."""
     place.sampler.capacity = 8
     seeds = [13 if number == at else number for number in range(8)]
-    tickets = run_together(place, [a_request(seed=seed) for seed in seeds])
-    assert how(place, tickets) == [BROKEN if seed == 13 else Status.SUCCEEDED for seed in seeds]
+    jobs = run_together(place, [a_request(seed=seed) for seed in seeds])
+    assert how(place, jobs) == [BROKEN if seed == 13 else Status.SUCCEEDED for seed in seeds]
 
 
 def test_a_lost_device_ends_the_batch_and_fails_no_job(place: Workplace) -> None:
     """It is no fault of theirs: the leases run out, another process goes on."""
     employ(place, Lost())
-    ticket = place.submit(a_request())
+    job = place.submit(a_request())
     with pytest.raises(DeviceLostError):
-        place.batch.run(ticket)
-    assert how(place, [ticket]) == [Status.RUNNING]
-    assert place.tickets.closed == []
+        place.batch.run()
+    assert how(place, [job]) == [Status.RUNNING]
 
 
 def test_logits_that_are_no_numbers_fail_their_job_alone(place: Workplace, store: redis.Redis, models: Path) -> None:
@@ -165,15 +160,17 @@ def test_logits_that_are_no_numbers_fail_their_job_alone(place: Workplace, store
 def test_a_job_that_cannot_be_read_fails_alone(place: Workplace, store: redis.Redis, field: str) -> None:
     """Written by a newer version, or damaged: its reason is published, its neighbour finishes."""
     bad, good = a_request(seed=1), a_request(seed=2)
-    tickets = [place.submit(bad), place.submit(good)]
+    jobs = [place.submit(bad), place.submit(good)]
     if field == "request":
         store.hset(bad.keys.record, "request", bad.to_json().replace(b'"seed"', b'"grain"'))
     else:
+        returned = a_claim(bad)
+        place.transitions(acquire(returned))
+        place.transitions(returned.release())
         store.xadd(bad.keys.stream, {"event": "slice", "image": 0, "version": 99})
-    place.tickets.waiting.append(tickets[0])
-    place.batch.run(tickets[1])
+    place.batch.run()
     assert store.hget(bad.keys.record, "error") == UNREADABLE.to_json()
-    assert place.record(tickets[1]).status is Status.SUCCEEDED
+    assert place.record(jobs[1]).status is Status.SUCCEEDED
 
 
 class Killer(KnownSampler):
@@ -187,17 +184,17 @@ class Killer(KnownSampler):
         return super().advance(states)
 
 
-def lives(place: Workplace, tickets: Sequence[Ticket]) -> int:
+def lives(place: Workplace, jobs: Sequence[Keys]) -> int:
     """How many workers die until all jobs have ended; each finds the leases of the last one run out."""
     deaths = 0
-    while waiting := [ticket for ticket in tickets if not place.record(ticket).status.final]:
-        place.tickets.waiting = waiting[1:]
+    while any(not place.record(job).status.final for job in jobs):
         try:
-            place.batch.run(waiting[0])
+            place.batch.run()
         except SystemExit:
             deaths += 1
-        for ticket in tickets:
-            place.client.hset(Keys(id=ticket.job, model="toy").record, "lease_until", 0)
+        for job in jobs:
+            place.client.hset(job.record, "lease_until", 0)
+            place.transitions(requeue(job))
     return deaths
 
 
@@ -208,9 +205,9 @@ def test_a_job_that_kills_its_worker_ends_alone_after_three_attempts(place: Work
     killer.capacity = 8
     employ(place, killer)
     seeds = [66 if number == at else number for number in range(8)]
-    tickets = [place.submit(a_request(seed=seed)) for seed in seeds]
-    assert lives(place, tickets) == 3
-    assert how(place, tickets) == [POISONED if seed == 66 else Status.SUCCEEDED for seed in seeds]
+    jobs = [place.submit(a_request(seed=seed)) for seed in seeds]
+    assert lives(place, jobs) == 3
+    assert how(place, jobs) == [POISONED if seed == 66 else Status.SUCCEEDED for seed in seeds]
     killing = [batch for batch in killer.batches if any(seed == 66 for seed, _ in batch)]
     assert [len(batch) for batch in killing[1:]] == [1, 1]
     assert len(killing[0]) > 1
@@ -222,19 +219,27 @@ def test_a_suspect_waits_for_newcomers_and_then_draws_alone(place: Workplace) ->
     suspect, dead = place.submit(request), a_claim(request)
     place.transitions(acquire(dead))
     place.client.hset(dead.keys.record, "lease_until", 1)
-    first, second = place.submit(a_request(seed=1)), place.submit(a_request(seed=2))
-    place.tickets.waiting = [second, suspect, place.submit(a_request(seed=3))]
-    place.batch.run(first)
+    others = [place.submit(a_request(seed=seed)) for seed in (1, 2, 3)]
+
+    def lease_runs_out() -> None:
+        """While jobs join: the suspect is third."""
+        place.tickets.discarded += 1
+        if place.tickets.discarded == 2:
+            place.transitions(requeue(suspect))
+
+    place.tickets.discard = lease_runs_out  # type: ignore[method-assign]
+    place.batch.run()
     generated = [{seed for seed, _ in batch} for batch in place.sampler.batches]
     assert generated[:2] == [{1, 2}, {5}]
     assert {5} < generated[2] | generated[3] | generated[4]
-    assert how(place, place.tickets.closed) == [Status.SUCCEEDED] * 4
+    assert how(place, [suspect, *others]) == [Status.SUCCEEDED] * 4
 
 
 def test_a_job_handed_back_is_no_suspect(place: Workplace) -> None:
     """A drained worker is no dead one: its jobs share a batch at once."""
     request = a_request(seed=5)
-    ticket, drained = place.submit(request), a_claim(request)
+    place.submit(request)
+    drained = a_claim(request)
     place.transitions(acquire(drained))
     place.transitions(drained.append(an_entry(0, seed=5)))
     place.transitions(drained.release())
@@ -244,6 +249,5 @@ def test_a_job_handed_back_is_no_suspect(place: Workplace) -> None:
     place.transitions(acquire(claim))
     place.transitions(claim.append(an_entry(0, seed=6)))
     place.transitions(claim.release())
-    place.tickets.waiting = [Ticket(id="t", job=other.id)]
-    place.batch.run(ticket)
+    place.batch.run()
     assert len(place.sampler.batches[0]) == 2

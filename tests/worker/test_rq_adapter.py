@@ -10,24 +10,21 @@ from rq.serializers import JSONSerializer
 from service.contract.redis_keys import TASK, queue_name
 from tests.harness.counting import CountingConnection, counting_client
 from worker.errors import DeviceLostError
-from worker.jobs.live_job import Ticket
 from worker.rq_adapter import TicketWorker
 
 
 class Recorder:
-    """A batch that takes what waits and closes everything."""
+    """A batch for which `jobs` jobs wait."""
 
-    def __init__(self, worker: TicketWorker) -> None:
-        self.worker, self.seen, self.counts = worker, [], []  # type: tuple[TicketWorker, list[Ticket], list[int]]
+    def __init__(self, worker: TicketWorker, jobs: int) -> None:
+        self.worker, self.jobs, self.runs = worker, jobs, 0
 
-    def run(self, first: Ticket) -> None:
+    def run(self) -> None:
         """As Batch.run."""
-        self.seen = [first]
-        while ticket := self.worker.take():
-            self.seen.append(ticket)
-        self.counts.append(self.worker.current_execution_count)
-        for ticket in self.seen:
-            self.worker.close(ticket)
+        self.runs += 1
+        while self.jobs:
+            self.jobs -= 1
+            self.worker.discard()
 
 
 @pytest.fixture
@@ -45,74 +42,84 @@ def worker(store: redis.Redis, redis_url: str) -> TicketWorker:
 
 def put(queue: Queue, job: str, task: str = TASK) -> None:
     """A ticket."""
-    queue.enqueue_call(task, kwargs={"job": job}, timeout=-1, result_ttl=0, failure_ttl=60, job_id=f"{job}-1")
+    queue.enqueue_call(task, kwargs={"job": job}, timeout=-1, result_ttl=0, failure_ttl=60, job_id=job)
 
 
-def test_one_worker_holds_many_tickets(queue: Queue, worker: TicketWorker) -> None:
-    """All at once as executions of RQ, and nothing is left behind when they are closed."""
-    recorder = Recorder(worker)
-    worker.batch = recorder  # type: ignore[assignment]
-    for name in "abc":
+def test_each_job_that_joins_takes_a_ticket(queue: Queue, worker: TicketWorker) -> None:
+    """The first that which woke the worker; nothing is left behind, and tickets without a job do nothing."""
+    worker.batch = recorder = Recorder(worker, 3)  # type: ignore[assignment]
+    for name in "abcd":
         put(queue, name)
     worker.work(burst=True, logging_level="ERROR")
-    assert [ticket.job for ticket in recorder.seen] == ["a", "b", "c"]
-    assert recorder.counts == [3]
+    assert (recorder.runs, recorder.jobs) == (2, 0)
     assert len(queue) == 0
-    assert queue.started_job_registry.get_job_ids() == []
-    assert queue.failed_job_registry.get_job_ids() == []
-    assert queue.fetch_job("a-1") is None
+    assert queue.connection.keys("rq:job:*") == []
     assert queue.connection.llen(queue.intermediate_queue_key) == 0
+
+
+def test_a_job_whose_ticket_is_late_joins_without(queue: Queue, worker: TicketWorker) -> None:
+    """A worker may find a job before its ticket is in the queue."""
+    worker.batch = recorder = Recorder(worker, 3)  # type: ignore[assignment]
+    put(queue, "a")
+    worker.work(burst=True, logging_level="ERROR")
+    assert (recorder.runs, recorder.jobs) == (1, 0)
 
 
 def test_a_foreign_function_is_failed_and_never_run(queue: Queue, worker: TicketWorker) -> None:
     """Who can write to Redis still cannot choose what this process runs."""
-    recorder = Recorder(worker)
-    worker.batch = recorder  # type: ignore[assignment]
-    put(queue, "evil", "os.getcwd")
+    worker.batch = recorder = Recorder(worker, 2)  # type: ignore[assignment]
+    for name, task in (("evil", "os.getcwd"), ("good", TASK), ("bad", "os.getcwd"), ("fine", TASK)):
+        put(queue, name, task)
+    worker.work(burst=True, logging_level="CRITICAL")
+    assert recorder.runs == 1
+    assert sorted(queue.failed_job_registry.get_job_ids()) == ["bad", "evil"]
+    assert queue.connection.llen(queue.intermediate_queue_key) == 0
+
+
+def test_a_message_that_is_no_json_is_failed(queue: Queue, worker: TicketWorker) -> None:
+    """As a ticket of a program that pickles."""
+    worker.batch = recorder = Recorder(worker, 1)  # type: ignore[assignment]
+    put(queue, "odd")
+    queue.connection.hset("rq:job:odd", "data", b"\x80\x04N.")
     put(queue, "good")
     worker.work(burst=True, logging_level="CRITICAL")
-    assert [ticket.job for ticket in recorder.seen] == ["good"]
-    assert queue.failed_job_registry.get_job_ids() == ["evil-1"]
+    assert recorder.runs == 1
+    assert queue.failed_job_registry.get_job_ids() == ["odd"]
 
 
-def test_the_heartbeats_of_all_tickets_are_one_transaction(queue: Queue, redis_url: str) -> None:
-    """And each ticket stays alive in RQ: its execution, its place in the registry, its job."""
-    for number in range(20):
-        put(queue, f"job{number}")
+def test_a_ticket_takes_three_round_trips(queue: Queue, redis_url: str) -> None:
+    """Of RQ's own there are ten."""
+    for name in "abcdefgh":
+        put(queue, name)
     with counting_client(redis_url) as client:
         worker = TicketWorker("toy", connection=client, drain_seconds=20)
-        tickets = [worker.take() for _ in range(20)]
-        keys = [f"rq:job:{ticket.id}" for ticket in tickets if ticket]
-        before = [queue.connection.hget(key, "last_heartbeat") for key in keys]
-        executions = queue.connection.keys("rq:execution:*")
-        for key in executions:
-            queue.connection.expire(key, 10)
+        worker.discard()
         CountingConnection.sends = 0
+        for _ in range(5):
+            worker.discard()
+        assert CountingConnection.sends <= 5 * 3
+
+
+def test_a_heartbeat_is_sent_when_it_is_due(redis_url: str) -> None:
+    """RQ calls it around each ticket."""
+    with counting_client(redis_url) as client:
+        worker = TicketWorker("toy", connection=client, drain_seconds=20)
         worker.beat()
-        assert CountingConnection.sends <= 2
-        assert all(queue.connection.ttl(key) > 10 for key in executions)
-        assert len(executions) == len(keys) == 20
-        assert all(queue.connection.hget(key, "last_heartbeat") != old for key, old in zip(keys, before, strict=True))
-
-
-def test_a_heartbeat_brings_no_deleted_ticket_back(queue: Queue, worker: TicketWorker) -> None:
-    """RQ's records may be gone, as after FLUSHALL: a hash of one field would stay for ever."""
-    put(queue, "gone")
-    assert worker.take()
-    queue.connection.delete("rq:job:gone-1")
-    worker.beat()
-    assert not queue.connection.exists("rq:job:gone-1")
+        CountingConnection.sends = 0
+        for _ in range(5):
+            worker.beat()
+            worker.heartbeat()
+    assert CountingConnection.sends == 0
 
 
 def test_a_failure_of_the_worker_ends_its_work(queue: Queue, worker: TicketWorker) -> None:
     """It is kept for the caller."""
 
     class Failing(Recorder):
-        def run(self, first: Ticket) -> None:
-            super().run(first)
+        def run(self) -> None:
             raise DeviceLostError("as a test")
 
-    worker.batch = Failing(worker)  # type: ignore[assignment]
+    worker.batch = Failing(worker, 0)  # type: ignore[assignment]
     put(queue, "a")
     worker.work(burst=True, logging_level="CRITICAL")
     assert isinstance(worker.failure, DeviceLostError)

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import logging
+from collections import Counter
+from collections.abc import Collection
 from itertools import count
 from typing import Protocol
 
@@ -11,7 +13,7 @@ from models.errors import ControlError
 from service.contract.problem_types import CHANGED
 from service.contract.record import OVERDUE, Problem
 from worker.jobs.lease import Heartbeat
-from worker.jobs.live_job import LiveJob, Ticket, initial_states
+from worker.jobs.live_job import LiveJob, initial_states
 from worker.jobs.publish import AcquiredJob, Publisher
 from worker.scheduler import BatchRow, lanes_of
 
@@ -19,20 +21,17 @@ logger = logging.getLogger(__name__)
 
 
 class TicketSource(Protocol):
-    """The queue that tickets come from."""
+    """The queue that wakes the worker: it has one ticket for each job that waits."""
 
     @property
     def stopping(self) -> bool:
-        """Whether the worker shall take no more tickets and return its jobs."""
+        """Whether the worker shall take no more jobs and return those that it has."""
 
-    def take(self) -> Ticket | None:
-        """Return a waiting ticket, or None at once."""
-
-    def close(self, ticket: Ticket) -> None:
-        """Remove a ticket that needs no more work here, whatever became of its job."""
+    def discard(self) -> None:
+        """Remove a ticket, if there is one: its job was acquired without it."""
 
     def beat(self) -> None:
-        """Keep the open tickets alive; called after each round."""
+        """Keep the worker alive in the queue; called after each round."""
 
 
 class HeldJobs:
@@ -59,6 +58,13 @@ class HeldJobs:
         """The lanes that all rows take together."""
         return lanes_of(self._rows())
 
+    def owners_with(self, lanes: int) -> set[str]:
+        """Return the owners whose interactive rows take at least `lanes` lanes."""
+        taken = Counter[str]()
+        for row in self._rows():
+            taken[row.owner] += row.lanes * row.interactive
+        return {owner for owner, count in taken.items() if count >= lanes}
+
     def waiting_rows(self) -> list[BatchRow]:
         """Return the rows to choose from, and count one more round of waiting for each."""
         rows = self._rows()
@@ -66,14 +72,15 @@ class HeldJobs:
             self._jobs[row.job].waited[row.image] += 1
         return rows
 
-    def admit(self, ticket: Ticket) -> LiveJob | None:
-        """Acquire the job of `ticket` and return it; close the ticket if the job is not available."""
-        acquired = None if ticket.job in self._jobs else self._publisher.take(ticket.job)
+    def admit(self, *, except_owners: Collection[str] | None = None) -> LiveJob | None:
+        """Acquire the job that is next and return it; None if none waits. `except_owners`: as in `next_job`."""
+        acquired = self._publisher.claim(except_owners=except_owners)
         if acquired is None:
-            self._tickets.close(ticket)
             return None
+        if lost := self._jobs.get(acquired.request.id):  # its lease ran out here, and no other worker was faster
+            self._heartbeat.drop(lost.lease)
         self._heartbeat.hold(acquired.lease)
-        job = self._jobs[ticket.job] = self._live_job(ticket, acquired)
+        job = self._jobs[acquired.request.id] = self._live_job(acquired)
         self._moves += 1
         return job
 
@@ -81,10 +88,9 @@ class HeldJobs:
         """Remove the jobs that are over; all of them if the worker stops."""
         for job in list(self._jobs.values()):
             if self._is_over(job):
-                del self._jobs[job.ticket.job]
+                del self._jobs[job.id]
                 self._moves += 1
                 self._heartbeat.drop(job.lease)
-                self._tickets.close(job.ticket)
 
     def count_moves(self) -> int:
         """Return how many jobs joined or left since the last call."""
@@ -96,7 +102,6 @@ class HeldJobs:
         for job in self._jobs.values():
             if not job.lease.lost:
                 self._publisher.release(job.lease)
-            self._tickets.close(job.ticket)
 
     def abandon(self) -> None:
         """Let every lease run out, as if the worker had died."""
@@ -115,7 +120,7 @@ class HeldJobs:
             jobs = [job for job in jobs if not job.progressed and job is not suspect] or [suspect]
         return [row for job in jobs for row in job.rows()]
 
-    def _live_job(self, ticket: Ticket, acquired: AcquiredJob) -> LiveJob:
+    def _live_job(self, acquired: AcquiredJob) -> LiveJob:
         """Return the job with the states it continues from, or with a problem if the model no longer fits it."""
         problem: Problem | None = None
         try:
@@ -123,7 +128,7 @@ class HeldJobs:
         except ControlError:
             states, problem = [], CHANGED
         return LiveJob(
-            ticket=ticket,
+            request=acquired.request,
             lease=acquired.lease,
             card=self._card,
             arrival=next(self._arrivals),
@@ -138,7 +143,7 @@ class HeldJobs:
         if lease.expired and not lease.lost:
             self._publisher.renew(lease)  # another worker may have the job: only Redis knows
         if lease.lost:
-            logger.warning("job %s is no longer held by this worker", job.ticket.job, extra={"job": job.ticket.job})
+            logger.warning("job %s is no longer held by this worker", job.id, extra={"job": job.id})
         elif job.problem:
             self._publisher.fail(lease, job.problem)
         elif job.complete:

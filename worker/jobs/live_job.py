@@ -1,4 +1,4 @@
-"""A job in the batch: its ticket, its lease, and the states of its images."""
+"""A job in the batch: its request, its lease, and the states of its images."""
 
 from __future__ import annotations
 
@@ -11,17 +11,10 @@ from models.errors import ControlError
 from models.pipeline import ImageState, next_step
 from service.contract.lanes import slice_candidates, slice_lanes
 from service.contract.record import Problem
+from service.contract.request import JobRequest, Priority
 from worker.jobs.lease import Lease
 from worker.jobs.publish import AcquiredJob
 from worker.scheduler import BatchRow
-
-
-@dataclass(frozen=True, kw_only=True)
-class Ticket:
-    """One delivery of a job by the queue."""
-
-    id: str
-    job: str
 
 
 @dataclass
@@ -32,7 +25,7 @@ class LiveJob:
     worker's model. `suspect`: an earlier worker was lost with the job, and the job may be the cause.
     """
 
-    ticket: Ticket
+    request: JobRequest
     lease: Lease
     card: ModelCard
     arrival: int
@@ -50,19 +43,31 @@ class LiveJob:
         for image, state in enumerate(self.states):
             if step := state.progress.next:
                 yield BatchRow(
-                    job=self.ticket.job,
+                    job=self.id,
                     image=image,
                     stage=step.stage,
                     generated=self.generated[image],
                     waited=self.waited[image],
                     arrival=self.arrival,
                     lanes=state_lanes(state, self.card),
+                    owner=self.request.owner,
+                    interactive=self.interactive,
                 )
 
     def advance(self, image: int, state: ImageState) -> None:
         """Store the state of an image after a new slice."""
         self.states[image], self.waited[image] = state, 0
         self.generated[image] += 1
+
+    @property
+    def id(self) -> str:
+        """The job's id."""
+        return self.request.id
+
+    @property
+    def interactive(self) -> bool:
+        """Whether a person waits for the job."""
+        return self.request.priority is Priority.INTERACTIVE
 
     @property
     def progressed(self) -> bool:

@@ -10,15 +10,15 @@ from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
 from service.contract.problem_types import POISONED, UNREADABLE
-from service.contract.record import JobRecord, Problem
+from service.contract.record import Problem
 from service.contract.redis_keys import Keys
 from service.contract.request import JobRequest
 from service.contract.stream import JobImages, SliceEntry, decode_events, replay
-from service.contract.transitions import SUSPECT, Claim, Outcome, Transitions
+from service.contract.transitions import Acquired, Claim, Outcome, Transitions, next_job
 from worker.jobs.lease import Lease
 
 if TYPE_CHECKING:
-    from collections.abc import Sequence
+    from collections.abc import Collection, Sequence
 
     from redis import Redis
 
@@ -69,6 +69,13 @@ class Publisher:
         self._client, self._transitions = client, Transitions(client)
         self._model, self._terms = model, terms
 
+    def claim(self, *, except_owners: Collection[str] | None = None) -> AcquiredJob | None:
+        """Acquire the job that is next and read its images; None if none waits. `except_owners`: as in `next_job`."""
+        while (found := self._transitions(next_job(self._model, except_owners=except_owners))).outcome is Outcome.DONE:
+            if acquired := self.take(found.value):
+                return acquired
+        return None
+
     def take(self, job: str) -> AcquiredJob | None:
         """Acquire `job` and read its images; None if it is not available, or failed because it cannot be read."""
         claim, terms = Claim(keys=Keys(id=job, model=self._model), token=uuid4().hex), self._terms
@@ -86,7 +93,7 @@ class Publisher:
             logger.info("job %s not acquired: %s", job, reply.outcome, extra={"job": job})
             return None
         try:
-            return self._resume(lease, suspect=reply.value == SUSPECT)
+            return self._resume(lease, Acquired.of(reply))
         except (LookupError, ValueError, zlib.error):
             logger.exception("job %s cannot be read", job, extra={"job": job})
             self.fail(lease, UNREADABLE)
@@ -122,16 +129,15 @@ class Publisher:
         """End the job as failed, for the reason `problem`."""
         return self._transitions(lease.claim.fail(problem)).outcome
 
-    def _resume(self, lease: Lease, *, suspect: bool) -> AcquiredJob:
+    def _resume(self, lease: Lease, acquired: Acquired) -> AcquiredJob:
         """Read the slices of earlier attempts. Slices of other weights or numerics are void: the job starts again."""
-        keys, terms = lease.claim.keys, self._terms
-        record = JobRecord.decode(self._client.hgetall(keys.record))
-        if (record.weights, record.numerics) != (terms.weights, terms.numerics):
+        request, terms = JobRequest.from_json(acquired.request), self._terms
+        if (acquired.weights, acquired.numerics) != (terms.weights, terms.numerics):
             lease.learn(self._transitions(lease.claim.restart(weights=terms.weights, numerics=terms.numerics)))
-        entries: Any = self._client.xrange(keys.stream)
+        entries: Any = self._client.xrange(lease.claim.keys.stream) if acquired.resumed else []
         return AcquiredJob(
-            request=record.request,
-            images=replay(record.request, decode_events(entries, record.request.geometry)),
+            request=request,
+            images=replay(request, decode_events(entries, request.geometry)),
             lease=lease,
-            suspect=suspect,
+            suspect=acquired.suspect,
         )

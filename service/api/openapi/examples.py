@@ -123,6 +123,7 @@ QUEUED: Json = {
     "guidance": 2.0,
     "candidates": 4,
     "start": None,
+    "priority": "interactive",
     "metadata": {"design": "app-icon-3"},
     "created_at": "2026-03-02T09:30:00.120000Z",
     "started_at": None,

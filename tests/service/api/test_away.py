@@ -27,7 +27,7 @@ def mortal(tmp_path: Path) -> Iterator[RedisServer]:
 @pytest.fixture
 def client(mortal: RedisServer, models: Path) -> Iterator[httpx.Client]:
     """A caller of an API on it."""
-    settings = ServiceSettings(redis_url=mortal.url, models=models, model="toy", reaper_seconds=0.1, ticket_seconds=0.5)
+    settings = ServiceSettings(redis_url=mortal.url, models=models, model="toy", reaper_seconds=0.1)
     with serving(settings) as url, httpx.Client(base_url=url, timeout=30) as http:
         yield http
 

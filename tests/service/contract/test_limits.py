@@ -203,7 +203,7 @@ def test_a_job_past_its_deadline_fails(held: bool, store: redis.Redis, transitio
     record = record_of(store, claim)
     assert (record.status, record.error, record.done) == (Status.FAILED, OVERDUE, (int(held),))
     assert store.zcard(deadlines_key("toy")) == 0
-    assert transitions(requeue(job.keys, expected=1)).outcome is Outcome.ENDED
+    assert transitions(requeue(job.keys)).outcome is Outcome.ENDED
 
 
 def test_a_worker_hears_of_the_deadline_with_every_write(store: redis.Redis, transitions: Transitions) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from dataclasses import replace
 
@@ -9,7 +10,7 @@ import pytest
 import redis
 
 from service.contract.redis_keys import deadlines_key, owned_key, running_key
-from service.contract.transitions import Outcome, Transitions, create, expire, overdue
+from service.contract.transitions import Outcome, Transitions, create, expire, next_job, overdue
 from tests.harness.drawing import a_claim, a_request, a_running_job, acquire, an_entry, record_of
 
 
@@ -40,13 +41,15 @@ def test_a_release_after_a_slice_gives_no_attempt_for_free(store: redis.Redis, t
     assert transitions(acquire(replace(claim, token="next"), max_attempts=1)).outcome is Outcome.ENDED
 
 
-def test_a_released_job_is_due_at_once(store: redis.Redis, transitions: Transitions) -> None:
-    """Its lease is over, and its last ticket counts as taken long ago."""
+def test_a_released_job_is_next_at_once(store: redis.Redis, transitions: Transitions) -> None:
+    """Before jobs that were not started, whatever their owner's turn; and no lease of it ends any more."""
+    transitions(create(replace(a_request(), owner="studio"), bound=9))
     claim = a_running_job(transitions)
     transitions(claim.release())
     record = record_of(store, claim)
-    assert (record.lease_until, record.ticketed_at, record.attempts) == (0, 0, 0)
-    assert store.zscore(running_key("toy"), claim.keys.id) == 0
+    assert (record.lease_until, record.attempts) == (0, 0)
+    assert store.zscore(running_key("toy"), claim.keys.id) == math.inf
+    assert transitions(next_job("toy")).value == claim.keys.id
 
 
 @pytest.mark.parametrize("end", ["finish", "overdue", "lost"])

@@ -20,6 +20,7 @@ from service.contract.transitions import (
     cancel,
     create,
     expire,
+    next_job,
     requeue,
 )
 from tests.harness.drawing import POISONED, a_claim, a_request, a_running_job, acquire, an_entry, events_of, record_of
@@ -56,7 +57,7 @@ def test_create_queues_a_job_with_its_first_event(store: redis.Redis, transition
     request = a_request(num_images=2)
     assert transitions(create(request, bound=1)).outcome is Outcome.DONE
     record = record_of(store, a_claim(request))
-    assert (record.status, record.done, record.ticket, record.request) == (Status.QUEUED, (0, 0), 1, request)
+    assert (record.status, record.done, record.request) == (Status.QUEUED, (0, 0), request)
     assert kinds(store, a_claim(request)) == [EventKind.STATUS]
     assert store.zrange(queued_key("toy"), 0, -1) == [request.id.encode()]
 
@@ -159,7 +160,7 @@ def test_a_queued_job_takes_no_writes(write: str, transitions: Transitions) -> N
 def test_a_final_status_is_never_left(ending: Status, write: str, store: redis.Redis, transitions: Transitions) -> None:
     """Whatever comes after the end changes nothing."""
     claim = a_running_job(transitions)
-    others = {"acquire": acquire(claim), "cancel": claim.cancel(), "requeue": requeue(claim.keys, expected=1)}
+    others = {"acquire": acquire(claim), "cancel": claim.cancel(), "requeue": requeue(claim.keys)}
     call = others.get(write) or WRITES[write](claim)
     assert transitions(ENDINGS[ending](claim)).outcome is Outcome.DONE
     before = store.hgetall(claim.keys.record), kinds(store, claim)
@@ -271,18 +272,17 @@ def test_an_attempt_with_a_slice_is_not_fruitless(transitions: Transitions) -> N
     assert transitions(acquire(Claim(keys=claim.keys, token="other"), max_attempts=1)).outcome is Outcome.DONE
 
 
-def test_requeue_draws_a_ticket_once(transitions: Transitions) -> None:
-    """Of several reapers one gets the next ticket."""
-    request = a_request()
-    transitions(create(request, bound=9))
-    reply = transitions(requeue(request.keys, expected=1))
-    assert (reply.outcome, reply.value) == (Outcome.DONE, "2")
-    assert transitions(requeue(request.keys, expected=1)).outcome is Outcome.STALE
+def test_requeue_lets_a_job_wait_once(store: redis.Redis, transitions: Transitions) -> None:
+    """A second reaper changes nothing."""
+    claim = a_running_job(transitions)
+    store.hset(claim.keys.record, "lease_until", 1)
+    assert [transitions(requeue(claim.keys)).outcome for _ in range(2)] == [Outcome.DONE, Outcome.STALE]
+    assert transitions(next_job("toy")).value == claim.keys.id
 
 
 def test_requeue_is_refused_while_a_lease_lives(transitions: Transitions) -> None:
     """A job at work needs no ticket."""
-    assert transitions(requeue(a_running_job(transitions).keys, expected=1)).outcome is Outcome.LEASED
+    assert transitions(requeue(a_running_job(transitions).keys)).outcome is Outcome.LEASED
 
 
 @pytest.mark.parametrize("write", [*WRITES, "acquire", "cancel"])

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import asyncio
+import random
 import time
+from dataclasses import replace
 from typing import Any
 
 import pytest
@@ -14,9 +16,9 @@ from redis.asyncio import Redis as AsyncRedis
 from models.config import Stage
 from service.contract.pace import Pace, StagePace
 from service.contract.record import JobRecord
-from service.contract.redis_keys import pace_key, queued_key, workers_key
+from service.contract.redis_keys import Keys, pace_key, queued_key, waiting_key, workers_key
 from service.contract.request import JobRequest
-from service.contract.transitions import Transitions, announce, create
+from service.contract.transitions import UNLIMITED, Claim, Transitions, announce, create, next_job
 from service.jobs.queue_position import SAMPLE, Backlog, QueueEstimate, QueueEstimates
 from tests.harness.drawing import GEOMETRY, a_claim, a_request, a_running_job, acquire, an_entry, record_of
 
@@ -114,6 +116,53 @@ def test_a_long_queue_is_read_in_part(store: redis.Redis, redis_url: str, transi
     records = sorted(submitted, key=lambda record: (record.created_at, record.request.id))
     half, whole = (estimate(redis_url, records[index]).eta_seconds or 0 for index in (SAMPLE, 2 * SAMPLE))
     assert whole == pytest.approx(2 * half, rel=0.1)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_the_position_is_the_order_in_which_workers_take_jobs(
+    seed: int, store: redis.Redis, redis_url: str, transitions: Transitions
+) -> None:
+    """Of several owners with different weights, while no other job comes; each owner's jobs have as many images."""
+    dice = random.Random(seed)  # noqa: S311 - a test
+    for number in range(30):
+        owner = dice.randrange(4)
+        request = replace(a_request(num_images=1 + 3 * owner), owner=f"owner-{owner}")
+        transitions(create(request, bound=1000, limits=replace(UNLIMITED, weight=1 + owner % 2)))
+        store.zadd(waiting_key("toy", request.owner), {request.id: number}, xx=True)
+    for _ in range(dice.randrange(10)):
+        take(store, transitions)
+    promised: dict[str, int | None] = {}
+    for owner in range(4):
+        for job in store.zrange(waiting_key("toy", f"owner-{owner}"), 0, -1):
+            record = JobRecord.decode(store.hgetall(Keys(id=job.decode(), model="toy").record))
+            promised[job.decode()] = estimate(redis_url, record).queue_position
+    order = [take(store, transitions) for _ in promised]
+    assert [promised[job] for job in order] == list(range(1, len(order) + 1))
+
+
+def take(store: redis.Redis, transitions: Transitions) -> str:
+    """Acquire the job that is next."""
+    keys = Keys(id=transitions(next_job("toy")).value, model="toy")
+    transitions(acquire(Claim(keys=keys, token=keys.id)))
+    assert store.hget(keys.record, "status") == b"running"
+    return keys.id
+
+
+def test_the_first_job_of_an_owner_does_not_wait_for_the_jobs_of_another(
+    store: redis.Redis, redis_url: str, transitions: Transitions
+) -> None:
+    """It joins the others at once: its estimate is that of a job that shares rounds with them."""
+    for number in range(4):
+        request = replace(a_request(num_images=4), owner="many")
+        transitions(create(request, bound=1000))
+        if number < 2:
+            transitions(acquire(a_claim(request)))
+    few = replace(a_request(), owner="few")
+    transitions(create(few, bound=1000))
+    found = estimate(redis_url, read(store, few))
+    assert found.queue_position in {1, 2}
+    assert found.eta_seconds is not None
+    assert found.eta_seconds <= 3 * 2.0 * STEPS
 
 
 def test_without_a_measurement_or_a_worker_there_is_no_estimate(

@@ -4,22 +4,19 @@ from __future__ import annotations
 
 import asyncio
 from collections.abc import Sequence
-from typing import Any
 
 import pytest
 import redis
 from redis.asyncio import Redis as AsyncRedis
 
-from service.contract.redis_keys import queue_name, queued_key, running_key
+from service.contract.redis_keys import owners_key, queue_name, running_key, waiting_key
 from service.contract.request import JobRequest
 from service.contract.statuses import Status
-from service.contract.transitions import Claim, Transitions, create
+from service.contract.transitions import Claim, Outcome, Transitions, create, next_job
 from service.jobs.clock_watch import ClockWatch
 from service.jobs.reaper import Reaper
 from service.jobs.tickets import Tickets
 from tests.harness.drawing import a_claim, a_request, a_running_job, acquire, record_of
-
-TICKET_SECONDS = 100
 
 
 @pytest.fixture
@@ -34,56 +31,76 @@ def sweep(url: str, times: int = 1) -> list[int]:
     async def run() -> list[int]:
         with redis.Redis.from_url(url) as blocking:
             async with AsyncRedis.from_url(url) as client:
-                reaper = Reaper(client, Tickets(blocking), models=["toy"], ticket_seconds=TICKET_SECONDS)
+                reaper = Reaper(client, Tickets(blocking), models=["toy"])
                 return [await reaper.sweep() for _ in range(times)]
 
     return asyncio.run(run())
 
 
-def tickets(store: redis.Redis) -> list[str]:
-    """Ids of the tickets in RQ."""
-    found: Any = store.lrange(f"rq:queue:{queue_name('toy')}", 0, -1)
-    return [each.decode() for each in found]
+def tickets(store: redis.Redis) -> int:
+    """Tickets in RQ."""
+    return store.llen(f"rq:queue:{queue_name('toy')}")
 
 
-def put(url: str, request: JobRequest, ticket: int = 1) -> None:
+def put(url: str) -> None:
     """Deliver a ticket."""
     with redis.Redis.from_url(url) as client:
-        asyncio.run(Tickets(client).put("toy", request.id, ticket))
+        asyncio.run(Tickets(client).put("toy"))
 
 
-def waiting(store: redis.Redis, transitions: Transitions) -> JobRequest:
-    """Make a job that has waited for longer than a ticket may be away."""
+def waiting(transitions: Transitions) -> JobRequest:
+    """Make a job that waits."""
     request = a_request()
     transitions(create(request, bound=1000))
-    store.hincrby(request.keys.record, "ticketed_at", -2000 * TICKET_SECONDS)
-    store.zincrby(queued_key("toy"), -2000 * TICKET_SECONDS, request.id)
     return request
 
 
-def test_a_lost_ticket_is_issued_again_and_a_waiting_one_is_not(
-    store: redis.Redis, redis_url: str, transitions: Transitions
-) -> None:
-    """Once, however many sweeps; its number is the next."""
-    lost, waits = waiting(store, transitions), waiting(store, transitions)
-    put(redis_url, waits)
-    assert sweep(redis_url, times=2) == [1, 0]
-    assert tickets(store) == [f"{lost.id}-2", f"{waits.id}-1"]
+def test_missing_tickets_are_put_once(store: redis.Redis, redis_url: str, transitions: Transitions) -> None:
+    """As many as jobs wait without; however many sweeps there are."""
+    for _ in range(3):
+        waiting(transitions)
+    put(redis_url)
+    assert sweep(redis_url, times=2) == [2, 0]
+    assert tickets(store) == 3
 
 
-def test_a_released_job_is_due_at_once(store: redis.Redis, redis_url: str, transitions: Transitions) -> None:
-    """It has no ticket and was issued one just now: `release` says that neither counts."""
+def test_a_released_job_has_a_ticket_at_once(store: redis.Redis, redis_url: str, transitions: Transitions) -> None:
+    """It waits from its release on."""
     claim = a_running_job(transitions)
     transitions(claim.release())
-    assert sweep(redis_url) == [1]
-    assert tickets(store) == [f"{claim.keys.id}-2"]
+    assert sweep(redis_url, times=2) == [1, 0]
+    assert tickets(store) == 1
+
+
+def test_a_job_whose_lease_ran_out_waits_again(store: redis.Redis, redis_url: str, transitions: Transitions) -> None:
+    """Until a worker acquires it, whose death is noticed in turn."""
+    claim = a_running_job(transitions)
+    for token in ("second", "third"):
+        store.hset(claim.keys.record, "lease_until", 1)
+        store.zadd(running_key("toy"), {claim.keys.id: 1})
+        sweep(redis_url, times=2)
+        assert transitions(next_job("toy")).value == claim.keys.id
+        claim = Claim(keys=claim.keys, token=token)
+        transitions(acquire(claim))
+    assert transitions(next_job("toy")).outcome is Outcome.EMPTY
+    assert tickets(store) == 1
+
+
+def test_a_job_of_a_release_without_owners_queues_is_found(
+    store: redis.Redis, redis_url: str, transitions: Transitions
+) -> None:
+    """An API process that is not yet replaced makes such jobs."""
+    request = waiting(transitions)
+    store.delete(waiting_key("toy", ""), owners_key("toy"))
+    sweep(redis_url)
+    assert transitions(next_job("toy")).value == request.id
 
 
 def test_a_job_that_is_held_is_left_alone(store: redis.Redis, redis_url: str, transitions: Transitions) -> None:
     """Its worker needs no ticket."""
     a_running_job(transitions)
     assert sweep(redis_url) == [0]
-    assert tickets(store) == []
+    assert tickets(store) == 0
 
 
 @pytest.mark.parametrize("damage", ["request", "status", "gone", "other type"])
@@ -91,8 +108,8 @@ def test_a_damaged_record_stops_nobody_else(
     damage: str, store: redis.Redis, redis_url: str, transitions: Transitions
 ) -> None:
     """Of a newer release, deeply nested, lost: the others get their tickets, and overdue ones end."""
-    broken, healthy = waiting(store, transitions), waiting(store, transitions)
-    late = waiting(store, transitions)
+    broken, healthy, late = waiting(transitions), waiting(transitions), waiting(transitions)
+    store.delete(waiting_key("toy", ""))
     store.hset(late.keys.record, "deadline", 1)
     store.zadd(late.keys.all[4], {late.id: 1, broken.id: 1})
     if damage in {"gone", "other type"}:
@@ -102,7 +119,7 @@ def test_a_damaged_record_stops_nobody_else(
     elif damage != "gone":
         store.hset(broken.keys.record, damage, "[" * 300)
     sweep(redis_url, times=2)
-    assert f"{healthy.id}-2" in tickets(store)
+    assert store.zscore(waiting_key("toy", ""), healthy.id)
     assert record_of(store, a_claim(late)).status is Status.FAILED
 
 
@@ -111,7 +128,8 @@ def test_a_sweep_decodes_no_record_and_asks_nothing_about_jobs_that_wait_as_they
 ) -> None:
     """With five thousand waiting jobs, decoding their records each second took half a core."""
     for _ in range(50):
-        put(redis_url, waiting(store, transitions))
+        waiting(transitions)
+        put(redis_url)
     store.config_resetstat()
     assert sweep(redis_url, times=3) == [0, 0, 0]
     commands = store.info("commandstats")
@@ -132,16 +150,6 @@ def test_a_lease_from_before_a_step_back_of_the_clock_is_shortened(
     assert store.zscore(running_key("toy"), claim.keys.id) == record_of(store, claim).lease_until
     asyncio.run(asyncio.sleep(0.6))
     assert transitions(acquire(Claim(keys=claim.keys, token="other"))).outcome == "done"
-
-
-def test_a_job_created_before_a_step_back_of_the_clock_is_not_forgotten(
-    store: redis.Redis, redis_url: str, transitions: Transitions
-) -> None:
-    """It seems to be of the future."""
-    request = waiting(store, transitions)
-    store.hincrby(request.keys.record, "ticketed_at", 4_000_000)
-    store.zincrby(queued_key("toy"), 4_000_000, request.id)
-    assert sweep(redis_url) == [1]
 
 
 class SteppingClock:

@@ -9,7 +9,7 @@ from pathlib import Path
 import pytest
 import redis
 
-from service.contract.redis_keys import Keys, workers_key
+from service.contract.redis_keys import workers_key
 from service.contract.statuses import Status
 from service.contract.transitions import Claim, Outcome, Transitions, create
 from tests.harness.counting import CountingConnection, counting_client
@@ -141,20 +141,19 @@ def test_a_lease_runs_out_by_the_workers_own_clock_while_redis_is_away(mortal: R
 def test_in_doubt_the_batch_asks_before_it_draws(store: redis.Redis, taken: bool) -> None:
     """A job that is still its own goes on to the end; one that was taken over is dropped without a write."""
     place = Workplace(store)
-    ticket = place.submit(a_request())
-    keys = Keys(id=ticket.job, model="toy")
+    keys = place.submit(a_request())
 
     def stall() -> None:
         if len(place.sampler.batches) == 2:
-            job = place.batch._jobs[ticket.job]  # noqa: SLF001 - the clock of a stall of many seconds
+            job = place.batch._jobs[keys.id]  # noqa: SLF001 - the clock of a stall of many seconds
             job.lease.until = 0
             if taken:
                 store.hset(keys.record, "lease_until", 1)
                 place.transitions(acquire(Claim(keys=keys, token="other")))
 
     place.tickets.beat = stall  # type: ignore[method-assign] # after the slices of a round are published
-    place.batch.run(ticket)
-    assert place.record(ticket).status is (Status.RUNNING if taken else Status.SUCCEEDED)
+    place.batch.run()
+    assert place.record(keys).status is (Status.RUNNING if taken else Status.SUCCEEDED)
     if taken:
         assert len(place.sampler.batches) == 2
         assert store.hget(keys.record, "token") == b"other"
@@ -164,7 +163,7 @@ def test_what_was_generated_while_redis_was_away_is_published_when_it_is_back(mo
     """The batch waits in the middle of its work, and the job ends as if nothing had been."""
     with redis.Redis.from_url(mortal.url, retry=Backoff()) as client:
         place = Workplace(client)
-        ticket = place.submit(a_request())
+        job = place.submit(a_request())
 
         def restart() -> None:
             if len(place.sampler.batches) == 2:
@@ -172,8 +171,8 @@ def test_what_was_generated_while_redis_was_away_is_published_when_it_is_back(mo
                 mortal.start()
 
         place.sampler.between = restart
-        place.batch.run(ticket)
-        record = place.record(ticket)
+        place.batch.run()
+        record = place.record(job)
     assert (record.status, record.attempts) == (Status.SUCCEEDED, 1)
 
 

@@ -60,36 +60,36 @@ def test_a_finished_job_is_told_with_its_times(
     place: Workplace, listener: Listener, caplog: pytest.LogCaptureFixture
 ) -> None:
     """Both since its creation, which may be long before this worker saw it; the log names the job."""
-    ticket = place.submit(a_request(num_images=2))
-    aged(place, ticket.job, 100)
+    job = place.submit(a_request(num_images=2))
+    aged(place, job.id, 100)
     with caplog.at_level(logging.INFO, "worker.telemetry.batch_log"):
-        place.batch.run(ticket)
+        place.batch.run()
     ((status, seconds),) = listener.ends
     assert status is Status.SUCCEEDED
     assert 100 <= listener.first[0] <= seconds < 110
     assert len(listener.first) == 1
-    assert [vars(record).get("job") for record in caplog.records] == [ticket.job]
+    assert [vars(record).get("job") for record in caplog.records] == [job.id]
 
 
 def test_failed_and_canceled_jobs_are_told_too(place: Workplace, listener: Listener) -> None:
     """Each once."""
-    bad, stopped = place.submit(a_request(seed=13)), place.submit(a_request(seed=1))
-    place.tickets.waiting.append(stopped)
+    place.submit(a_request(seed=13))
+    stopped = place.submit(a_request(seed=1))
 
     def stop() -> None:
         if len(place.sampler.batches) == 2:
-            place.transitions(cancel(Keys(id=stopped.job, model="toy")))
+            place.transitions(cancel(stopped))
 
     place.sampler.between = stop
-    place.batch.run(bad)
+    place.batch.run()
     assert sorted(status for status, _ in listener.ends) == [Status.CANCELED, Status.FAILED]
 
 
 def test_a_job_handed_back_has_not_ended(place: Workplace, listener: Listener) -> None:
     """Its end is another worker's to tell."""
-    ticket = place.submit(a_request())
+    place.submit(a_request())
     place.sampler.between = lambda: setattr(place.tickets, "stopping", True)
-    place.batch.run(ticket)
+    place.batch.run()
     assert listener.ends == []
     assert len(listener.first) == 1
 
@@ -97,18 +97,19 @@ def test_a_job_handed_back_has_not_ended(place: Workplace, listener: Listener) -
 def test_a_resumed_job_has_shown_its_first_slice_before(place: Workplace, listener: Listener) -> None:
     """It is not reported twice."""
     request = a_request(seed=5)
-    ticket, dead = place.submit(request), a_claim(request)
+    place.submit(request)
+    dead = a_claim(request)
     place.transitions(acquire(dead))
     place.transitions(dead.append(an_entry(0, seed=5)))
     place.transitions(dead.release())
-    place.batch.run(ticket)
+    place.batch.run()
     assert listener.first == []
     assert [status for status, _ in listener.ends] == [Status.SUCCEEDED]
 
 
 def test_a_job_that_was_taken_over_is_not_reported(place: Workplace, listener: Listener) -> None:
     """Who took over will."""
-    ticket = place.submit(a_request())
-    place.sampler.between = lambda: place.client.hset(Keys(id=ticket.job, model="toy").record, "token", "thief")
-    place.batch.run(ticket)
+    job = place.submit(a_request())
+    place.sampler.between = lambda: place.client.hset(job.record, "token", "thief")
+    place.batch.run()
     assert (listener.first, listener.ends) == ([], [])
