@@ -25,6 +25,7 @@ import redis
 
 from models.config import Geometry
 from models.subscale import Progress
+from service.contract import transitions as contract
 from service.contract.record import Problem
 from service.contract.request import JobRequest
 from service.contract.stream import SliceEntry
@@ -55,9 +56,15 @@ def run_job(transitions: Transitions, client: redis.Redis, image: Progress, num_
     transitions(create(request, bound=10**6))
     client.hgetall(request.keys.record)
     claim = Claim(keys=request.keys, token=token_hex(16))
-    transitions(claim.acquire(lease_seconds=30, max_attempts=3, poisoned=POISONED, weights="w", numerics="n"))
-    client.hgetall(request.keys.record)
-    client.xrange(request.keys.stream)
+    acquire = claim.acquire(lease_seconds=30, max_attempts=3, poisoned=POISONED, weights="w", numerics="n")
+    if next_job := getattr(contract, "next_job", None):
+        transitions(next_job("m"))
+        transitions(acquire)
+        transitions(next_job("m"))
+    else:  # a contract whose tickets name jobs, and whose acquire replies no request
+        transitions(acquire)
+        client.hgetall(request.keys.record)
+        client.xrange(request.keys.stream)
     for step in range(len(GEOMETRY.steps)):
         slices = [SliceEntry.of(image, step, image=index) for index in range(num_images)]
         try:

@@ -26,9 +26,9 @@ local function Queue(owners)
     if redis.call('ZADD', prefix .. owner, 'NX', order, id) == 0 then return false end
     if owner == RETURNED then
       redis.call('ZADD', owners, '-inf', owner)
-    elseif not redis.call('ZSCORE', owners, owner) then
-      local first = redis.call('ZRANGEBYSCORE', owners, '(-inf', '+inf', 'WITHSCORES', 'LIMIT', 0, 1)
-      redis.call('ZADD', owners, first[2] or 0, owner)
+    else
+      local lowest = redis.call('ZRANGEBYSCORE', owners, '(-inf', '+inf', 'WITHSCORES', 'LIMIT', 0, 1)[2]
+      redis.call('ZADD', owners, 'NX', lowest or 0, owner)
     end
     return true
   end

@@ -227,13 +227,13 @@ function transition.create()
   if job.status ~= '' then return {'done', id} end
   local refused = KEYS[9] and replay() or refusal()
   if refused then return refused end
+  emit('status', 'status', 'queued')
   local deadline = args.deadline_seconds > 0 and now() + args.deadline_seconds * 1000 or 0
   set({request = args.request, num_images = args.num_images, given = #args.slices, lanes = args.base_lanes,
        retention_ms = args.retention_ms, status = 'queued', created_at = now(), owner = args.owner, deadline = deadline,
        receiver = args.receiver, priority = args.priority, weight = args.weight})
   for _, event in ipairs(args.webhook_events) do set({['webhook:' .. event] = 1}) end
   place(deadline)
-  emit('status', 'status', 'queued')
   for image = 0, args.num_images - 1 do
     set({['done:' .. image] = 0})
     for i, slice in ipairs(args.slices) do emit_slice(image, slice, ARGV[4 + i]) end

@@ -144,11 +144,11 @@ class Transitions:
         Raises redis' ConnectionError.
         """
         with self._client.pipeline(transaction=False) as pipeline:
-            for call in calls:
-                self._script(keys=call.keys, args=call.args, client=pipeline)
+            for call in calls:  # not by the script object, which asks first whether Redis knows the script
+                pipeline.evalsha(self._script.sha, len(call.keys), *call.keys, *call.args)
             try:
                 return [Reply.decode(raw) for raw in pipeline.execute()]
-            except NoScriptError:  # Redis was restarted since and has forgotten the script
+            except NoScriptError:  # Redis is new, or was restarted and has forgotten the script
                 return [self(call) for call in calls]
 
 

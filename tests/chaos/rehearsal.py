@@ -38,9 +38,9 @@ class Cue(StrEnum):
     """Places where a worker can be killed."""
 
     POPPED = "popped"
-    """A ticket has left the queue; RQ has not marked it as started."""
+    """A ticket has left the queue; it is not removed from RQ."""
     ACQUIRE = "acquire"
-    """The ticket is opened; the job is not acquired."""
+    """The next job is known, and not acquired."""
     FINISH = "finish"
     """The last slice is published; the job is not finished."""
     FINISHED = "finished"
@@ -134,7 +134,7 @@ class Rehearsal:
 
     def _note(self, sent: float, words: Sequence[str], reply: Reply) -> None:
         name, job, token = words
-        if name != "announce":
+        if name not in {"announce", "next"}:  # of no job
             line = Line(at=sent, pid=os.getpid(), transition=name, job=job, token=token or "-", outcome=reply.outcome)
             self._journal.write(line.encode())
 

@@ -59,7 +59,9 @@ def rows() -> list[Row]:
         fixed("images of a job", requests.MAX_IMAGES),
         fixed("candidates of an image", requests.MAX_CANDIDATES),
         setting("submits of an owner per minute", "rate_per_minute", value=f"{KEYED_RATE} with keys, else none"),
-        setting("queued and running jobs of an owner", "concurrency", value="none"),
+        setting(
+            "queued and running jobs of an owner", "concurrency", value="half of the waiting jobs with keys, else none"
+        ),
         fixed("pages of `GET /jobs` of an owner per minute and process", PAGES_PER_MINUTE),
         setting("waiting jobs of a model", "queue_bound"),
         setting("time from submit to end", "deadline_seconds", unit=" s"),

@@ -133,9 +133,10 @@ def test_the_position_is_the_order_in_which_workers_take_jobs(
         take(store, transitions)
     promised: dict[str, int | None] = {}
     for owner in range(4):
-        for job in store.zrange(waiting_key("toy", f"owner-{owner}"), 0, -1):
-            record = JobRecord.decode(store.hgetall(Keys(id=job.decode(), model="toy").record))
-            promised[job.decode()] = estimate(redis_url, record).queue_position
+        jobs: list[Any] = list(store.zrange(waiting_key("toy", f"owner-{owner}"), 0, -1) or ())
+        for job in map(bytes.decode, jobs):
+            record = JobRecord.decode(store.hgetall(Keys(id=job, model="toy").record))
+            promised[job] = estimate(redis_url, record).queue_position
     order = [take(store, transitions) for _ in promised]
     assert [promised[job] for job in order] == list(range(1, len(order) + 1))
 
