@@ -10,8 +10,8 @@ The network is chosen by these rules:
    two rounds in a row: at least every second round follows rules 2 to 4.
 2. That of the row that waited longest, once it has waited WAIT_LIMIT_ROUNDS.
 3. That of the prompt row that waited longest, once it has waited PROMPT_LIMIT_ROUNDS. A row is prompt if it is interactive
-   and its owner has fewer interactive lanes than an equal part of all: an owner with many images does not slow down one with
-   few.
+   and its owner has fewer interactive lanes than an equal part of all. So an owner with many images does not slow down one
+   with few.
 4. That with the fullest round; of several, the one whose row waited longest.
 
 Places go to the rows that waited WAIT_LIMIT_ROUNDS, then to prompt rows, then to the others; among these, to the rows that
@@ -28,8 +28,8 @@ may end d - 1 lanes short. With n lanes of such rows it is turns(n) = (n + k (c 
   c at one network it waits at most one round, and none unless the round before was for new rows too.
 - So an image of K slices ends within K (WAIT_LIMIT_ROUNDS + 2 turns(L)) rounds after it joined, whatever else arrives.
 
-`worker.batch` admits jobs in the order of the queue while fewer than ROOM c lanes are live, and interactive jobs of owners
-with less than one full round while fewer than NEWCOMER_ROOM c are. So L < NEWCOMER_ROOM c + 16 d lanes.
+`worker.batch` admits jobs in the order of the queue while fewer than ROOM c lanes are live. Interactive jobs of owners with
+less than one full round are admitted while fewer than NEWCOMER_ROOM c are. So L < NEWCOMER_ROOM c + 16 d lanes.
 """
 
 from __future__ import annotations
