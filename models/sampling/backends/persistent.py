@@ -8,12 +8,13 @@ from torch import Tensor
 
 from models.config import Step
 from models.decoder import SLICE_FORECASTS, Conditioning
+from models.errors import ConfigError
 from models.network import Network
 from models.sampling.backends.graph import tf32
 from models.sampling.noise import STAGES, slice_word
 from models.sampling.persistent.kernel import gumbel_noise, sample_slices
 from models.sampling.persistent.tensors import KEYS, TOKENS, Scratch, Slices, kernel_sizes
-from models.sampling.persistent.weights import Weights, padded
+from models.sampling.persistent.weights import NARROWEST, Weights, padded
 from models.sampling.workspace import Workspace
 
 KNOWN_FORECASTS = 3
@@ -30,11 +31,16 @@ class PersistentBackend:
     """Every slice of the board from its first pixel to its last in one launch; `Backend` for CUDA. Not yet run on a GPU.
 
     One token a row and position, as the cached sampler: no pixel is sampled twice. `bfloat16`: weights, keys and values
-    are of bfloat16, sums of float32.
+    are of bfloat16, sums of float32. Raises ConfigError for a network that it cannot run.
     """
 
     def __init__(self, workspace: Workspace, *, bfloat16: bool = True) -> None:
         self.workspace, network, raster = workspace, workspace.network, workspace.raster
+        if not fits(network):
+            raise ConfigError(
+                f"expected float32 weights, heads of {NARROWEST}, 32, 64 ... numbers and {KNOWN_FORECASTS} forecasts from the "
+                f"slice, got {network.decoder.widths} and {SLICE_FORECASTS}; use GraphBackend"
+            )
         dtype = torch.bfloat16 if bfloat16 else torch.float32
         decoder, board = network.decoder, workspace.board
         self._slices, self._weights = Slices.of(board), Weights.of(decoder, dtype)

@@ -3,7 +3,7 @@
 import triton
 import triton.language as tl
 
-from models.sampling.persistent.kernel import attention, slice_forecast
+from models.sampling.persistent.kernel import attention, guided, slice_forecast
 
 
 @triton.jit
@@ -16,6 +16,14 @@ def attend(
     query = tl.load(q + token * DEPTH + column)
     result = attention(query, keys + cache, contents + cache, position, M, DEPTH, KEYS)
     tl.store(found + token * DEPTH + column, result)
+
+
+@triton.jit
+def guide(logits, guidance, found, M: tl.constexpr, V: tl.constexpr):
+    """Write the guided logits (M, V) of M / 2 rows with both lanes side by side; guidance (M,)."""
+    token = tl.arange(0, M)
+    cells = token[:, None] * V + tl.arange(0, V)[None, :]
+    tl.store(found + cells, guided(tl.load(logits + cells), tl.load(guidance + token), M, V))
 
 
 @triton.jit

@@ -16,12 +16,13 @@ triton = pytest.importorskip("triton", reason="needs triton: make kernel")
 
 from models.config import Geometry, Stage, Step, Widths  # noqa: E402 - needs triton
 from models.decoder import IMAGE_FORECASTS, SLICE_FORECASTS  # noqa: E402
-from models.errors import NotFiniteError  # noqa: E402
+from models.errors import ConfigError, NotFiniteError  # noqa: E402
 from models.network import Network, build  # noqa: E402
 from models.pipeline import ImageState, Pipeline  # noqa: E402
 from models.sampling import noise  # noqa: E402
 from models.sampling.backends.eager import EagerBackend  # noqa: E402
 from models.sampling.backends.persistent import PersistentBackend, fits  # noqa: E402
+from models.sampling.guidance import guided  # noqa: E402
 from models.sampling.persistent.weights import Weights  # noqa: E402
 from models.sampling.workspace import Workspace  # noqa: E402
 from tests.harness.image_states import after, last_steps, next_slices, states  # noqa: E402
@@ -163,6 +164,17 @@ def test_attention_by_blocks_is_attention(position: int) -> None:
 
 
 @pytest.mark.gpu
+def test_both_lanes_of_a_row_have_its_guided_logits() -> None:
+    """Those of `models.sampling.guidance`; without guidance the conditional ones, bit for bit."""
+    logits, strength = torch.randn(8, 2, 16, device=DEVICE), torch.tensor([1.0, 2.0, 0.5, 5.0] * 2, device=DEVICE)
+    found = torch.empty_like(logits)
+    probes.guide[(1,)](logits, strength.repeat_interleave(2), found, M=16, V=16)
+    expected = guided((logits[:, 0], logits[:, 1]), strength)
+    torch.testing.assert_close(found, expected[:, None].expand_as(found))
+    assert torch.equal(found[::4, 0], logits[::4, 0])
+
+
+@pytest.mark.gpu
 def test_forecasts_of_the_slice_are_those_of_the_decoder() -> None:
     """All that `models.decoder` counts, whatever is absent."""
     plain, _ = pipelines(GEOMETRY)
@@ -193,6 +205,8 @@ def test_a_network_that_the_kernel_cannot_run_is_known(monkeypatch: pytest.Monke
     assert isinstance(narrow, Network)
     assert not fits(narrow)
     assert not fits(network.double())
+    with pytest.raises(ConfigError, match="use GraphBackend"):
+        PersistentBackend(Workspace.of(narrow, rows=1))
 
 
 def test_weights_are_padded_with_zeros_only() -> None:
