@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from typing import NamedTuple, cast
 
 import torch
 from einops import rearrange
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.attention import wide
 from models.config import Control, Geometry, Stage, Widths
 from models.layers import Table
 
@@ -72,6 +73,28 @@ class ResidualConvolution(nn.Module):
         return out
 
 
+class DirectionalSums(nn.Module):
+    """Pre-activation residual branch over all positions to the left, right, above and below; zero at first.
+
+    Convolutions see a few positions around. A ground has one or two steps of coarse value over the whole image, and its level
+    at one side depends on how far the next step is: a sum along the way (docs/decisions/025).
+    """
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.mix = nn.Conv2d(4 * width, width, 1)
+        nn.init.zeros_(self.mix.weight)
+        nn.init.zeros_(cast("Tensor", self.mix.bias))
+
+    def forward(self, x: Tensor) -> Tensor:
+        """Map (B, D, h, w) to (B, D, h, w). The sums are divided by the side, and have the own position in them."""
+        active = F.gelu(x).to(wide(x.dtype)) / x.shape[-1]
+        ahead = [active.cumsum(axis) for axis in (-1, -2)]
+        back = [active.flip(axis).cumsum(axis).flip(axis) for axis in (-1, -2)]
+        out: Tensor = x + self.mix(torch.cat([ahead[0], back[0], ahead[1], back[1]], 1))
+        return out
+
+
 class ControlMaps(nn.Module):
     """A learned map over the slice for each value of some controls: the layout, before the first pixel.
 
@@ -108,6 +131,7 @@ class Embedder(nn.Module):
         self.meta_position = Table(geometry.slices, widths.width)
         self.controls = nn.ModuleList(Table(len(c.values) + 1, widths.width) for c in controls)
         self.maps = ControlMaps(geometry, controls, widths) if widths.maps else None
+        self.sums = DirectionalSums(widths.width)
         self.blocks = nn.Sequential(*(ResidualConvolution(widths.width) for _ in range(widths.embedder_blocks)))
         self.last = nn.LayerNorm(widths.width)
 
@@ -115,7 +139,7 @@ class Embedder(nn.Module):
         """Return (B, N, D). `k`: (B,), `controls`: (B, n_controls), both int64."""
         planes, context = self.planes(known, k), self.context(k, controls)
         x = self.first(rearrange(planes, "b h w f -> b f h w"))
-        x = self.blocks(x + rearrange(context, "b (h w) d -> b d h w", h=x.shape[-2]))
+        x = self.blocks(self.sums(x + rearrange(context, "b (h w) d -> b d h w", h=x.shape[-2])))
         out: Tensor = self.last(rearrange(x, "b d h w -> b (h w) d") + context)
         return out
 

@@ -8,7 +8,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.config import ModelConfig, Stage
-from models.decoder import Conditioning, Decoder
+from models.decoder import NEIGHBOURS, Conditioning, Decoder
 from models.embedder import ABSENT, Embedder, visible
 from models.layers import WholeSlice
 
@@ -40,33 +40,38 @@ class Network(nn.Module):
         )
         return slices[torch.arange(len(k), device=k.device), k]
 
-    def logits(self, conditioning: Conditioning, symbols: Tensor) -> Tensor:
-        """Return teacher-forced logits (B, N, C, V) of symbols (B, N, C); each depends on earlier symbols only."""
+    def logits(self, conditioning: Conditioning, symbols: Tensor, drift: Tensor | None = None) -> Tensor:
+        """Return teacher-forced logits (B, N, C, V) of symbols (B, N, C); each depends on earlier symbols only.
+
+        `drift`, (B, N, C), is added to the earlier pixels that a position sees, not to its own channels.
+        """
         decoder = self.decoder
         past = WholeSlice(decoder.slice_size, decoder.widths.reach)
-        values = conditioning.offset + symbols
+        seen = symbols if drift is None else (symbols + drift).clamp(0, decoder.symbols - 1)
+        values = conditioning.offset + seen
         first = past.window(-1, decoder.pixels(values), decoder.first)
         hiddens = decoder.head.hiddens(decoder.features(first, conditioning.start, conditioning.gates, past))
-        forecasts = decoder.forecasts(*before(values, decoder.slice_size), conditioning.forecasts, conditioning.offset)
+        neighbours = neighbours_of(values, decoder.slice_size)
+        forecasts = decoder.forecasts(neighbours, conditioning.forecasts, conditioning.offset)
         logits = []
         for c in range(symbols.shape[-1]):
             logits.append(decoder.head.logits(hiddens[c], c, forecasts[..., c]))
             decoder.head.condition_on(hiddens, c, symbols[..., c])
         return torch.stack(logits, -2)
 
-    def forward(self, coarse: Tensor, fine: Tensor, k: Tensor, controls: Tensor) -> Tensor:
-        """Return the nats of each sub-pixel of slice k: (B, N, C), at least float32."""
+    def forward(self, coarse: Tensor, fine: Tensor, k: Tensor, controls: Tensor, drift: Tensor | None = None) -> Tensor:
+        """Return the nats of each sub-pixel of slice k: (B, N, C), at least float32. `drift`: as in `logits`."""
         symbols = self.target(coarse, fine, k)
-        logits = self.logits(self.condition(coarse, fine, k, controls), symbols)
+        logits = self.logits(self.condition(coarse, fine, k, controls), symbols, drift)
         logits = logits if logits.dtype is torch.float64 else logits.float()
         return F.cross_entropy(rearrange(logits, "b n c v -> b v n c"), symbols, reduction="none")
 
 
-def before(values: Tensor, slice_size: int) -> tuple[Tensor, Tensor, Tensor]:
-    """Return left, above and above-left of each position of (B, N, C) values; ABSENT outside the slice."""
-    grid = F.pad(rearrange(values, "b (h w) c -> b h w c", h=slice_size), (0, 0, 1, 0, 1, 0), value=ABSENT)
-    left, above, corner = grid[:, 1:, :-1], grid[:, :-1, 1:], grid[:, :-1, :-1]
-    return left.flatten(1, 2), above.flatten(1, 2), corner.flatten(1, 2)
+def neighbours_of(values: Tensor, slice_size: int) -> Tensor:
+    """Return the `NEIGHBOURS` of each position of (B, N, C) values, (B, N, 4, C); ABSENT outside the slice."""
+    grid = F.pad(rearrange(values, "b (h w) c -> b h w c", h=slice_size), (0, 0, 1, 1, 1, 0), value=ABSENT)
+    each = [grid[:, 1 + y : 1 + y + slice_size, 1 + x : 1 + x + slice_size] for y, x in NEIGHBOURS]
+    return torch.stack(each, -2).flatten(1, 2)
 
 
 def build(config: ModelConfig) -> nn.ModuleDict:

@@ -136,6 +136,9 @@ def arguments() -> argparse.Namespace:
         default=Recipe.early,
         help="weight of a stage's first slices: the n-th has 1 / n ** EARLY",
     )
+    parser.add_argument(
+        "--drift", type=float, default=Recipe.drift, help="share of examples whose earlier pixels are shifted"
+    )
     parser.add_argument("--save-minutes", type=float, default=Recipe.save_every_minutes)
     parser.add_argument("--part-mib", type=float, help="write checkpoints in files of at most this many MiB")
     parser.add_argument("--sheet-minutes", type=float, help="minutes between preview sheets; default: none")
@@ -153,6 +156,7 @@ def recipe_of(args: argparse.Namespace) -> Recipe:
         learning_rate=args.learning_rate,
         decay_share=args.decay_share,
         early=args.early,
+        drift=args.drift,
         minutes=args.minutes,
         save_every_minutes=args.save_minutes,
         part_bytes=int(args.part_mib * 2**20) if args.part_mib else None,

@@ -21,9 +21,9 @@ def minibatch(network: Network, controls: int, batch: int) -> Minibatch:
     geometry = network.geometry
     images = torch.randint(256, (batch, geometry.size, geometry.size, geometry.channels), dtype=torch.uint8)
     slices = torch.tensor([step.slice for step in geometry.steps if step.stage is network.stage])
-    return Minibatch(
-        images, torch.zeros(batch, controls, dtype=torch.long), slices[torch.randint(len(slices), (batch,))]
-    )
+    targets = slices[torch.randint(len(slices), (batch,))]
+    no_drift = torch.zeros(batch, geometry.positions, geometry.channels, dtype=torch.long)
+    return Minibatch(images, torch.zeros(batch, controls, dtype=torch.long), targets, no_drift)
 
 
 def slices_per_second(trainer: Trainer, examples: Minibatch, seconds: float) -> float:

@@ -9,7 +9,7 @@ import torch
 from torch import Tensor
 from torch.utils import _pytree as pytree
 
-from models.decoder import IMAGE_FORECASTS, Conditioning, Decoder
+from models.decoder import IMAGE_FORECASTS, NEIGHBOURS, Conditioning, Decoder
 from models.embedder import ABSENT
 from models.layers import causal_offsets
 
@@ -137,7 +137,7 @@ class Raster:
     - own (N + 1,): slot of a position; the scratch slot for N
     - previous (N + 1,): slot of the position before; the scratch slot for 0 and N
     - taps (N + 1, T): slots of the T causal neighbours
-    - left, above, corner: their places in `taps`
+    - neighbours: places of the `NEIGHBOURS` in `taps`
     """
 
     def __init__(self, side: int, reach: int, device: torch.device) -> None:
@@ -152,4 +152,4 @@ class Raster:
         self.previous = torch.cat([scratch, own[:-2], scratch]).to(device)
         self.taps = torch.cat([neighbours, scratch.expand(1, len(taps))]).to(device)
         offsets = causal_offsets(reach)
-        self.left, self.above, self.corner = (offsets.index(at) for at in ((0, -1), (-1, 0), (-1, -1)))
+        self.neighbours = [offsets.index(at) for at in NEIGHBOURS]

@@ -138,8 +138,8 @@ class Pass(nn.Module):
             start, gates = conditioning.start[lane, position], conditioning.gates[lane, position]
             hiddens_by_lane.append(decoder.head.hiddens(decoder.features(first, start, gates, past)))
         earlier, offset = board.values[taps], conditioning.offset[first_lane, position]
-        neighbours = (earlier[:, raster.left], earlier[:, raster.above], earlier[:, raster.corner])
-        forecasts = decoder.forecasts(*neighbours, conditioning.forecasts[first_lane, position], offset)
+        image = conditioning.forecasts[first_lane, position]
+        forecasts = decoder.forecasts(earlier[:, raster.neighbours], image, offset)
         head, symbols = decoder.head, []
         for channel in range(head.channels):
             logits = [head.logits(hiddens[channel], channel, forecasts[..., channel]) for hiddens in hiddens_by_lane]

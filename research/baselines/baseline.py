@@ -8,9 +8,10 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.config import Control, Geometry, Stage
+from models.decoder import NEIGHBOURS
 from models.layers import Table
 from research.baselines.causal_context import CausalContext, LocalContext, WholeImageContext
-from research.baselines.softmax_head import FORECASTS, Softmaxes
+from research.baselines.softmax_head import Softmaxes
 from research.baselines.trunk import Trunk
 
 
@@ -64,7 +65,7 @@ class Baseline(nn.Module):
 
     def neighbours(self, context: LocalContext) -> Tensor:
         """Return the values that forecasts are made of: (..., 3, C)."""
-        return context.values(FORECASTS)
+        return context.values(NEIGHBOURS)
 
     def forward(self, coarse: Tensor, fine: Tensor, k: Tensor, controls: Tensor) -> Tensor:  # noqa: ARG002 - one slice
         """Return the nats of each sub-pixel, (B, N, C), at least float32, with the arguments of `models.network.Network`."""

@@ -6,24 +6,22 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional as F
 
+from models.decoder import SLICE_FORECASTS, with_plane
 from models.embedder import ABSENT
 from models.layers import Table
-
-FORECASTS = ((0, -1), (-1, 0), (-1, -1))
-"""Left, above and corner: the forecasts of the kernels are made of them."""
 
 
 class Softmaxes(nn.Module):
     """The head of every baseline: that of the Subscale Pixel Network, with its kernels only if `kernels`.
 
     With kernels the logits of a channel also have one kernel per forecast over the difference to it (docs/decisions/001).
-    Forecasts are left, above, and the plane through left, above and corner.
+    Forecasts are those that a slice of the network has: four neighbours, and a plane through three of them.
     """
 
     def __init__(self, *, channels: int, symbols: int, width: int, hidden: int, kernels: bool) -> None:
         super().__init__()
         self.channels, self.symbols = channels, symbols
-        self.kernels = len(FORECASTS) if kernels else 0
+        self.kernels = SLICE_FORECASTS if kernels else 0
         self.norm = nn.LayerNorm(width)
         self.hidden = nn.Linear(width, channels * hidden)
         self.earlier = nn.ModuleList(Table(symbols, (channels - c - 1) * hidden) for c in range(channels - 1))
@@ -40,19 +38,14 @@ class Softmaxes(nn.Module):
                 hiddens[channel + 1 + later] = hiddens[channel + 1 + later] + shift
 
     def logits(self, hidden: Tensor, channel: int, neighbours: Tensor) -> Tensor:
-        """Return logits (..., V) from hidden (..., E) and values `neighbours` (..., 3, C) at `FORECASTS`."""
+        """Return logits (..., V) from hidden (..., E) and the values of the `NEIGHBOURS`, (..., 4, C)."""
         out: Tensor = self.out[channel](F.gelu(hidden))
         if not self.kernels:
             return out
         plain, *kernels = out.chunk(1 + self.kernels, -1)
-        forecasts = self._forecasts(neighbours[..., channel])
+        forecasts = with_plane(neighbours)[..., channel].clamp(ABSENT, self.symbols - 1)
         every = torch.arange(self.symbols, device=hidden.device)
-        difference = (every - forecasts[..., None]) & (self.symbols - 1)  # (..., 3, V): V is a power of two
+        difference = (every - forecasts[..., None]) & (self.symbols - 1)  # (..., 5, V): V is a power of two
         moved = torch.stack(kernels, -2).gather(-1, difference)
         shares: Tensor = (moved * (forecasts >= 0)[..., None]).sum(-2)
         return plain + shares
-
-    def _forecasts(self, neighbours: Tensor) -> Tensor:
-        left, above, corner = neighbours.unbind(-1)
-        plane = (left + above - corner).clamp(0, self.symbols - 1)
-        return torch.stack([left, above, torch.where((neighbours < 0).any(-1), ABSENT, plane)], -1)

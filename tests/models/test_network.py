@@ -8,6 +8,7 @@ import torch
 from torch import Tensor
 
 from models.config import Control, Geometry, ModelConfig, Order, Stage, Widths
+from models.embedder import DirectionalSums
 from models.network import Network, build
 from tests.harness.toy import toy_networks
 
@@ -146,3 +147,20 @@ def test_parameters_do_not_grow_with_the_picture() -> None:
     differing = {name for name in small if not small[name] == middle[name] == large[name]}
     assert differing
     assert all(".embedder.first.weight" in name or ".embedder.meta_position" in name for name in differing)
+
+
+def test_directional_sums_are_over_the_positions_of_each_side() -> None:
+    """With a mix of one direction alone, a position has the sum of its row or column up to itself, by the side."""
+    width, side = 3, 4
+    sums = DirectionalSums(width)
+    x = torch.rand(2, width, side, side, generator=torch.Generator().manual_seed(1))
+    active = torch.nn.functional.gelu(x) / side
+    assert torch.equal(sums(x), x), "a new branch changes nothing"
+    for part in range(4):
+        weight = torch.zeros(width, 4, width, 1, 1)
+        weight[:, part] = torch.eye(width)[..., None, None]
+        sums.mix.weight.data = weight.flatten(1, 2)
+        for row, column in itertools.product(range(side), repeat=2):
+            across, down = active[:, :, row], active[:, :, :, column]
+            seen = (across[..., : column + 1], across[..., column:], down[..., : row + 1], down[..., row:])[part]
+            assert torch.allclose((sums(x) - x)[:, :, row, column], seen.sum(-1), atol=1e-6)

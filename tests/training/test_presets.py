@@ -46,7 +46,8 @@ def test_a_preset_trains(monkeypatch: pytest.MonkeyPatch, name: str) -> None:
     pixels = torch.from_numpy(images(config.geometry))
     for stage in config.geometry.stages:
         last = max(step.slice for step in config.geometry.steps if step.stage is stage)
-        minibatch = Minibatch(pixels, torch.ones(2, 1, dtype=torch.long), torch.full((2,), last))
+        no_drift = torch.zeros(2, config.geometry.positions, 3, dtype=torch.long)
+        minibatch = Minibatch(pixels, torch.ones(2, 1, dtype=torch.long), torch.full((2,), last), no_drift)
         torch.manual_seed(0)
         bits = Trainer(Network(config, stage), Recipe()).update([minibatch], 1.0)
         entropy = config.geometry.target_bits(stage) * stage_share(stage, config.geometry) * np.log(2)

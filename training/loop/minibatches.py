@@ -23,6 +23,7 @@ from torch.utils.data import Dataset as TorchDataset
 
 from models.config import ANY, LABEL, Geometry, Stage
 from training.data.dataset import Dataset
+from training.loop.drift import drift
 from training.loop.ranks import ALONE, Ranks
 from training.loop.recipe import Recipe
 from training.loop.slices import shares
@@ -37,11 +38,12 @@ _SHIFT: Final = 2**32 - 1
 
 
 class Minibatch(NamedTuple):
-    """Images (B, H, W, C) uint8, controls (B, n) int64, target slices k (B,) int64."""
+    """Images (B, H, W, C) uint8, controls (B, n) int64, target slices k (B,) int64, shifts of their pixels (B, N, C) int64."""
 
     images: Tensor
     controls: Tensor
     k: Tensor
+    drift: Tensor
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -66,7 +68,18 @@ class ExampleSource:
         k = torch.tensor([self.target(step, place)])
         names = [control.name for control in self.data.controls]
         controls = drop_controls(rng, batch.controls, names, self.recipe.drop_control)
-        return Minibatch(torch.from_numpy(batch.images), torch.from_numpy(controls), k)
+        return Minibatch(
+            torch.from_numpy(batch.images),
+            torch.from_numpy(controls),
+            k,
+            torch.from_numpy(self._drift(rng, int(k)))[None],
+        )
+
+    def _drift(self, rng: np.random.Generator, k: int) -> NDArray[np.int64]:
+        """Return the shifts of an example, (N, C): none in the first slice of an image, which has no other to return to."""
+        if k != self.geometry.sampling_order[0] and rng.random() < self.recipe.drift:
+            return drift(rng, self.geometry, self.stage)
+        return np.zeros((self.geometry.positions, self.geometry.channels), np.int64)
 
     def target(self, step: int, place: int) -> int:
         """Return the target slice of an example: the slices of a step are a systematic sample of their `shares`.

@@ -15,6 +15,8 @@ class Recipe:
 
     `early`: an exponent that makes the first slices of a stage more frequent (training/loop/slices.py). Reported bits are
     corrected for it, gradients are not.
+
+    `drift`: the share of examples in which the earlier pixels of the slice are shifted (training/loop/drift.py).
     """
 
     batch: int = 16
@@ -29,6 +31,7 @@ class Recipe:
     ema_halflife_steps: int = 400
     drop_control: float = 0.1
     early: float = 0.0
+    drift: float = 0.0
     minutes: float = 10.0
     save_every_minutes: float = 2.0
     part_bytes: int | None = None

@@ -78,11 +78,11 @@ class Trainer:
 
     def _nats(self, minibatch: Minibatch) -> Tensor:
         """Return the mean nats per sub-pixel of each example of a minibatch: (B,)."""
-        images, controls, k = (tensor.to(self.device, non_blocking=True) for tensor in minibatch)
+        images, controls, k, *drift = (tensor.to(self.device, non_blocking=True) for tensor in minibatch)
         coarse, fine = split(images, self.network.geometry)
         narrow = fast(self.device) is torch.bfloat16
         with torch.autocast(self.device.type, torch.bfloat16, enabled=narrow):
-            return self.nats(coarse, fine, k, controls).flatten(1).mean(1)
+            return self.nats(coarse, fine, k, controls, *(drift if self.recipe.drift else [])).flatten(1).mean(1)
 
     def _without_exchange(self, *, last: bool) -> AbstractContextManager[None]:
         """Return a context in which processes keep their gradients; they exchange them with the last minibatch."""

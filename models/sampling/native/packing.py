@@ -80,7 +80,8 @@ def decoder_tensors(decoder: Decoder, board: Board, raster: Raster, layout: Layo
 
 def embedder_weights(embedder: Embedder, decoder: Decoder, layout: Layout) -> dict[str, Tensor]:
     """Return the weights of an embedder, and of the decoder's layers that read its output alone, by name."""
-    layers = ["first", *(f"blocks.{i}.{part}" for i in range(len(embedder.blocks)) for part in ("spread", "mix"))]
+    blocks = (f"blocks.{i}.{part}" for i in range(len(embedder.blocks)) for part in ("spread", "mix"))
+    layers = ["first", "sums.mix", *blocks]
     return {
         **packed_layers(embedder, layers, layout),
         **plain(embedder, ["last"]),

@@ -114,15 +114,19 @@ def attention(q, keys, contents, position, M: tl.constexpr, DEPTH: tl.constexpr,
 
 
 @triton.jit
-def slice_forecast(left, above, corner, WHICH: tl.constexpr):
+def slice_forecast(left, above, above_left, above_right, WHICH: tl.constexpr):
     """Return forecast WHICH of those from the slice itself, (M,), as `models.decoder.Decoder.forecasts`; negative: absent."""
     if WHICH == 0:
         forecast = left
     elif WHICH == 1:
         forecast = above
+    elif WHICH == 2:
+        forecast = above_left
+    elif WHICH == 3:
+        forecast = above_right
     else:
-        absent = (left < 0) | (above < 0) | (corner < 0)
-        forecast = tl.where(absent, -1, tl.maximum(left + above - corner, 0))
+        absent = (left < 0) | (above < 0) | (above_left < 0)
+        forecast = tl.where(absent, -1, tl.maximum(left + above - above_left, 0))
     return forecast
 
 
@@ -206,7 +210,7 @@ def sample_slices(
     slices, w, scratch, own, taps, rows, unit,
     M: tl.constexpr, LANES: tl.constexpr, BOARD_LANES: tl.constexpr, N: tl.constexpr, SLOTS: tl.constexpr,
     D: tl.constexpr, D2: tl.constexpr, P2: tl.constexpr, T: tl.constexpr, LEFT: tl.constexpr, ABOVE: tl.constexpr,
-    CORNER: tl.constexpr, HEADS: tl.constexpr, DEPTH: tl.constexpr, BLOCKS: tl.constexpr, EXPANSION: tl.constexpr,
+    ABOVE_LEFT: tl.constexpr, ABOVE_RIGHT: tl.constexpr, HEADS: tl.constexpr, DEPTH: tl.constexpr, BLOCKS: tl.constexpr, EXPANSION: tl.constexpr,
     KEYS: tl.constexpr, C: tl.constexpr, V: tl.constexpr, V2: tl.constexpr,
     SLICE_FORECASTS: tl.constexpr, IMAGE_FORECASTS: tl.constexpr,
 ):  # fmt: skip
@@ -249,10 +253,11 @@ def sample_slices(
             logits = linear(u, out, out_bias, D2, V2)
             left = tl.load(values + tl.load(near + LEFT) * C + channel)
             above = tl.load(values + tl.load(near + ABOVE) * C + channel)
-            corner = tl.load(values + tl.load(near + CORNER) * C + channel)
+            above_left = tl.load(values + tl.load(near + ABOVE_LEFT) * C + channel)
+            above_right = tl.load(values + tl.load(near + ABOVE_RIGHT) * C + channel)
             kernel, bias = out + D2 * V2, out_bias + V2
             for which in tl.static_range(SLICE_FORECASTS):
-                forecast = slice_forecast(left, above, corner, which)
+                forecast = slice_forecast(left, above, above_left, above_right, which)
                 logits += moved_logits(u, forecast, offset, kernel + which * D2 * V2, bias + which * V2, V, V2, D2)
             kernel, bias = kernel + SLICE_FORECASTS * D2 * V2, bias + SLICE_FORECASTS * V2
             for which in range(IMAGE_FORECASTS):

@@ -25,6 +25,7 @@ class Embedder {
  public:
   explicit Embedder(Arguments a) : s(a), image(s.image), side(s.image.side), window(2 * s.image.subscale + 1), n(side * side) {
     first = a.linear("first", window * window * image.planes(), s.width);
+    sums_mix = a.linear("sums.mix", 4 * s.width, s.width);
     for (int64_t i = 0; i < s.blocks; i++) {
       const std::string block = "blocks." + std::to_string(i);
       spreads.push_back(a.linear(block + ".spread", 9 * s.width, s.width));
@@ -49,6 +50,7 @@ class Embedder {
     gather(planes, first.pitch, image.across(), image.planes(), window, s.image.subscale);
     matmul(first, input.data(), n, x.data());
     add(context, x.data(), n * s.width);
+    directional_sums();
     for (int64_t i = 0; i < s.blocks; i++) residual_convolution(spreads[i], mixes[i]);
     for (int64_t m = 0; m < n; m++) {
       add(context + m * s.width, &x[m * s.width], s.width);
@@ -66,6 +68,7 @@ class Embedder {
   int64_t window;               // of the first convolution, 2 S + 1
   int64_t n;                    // N
   Linear first;                 // window * window * planes -> D
+  Linear sums_mix;             // 4 D -> D
   std::vector<Linear> spreads;  // 9 D -> D
   std::vector<Linear> mixes;    // D -> D
   Norm last;                    // (D)
@@ -88,6 +91,30 @@ class Embedder {
       // The padding has weights of zero; what an earlier image left there may be NaN.
       std::fill(row + size * size * depth, row + pitch, Element{});
     }
+  }
+
+  // Sums over the positions to the left, right, above and below, the own one included, divided by the side.
+  void directional_sums() {
+    const float share = 1.0f / static_cast<float>(side);
+    std::vector<float> total(s.width);
+    for (int64_t i = 0; i < n * s.width; i += LANES) store(&hidden[i], gelu(load(&x[i])) * share);
+    // The `side` positions from `start` on, `step` apart; their sums are part `part` of the inputs.
+    const auto run = [&](int64_t start, int64_t step, int64_t part) {
+      std::fill(total.begin(), total.end(), 0.0f);
+      for (int64_t i = 0; i < side; i++) {
+        const int64_t m = start + i * step;
+        add(&hidden[m * s.width], total.data(), s.width);
+        pack(&input[m * sums_mix.pitch + part * s.width], total.data(), s.width);
+      }
+    };
+    for (int64_t i = 0; i < side; i++) {
+      run(i * side, 1, 0);
+      run((i + 1) * side - 1, -1, 1);
+      run(i, side, 2);
+      run(n - side + i, -side, 3);
+    }
+    matmul(sums_mix, input.data(), n, hidden.data());
+    add(hidden.data(), x.data(), n * s.width);
   }
 
   void residual_convolution(const Linear& spread, const Linear& mix) {

@@ -78,11 +78,14 @@ class Head {
     const int64_t offset = offset_of(t, c);
     const int64_t* image = b.forecasts + t.at * IMAGE_FORECASTS * s.channels + c;
     const int64_t left = neighbour(t, s.taps() - 1, c);
-    const int64_t above = neighbour(t, s.taps() - 2 * s.reach - 1, c);
-    const int64_t corner = neighbour(t, s.taps() - 2 * s.reach - 2, c);
-    const bool three = left >= 0 && above >= 0 && corner >= 0;
-    const int64_t plane = three ? std::max<int64_t>(left + above - corner, 0) : ABSENT;
-    const int64_t forecasts[FORECASTS] = {left, above, plane, image[0], image[s.channels], image[2 * s.channels]};
+    const int64_t over = s.taps() - 2 * s.reach - 1;
+    const int64_t above = neighbour(t, over, c);
+    const int64_t above_left = neighbour(t, over - 1, c);
+    const int64_t above_right = neighbour(t, over + 1, c);
+    const bool three = left >= 0 && above >= 0 && above_left >= 0;
+    const int64_t plane = three ? std::max<int64_t>(left + above - above_left, 0) : ABSENT;
+    const int64_t forecasts[FORECASTS] = {left,  above,    above_left,        above_right,
+                                          plane, image[0], image[s.channels], image[2 * s.channels]};
     for (int64_t k = 0; k < FORECASTS; k++) {
       if (forecasts[k] < 0) continue;
       const int64_t symbol = std::clamp<int64_t>(forecasts[k] - offset, 0, top);
