@@ -1,14 +1,15 @@
 """Turn training runs into a shipped model: `python -m training.ship --preset symbols-64`.
 
 Takes the averaged weights of every stage from the run folder, measures held-out bits/dim, draws the sample sheet, and
-writes folder, card and sheet. A stage that does not evaluate better than what is shipped keeps the shipped weights.
+writes folder, card and sheet. A stage that does not evaluate better than what is shipped keeps the shipped weights, unless
+`--replace` names it: for weights that have more bits and whose images the judge prefers.
 """
 
 from __future__ import annotations
 
 import argparse
 import shutil
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -58,10 +59,12 @@ def averaged(config: ModelConfig, runs: Path) -> nn.ModuleDict:
     return networks.eval().requires_grad_(requires_grad=False)
 
 
-def keep_better(new: nn.ModuleDict, shipped: Path, config: ModelConfig, held_out: ImageBatch) -> Shares:
+def keep_better(
+    new: nn.ModuleDict, shipped: Path, config: ModelConfig, held_out: ImageBatch, *, replaced: Sequence[Stage] = ()
+) -> Shares:
     """Restore the shipped weights of every stage whose held-out share did not fall; return the shares of the result.
 
-    The shares of the shipped weights are those of the card, if it has them.
+    The shares of the shipped weights are those of the card, if it has them. The stages `replaced` are never restored.
     """
     after = shares(new, config.geometry, held_out)
     if not (shipped / CARD).exists():
@@ -70,7 +73,7 @@ def keep_better(new: nn.ModuleDict, shipped: Path, config: ModelConfig, held_out
     if card.config != config:
         return after
     before = card.stage_bits_per_dim or means(shares(old, config.geometry, held_out))
-    kept = [stage for stage in after if after[stage].mean() >= before[stage]]
+    kept = [stage for stage in after if stage not in replaced and after[stage].mean() >= before[stage]]
     for stage in kept:
         new[stage].load_state_dict(old[stage].state_dict())
     return {**after, **(shares(new, config.geometry, held_out, stages=kept) if kept else {})}
@@ -117,6 +120,9 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--temperature", type=temperatures, default=Temperatures(), help="default of requests")
     parser.add_argument("--guidance", type=float, default=1.0, help="default of requests")
     parser.add_argument("--candidates", type=int, default=1, help="default of requests; more than 1 need a verifier")
+    parser.add_argument(
+        "--replace", type=Stage, choices=list(Stage), nargs="*", default=[], help="stages that may have more bits"
+    )
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()
 
@@ -130,7 +136,7 @@ def main() -> None:
     config, held_out = PRESETS[args.preset](data.controls), data.held_out()
     networks = averaged(config, args.runs / args.preset)
     round_weights(networks)
-    parts = keep_better(networks, folder, config, held_out)
+    parts = keep_better(networks, folder, config, held_out, replaced=args.replace)
     scores = scores_of(parts, held_out, data.families, config.geometry, codecs=False)
     print(table(scores))
     subject = tuple(control.name for control in config.controls if control.name in SUBJECT)

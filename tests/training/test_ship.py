@@ -55,6 +55,16 @@ def test_shares_of_the_card_are_believed(tmp_path: Path) -> None:
     assert all(torch.equal(tensor, old.state_dict()[name]) for name, tensor in new.state_dict().items())
 
 
+def test_a_replaced_stage_is_never_restored(tmp_path: Path) -> None:
+    """By a card after which everything is worse, only the replaced stage has the new weights."""
+    old, new, same = (toy_networks(GEOMETRY, seed=seed) for seed in (0, 1, 1))
+    save_model(old, replace(toy_card(GEOMETRY), stage_bits_per_dim=dict.fromkeys(Stage, 0.0)), tmp_path)
+    keep_better(new, tmp_path, toy_config(GEOMETRY), images(), replaced=[Stage.DEPTH])
+    for stage, expected in ((Stage.BASE, old), (Stage.SIZE, old), (Stage.DEPTH, same)):
+        wanted = expected[stage].state_dict()
+        assert all(torch.equal(tensor, wanted[name]) for name, tensor in new[stage].state_dict().items())
+
+
 def test_a_first_model_has_nothing_to_keep(tmp_path: Path) -> None:
     """Without a shipped card the new weights stay."""
     new, same = toy_networks(GEOMETRY, seed=1), toy_networks(GEOMETRY, seed=1)
