@@ -120,9 +120,9 @@ def slice_forecast(left, above, above_left, above_right, WHICH: tl.constexpr):
         forecast = left
     elif WHICH == 1:
         forecast = above
-    elif WHICH == 2:
+    elif WHICH == 2:  # noqa: PLR2004 - places in models.decoder.NEIGHBOURS
         forecast = above_left
-    elif WHICH == 3:
+    elif WHICH == 3:  # noqa: PLR2004 - as above
         forecast = above_right
     else:
         absent = (left < 0) | (above < 0) | (above_left < 0)
@@ -210,7 +210,8 @@ def sample_slices(
     slices, w, scratch, own, taps, rows, unit,
     M: tl.constexpr, LANES: tl.constexpr, BOARD_LANES: tl.constexpr, N: tl.constexpr, SLOTS: tl.constexpr,
     D: tl.constexpr, D2: tl.constexpr, P2: tl.constexpr, T: tl.constexpr, LEFT: tl.constexpr, ABOVE: tl.constexpr,
-    ABOVE_LEFT: tl.constexpr, ABOVE_RIGHT: tl.constexpr, HEADS: tl.constexpr, DEPTH: tl.constexpr, BLOCKS: tl.constexpr, EXPANSION: tl.constexpr,
+    ABOVE_LEFT: tl.constexpr, ABOVE_RIGHT: tl.constexpr, HEADS: tl.constexpr, DEPTH: tl.constexpr,
+    BLOCKS: tl.constexpr, EXPANSION: tl.constexpr,
     KEYS: tl.constexpr, C: tl.constexpr, V: tl.constexpr, V2: tl.constexpr,
     SLICE_FORECASTS: tl.constexpr, IMAGE_FORECASTS: tl.constexpr,
 ):  # fmt: skip
