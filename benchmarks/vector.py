@@ -19,8 +19,8 @@ from PIL import Image
 
 from models.subscale import Bytes
 from service.vector import rendering
+from service.vector.closed_curves import Curve, bernstein
 from service.vector.composition import coverage_of, take_apart
-from service.vector.curves import Curve, bernstein
 from service.vector.paint import Floats
 from service.vector.svg import Recolouring, svg
 from service.vector.vector_form import GlyphForm, vector_form

@@ -8,7 +8,7 @@ from typing import Final
 import numpy as np
 from numpy.typing import NDArray
 
-from service.vector.curves import bernstein
+from service.vector.closed_curves import bernstein
 from service.vector.paint import Floats
 
 Indices = NDArray[np.int64]

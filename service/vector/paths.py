@@ -7,7 +7,7 @@ from typing import Final
 
 import numpy as np
 
-from service.vector.curves import Curve, MovableCurve, bernstein, ellipse, movable, thirds
+from service.vector.closed_curves import Curve, MovableCurve, bernstein, ellipse, movable, thirds
 from service.vector.ellipse import fitted_ellipse
 from service.vector.outline import area, evenly
 from service.vector.paint import Floats

@@ -10,7 +10,7 @@ from typing import Final
 
 import numpy as np
 
-from service.vector.curves import Curve, MovableCurve
+from service.vector.closed_curves import Curve, MovableCurve
 from service.vector.edges import Edges, edges
 from service.vector.paint import Floats
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from typing import Final
 from xml.sax.saxutils import escape
 
-from service.vector.curves import Curve
+from service.vector.closed_curves import Curve
 from service.vector.ground import Ground, GroundShape
 from service.vector.paint import Colour, Floats, Paint
 from service.vector.tracing import ENLARGED

@@ -8,8 +8,8 @@ from typing import Final
 import numpy as np
 
 from models.subscale import Bytes
+from service.vector.closed_curves import Curve
 from service.vector.composition import take_apart
-from service.vector.curves import Curve
 from service.vector.ground import Ground
 from service.vector.outline import contours
 from service.vector.paint import Paint

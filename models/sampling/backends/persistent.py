@@ -17,8 +17,8 @@ from models.sampling.persistent.tensors import KEYS, TOKENS, Scratch, Slices, ke
 from models.sampling.persistent.weights import NARROWEST, Weights, padded
 from models.sampling.workspace import Workspace
 
-KNOWN_FORECASTS = 3
-"""Forecasts from the slice itself that the kernel has: left, above, their plane."""
+KNOWN_FORECASTS = 5
+"""Forecasts from the slice itself that the kernel has: those of `models.decoder.NEIGHBOURS`, and their plane."""
 
 WARPS = 8
 """Warps of a program: with four a thread keeps more than its 255 registers (benchmarks/kernel.py)."""

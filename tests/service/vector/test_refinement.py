@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from service.vector.curves import Curve, MovableCurve, ellipse, movable, thirds
+from service.vector.closed_curves import Curve, MovableCurve, ellipse, movable, thirds
 from service.vector.edges import edges
 from service.vector.paint import Floats
 from service.vector.refinement import refined

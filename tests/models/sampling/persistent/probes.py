@@ -27,8 +27,9 @@ def guide(logits, guidance, found, M: tl.constexpr, V: tl.constexpr):
 
 
 @triton.jit
-def forecast(left, above, corner, found, WHICH: tl.constexpr, M: tl.constexpr):
+def forecast(left, above, above_left, above_right, found, WHICH: tl.constexpr, M: tl.constexpr):
     """Write one forecast of M tokens."""
     token = tl.arange(0, M)
-    result = slice_forecast(tl.load(left + token), tl.load(above + token), tl.load(corner + token), WHICH)
+    sides = tl.load(above_left + token), tl.load(above_right + token)
+    result = slice_forecast(tl.load(left + token), tl.load(above + token), sides[0], sides[1], WHICH)
     tl.store(found + token, result)

@@ -15,7 +15,7 @@ import torch
 triton = pytest.importorskip("triton", reason="needs triton: make kernel")
 
 from models.config import Geometry, Stage, Step, Widths  # noqa: E402 - needs triton
-from models.decoder import IMAGE_FORECASTS, SLICE_FORECASTS  # noqa: E402
+from models.decoder import IMAGE_FORECASTS, NEIGHBOURS, SLICE_FORECASTS  # noqa: E402
 from models.errors import ConfigError, NotFiniteError  # noqa: E402
 from models.network import Network, build  # noqa: E402
 from models.pipeline import ImageState, Pipeline  # noqa: E402
@@ -178,12 +178,13 @@ def test_both_lanes_of_a_row_have_its_guided_logits() -> None:
 def test_forecasts_of_the_slice_are_those_of_the_decoder() -> None:
     """All that `models.decoder` counts, whatever is absent."""
     plain, _ = pipelines(GEOMETRY)
-    values = torch.randint(-1, 256, (3, 256, 3), device=DEVICE, generator=torch.Generator(DEVICE).manual_seed(0))
+    values = torch.randint(
+        -1, 256, (len(NEIGHBOURS), 256, 3), device=DEVICE, generator=torch.Generator(DEVICE).manual_seed(0)
+    )
     image = torch.full((256, IMAGE_FORECASTS, 3), -1, device=DEVICE)
     offset = torch.zeros(256, 3, dtype=torch.long, device=DEVICE)
     decoder = plain.network(Stage.DEPTH).decoder
-    left, above, corner = values
-    expected = decoder.forecasts(left, above, corner, image, offset)[:, :SLICE_FORECASTS, 0]
+    expected = decoder.forecasts(values.transpose(0, 1), image, offset)[:, :SLICE_FORECASTS, 0]
     found = torch.empty(SLICE_FORECASTS, 256, dtype=torch.long, device=DEVICE)
     for which in range(SLICE_FORECASTS):
         neighbours = [each[:, 0].contiguous() for each in values]
