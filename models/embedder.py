@@ -76,8 +76,8 @@ class ResidualConvolution(nn.Module):
 class DirectionalSums(nn.Module):
     """Pre-activation residual branch over all positions to the left, right, above and below; zero at first.
 
-    Convolutions see a few positions around. A ground has one or two steps of coarse value over the whole image, and its level
-    at one side depends on how far the next step is: a sum along the way (docs/decisions/025).
+    Convolutions see a few positions around. But the level of a ground depends on the distance to the next step of its coarse
+    value, which may be at the other side of the image (docs/decisions/025).
     """
 
     def __init__(self, width: int) -> None:

@@ -1,8 +1,8 @@
 """Turn training runs into a shipped model: `python -m training.ship --preset symbols-64`.
 
 Takes the averaged weights of every stage from the run folder, measures held-out bits/dim, draws the sample sheet, and
-writes folder, card and sheet. A stage that does not evaluate better than what is shipped keeps the shipped weights, unless
-`--replace` names it: for weights that have more bits and whose images the judge prefers.
+writes folder, card and sheet. A stage that does not evaluate better than what is shipped keeps the shipped weights.
+`--replace` is for a stage that has more bits and whose images the judge prefers.
 """
 
 from __future__ import annotations
