@@ -4,7 +4,8 @@ from __future__ import annotations
 
 from email.message import Message
 
-from fastapi import Request
+from fastapi import HTTPException, Request
+from starlette.requests import ClientDisconnect
 
 from service.api.requests import MAX_VALUES
 from service.errors import FieldError, UnsupportedMediaTypeError
@@ -18,9 +19,12 @@ Parsing costs time and memory by the value: 1 MiB of numbers took 40 ms of every
 
 
 async def check_body(request: Request) -> None:
-    """Read the body. Raises UnsupportedMediaTypeError, FieldError, and 413 as HTTPException."""
+    """Read the body. Raises UnsupportedMediaTypeError, FieldError, and 413 or 400 as HTTPException."""
     check_media_type(request)
-    body = await request.body()
+    try:
+        body = await request.body()
+    except ClientDisconnect as error:  # or this process ends: nobody reads the answer
+        raise HTTPException(400, "The connection ended before the body was complete.") from error
     if sum(map(body.count, SEPARATORS)) > MAX_SEPARATORS:
         raise FieldError("body", f"at most {MAX_VALUES} values outside of metadata are accepted")
 

@@ -183,6 +183,7 @@ def test_favourites_outlive_the_server_s_images(page: Page, sent: list[dict[str,
     favourite = keep(generate(page))
     favourite.get_by_role("textbox").fill("Logo, first draft")
     favourite.get_by_role("textbox").press("Tab")
+    expect(favourite.get_by_role("button", name="Copy SVG")).to_be_visible(timeout=EXPORT_SECONDS * 1000)
     store.flushall()
     page.reload()
     page.get_by_role("button", name="Favourites 1").click()

@@ -167,7 +167,7 @@ def test_no_endpoint_reveals_anothers_job(
     walked = list(described(create_app(ServiceSettings(models=models, model="toy"))))
     assert set(GUARDED) <= {(method, path.replace("{job}", "{}").replace("{index}", "0")) for method, path in walked}
     for method, path in walked:
-        here = path.format(job=job, index=0, name="toy")
+        here = path.format(job=job, index=0, name="toy", model="toy")
         for client in (ci, anyone):
             answer = client.request(method, here, headers={"Idempotency-Key": "ours"}, json={})
             told = answer.text.replace(here, "")

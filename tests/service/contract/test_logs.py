@@ -43,14 +43,14 @@ def test_text_is_for_people() -> None:
 
 
 def test_the_api_process_writes_nothing_but_json(redis_url: str, models: Path) -> None:
-    """Its server's own lines too: here, that the port is taken."""
+    """Also when it cannot start: here, because the port is taken."""
     with socket.create_server(("127.0.0.1", 0)) as taken:
         own = {"LOG_FORMAT": "json", "PORT": str(taken.getsockname()[1])}
         ran = run_module("service.main", settings=eager(redis_url, models, "toy", **own))
     lines = [json.loads(line) for line in ran.stderr.splitlines()]
     assert ran.returncode != 0
     assert ran.stdout == ""
-    assert [line["logger"] for line in lines if "address already in use" in line["message"]] == ["uvicorn.error"]
+    assert [line["level"] for line in lines if "Address already in use" in line["message"]] == ["ERROR"]
 
 
 def test_no_line_has_the_query_of_a_url() -> None:
