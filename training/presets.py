@@ -41,9 +41,12 @@ def photographs(size: int, *, width: int, blocks: int, fine_bits: int = 5) -> Pr
 
 
 def wide(width: int, blocks: int) -> Widths:
-    """Return widths with heads of 64, convolutions of a quarter of the width, and half as many blocks in the embedder."""
+    """Return widths with heads of 64, convolutions of a quarter of the width, and few blocks in the embedder.
+
+    They are one fewer than half: the embedder's sums see further than a block does.
+    """
     return Widths(
-        width=width, blocks=blocks, heads=width // _HEAD, conv_width=width // 4, embedder_blocks=max(2, blocks // 2)
+        width=width, blocks=blocks, heads=width // _HEAD, conv_width=width // 4, embedder_blocks=max(2, blocks // 2 - 1)
     )
 
 
