@@ -1,6 +1,6 @@
 """Problems of this server as OpenAI's errors, on the routes below /v1 only.
 
-A middleware translates every problem there, whoever made it: an endpoint, the router, or another middleware.
+A middleware translates every problem there, of an endpoint, of the router or of another middleware.
 """
 
 from __future__ import annotations

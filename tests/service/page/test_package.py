@@ -21,7 +21,7 @@ export const job: Promise<Job> = client.submit({ label: "A", controls: { hue: "b
 // @ts-expect-error an unknown field
 client.submit({ lable: "A" });
 export const url = (event: SliceEvent): string => event.url;
-export const told = (problem: Problem): string => `${problem.status} ${problem.type} ${problem.errors[0]?.field}`;
+export const line = (problem: Problem): string => `${problem.status} ${problem.type} ${problem.errors[0]?.field}`;
 export const erased = async (): Promise<void> => client.erase(await job);
 """
 

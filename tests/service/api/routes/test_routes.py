@@ -306,9 +306,9 @@ def test_the_stream_tells_everything_once_and_ends(client: httpx.Client, store: 
     hand = Hand(store, job)
     hand.draw(0, 2)
     hand.finish()
-    told = events(client.get(f"/jobs/{job}/events", params={"inline": 1}))
-    assert [event for event, _, _ in told] == ["status", "status", "slice", "slice", "succeeded"]
-    assert told[2][2] | {"image_b64": ""} == {
+    sent = events(client.get(f"/jobs/{job}/events", params={"inline": 1}))
+    assert [event for event, _, _ in sent] == ["status", "status", "slice", "slice", "succeeded"]
+    assert sent[2][2] | {"image_b64": ""} == {
         "index": 0,
         "stage": "base",
         "slices_done": 1,
@@ -316,9 +316,9 @@ def test_the_stream_tells_everything_once_and_ends(client: httpx.Client, store: 
         "url": f"/jobs/{job}/images/0?slices=1",
         "image_b64": "",
     }
-    inline = np.asarray(Image.open(io.BytesIO(base64.b64decode(told[3][2]["image_b64"]))))
-    np.testing.assert_array_equal(inline, pixels(client.get(told[3][2]["url"])))
-    assert client.get(f"/jobs/{job}/events", headers={"Last-Event-ID": told[-1][1]}).status_code == 204
+    inline = np.asarray(Image.open(io.BytesIO(base64.b64decode(sent[3][2]["image_b64"]))))
+    np.testing.assert_array_equal(inline, pixels(client.get(sent[3][2]["url"])))
+    assert client.get(f"/jobs/{job}/events", headers={"Last-Event-ID": sent[-1][1]}).status_code == 204
 
 
 def test_a_stream_past_its_end_is_204(client: httpx.Client, store: redis.Redis) -> None:
@@ -337,18 +337,18 @@ def test_a_stream_resumes_after_any_event(inline: int, client: httpx.Client, sto
     hand.draw(0, 3)
     hand.finish()
     path = f"/jobs/{job}/events"
-    told = events(client.get(path, params={"inline": inline}))
-    for seen, (_, last, _) in enumerate(told[:-1], start=1):
-        assert events(client.get(path, params={"inline": inline}, headers={"Last-Event-ID": last})) == told[seen:]
+    sent = events(client.get(path, params={"inline": inline}))
+    for seen, (_, last, _) in enumerate(sent[:-1], start=1):
+        assert events(client.get(path, params={"inline": inline}, headers={"Last-Event-ID": last})) == sent[seen:]
         for name in ("last_event_id", "lastEventId"):
-            assert events(client.get(path, params={"inline": inline, name: last})) == told[seen:]
+            assert events(client.get(path, params={"inline": inline, name: last})) == sent[seen:]
     assert (
-        events(client.get(path, params={"inline": inline, "last_event_id": ""}, headers={"Last-Event-ID": ""})) == told
+        events(client.get(path, params={"inline": inline, "last_event_id": ""}, headers={"Last-Event-ID": ""})) == sent
     )
 
 
 def test_a_stream_is_live(client: httpx.Client, store: redis.Redis) -> None:
-    """Events that come while it is open are told."""
+    """Events that come while it is open are sent."""
     job = submit(client)["id"]
 
     def work() -> None:
@@ -386,8 +386,8 @@ def test_a_failed_job_says_why(client: httpx.Client, store: redis.Redis) -> None
     hand.transitions(hand.claim.fail(POISONED))
     error = client.get(f"/jobs/{job}").json()["error"]
     assert (error["title"], error["detail"]) == ("Poisoned", "as a test")
-    told = events(client.get(f"/jobs/{job}/events"))[-1][2]
-    assert told == {name: value for name, value in error.items() if value is not None}
+    sent = events(client.get(f"/jobs/{job}/events"))[-1][2]
+    assert sent == {name: value for name, value in error.items() if value is not None}
 
 
 def test_jobs_are_listed_newest_first_in_pages(client: httpx.Client) -> None:
