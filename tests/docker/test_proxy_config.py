@@ -33,12 +33,12 @@ def proxy(upstream: str, folder: Path) -> Iterator[str]:
     port = free_port()
     text = CONFIG.read_text()
     for shipped, here in {
-        "http://api:8000": upstream,
         "listen 8080": f"listen 127.0.0.1:{port}",
         "/tmp/": f"{folder}/",  # noqa: S108 - the container's
     }.items():
         assert shipped in text
         text = text.replace(shipped, here)
+    (folder / "names.conf").write_text(f'map "" $api {{ default {upstream.removeprefix("http://")}; }}\n')
     own = "user root;\n" if os.getuid() == 0 else ""  # as in the container, it stays who it is
     (folder / "nginx.conf").write_text(own + text)
     command = [str(NGINX), "-c", str(folder / "nginx.conf")]
