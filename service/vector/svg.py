@@ -10,8 +10,8 @@ from xml.sax.saxutils import escape
 from service.vector.closed_curves import Curve
 from service.vector.ground import Ground, GroundShape
 from service.vector.paint import Colour, Floats, Paint
-from service.vector.tracing import ENLARGED
-from service.vector.vector_form import GlyphForm, TracedForm, VectorForm
+from service.vector.tracing import TracedForm
+from service.vector.vector_form import GlyphForm, VectorForm
 
 BOX: Final = 512
 """Units along the viewBox."""
@@ -81,7 +81,7 @@ def _traced(form: TracedForm) -> str:
     paths = "".join(
         f'<path d="{layer.path}" {_fill(layer.colour)} transform="translate({layer.offset})"/>' for layer in form.layers
     )
-    return f'<g id="traced" transform="scale({_number(BOX / (form.side * ENLARGED), 5)})">{paths}</g>'
+    return f'<g id="traced" transform="scale({_number(BOX / form.side, 5)})">{paths}</g>'
 
 
 def repainted(paint: Paint, colours: tuple[Colour, ...] | None, *, flat: bool) -> Paint:

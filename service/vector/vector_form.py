@@ -15,7 +15,7 @@ from service.vector.outline import contours
 from service.vector.paint import Paint
 from service.vector.paths import closed_path
 from service.vector.refinement import refined
-from service.vector.tracing import TracedLayer, trace
+from service.vector.tracing import TracedForm, trace
 
 MOST_REST: Final = 7.0
 """Mean difference, in levels of 255, from which on an image is no glyph on a ground."""
@@ -35,14 +35,6 @@ class GlyphForm:
     glyph_paint: Paint
 
 
-@dataclass(frozen=True, kw_only=True)
-class TracedForm:
-    """Layers of colour, bottom first, of an image that is no glyph on a ground."""
-
-    side: int
-    layers: tuple[TracedLayer, ...]
-
-
 VectorForm = GlyphForm | TracedForm
 
 
@@ -51,10 +43,10 @@ def vector_form(image: Bytes) -> VectorForm:
     coloured = np.broadcast_to(image, (*image.shape[:2], 3))
     side = len(coloured)
     if side < _LEAST_SIDE:
-        return TracedForm(side=side, layers=trace(coloured))
+        return trace(coloured)
     parts = take_apart(coloured.astype(np.float64))
     if parts.rest > MOST_REST:
-        return TracedForm(side=side, layers=trace(coloured))
+        return trace(coloured)
     return GlyphForm(
         side=side,
         ground=parts.ground,

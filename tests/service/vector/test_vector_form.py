@@ -5,8 +5,11 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
+from service.vector import rendering
 from service.vector.ground import GroundShape
-from service.vector.vector_form import GlyphForm, TracedForm, vector_form
+from service.vector.svg import svg
+from service.vector.tracing import TracedForm
+from service.vector.vector_form import GlyphForm, vector_form
 from tests.service.vector.drawings import LETTER_L, ROUNDED, Draw, disc, image, polygon, tile
 
 STRAIGHT_LETTERS = {
@@ -128,7 +131,8 @@ def test_an_image_of_several_inks_is_traced() -> None:
 @pytest.mark.parametrize("shape", [(8, 8, 3), (8, 8, 1), (16, 16, 1), (32, 32, 3)])
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_one_flat_colour_has_a_form_at_any_size(shape: tuple[int, ...], level: int) -> None:
-    assert vector_form(np.full(shape, level, np.uint8)).side == shape[0]
+    document = svg(vector_form(np.full(shape, level, np.uint8)), title="")
+    assert (np.asarray(rendering.image(document, 16))[..., :3] == level).all()
 
 
 def test_noise_of_a_few_levels_changes_no_ground_and_no_edge() -> None:
