@@ -16,8 +16,19 @@ Indices = NDArray[np.int64]
 _LONGEST: Final = 0.4
 """Pixels of an edge, at most: it stands for a curve."""
 
-_CONTROLS: Final = 8
-"""Coordinates of the controls of a segment."""
+
+@dataclass(frozen=True, kw_only=True)
+class Influence:
+    """How the controls of N segments follow U parameters, each segment only a few of them: K at most.
+
+    - `parameters` (N, K): which
+    - `freedom` (N, 8, K): how far each coordinate of the controls moves per unit of the parameter; 0 fills up to K
+    - `count`: U
+    """
+
+    parameters: Indices
+    freedom: Floats
+    count: int
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -37,38 +48,45 @@ class Edges:
 
     @property
     def pixel(self) -> Indices:
-        """The pixel of each edge, row by row: (E,). An edge outside the image belongs to the pixel next to it."""
-        column, row = np.clip(np.floor((self.start + self.end) / 2), 0, self.side - 1).astype(np.int64).T
+        """The pixel of each edge, row by row: (E,). An edge beside the image belongs to the pixel next to it."""
+        column, row = np.clip(np.floor(self._middle), 0, self.side - 1).astype(np.int64).T
         return np.asarray(row * self.side + column, np.int64)
+
+    @property
+    def _middle(self) -> Floats:
+        return (self.start + self.end) / 2
 
     def coverage(self) -> Floats:
         """Return the area inside the curves, which run clockwise around ink and in reverse around holes: (side, side).
 
         An edge that rises by h in its row covers h of all pixels to its right.
         """
-        pixel, rise = self.pixel, self.start[:, 1] - self.end[:, 1]
-        across = ((self.start + self.end)[:, 0] / 2 - pixel % self.side).clip(0.0, 1.0)
-        area = np.bincount(pixel, rise * (1 - across), minlength=self.side**2 + 1)
-        area += np.bincount(pixel + 1, rise * across, minlength=self.side**2 + 1)
-        return np.cumsum(area[:-1].reshape(self.side, self.side), axis=1)
+        row, column = np.divmod(self.pixel, self.side)
+        rise, at = self.start[:, 1] - self.end[:, 1], row * (self.side + 1) + column
+        across = (self._middle[:, 0] - column).clip(0.0, 1.0)
+        size = self.side * (self.side + 1)
+        area = np.bincount(at, rise * (1 - across), minlength=size)
+        area += np.bincount(at + 1, rise * across, minlength=size)
+        return np.cumsum(area.reshape(self.side, -1)[:, :-1], axis=1)
 
-    def slopes(self, pixels: Indices) -> Floats:
-        """Return how the coverage of some pixels (P,), which are sorted, changes with each coordinate of the controls.
+    def slopes(self, pixels: Indices, influence: Influence) -> Floats:
+        """Return how the coverage of some pixels (P,), which are sorted, changes with each parameter: (P, U).
 
-        (P, N * 8). An edge of length l that moves by d across adds l * d to its pixel.
+        An edge of length l that moves by d across adds l * d to its pixel; none, if it is beside the image.
         """
-        along = self.end - self.start
+        beside = np.abs(self._middle[:, 0] - self.side / 2) > self.side / 2
+        along = np.where(beside[:, None], 0.0, self.end - self.start)
         normal = np.stack([along[:, 1], -along[:, 0]], axis=1)
-        values = bernstein((self.begins + self.ends) / 2)[:, :, None] * normal[:, None, :]  # (E, 4, 2)
-        width = _CONTROLS * (int(self.segment.max()) + 1)
-        first = np.searchsorted(pixels, self.pixel) * width + _CONTROLS * self.segment
-        at = first[:, None] + np.arange(_CONTROLS)
-        slopes = np.bincount(at.ravel(), values.ravel(), minlength=len(pixels) * width)
-        return np.asarray(slopes.reshape(len(pixels), width), np.float64)
+        weights = bernstein((self.begins + self.ends) / 2)[:, :, None] * normal[:, None, :]  # (E, 4, 2)
+        values = np.einsum("ec,eck->ek", weights.reshape(len(along), -1), influence.freedom[self.segment])
+        first = np.searchsorted(pixels, self.pixel) * influence.count
+        at = first[:, None] + influence.parameters[self.segment]
+        slopes = np.bincount(at.ravel(), values.ravel(), minlength=len(pixels) * influence.count)
+        return np.asarray(slopes.reshape(len(pixels), influence.count), np.float64)
 
 
 def edges(controls: Floats, side: int) -> Edges:
-    """Return the edges of cubic segments (N, 4, 2)."""
+    """Return the edges of cubic segments (N, 4, 2), without those above and below the image: they cover nothing of it."""
     length = np.hypot(*np.moveaxis(np.diff(controls, axis=1), -1, 0)).sum(axis=1)
     counts = np.ceil(length / _LONGEST).astype(np.int64) + 1
     segment = np.repeat(np.arange(len(controls)), counts)
@@ -76,7 +94,21 @@ def edges(controls: Floats, side: int) -> Edges:
     begins, ends = place / counts[segment], (place + 1) / counts[segment]
     start, end = (np.einsum("ec,ecx->ex", bernstein(t), controls[segment]) for t in (begins, ends))
     whole = Edges(start=start, end=end, segment=segment, begins=begins, ends=ends, side=side)
-    return _cut(_cut(whole, axis=0), axis=1)
+    return _within(_cut(_cut(whole, axis=0), axis=1))
+
+
+def _within(whole: Edges) -> Edges:
+    """The edges in the rows of the image."""
+    down = (whole.start + whole.end)[:, 1] / 2
+    there = (down > 0) & (down < whole.side)
+    return Edges(
+        start=whole.start[there],
+        end=whole.end[there],
+        segment=whole.segment[there],
+        begins=whole.begins[there],
+        ends=whole.ends[there],
+        side=whole.side,
+    )
 
 
 def _cut(whole: Edges, axis: int) -> Edges:

@@ -8,7 +8,7 @@ from typing import Final
 
 import numpy as np
 
-from service.vector.paint import Floats, Where, places, robust_plane, spread
+from service.vector.paint import Floats, Where, largest_channel, places, robust_plane, spread
 
 _PAINTED: Final = 8.0
 _CROSSED: Final = 0.2
@@ -94,7 +94,7 @@ def _snapped(ground: Ground, side: int) -> Ground:
 def _extent(pixels: Floats) -> tuple[float, float, float] | None:
     """The middle and reach of what is painted, if that may be a ground: large, square and in the middle."""
     side = len(pixels)
-    painted = (255.0 - pixels).max(axis=-1) > _PAINTED
+    painted = largest_channel(255.0 - pixels) > _PAINTED
     rows, columns = (np.flatnonzero(painted.mean(axis=axis) > _CROSSED) for axis in (1, 0))
     if not rows.size or not columns.size:
         return None

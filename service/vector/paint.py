@@ -76,7 +76,7 @@ def robust_plane(pixels: Floats, where: Where, within: Where) -> Floats:
     """Return the plane (3, 3) through `where`, then through all pixels `within` that lie near it."""
     chosen, least = where, int(where.sum()) // 2
     for _ in range(_ROUNDS):
-        far = np.abs(pixels - spread(plane(pixels, chosen), len(pixels))).max(axis=-1)
+        far = largest_channel(np.abs(pixels - spread(plane(pixels, chosen), len(pixels))))
         near = within & (far < max(_NEAR, 3 * float(np.median(far[chosen]))))
         chosen = near if near.sum() > least else where
     return plane(pixels, chosen)
@@ -85,6 +85,11 @@ def robust_plane(pixels: Floats, where: Where, within: Where) -> Floats:
 def spread(coefficients: Floats, side: int) -> Floats:
     """Return the colours of a plane (3, 3): (side, side, 3)."""
     return np.asarray(_basis(side) @ coefficients, np.float64)
+
+
+def largest_channel(pixels: Floats) -> Floats:
+    """Return the largest value of each pixel (S, S, 3): (S, S). `max` along an axis of three takes seven times as long."""
+    return np.asarray(np.maximum.reduce([*np.moveaxis(pixels, -1, 0)]), np.float64)
 
 
 def gradient(coefficients: Floats, where: Where) -> Paint:

@@ -104,7 +104,7 @@ def _cubic(points: Floats, start: _Joint, end: _Joint) -> Floats:
     left = points[1:-1] - np.outer(b[:, 0] + b[:, 1], start.place) - np.outer(b[:, 2] + b[:, 3], end.place)
     rows = np.concatenate([b[:, 1, None, None] * first, b[:, 2, None, None] * second], axis=2)
     system = np.vstack([rows.reshape(2 * len(b), -1), _PULL * pull])
-    values = np.linalg.lstsq(system, np.concatenate([left.ravel(), _PULL * third]), rcond=None)[0]
+    values = np.linalg.solve(system.T @ system, system.T @ np.concatenate([left.ravel(), _PULL * third]))
     values[:free] = values[:free] if start.along is None else values[:free].clip(min=0.0)
     values[free:] = values[free:] if end.along is None else values[free:].clip(min=0.0)
     return np.stack([start.place, start.place + first @ values[:free], end.place + second @ values[free:], end.place])

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 import numpy as np
@@ -96,12 +97,18 @@ def _costs(closed: Floats) -> tuple[Floats, Where]:
 
 def _run(closed: Floats, first: int, last: int, *, straight: bool, margin: int = 1) -> Run:
     """The run between two points, fitted to those between them, `margin` points at each end left out."""
-    inner = np.arange(first + margin, last + 1 - margin) if last - first >= _LEAST else np.arange(first, last + 1)
-    t = (inner - first) / (last - first)
-    degree = 1 if straight else min(_DEGREE, len(inner) - 1)
-    fitted, *_ = np.linalg.lstsq(np.vander(t, degree + 1, increasing=True), closed[inner], rcond=None)
-    polynomial = np.asarray(fitted, np.float64)
+    margin = margin if last - first >= _LEAST else 0
+    polynomial = _fit(last - first, margin, 1 if straight else _DEGREE) @ closed[first + margin : last + 1 - margin]
     return Run(first=first, last=last, straight=straight, polynomial=_levelled(polynomial) if straight else polynomial)
+
+
+@lru_cache(maxsize=1024)
+def _fit(length: int, margin: int, degree: int) -> Floats:
+    """The matrix (degree + 1, points) from the points of a run to the polynomial that fits them; it has at most as many
+    coefficients as there are points.
+    """
+    t = np.arange(margin, length + 1 - margin) / length
+    return np.asarray(np.linalg.pinv(np.vander(t, min(degree + 1, len(t)), increasing=True)), np.float64)
 
 
 def _straightened(run: Run, closed: Floats) -> Run:

@@ -8,7 +8,7 @@ import pytest
 from service.vector.closed_curves import Curve, MovableCurve, ellipse, movable, thirds
 from service.vector.edges import edges
 from service.vector.paint import Floats
-from service.vector.refinement import refined
+from service.vector.refinement import influence_of, refined
 
 SIDE = 24
 
@@ -56,6 +56,13 @@ def test_the_coverage_of_a_rectangle_is_its_overlap_with_each_pixel() -> None:
     assert found == pytest.approx(np.outer(down, across), abs=1e-9)
 
 
+def test_what_is_beyond_the_borders_covers_nothing_more() -> None:
+    across, down = np.zeros(SIDE), np.zeros(SIDE)
+    across[20:], down[:3] = 1, 1
+    found = coverage(polygon((30, -4), (20, -4), (20, 3), (30, 3)), polygon((-2, 10), (-5, 10), (-5, 30), (-2, 30)))
+    assert found == pytest.approx(np.outer(down, across), abs=1e-9)
+
+
 def test_the_coverage_of_a_ring_has_its_area_and_a_hole() -> None:
     found = coverage(circle(12.3, 11.6, 8), circle(12.3, 11.6, 4, reverse=True))
     assert found.sum() == pytest.approx(np.pi * (64 - 16), rel=2e-3)
@@ -63,11 +70,14 @@ def test_the_coverage_of_a_ring_has_its_area_and_a_hole() -> None:
     assert found[11, 6] == pytest.approx(1, abs=1e-9)
 
 
-@pytest.mark.parametrize("curve", [polygon((15.3, 4.2), (4.1, 9.7), (12.2, 19.4)), circle(11, 12.4, 6), rounded_bar()])
+@pytest.mark.parametrize(
+    "curve",
+    [polygon((15.3, 4.2), (4.1, 9.7), (12.2, 19.4)), circle(11, 12.4, 6), circle(1.3, 21.2, 6.1), rounded_bar()],
+)
 def test_slopes_are_the_derivative_of_coverage(curve: MovableCurve) -> None:
     outline = edges(curve.curve.controls, SIDE)
     pixels = np.unique(outline.pixel)
-    slopes = outline.slopes(pixels) @ curve.freedom.reshape(curve.curve.controls.size, -1)
+    slopes = outline.slopes(pixels, influence_of([curve]))
     steps = 1e-4 * np.eye(slopes.shape[1])
     expected = [(coverage(curve.moved(step)) - coverage(curve.moved(-step))).ravel()[pixels] / 2e-4 for step in steps]
     assert slopes == pytest.approx(np.stack(expected, axis=1), abs=0.06)
