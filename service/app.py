@@ -190,6 +190,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
         async with services.supervisor:
             yield
     finally:
+        services.exporter.close()
         await services.jobs.close()
 
 

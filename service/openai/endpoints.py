@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import asyncio
 from dataclasses import replace
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse
+from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 
 from service.api.access import Owner
@@ -22,7 +24,7 @@ from service.contract.transitions import Idempotency
 from service.openai.descriptions import ANY_ERROR, IMAGES
 from service.openai.errors import CANCELED, NO_RETRY, translated
 from service.openai.image_answer import ImageAnswer
-from service.openai.image_stream import BROKEN, STOPPING, image_stream
+from service.openai.image_stream import BROKEN, RETRY_SECONDS, STOPPING, image_stream
 from service.openai.images_request import ImagesRequest, file_options, generate_request
 from service.openai.images_response import ImagesResponse, OpenAIModel, OpenAIModelList
 from service.problem_body import problem_of
@@ -67,22 +69,33 @@ async def create_images(
 
 
 async def all_images(images: ImageAnswer, request: Request, headers: dict[str, str]) -> Response:
-    """Return the images of a job when it has succeeded, else an error. If the client leaves, the job goes on."""
-    app, record = images.app, images.record
-    while not (record.status.final or app.event_reader.stopped):
-        record = await ended(app, record, seconds=LOOK_SECONDS)
+    """Return the images of a job when it has succeeded, else an error. If the client leaves, the job goes on.
+
+    While Redis is not available this waits: after an error OpenAI's clients would submit another job.
+    """
+    app = images.app
+    while not app.event_reader.stopped:
+        try:
+            images = replace(images, record=await ended(app, images.record, seconds=LOOK_SECONDS))
+            if images.record.status.final:
+                return await final_answer(images, request, headers)
+        except RedisError:
+            await asyncio.sleep(RETRY_SECONDS)
         if await request.is_disconnected():
             return Response(status_code=CLIENT_GONE)
-    match record.status:
+    raise HTTPException(STOPPING.status, STOPPING.detail, {**headers, "Retry-After": RETRY_AFTER_SECONDS})
+
+
+async def final_answer(images: ImageAnswer, request: Request, headers: dict[str, str]) -> Response:
+    """Return the images of a job that has ended, or why it has none."""
+    match images.record.status:
         case Status.SUCCEEDED:
-            body = await replace(images, record=record).response()
+            body = await images.response()
             return JSONResponse(body.model_dump(mode="json", exclude_none=True), headers=headers)
         case Status.CANCELED:
             return failed(request, CANCELED, headers)
-        case Status.FAILED:
-            return failed(request, record.error or BROKEN, headers)
         case _:
-            raise HTTPException(STOPPING.status, STOPPING.detail, {**headers, "Retry-After": RETRY_AFTER_SECONDS})
+            return failed(request, images.record.error or BROKEN, headers)
 
 
 def failed(request: Request, problem: Problem, headers: dict[str, str]) -> JSONResponse:

@@ -16,7 +16,7 @@ from service.errors import ServiceError
 from service.openai.images_response import ErrorMembers, OpenAIError
 from service.problem_body import ProblemBody
 
-PREFIX: Final = "/v1/"
+PREFIX: Final = "/v1"
 PROBLEM: Final = "application/problem+json"
 NO_RETRY: Final = {"x-should-retry": "false"}
 """Header by which OpenAI's clients do not send a request again."""
@@ -70,7 +70,7 @@ class OpenAIErrors:
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Pass on; below /v1, send each problem as an error of OpenAI."""
-        if scope["type"] != "http" or not scope["path"].startswith(PREFIX):
+        if scope["type"] != "http" or not f"{scope['path']}/".startswith(f"{PREFIX}/"):
             await self._app(scope, receive, send)
             return
         held: list[Message] = []

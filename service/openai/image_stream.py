@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import asyncio
 import json
 import logging
 from collections.abc import AsyncIterator
@@ -12,11 +13,13 @@ from pydantic import BaseModel
 from redis.exceptions import RedisError
 
 from service.api.problems import INTERNAL_ERROR
+from service.api.routes.dependencies import Services
 from service.contract.record import Problem
+from service.contract.request import JobRequest
 from service.contract.statuses import EventKind
 from service.contract.stream import Event, JobImages
-from service.errors import ServiceError, UnavailableError, UnknownJobError
-from service.jobs.live_events import live_events
+from service.errors import ServiceError, UnknownJobError
+from service.jobs.live_events import BEGINNING, live_events
 from service.openai.errors import CANCELED, error_of, translated
 from service.openai.image_answer import ImageAnswer
 from service.problem_body import ProblemBody, problem_of
@@ -29,6 +32,9 @@ STOPPING = Problem(
     detail="The server is about to stop. The images are still generated: repeat the request with the same Idempotency-Key.",
     status=503,
 )
+RETRY_SECONDS = 1
+"""Pause before the next try while Redis is not available."""
+
 BROKEN = Problem(type="about:blank", title=HTTPStatus(500).phrase, detail=INTERNAL_ERROR)
 
 
@@ -37,8 +43,6 @@ async def image_stream(answer: ImageAnswer) -> AsyncIterator[bytes]:
     try:
         async for event in ImageStream(answer).events():
             yield event
-    except RedisError:
-        yield error_event(error_of(UnavailableError()))
     except ServiceError as error:
         yield error_event(error_of(error))
     except Exception:  # whatever it is: the response has started, so an event is the only answer
@@ -57,9 +61,9 @@ class ImageStream:
         self._sent: set[tuple[int, int]] = set()
 
     async def events(self) -> AsyncIterator[bytes]:
-        """Yield events and keepalive comments. Raises RedisError and ServiceError."""
+        """Yield events and keepalive comments. Raises ServiceError."""
         app, request = self._answer.app, self._answer.record.request
-        async for event in live_events(request, app.jobs, app.event_reader):
+        async for event in all_events(request, app):
             if event is None:
                 yield KEEPALIVE_COMMENT
                 continue
@@ -86,6 +90,23 @@ class ImageStream:
             return await self._answer.completed(progress, index)
         number = self._numbers.get(progress.done)
         return None if number is None else await self._answer.partial(progress, index, number)
+
+
+async def all_events(request: JobRequest, app: Services) -> AsyncIterator[Event | None]:
+    """Yield what `live_events` yields. While Redis is not available it waits: OpenAI's clients cannot resume a stream."""
+    after = BEGINNING
+    while True:
+        try:
+            async for event in live_events(request, app.jobs, app.event_reader, after=after):
+                after = event.id if event else after
+                yield event
+        except RedisError:
+            if app.event_reader.stopped:
+                return
+            yield None
+            await asyncio.sleep(RETRY_SECONDS)
+        else:
+            return
 
 
 def partial_states(coarse_slices: int, count: int) -> list[int]:

@@ -58,9 +58,9 @@ class Exporter:
         return await self.run(digest, partial(export_image, pixels, export))
 
     def close(self) -> None:
-        """End the process."""
+        """End the process, after the export that it may be at work on."""
         if self._pool:
-            self._pool.shutdown(wait=False, cancel_futures=True)
+            self._pool.shutdown(cancel_futures=True)
             self._pool = None
 
     async def _computed(self, work: Work) -> ExportedFile:

@@ -7,6 +7,7 @@ import io
 import re
 import subprocess
 import sys
+import time
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -183,6 +184,12 @@ class Worker:
         for step in range(4):
             self._transitions(self.claim.append(an_entry(step)))
 
+    def finish(self) -> None:
+        """Generate the other half."""
+        for step in range(4, 8):
+            self._transitions(self.claim.append(an_entry(step)))
+        self._transitions(self.claim.finish())
+
     def fail(self) -> None:
         """Fail after half of the image."""
         self._transitions(self.claim.fail(POISONED))
@@ -217,6 +224,33 @@ def test_a_stream_that_fails_ends_with_an_error(client: OpenAI, store: redis.Red
         with pytest.raises(openai.APIError, match="as a test") as caught:
             next(stream)
     assert caught.value.type == "server_error"
+
+
+class Refusal:
+    """Redis refuses the commands that read jobs for two seconds, while a worker completes the only job."""
+
+    def __init__(self, store: redis.Redis) -> None:
+        self._store = store
+
+    def __call__(self) -> None:
+        """Refuse, complete, allow."""
+        self._store.acl_setuser("default", enabled=True, commands=["-xrange", "-hgetall"])
+        try:
+            worker = Worker(self._store)
+            time.sleep(2)
+            worker.finish()
+        finally:
+            self._store.acl_setuser("default", enabled=True, commands=["+xrange", "+hgetall"])
+
+
+@pytest.mark.parametrize("stream", [True, False])
+def test_a_request_waits_while_redis_is_not_available(stream: bool, client: OpenAI, store: redis.Redis) -> None:
+    """A client could not resume a stream, and would submit a second job after an error."""
+    with later(1, Refusal(store)):
+        answer: Any = client.with_options(max_retries=2).images.generate(prompt=PROMPT, size="64x64", stream=stream)
+        if stream:
+            assert [each.type for each in answer] == ["image_generation.completed"]
+    assert store.zcard(owned_key("studio", "jobs")) == 1
 
 
 def test_an_idempotency_key_repeats_the_answer(painted: OpenAI) -> None:
@@ -294,6 +328,8 @@ def test_other_refusals_have_their_classes(client: OpenAI, stranger: OpenAI, api
     assert (missing.value.code, missing.value.param) == ("model_not_found", "model")
     with pytest.raises(openai.NotFoundError):
         client.chat.completions.create(model="toy", messages=[{"role": "user", "content": "draw"}])
+    for path in ("/v1", "/v1/", "/v1/none"):
+        assert httpx.get(f"{api}{path}").json()["error"]["type"] == "invalid_request_error"
     answer = httpx.put(f"{api}/v1/models")
     assert (answer.status_code, answer.headers["allow"]) == (405, "GET, HEAD")
     assert answer.json()["error"]["type"] == "invalid_request_error"
