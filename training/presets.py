@@ -24,12 +24,15 @@ def symbols(size: int) -> Preset:
     """Return a preset for images of `size` in 16 x 16 slices. Only the base network decides the subject and has control maps.
 
     Small slices learn faster in equal time, and the networks of one size are a start for another (docs/decisions/005).
+    Grounds are smooth gradients, so five of the bits are coarse (docs/decisions/028).
     """
+    geometry = Geometry(size=size, slice_size=16, coarse_bits=5, fine_bits=3)
     widths = Widths(width=96, blocks=4, heads=3, conv_width=48, embedder_blocks=2)
+    base = Widths(width=128, blocks=6, heads=2, conv_width=64, embedder_blocks=2)
 
     def make(controls: tuple[Control, ...]) -> ModelConfig:
         maps = tuple(control.name for control in controls if control.name in SUBJECT)
-        return preset(Geometry(size=size, slice_size=16), base=replace(widths, maps=maps), others=widths)(controls)
+        return preset(geometry, base=replace(base, maps=maps), others=widths)(controls)
 
     return make
 

@@ -29,6 +29,7 @@ from training.data.vocabulary import HUE, LABEL, Tile
 from training.judging.glyphs import Glyphs, reshaped
 from training.judging.proportions import Proportion
 from training.judging.reader import names, read_as
+from training.presets import PRESETS
 
 _NOISE: Final = 0.02
 
@@ -118,7 +119,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     pack = Pack.read(DEFAULT)
     card = load_card(args.out) if (args.out / CARD).exists() else None
-    geometry = card.config.geometry if card else Geometry(size=64, slice_size=16)
+    geometry = card.config.geometry if card else PRESETS["symbols-64"](()).geometry
     verifier = train_verifier(Glyphs.train(pack), geometry, VerifierTraining(steps=args.steps))
     digest = save_verifier(verifier, args.out)
     if card:

@@ -1,7 +1,7 @@
 """How many images are blank at each temperature of the base network.
 
-Whole images are drawn, since a base slice with every fourth pixel and 3 bits does not decide. There 72 of 104 composed images
-without a glyph appear to have one, because their gradients have steps.
+Whole images are drawn, since a base slice does not decide. In the coarse bits of every fourth pixel a gradient has steps, and
+steps look like a glyph (docs/quality.md, Blank images).
 """
 
 from __future__ import annotations

@@ -1,7 +1,7 @@
 """The reader of the judge: a classifier of the glyph that was recovered from all pixels of a finished image.
 
 It shares nothing with the verifier that selects base slices (models/verifier.py). The architecture, the input (coverage of
-the whole image instead of every fourth pixel at 3 bits) and the seed differ. So no classifier judges its own choices.
+the whole image instead of the coarse bits of every fourth pixel) and the seed differ. So no classifier judges its own choices.
 """
 
 from __future__ import annotations

@@ -2,15 +2,17 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
-from models.config import Stage
+from models.config import Geometry, Stage
 from models.network import Network
 from tests.harness.flat import GEOMETRY, Flat
 from tests.harness.toy import toy_networks
-from training.loop.drift import FURTHEST, drift
+from training.loop.drift import drift, largest
 from training.loop.minibatches import ExampleSource
 from training.loop.recipe import Recipe
 
@@ -19,12 +21,29 @@ def source(stage: Stage, share: float) -> ExampleSource:
     return ExampleSource(data=Flat(), stage=stage, geometry=GEOMETRY, recipe=Recipe(batch=32, drift=share))
 
 
-@pytest.mark.parametrize("stage", Stage)
+PHOTOGRAPHS, SYMBOLS = replace(GEOMETRY, coarse_bits=3, fine_bits=5), replace(GEOMETRY, coarse_bits=5, fine_bits=3)
+
+
+@pytest.mark.parametrize(
+    ("geometry", "stage", "furthest"),
+    [
+        (PHOTOGRAPHS, Stage.SIZE, 1),  # 16 levels are half of a symbol
+        (PHOTOGRAPHS, Stage.DEPTH, 8),  # a quarter of 32
+        (SYMBOLS, Stage.SIZE, 2),
+        (SYMBOLS, Stage.DEPTH, 2),
+    ],
+)
+def test_the_largest_shift_is_in_levels(geometry: Geometry, stage: Stage, furthest: int) -> None:
+    """It is 16 levels, at least one symbol, and at most a quarter of the symbols."""
+    assert largest(geometry, stage) == furthest
+
+
+@pytest.mark.parametrize("stage", [Stage.SIZE, Stage.DEPTH])
 def test_a_shift_is_one_step_for_a_rectangle(stage: Stage) -> None:
     """Of each channel there are at most two values, 0 and the shift; it stays within the stage's range, and is used."""
     rng, side = np.random.default_rng(0), GEOMETRY.slice_size
     shifts = np.stack([drift(rng, GEOMETRY, stage) for _ in range(100)])
-    assert np.abs(shifts).max() == FURTHEST[stage]
+    assert np.abs(shifts).max() == largest(GEOMETRY, stage)
     for each in shifts.reshape(100, side, side, -1).transpose(0, 3, 1, 2).reshape(-1, side, side):
         rows, columns = np.nonzero(each)
         inside = each[rows.min() : rows.max() + 1, columns.min() : columns.max() + 1] if len(rows) else each
