@@ -1,16 +1,17 @@
-/** The same request at several temperatures: a row for each, a column for each seed. Its rows are jobs. */
+/** The same request with one setting varied: a row for each value, a column for each seed. Its rows are jobs. */
 
 import { ended } from "./client.js";
-import { describeControls } from "./controls.js";
+import { describeControls, title } from "./controls.js";
 import { button, element } from "./element.js";
 import { plural, stateOf } from "./job-card.js";
+import { axisOf, sharedControls } from "./levels.js";
 
 /** Which comparison a job belongs to, null for none. @param {import("./client.js").Job} job */
 export const comparisonOf = ({ metadata }) =>
   (typeof metadata?.comparison === "string" ? metadata.comparison : null);
 
 export class Comparison {
-  /** @type {import("./job-card.js").JobCard[]} in the order of their temperatures */
+  /** @type {import("./job-card.js").JobCard[]} in the order of their values */
   rows = [];
 
   /** @param {import("./client.js").Job} job any of them @param {Object} actions as of a JobCard, for all rows at once */
@@ -20,7 +21,7 @@ export class Comparison {
     this.about = element("p", { className: "hint numbers" });
     this.bar = element("progress", { max: 1, ariaLabel: "Progress of the comparison" });
     this.buttons = element("div", { className: "actions" });
-    const heading = element("h2", {}, describeControls(job.controls));
+    const heading = element("h2", {}, describeControls(sharedControls(job)));
     const head = element("header", {}, element("div", {}, heading, this.about), this.state);
     const seeds = job.images.map(({ seed }) => element("li", {}, String(seed)));
     this.list = element("div", { className: "rows" });
@@ -31,7 +32,7 @@ export class Comparison {
 
   /** @param {import("./job-card.js").JobCard} card */
   add(card) {
-    this.rows = [...this.rows, card].sort((a, b) => a.job.temperature - b.job.temperature);
+    this.rows = [...this.rows, card].sort((a, b) => (a.job.created_at < b.job.created_at ? -1 : 1));
     this.list.replaceChildren(...this.rows.map(({ node }) => node));
     this.update();
   }
@@ -48,7 +49,7 @@ export class Comparison {
     if (!this.rows.length) return;
     const jobs = this.rows.map(({ job }) => job);
     const [first] = jobs;
-    this.about.textContent = `${plural(first.num_images, "seed")} from ${first.seed} × ${plural(jobs.length, "temperature")}`;
+    this.about.textContent = `${plural(first.num_images, "seed")} from ${first.seed} × ${plural(jobs.length, title(axisOf(first)).toLowerCase())}`;
     const fraction = this.rows.reduce((sum, row) => sum + row.fraction(), 0) / jobs.length;
     const over = jobs.every(ended);
     this.bar.value = fraction;

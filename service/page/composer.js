@@ -1,8 +1,9 @@
 /** The form: model, controls, numbers and perhaps an own image in; requests for POST /generate out. */
 
-import { chooserFields, common, describeControls, offerStyles, readControls, setControls, surprises } from "./controls.js";
+import { chooserFields, common, describeControls, nearestHue, offerStyles, readControls, setControls, surprises } from "./controls.js";
 import { byId, element } from "./element.js";
 import { plural } from "./job-card.js";
+import { axisOf, compared, levelOf, Levels } from "./levels.js";
 import { requestOf } from "./snippets.js";
 import { StartPicture, startStage } from "./start-picture.js";
 
@@ -17,10 +18,11 @@ export class Composer {
 
   /**
    * @param {{submit: (requests: Object[]) => void, choose: (model: string) => void,
-   *   complain: (problem: ?Object) => void}} page
+   *   complain: (problem: ?Object) => void}} page @param {import("./brand.js").Brand} brand
    */
-  constructor(page) {
-    this.page = page;
+  constructor(page, brand) {
+    Object.assign(this, { page, brand });
+    this.levels = new Levels(() => this.#describe());
     this.form = byId("form");
     this.start = new StartPicture((problem) => page.complain(problem));
     this.form.onsubmit = (event) => {
@@ -55,13 +57,15 @@ export class Composer {
   }
 
   /**
-   * As the form stands: one request, or one for each temperature of a comparison. Without a subject each image gets a
-   * random one. An empty seed is left to the server, but a comparison needs the same for all.
+   * As the form stands: one request, or one for each row of a comparison. Without a subject each image gets a random one,
+   * without a hue that of the brand. An empty seed is left to the server, but a comparison needs the same for all.
    */
   requests() {
     const seed = byId("seed").value.trim();
     const num_images = Number(byId(this.mode === "compare" ? "columns" : "count").value);
     const controls = readControls(this.form, Object.keys(this.model.controls));
+    const { hue } = this.model.controls;
+    if (hue && this.mode !== "redraw") controls.hue ??= nearestHue(this.brand.colours.ground, hue);
     const surprising = this.mode !== "redraw" && this.model.controls.label && !controls.label;
     const request = {
       model: this.model.name,
@@ -71,7 +75,7 @@ export class Composer {
       ...(this.temperature === null ? {} : { temperature: this.temperature }),
       ...(this.mode === "redraw" ? {} : this.#numbers(["guidance", "candidates"])),
     };
-    if (this.mode === "compare") return compared(request, this.#temperatures());
+    if (this.mode === "compare") return compared({ seed: randomSeed(), ...request }, this.levels.axis, this.levels.chosen);
     const start = this.mode === "redraw" ? this.start.value() : null;
     return [{ ...request, ...(start ? { start } : {}) }];
   }
@@ -88,9 +92,8 @@ export class Composer {
   recompare(jobs) {
     this.#reuse(jobs[0], "compare");
     byId("columns").value = jobs[0].num_images;
-    const wanted = new Set(jobs.map(({ temperature }) => temperature));
-    for (const box of this.#boxes()) box.checked = wanted.has(Number(box.value));
-    this.#outputs();
+    this.levels.choose(axisOf(jobs[0]), jobs.map(levelOf));
+    this.#describe();
   }
 
   /** Set the form to these controls, for new images. @param {Object<string, string>} controls */
@@ -148,6 +151,7 @@ export class Composer {
     byId("guidance").disabled = !guided?.length;
     byId("candidates").disabled = !verifier;
     for (const id of ["guidance", "candidates"]) byId(id).placeholder = sampling?.[id] ?? "default";
+    this.levels.offer(this.model.controls);
     this.page.choose(name);
     this.#describe();
   }
@@ -155,6 +159,7 @@ export class Composer {
   /** Beside each legend, what is chosen; and only what the mode asks for. */
   #describe() {
     offerStyles(this.form);
+    this.levels.fit(this.form.elements.namedItem("control:label")?.value);
     for (const legend of this.form.querySelectorAll(".chooser > legend")) {
       const chosen = legend.parentElement.querySelector("input:checked");
       legend.dataset.chosen = chosen?.value ? describeControls({ chosen: chosen.value }) : "";
@@ -163,14 +168,6 @@ export class Composer {
       part.hidden = !part.dataset.modes.split(" ").includes(this.mode);
     }
     this.#outputs();
-  }
-
-  #boxes() {
-    return [...byId("temperatures").querySelectorAll("input")];
-  }
-
-  #temperatures() {
-    return this.#boxes().filter((box) => box.checked).map((box) => Number(box.value));
   }
 
   #outputs() {
@@ -182,9 +179,8 @@ export class Composer {
     for (const range of this.form.querySelectorAll("input[type=range]")) {
       range.style.setProperty("--at", (range.value - range.min) / (range.max - range.min));
     }
-    const compared = byId("columns").value * this.#temperatures().length;
-    byId("generate").textContent = this.mode === "compare" && compared
-      ? `${WORDS.compare} ${plural(compared, "image")}` : WORDS[this.mode];
+    const images = this.mode === "compare" && byId("columns").value * this.levels.chosen.length;
+    byId("generate").textContent = images ? `${WORDS.compare} ${plural(images, "image")}` : WORDS[this.mode];
   }
 
   #setSeed(seed) {
@@ -193,8 +189,8 @@ export class Composer {
   }
 
   #isGood() {
-    if (this.mode === "compare" && !this.#temperatures().length) {
-      return this.#want("temperatures", "No temperature chosen", "Choose one or more to compare.");
+    if (this.mode === "compare" && !this.levels.chosen.length) {
+      return this.#want("levels", "Nothing to compare", "Choose one value or more.");
     }
     if (this.mode === "redraw" && !this.start.value()) {
       return this.#want("drop", "No image chosen", "Choose the image to redraw.");
@@ -220,13 +216,6 @@ export class Composer {
     }
     return good;
   }
-}
-
-/** The same seeds at each temperature. The metadata, which the server keeps, say what belongs together. */
-export function compared(request, temperatures) {
-  const seed = request.seed ?? randomSeed();
-  const metadata = { comparison: `${Date.now().toString(36)}-${randomSeed().toString(36)}` };
-  return temperatures.map((temperature) => ({ ...request, seed, temperature, metadata }));
 }
 
 const isNumber = (/** @type {unknown} */ value) => typeof value === "number";

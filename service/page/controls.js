@@ -65,7 +65,7 @@ function set(form, name, value) {
   else if (input) input.value = value;
 }
 
-const styleFits = (style, label) => label === ANY || !STYLES[label.length === 1 ? "icon" : "letter"].includes(style);
+export const styleFits = (style, label) => label === ANY || !STYLES[label.length === 1 ? "icon" : "letter"].includes(style);
 
 /**
  * Controls of `count` images without a chosen subject: a random one for each, that the style fits, none twice as long as
@@ -95,9 +95,30 @@ export const common = ([first, ...others]) => Object.fromEntries(Object.entries(
   .filter(([name, value]) => value && others.every((each) => each[name] === value)));
 
 const field = (/** @type {string} */ name) => `control:${name}`;
-const plain = (/** @type {string} */ value) => value.replaceAll("-", " ");
-const title = (/** @type {string} */ name) => TITLES[name] ?? name[0].toUpperCase() + plain(name).slice(1);
+export const plain = (/** @type {string} */ value) => value.replaceAll("-", " ");
+export const title = (/** @type {string} */ name) => TITLES[name] ?? name[0].toUpperCase() + plain(name).slice(1);
 const colour = (/** @type {string} */ value) => SWATCHES[value] ?? (CSS.supports("color", value) ? value : null);
+
+/**
+ * The hue nearest to a colour, by hue angle first, then by lightness; undefined without a colour, or if this browser cannot
+ * convert it. @param {string | undefined} hex @param {string[]} hues
+ */
+export function nearestHue(hex, hues) {
+  if (!hex || !CSS.supports("color", "oklab(from red l a b)")) return undefined;
+  const from = place(hex);
+  const far = (hue) => Math.hypot(...place(colour(hue)).map((value, i) => value - from[i]));
+  return hues.filter(colour).sort((a, b) => far(a) - far(b))[0];
+}
+
+/** Half the lightness, and the direction of the hue in OKLab, which is short for greys. */
+function place(colour) {
+  const probe = document.body.appendChild(element("i"));
+  probe.style.color = `oklab(from ${colour} l a b)`;
+  const [l, a, b] = getComputedStyle(probe).color.match(/-?\d[\d.e-]*/g).map(Number);
+  probe.remove();
+  const chroma = Math.max(Math.hypot(a, b), 0.05);
+  return [l / 2, a / chroma, b / chroma];
+}
 
 const labelField = (name, values, aliases) =>
   fieldset(name, "surprise me", ...subjectFields(values, aliases, (value, text) => option(name, value, text)));

@@ -4,9 +4,7 @@ import { describeControls } from "./controls.js";
 import { button, byId, element } from "./element.js";
 import { favouriteId, FavouriteStore } from "./favourite-store.js";
 import { copyImage, copySvg, dragOut, FILE_PIXELS, plainName, save } from "./files.js";
-import { archiveOf } from "./image-set.js";
 import { plural } from "./job-card.js";
-import { showLineUp } from "./line-up.js";
 import { requestOfPicture } from "./snippets.js";
 import { toast } from "./toast.js";
 import { branded, pixelsOf, pngOf, urlOf, vectorOf } from "./vector.js";
@@ -26,7 +24,10 @@ export class Favourites {
   constructor(client, brand, page) {
     Object.assign(this, { client, brand, page });
     byId("download-favourites").onclick = () => this.#download();
-    byId("line-up-favourites").onclick = () => showLineUp(this.#kept.map((each) => ({ name: each.name, src: this.#shown(each) })));
+    byId("line-up-favourites").onclick = async () => {
+      const { showLineUp } = await import("./line-up.js");
+      showLineUp(this.#kept.map((each) => ({ name: each.name, src: this.#shown(each) })));
+    };
   }
 
   /** Read what is kept. */
@@ -140,6 +141,7 @@ export class Favourites {
   }
 
   async #download() {
+    const { archiveOf } = await import("./image-set.js");
     const images = this.#kept.map(({ name, svg, png }) => ({ name: plainName(name), svg, png }));
     save(await archiveOf(images, this.brand.colours), "favourites.zip");
     this.page.say(`Downloaded ${plural(images.length, "favourite")}.`);

@@ -1,9 +1,10 @@
 /** A job on the page: its state in words, progress, images, and what can be done with it. */
 
 import { ended } from "./client.js";
-import { describeControls } from "./controls.js";
+import { describeControls, plain, title } from "./controls.js";
 import { button, element } from "./element.js";
 import { favouriteId } from "./favourite-store.js";
+import { axisOf, levelOf } from "./levels.js";
 import { givenSlices, keptWords, startStage } from "./start-picture.js";
 import { Tile } from "./tile.js";
 
@@ -58,8 +59,9 @@ export class JobCard {
       element("p", { className: "hint numbers" }, about.filter(Boolean).join(" · "))), this.state);
   }
 
-  #levelHead({ temperature }) {
-    return element("header", {}, element("h3", { ariaLabel: `Temperature ${temperature}` }, temperature.toFixed(2)), this.state);
+  #levelHead(job) {
+    const words = plain(String(levelOf(job)));
+    return element("header", {}, element("h3", { ariaLabel: `${title(axisOf(job))} ${words}` }, words), this.state);
   }
 
   /** The caller's own image as the model got it, or what a variation keeps. */

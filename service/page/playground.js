@@ -2,15 +2,15 @@
 
 import { Brand } from "./brand.js";
 import { Client } from "./client.js";
-import { compared, Composer, LARGEST_SEED } from "./composer.js";
+import { Composer, LARGEST_SEED } from "./composer.js";
 import { Connection } from "./connection.js";
 import { button, byId, element } from "./element.js";
 import { offerExamples } from "./examples.js";
 import { Favourites } from "./favourites.js";
 import { fileName, save } from "./files.js";
 import { Gallery } from "./gallery.js";
-import { archiveOf } from "./image-set.js";
 import { problemParts } from "./job-card.js";
+import { axisOf, compared, levelOf } from "./levels.js";
 import { listen } from "./shortcuts.js";
 import { asCurl, asJavaScript, copy, requestOf, requestOfPicture } from "./snippets.js";
 import { startOf } from "./start-picture.js";
@@ -60,7 +60,7 @@ const actions = {
   },
   compareOn: (jobs) => {
     const request = { ...requestOf(jobs[0]), seed: seedAfter(jobs[0]) };
-    return submit(compared(request, jobs.map(({ temperature }) => temperature)));
+    return submit(compared(request, axisOf(jobs[0]), jobs.map(levelOf)));
   },
   recompare: (jobs) => {
     composer.recompare(jobs);
@@ -70,7 +70,7 @@ const actions = {
   copyJavaScript: (job, from, index) => copyFrom(from, asJavaScript, job, index),
 };
 let connection = null;
-const composer = new Composer({ submit, choose: (model) => connection?.choose(model), complain: showProblem });
+const composer = new Composer({ submit, choose: (model) => connection?.choose(model), complain: showProblem }, brand);
 const viewer = new Viewer(actions);
 const gallery = new Gallery(actions, {
   say, complain: showProblem, changed: (card) => viewer.follow(card), away: () => connection?.check(),
@@ -87,6 +87,7 @@ const seedAfter = ({ seed, num_images }) => (seed + num_images <= LARGEST_SEED ?
 /** Save the final images of a job as one archive. */
 async function downloadAll(job) {
   try {
+    const { archiveOf } = await import("./image-set.js");
     const images = await Promise.all(job.images.filter(({ final }) => final).map(async (image) => (
       { name: fileName(image), svg: await vectorOf(client, image).catch(() => null), png: await pixelsOf(client, image) })));
     save(await archiveOf(images, brand.colours), `${fileName(job.images[0])}-all.zip`);

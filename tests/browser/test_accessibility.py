@@ -55,6 +55,7 @@ def filled(page: Page, url: str) -> None:
     page.goto(url)
     page.get_by_role("button", name="Generate").click()
     page.get_by_role("radio", name="Compare").check()
+    page.get_by_label("What varies").select_option("Temperature")
     page.get_by_label("Images side by side", exact=True).fill("2")
     page.get_by_role("button", name="Compare 6 images").click()
     page.get_by_role("radio", name="Redraw").check()

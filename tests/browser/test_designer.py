@@ -175,7 +175,59 @@ def test_brand_colours_are_shown_copied_and_remembered(page: Page, sent: list[di
     expect(shown).to_have_attribute("src", re.compile("%2312ab9f"))
     page.get_by_role("checkbox", name="Brand colours").uncheck()
     expect(shown).to_have_attribute("src", re.compile("/images/0"))
-    assert sent
+    assert [each["hue"] for each in sent[0]["controls"]] == ["teal"]
+
+
+HUES = {
+    "#12ab9f": "teal",
+    "#0a84ff": "blue",
+    "#0b1f4d": "blue",
+    "#d93025": "red",
+    "#6b3f1d": "brown",
+    "#ffcc00": "yellow",
+    "#8a8d91": "neutral",
+    "#000000": "neutral",
+    "#7c3aed": "violet",
+    "#188038": "green",
+    "#ff9ec7": "pink",
+}
+
+
+def test_a_brand_s_colour_has_the_nearest_hue(page: Page, sent: list[dict[str, Any]]) -> None:
+    """What is generated has a look like the finished image; a chosen hue counts more."""
+    nearest = """async ([hexes, hues]) => {
+      const { nearestHue } = await import("/page/controls.js");
+      return hexes.map((hex) => nearestHue(hex, hues));
+    }"""
+    assert page.evaluate(nearest, [list(HUES), CONTROLS["hue"]]) == list(HUES.values())
+    page.get_by_role("checkbox", name="Brand colours").check()
+    page.get_by_role("radio", name="K", exact=True).check()
+    page.get_by_role("radio", name="orange", exact=True).check()
+    generate(page)
+    assert sent[0]["controls"] == {"label": "K", "hue": "orange"}
+
+
+def test_a_subject_is_compared_in_several_styles(page: Page, sent: list[dict[str, Any]]) -> None:
+    """A row for each, with the same seeds; the styles are those of the subject; the form can have it again."""
+    page.get_by_role("radio", name="Compare").check()
+    page.get_by_role("radio", name="K", exact=True).check()
+    expect(page.get_by_label("What varies")).to_have_value("style")
+    page.get_by_role("checkbox", name="display").check()
+    page.get_by_label("Images side by side", exact=True).fill("1")
+    page.get_by_role("button", name="Compare 3 images").click()
+    entry = page.locator("#jobs > [data-status=succeeded]").first
+    expect(entry.get_by_role("heading", level=3)).to_have_text(["sans", "serif", "display"])
+    expect(entry.get_by_role("heading", level=2)).to_have_text("K")
+    expect(entry.locator(".numbers").first).to_contain_text("3 styles")
+    assert [each["controls"] for each in sent] == [
+        {"label": "K", "style": style} for style in ("sans", "serif", "display")
+    ]
+    assert len({each["seed"] for each in sent}) == 1
+    page.get_by_label("What varies").select_option("Tile")
+    entry.get_by_role("button", name="Use these settings").click()
+    expect(page.get_by_label("What varies")).to_have_value("style")
+    expect(page.get_by_role("button", name="Compare 3 images")).to_be_visible()
+    assert grave(page) == []
 
 
 def test_favourites_outlive_the_server_s_images(page: Page, sent: list[dict[str, Any]], store: redis.Redis) -> None:

@@ -262,10 +262,11 @@ def test_the_size_stage_gets_pixels_and_not_averages(page: Page, url: str) -> No
     assert (start == picture(file["buffer"])[::SLICE_SIZE, ::SLICE_SIZE]).all()
 
 
-def test_seeds_and_temperatures_stand_side_by_side(page: Page, url: str) -> None:
+def test_seeds_stand_side_by_side_at_several_temperatures(page: Page, url: str) -> None:
     """A job for each temperature, all with the same seeds, in one entry, which survives a reload and repeats."""
     (sent := opened(page, url)).clear()
     page.get_by_role("radio", name="Compare").check()
+    page.get_by_label("What varies").select_option("Temperature")
     page.get_by_label("Images side by side", exact=True).fill("2")
     page.get_by_role("checkbox", name="0.7").uncheck()
     page.get_by_text("Fine control").first.click()
@@ -276,7 +277,7 @@ def test_seeds_and_temperatures_stand_side_by_side(page: Page, url: str) -> None
     page.reload()
     entry = finished(page, 4)
     expect(page.locator("#jobs > article")).to_have_count(1)
-    expect(entry.get_by_role("heading", level=3)).to_have_text(["1.00", "1.30"])
+    expect(entry.get_by_role("heading", level=3)).to_have_text(["1", "1.3"])
     expect(entry.locator(".columns li")).to_have_text(["7", "8"])
     entry.get_by_role("button", name="More like these").click()
     expect(page.locator("#jobs > article")).to_have_count(2)
