@@ -9,6 +9,7 @@ ServiceError
 ├── NotStartedError               404  an image before its first slice
 ├── NotGeneratedError             404  an image after more slices than it has
 ├── NotFinalError                 409  an export of an image that has not all its slices
+├── NoImageError                  409  an export or a variation of a score job
 ├── SlicesMissingError            409  a variation of an image that has not so many slices
 ├── UnsupportedMediaTypeError     415  a request body that is not declared as JSON, or is encoded
 ├── FieldError                    422  a field that is well-formed and cannot be honoured
@@ -136,6 +137,18 @@ class NotFinalError(ServiceError):
         super().__init__(
             "Only a final image has a vector form. Wait until the image is `final`, or request png, webp or jpeg without "
             "size and colours."
+        )
+
+
+class NoImageError(ServiceError):
+    """The job scores an image and has none of its own: nothing to export or to vary."""
+
+    type, title, status = "urn:spn:no-image", "No image", 409
+
+    def __init__(self) -> None:
+        super().__init__(
+            "A score job has a heat map and no image of its own. Request png, webp or jpeg without size and colours, or "
+            "export and vary the job that generated the image."
         )
 
 

@@ -14,9 +14,11 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 from models.config import Geometry, Stage
 from models.image_files import as_rgb
 from models.subscale import Bytes, Progress, split_depth
-from service.errors import FieldError
+from service.contract.likelihood import Likelihood
+from service.errors import FieldError, NoImageError
+from service.heat_map import heat_map
 
-IMAGE = "start.image"
+START = "start.image"
 ACCEPTED = ("PNG", "WEBP", "JPEG")
 URL_SAFE = str.maketrans("-_", "+/")
 NOT_BASE64 = re.compile(r"[^A-Za-z0-9+/]")
@@ -66,10 +68,20 @@ def weight(parameters: str) -> float:
     return float(found[1]) if re.fullmatch(r"[01](?:\.[0-9]{0,3})?", found[1].strip()) else 0
 
 
-def encode(progress: Progress, image_format: ImageFormat, *, scale: int = 1, text: Mapping[str, str]) -> bytes:
-    """Return the image so far as a file, each pixel `scale` x `scale`. `text` goes into a PNG's text chunks."""
-    pixels = progress.image().repeat(scale, axis=0).repeat(scale, axis=1)
-    image, out = Image.fromarray(pixels[..., 0] if pixels.shape[-1] == 1 else pixels), io.BytesIO()
+def generated(progress: Progress | Likelihood) -> Progress:
+    """Return the progress of a generated image. Raises NoImageError for a score job."""
+    if isinstance(progress, Likelihood):
+        raise NoImageError
+    return progress
+
+
+def encode(
+    progress: Progress | Likelihood, image_format: ImageFormat, *, scale: int = 1, text: Mapping[str, str]
+) -> bytes:
+    """Return the image or heat map so far as a file, each pixel `scale` x `scale`. `text` goes into a PNG's text chunks."""
+    shown = heat_map(progress) if isinstance(progress, Likelihood) else progress.image()
+    shown = shown.repeat(scale, axis=0).repeat(scale, axis=1)
+    image, out = Image.fromarray(shown[..., 0] if shown.shape[-1] == 1 else shown), io.BytesIO()
     match image_format:
         case ImageFormat.PNG:
             image.save(out, "PNG", pnginfo=text_chunks(text))
@@ -94,39 +106,42 @@ def started(encoded: str, stage: Stage, geometry: Geometry) -> Progress:
         msg = f"this model cannot start there; it can: {', '.join(geometry.stages[1:])}"
         raise FieldError("start.stage", msg)
     if stage is Stage.DEPTH:
-        return Progress.of(pixels(encoded, geometry.size, geometry), geometry, geometry.slices)
-    coarse, _ = split_depth(pixels(encoded, geometry.slice_size, geometry), geometry.fine_bits)
+        return Progress.of(pixels(encoded, geometry.size, geometry, field=START), geometry, geometry.slices)
+    coarse, _ = split_depth(pixels(encoded, geometry.slice_size, geometry, field=START), geometry.fine_bits)
     return Progress(geometry=geometry, slices=(coarse,))
 
 
-def pixels(encoded: str, size: int, geometry: Geometry) -> Bytes:
-    """Return a base64 PNG, WebP or JPEG of `size` x `size` as (size, size, C) values of the model's bits. Raises FieldError."""
+def pixels(encoded: str, size: int, geometry: Geometry, *, field: str) -> Bytes:
+    """Return a base64 PNG, WebP or JPEG of `size` x `size` as (size, size, C) values of the model's bits.
+
+    Raises FieldError for `field`, the name of the image in the request.
+    """
     try:
-        image = Image.open(io.BytesIO(decoded(encoded)), formats=ACCEPTED)
+        image = Image.open(io.BytesIO(decoded(encoded, field=field)), formats=ACCEPTED)
     except UnidentifiedImageError:
-        raise FieldError(IMAGE, "not a PNG, WebP or JPEG file; other formats are not accepted") from None
+        raise FieldError(field, "not a PNG, WebP or JPEG file; other formats are not accepted") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
-        raise FieldError(IMAGE, "the file is damaged; send a whole PNG, WebP or JPEG") from None
+        raise FieldError(field, "the file is damaged; send a whole PNG, WebP or JPEG") from None
     if image.size != (size, size):
-        raise FieldError(IMAGE, f"expected {size} x {size} pixels, got {image.size[0]} x {image.size[1]}")
+        raise FieldError(field, f"expected {size} x {size} pixels, got {image.size[0]} x {image.size[1]}")
     try:
         values = np.array(as_rgb(image).convert("L" if geometry.channels == 1 else "RGB"))
     except (OSError, SyntaxError, ValueError) as error:
         text = str(error) if "mode" in str(error) else f"the {image.format} file is damaged or cut off"
-        raise FieldError(IMAGE, text) from None
+        raise FieldError(field, text) from None
     return values.reshape(size, size, geometry.channels) >> np.uint8(8 - geometry.bits)
 
 
-def decoded(encoded: str) -> bytes:
-    """Return the bytes of base64 with or without line breaks, padding or a data: prefix. Raises FieldError."""
+def decoded(encoded: str, *, field: str) -> bytes:
+    """Return the bytes of base64 with or without line breaks, padding or a data: prefix. Raises FieldError for `field`."""
     head, comma, rest = encoded.partition(",") if encoded[:5].lower() == "data:" else ("", "", encoded)
     if head and not (comma and head.lower().endswith(";base64")):
-        raise FieldError(IMAGE, "a data: URL must have the form data:image/png;base64,...")
+        raise FieldError(field, "a data: URL must have the form data:image/png;base64,...")
     text = "".join(rest.split()).translate(URL_SAFE).rstrip("=")
     if not text:
-        raise FieldError(IMAGE, "the image is empty; send the base64 of a PNG, WebP or JPEG")
+        raise FieldError(field, "the image is empty; send the base64 of a PNG, WebP or JPEG")
     if wrong := NOT_BASE64.search(text):
-        raise FieldError(IMAGE, f"not base64: it has the character {wrong[0]!r}")
+        raise FieldError(field, f"not base64: it has the character {wrong[0]!r}")
     if len(text) % 4 == 1:
-        raise FieldError(IMAGE, f"not base64: {len(text)} characters cannot be whole bytes, some are missing")
+        raise FieldError(field, f"not base64: {len(text)} characters cannot be whole bytes, some are missing")
     return base64.b64decode(text + "=" * (-len(text) % 4))

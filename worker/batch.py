@@ -20,7 +20,9 @@ from service.contract.record import Problem
 from worker.errors import BoardTooLargeError, RoundTooLargeError, WorkerError
 from worker.jobs.held_jobs import HeldJobs, TicketSource
 from worker.jobs.lease import Heartbeat
+from worker.jobs.live_job import State
 from worker.jobs.publish import NewSlice, Publisher
+from worker.jobs.score_state import ScoreState
 from worker.scheduler import BatchRow, Scheduler, lanes_of
 from worker.telemetry.pace_estimator import PaceEstimator
 
@@ -41,13 +43,16 @@ So an owner's job need not wait until jobs of another owner leave.
 
 
 class SliceSampler(Protocol):
-    """The part of `models.pipeline.Pipeline` that the loop uses."""
+    """Networks that generate slices, as `models.pipeline.Pipeline`, and compute the likelihood of given ones."""
 
     card: ModelCard
     capacity: int
 
     def advance(self, states: Sequence[ImageState]) -> list[ImageState]:
         """Generate the next slice of each state; all need the same network."""
+
+    def score(self, states: Sequence[ScoreState]) -> list[ScoreState]:
+        """Compute the likelihood of the next slice of each state; all need the same network."""
 
 
 class Batch:
@@ -126,7 +131,7 @@ class Batch:
         self._tickets.beat()
         return sizes == [len(rows)]
 
-    def _generate(self, rows: Sequence[BatchRow]) -> Iterator[list[tuple[BatchRow, ImageState]]]:
+    def _generate(self, rows: Sequence[BatchRow]) -> Iterator[list[tuple[BatchRow, State]]]:
         """Yield rows with their new states.
 
         If rows fail together, each half is tried, and so on. A row that fails alone fails its job.
@@ -143,12 +148,12 @@ class Batch:
             yield from self._generate(rows[:half])
             yield from self._generate(rows[half:])
 
-    def _sample(self, rows: Sequence[BatchRow]) -> list[ImageState] | Problem:
+    def _sample(self, rows: Sequence[BatchRow]) -> list[State] | Problem:
         """Return the new states of `rows`, or the reason why there are none."""
         limit_seconds = self._pace.limit_seconds(rows[0].stage, lanes=lanes_of(rows))
         try:
             with self._heartbeat.round(limit_seconds):
-                return self._sampler.advance([self._jobs[row.job].states[row.image] for row in rows])
+                return self._next_states([self._jobs[row.job].states[row.image] for row in rows])
         except RoundTooLargeError as error:
             lanes = lanes_of(rows)
             self._capacity = max(1, lanes // 2)
@@ -163,14 +168,23 @@ class Batch:
             logger.exception("%d rows of network %s failed", len(rows), rows[0].stage)
             return BROKEN
 
-    def _publish(self, generated: Sequence[tuple[BatchRow, ImageState]]) -> None:
+    def _next_states(self, states: Sequence[State]) -> list[State]:
+        """Return the states with one slice more: of an image, or of a likelihood."""
+        images = [state for state in states if isinstance(state, ImageState)]
+        likelihoods = [state for state in states if isinstance(state, ScoreState)]
+        generated = iter(self._sampler.advance(images) if images else ())
+        scored = iter(self._sampler.score(likelihoods) if likelihoods else ())
+        return [next(generated) if isinstance(state, ImageState) else next(scored) for state in states]
+
+    def _publish(self, generated: Sequence[tuple[BatchRow, State]]) -> None:
         """Store the new states, and publish the slices of the jobs that this worker still holds."""
         slices = []
         for row, state in generated:
             job = self._jobs[row.job]
             job.advance(row.image, state)
             if not job.lease.lost:
-                slices.append(NewSlice(lease=job.lease, image=row.image, progress=state.progress, score=state.score))
+                score = state.score if isinstance(state, ImageState) else None
+                slices.append(NewSlice(lease=job.lease, image=row.image, progress=state.progress, score=score))
         self._publisher.append(slices)
         for row, _ in generated:
             self._jobs[row.job].suspect = False

@@ -14,14 +14,15 @@ from pydantic import BaseModel, JsonValue
 from models.cards import ModelCard
 from models.config import LABEL, Control, Stage, Temperatures
 from models.subscale import Progress
-from service.api.requests import MAX_SEED, Controls, GenerateRequest, Start, WebhookRequest
+from service.api.requests import MAX_SEED, Controls, GenerateRequest, ScoreRequest, Start, WebhookRequest
 from service.contract.lanes import slice_lanes
+from service.contract.likelihood import packed
 from service.contract.request import JobRequest, Priority, Webhook
 from service.contract.statuses import WebhookEvent
 from service.contract.stream import SliceEntry
 from service.destinations import Destinations
 from service.errors import FieldError
-from service.images import started
+from service.images import pixels, started
 
 MOST_LISTED = 20
 """Values of a control that an error still lists in full."""
@@ -42,7 +43,7 @@ class NewJob:
 
 
 def new_job(  # noqa: PLR0913 - the terms of a job, by keyword
-    fields: GenerateRequest,
+    fields: GenerateRequest | ScoreRequest,
     card: ModelCard,
     *,
     owner: str,
@@ -52,17 +53,13 @@ def new_job(  # noqa: PLR0913 - the terms of a job, by keyword
     kept: Progress | None = None,
 ) -> NewJob:
     """Return the job of a request, for the model of `card`. Without `destinations` webhooks are refused. Raises FieldError."""
-    given, controls = given_slices(fields, card, kept), per_picture(fields, card)
     request = JobRequest(
         id=secrets.token_hex(12),
         model=card.name,
-        seed=secrets.randbelow(MAX_SEED + 1) if fields.seed is None else fields.seed,
-        temperature=temperature(fields, card),
-        guidance=guidance(fields, card),
-        candidates=candidates(fields, card),
-        controls=controls,
+        seed=0,
+        temperature=1.0,
+        controls=per_picture(fields, card),
         geometry=card.config.geometry,
-        start_slices=len(given),
         priority=fields.priority,
         retention_seconds=retention_seconds,
         metadata=fields.metadata,
@@ -70,7 +67,24 @@ def new_job(  # noqa: PLR0913 - the terms of a job, by keyword
         deadline_seconds=deadline_seconds,
         webhook=webhook(fields.webhook, destinations) if fields.webhook else None,
     )
-    lanes = [slice_lanes(card, Stage.BASE, request.sampling, requested) for requested in controls]
+    if isinstance(fields, ScoreRequest):
+        values = pixels(fields.image, request.geometry.size, request.geometry, field="image")
+        return NewJob(request=replace(request, scored=packed(values)), given=())
+    return with_sampling(request, fields, card, kept)
+
+
+def with_sampling(request: JobRequest, fields: GenerateRequest, card: ModelCard, kept: Progress | None) -> NewJob:
+    """Return the job with what determines its pixels. Raises FieldError."""
+    given = given_slices(fields, card, kept)
+    request = replace(
+        request,
+        seed=secrets.randbelow(MAX_SEED + 1) if fields.seed is None else fields.seed,
+        temperature=temperature(fields, card),
+        guidance=guidance(fields, card),
+        candidates=candidates(fields, card),
+        start_slices=len(given),
+    )
+    lanes = [slice_lanes(card, Stage.BASE, request.sampling, requested) for requested in request.controls]
     return NewJob(request=replace(request, base_lanes=sum(lanes) / len(lanes)), given=given)
 
 
@@ -128,11 +142,12 @@ def canonical_json(value: JsonValue) -> JsonValue:
             return int(value) if isinstance(value, float) and value.is_integer() else value
 
 
-def per_picture(fields: GenerateRequest, card: ModelCard) -> tuple[Controls, ...]:
+def per_picture(fields: GenerateRequest | ScoreRequest, card: ModelCard) -> tuple[Controls, ...]:
     """Return the controls of each image. Raises FieldError."""
-    each = fields.controls if isinstance(fields.controls, list) else [fields.controls] * fields.num_images
-    if len(each) != fields.num_images:
-        raise FieldError("controls", f"expected {fields.num_images} items, one per image, got {len(each)}")
+    count = fields.num_images if isinstance(fields, GenerateRequest) else 1
+    each = fields.controls if isinstance(fields.controls, list) else [fields.controls] * count
+    if len(each) != count:
+        raise FieldError("controls", f"expected {count} items, one per image, got {len(each)}")
     shorthand = {} if fields.label is None else checked({LABEL: fields.label}, card)
     return tuple(with_label(checked(controls, card), shorthand) for controls in each)
 

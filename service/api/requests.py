@@ -1,4 +1,4 @@
-"""What a caller may ask for: the body of POST /generate."""
+"""Bodies of submits: POST /generate and POST /score."""
 
 from __future__ import annotations
 
@@ -224,15 +224,48 @@ AnyControls = Annotated[
 """Controls of all images, or a list with those of each."""
 
 
-class GenerateRequest(BaseModel):
+class SubmitFields(BaseModel):
+    """Fields of every submit."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    model: Name | None = Field(default=None, description="A name from GET /models; absent: the server's default.")
+    label: Name | None = Field(default=None, description="Short for controls.label.")
+    priority: Priority = Field(
+        default=Priority.INTERACTIVE,
+        description="batch: after your interactive jobs, and without their preference for a first slice.",
+    )
+    webhook: WebhookRequest | None = Field(default=None, description="Send events to this receiver.")
+    metadata: Annotated[dict[str, JsonValue], BeforeValidator(within_limits)] = Field(
+        default_factory=dict, description="JSON, returned unchanged: at most 4 KiB, 16 levels and 512 values."
+    )
+
+    @model_validator(mode="before")
+    @classmethod
+    def _normal(cls, body: object) -> object:
+        return normal_body(body)
+
+
+class ScoreRequest(SubmitFields):
+    """An image whose likelihood is to be computed. A field that is null counts as absent."""
+
+    model_config = ConfigDict(
+        json_schema_extra={"examples": [{"image": "iVBORw0KGgo...", "controls": {"label": "A"}}]},
+    )
+
+    image: str = Field(
+        description="Base64 of a PNG, WebP or JPEG of the model's full size; a data: URL is accepted too."
+    )
+    controls: Controls = Field(default_factory=dict, description="Control to value; absent: any.")
+
+
+class GenerateRequest(SubmitFields):
     """Images to generate. All fields have defaults: `{}` is a valid request. A field that is null counts as absent."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={"examples": [{"label": "A", "seed": 7}, {"controls": {"hue": "blue"}, "num_images": 4}]},
     )
 
-    model: Name | None = Field(default=None, description="A name from GET /models; absent: the server's default.")
     num_images: Integer = Field(default=1, ge=1, le=MAX_IMAGES, description="Images of the job; absent: 1.")
     seed: Integer | None = Field(
         default=None, ge=0, le=MAX_SEED, description="Image i has seed + i; absent: random. The job says which."
@@ -240,7 +273,6 @@ class GenerateRequest(BaseModel):
     controls: AnyControls = Field(
         default_factory=dict, description="Control to value, or a list of num_images of them; absent: any."
     )
-    label: Name | None = Field(default=None, description="Short for controls.label.")
     temperature: AnyTemperature | None = Field(
         default=None,
         description="One for all networks, or {base, size, depth}. 1: the model's own distribution. Absent: the default.",
@@ -260,16 +292,3 @@ class GenerateRequest(BaseModel):
     start: AnyStart | None = Field(
         default=None, description="Start from an image of your own, or keep the first slices of an earlier job's image."
     )
-    priority: Priority = Field(
-        default=Priority.INTERACTIVE,
-        description="batch: after your interactive jobs, and without their preference for a first slice.",
-    )
-    webhook: WebhookRequest | None = Field(default=None, description="Send events to this receiver.")
-    metadata: Annotated[dict[str, JsonValue], BeforeValidator(within_limits)] = Field(
-        default_factory=dict, description="JSON, returned unchanged: at most 4 KiB, 16 levels and 512 values."
-    )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _normal(cls, body: object) -> object:
-        return normal_body(body)

@@ -19,6 +19,7 @@ from service.api.routes.dependencies import services_of
 from service.errors import (
     FieldError,
     KeyReusedError,
+    NoImageError,
     SlicesMissingError,
     UnknownJobError,
     UnsupportedMediaTypeError,
@@ -29,6 +30,7 @@ COUNTED = (
     HTTPException,
     FieldError,
     KeyReusedError,
+    NoImageError,
     SlicesMissingError,
     UnknownJobError,
     UnsupportedMediaTypeError,

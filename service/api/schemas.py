@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from pydantic import BaseModel, Field, JsonValue
 
@@ -13,11 +13,14 @@ from models.cards import ModelCard
 from models.config import Stage, Temperatures
 from service.api.requests import Controls, StartStage
 from service.contract.record import JobRecord
-from service.contract.request import JobRequest, Priority
+from service.contract.request import JobRequest, Priority, Task
 from service.contract.statuses import Status
 from service.problem_body import ProblemBody, problem_of
 from service.supervisor import TaskState
 from service.urls import JobLinks, JobUrls
+
+if TYPE_CHECKING:
+    from service.contract.likelihood import Likelihood
 
 
 class JobProgress(BaseModel):
@@ -30,7 +33,10 @@ class JobProgress(BaseModel):
 
 
 class ImageBody(BaseModel):
-    """One image of a job. `url` is null before the first slice. `candidates` counts its base slices; one is kept."""
+    """One image of a job; of a score job, its heat map. `url` is null before the first slice.
+
+    `candidates` counts its base slices; one is kept.
+    """
 
     index: int
     seed: int
@@ -68,10 +74,35 @@ class StartBody(BaseModel):
     slices: int = Field(description="How many; an image's URL with so many slices shows them.")
 
 
+class SliceBits(BaseModel):
+    """Information content of one slice: -log2 p of it, given the slices before."""
+
+    stage: Stage
+    slice: int = Field(description="k = i * S + j: it holds the pixels [i::S, j::S].")
+    bits: float
+
+
+class LikelihoodBody(BaseModel):
+    """Exact likelihood of an image under the model, in bits; the fewer, the more typical. The heat map shows each pixel."""
+
+    bits_per_dim: float = Field(description="All bits over width * height * channels, as bits_per_dim of a model.")
+    stages: dict[Stage, float] = Field(description="The share of each network; they add up to bits_per_dim.")
+    slices: list[SliceBits] = Field(description="All slices, in the order in which they are generated.")
+
+    @classmethod
+    def of(cls, likelihood: Likelihood) -> Self:
+        """Return a complete likelihood as callers see it."""
+        stages, bits = likelihood.bits_per_dim(), likelihood.bits_of_slices()
+        steps = zip(likelihood.geometry.steps, bits, strict=True)
+        slices = [SliceBits(stage=step.stage, slice=step.slice, bits=each) for step, each in steps]
+        return cls(bits_per_dim=sum(stages.values()), stages=stages, slices=slices)
+
+
 class JobBody(BaseModel):
     """A job."""
 
     id: str
+    task: Task
     status: Status
     model: str
     controls: Controls | list[Controls]
@@ -91,18 +122,28 @@ class JobBody(BaseModel):
     eta_seconds: float | None
     progress: JobProgress
     images: list[ImageBody]
+    likelihood: LikelihoodBody | None = Field(
+        description="Of a score job that has succeeded; null before, for other jobs, and in lists."
+    )
     error: ProblemBody | None
     attempts: int
     urls: JobUrls
 
     @classmethod
     def of(
-        cls, record: JobRecord, links: JobLinks, *, queue_position: int | None = None, eta_seconds: float | None = None
+        cls,
+        record: JobRecord,
+        links: JobLinks,
+        *,
+        queue_position: int | None = None,
+        eta_seconds: float | None = None,
+        likelihood: LikelihoodBody | None = None,
     ) -> Self:
         """Return a record as callers see it."""
         request = record.request
         return cls(
             id=request.id,
+            task=request.task,
             status=record.status,
             model=request.model,
             controls=shared(request.controls),
@@ -122,6 +163,7 @@ class JobBody(BaseModel):
             eta_seconds=eta_seconds,
             progress=progress_of(record),
             images=[image_of(record, image, links) for image in range(request.num_images)],
+            likelihood=likelihood,
             error=problem_of(record.error, links.here) if record.error else None,
             attempts=record.attempts,
             urls=links.urls,

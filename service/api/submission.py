@@ -5,7 +5,7 @@ from __future__ import annotations
 import time
 
 from service.api.intake import new_job
-from service.api.requests import GenerateRequest, Variation
+from service.api.requests import GenerateRequest, ScoreRequest, Variation
 from service.api.routes.dependencies import Services
 from service.api.variations import kept_slices
 from service.contract.record import JobRecord
@@ -14,12 +14,13 @@ from service.jobs.requester import JobOwner
 
 
 async def submitted(
-    app: Services, fields: GenerateRequest, *, owner: str, idempotency: Idempotency | None
+    app: Services, fields: GenerateRequest | ScoreRequest, *, owner: str, idempotency: Idempotency | None
 ) -> tuple[JobRecord, bool]:
-    """Return the job, and whether it existed before. Raises FieldError, UnknownJobError, SlicesMissingError and the errors of
-    `Jobs.submit`.
+    """Return the job, and whether it existed before. Raises FieldError, UnknownJobError, NoImageError, SlicesMissingError and
+    the errors of `Jobs.submit`.
     """
-    variation = fields.start if isinstance(fields.start, Variation) else None
+    start = fields.start if isinstance(fields, GenerateRequest) else None
+    variation = start if isinstance(start, Variation) else None
     kept = await kept_slices(app.jobs, variation, owner=owner) if variation else None
     what = new_job(
         fields,

@@ -6,18 +6,19 @@ from models.config import Geometry, Stage
 from models.subscale import Progress
 from service.api.requests import StartStage, Variation
 from service.errors import FieldError, SlicesMissingError
+from service.images import generated
 from service.jobs.requester import JobOwner
 from service.jobs.store import Jobs
 
 
 async def kept_slices(jobs: Jobs, variation: Variation, *, owner: str) -> Progress:
-    """Return the slices to keep. Raises UnknownJobError, SlicesMissingError and FieldError."""
+    """Return the slices to keep. Raises UnknownJobError, NoImageError, SlicesMissingError and FieldError."""
     record = await jobs.get(variation.job, JobOwner(owner))
     request = record.request
     if variation.index >= request.num_images:
         raise FieldError("start.index", f"that job has {request.num_images} images; the first has index 0")
     count = kept_count(variation, request.geometry)
-    progress = (await jobs.images(request)).progress[variation.index]
+    progress = generated((await jobs.images(request)).progress[variation.index])
     if progress.done < count:
         raise SlicesMissingError(f"This image has {progress.done} slices so far, not {count}. Wait, or keep fewer.")
     return Progress(geometry=progress.geometry, slices=progress.slices[:count])

@@ -8,11 +8,18 @@ from enum import StrEnum
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import BeforeValidator, Field, JsonValue, TypeAdapter
+from pydantic import Base64Bytes, BeforeValidator, Field, JsonValue, TypeAdapter
 
 from models.config import LABEL, Geometry, Sampling, Temperatures
 from service.contract.redis_keys import Keys
 from service.contract.statuses import WebhookEvent
+
+
+class Task(StrEnum):
+    """What a job does: generate images, or score one, that is compute its likelihood."""
+
+    GENERATE = "generate"
+    SCORE = "score"
 
 
 class Priority(StrEnum):
@@ -47,6 +54,7 @@ class JobRequest:
     `controls` holds one mapping per image; `start_slices` counts those each image starts with. `owner` is the name
     of the key that made it, "" where none are configured. `deadline_seconds` after its creation it fails, 0: never.
     `base_lanes`: the lanes of a base slice in a round, on average over the images (`service.contract.lanes`).
+    `scored`: the image of a score job (`service.contract.likelihood.packed`); its sampling is the model's own distribution.
     """
 
     id: str
@@ -65,6 +73,12 @@ class JobRequest:
     candidates: int = 1
     base_lanes: float = 1.0
     priority: Priority = Priority.INTERACTIVE
+    scored: Base64Bytes = b""
+
+    @property
+    def task(self) -> Task:
+        """Return what the job does."""
+        return Task.SCORE if self.scored else Task.GENERATE
 
     @property
     def sampling(self) -> Sampling:
@@ -91,8 +105,12 @@ class JobRequest:
         return Keys(id=self.id, model=self.model)
 
     def to_json(self) -> bytes:
-        """Return the record's `request` field."""
-        return _REQUEST.dump_json(self, by_alias=True)
+        """Return the record's `request` field.
+
+        That of a score job has no `UNUSED` fields. So releases without scores find it unreadable; else they would generate
+        an image.
+        """
+        return _REQUEST.dump_json(self, by_alias=True, exclude=set(UNUSED) if self.scored else {"scored"})
 
     @classmethod
     def from_json(cls, text: str | bytes) -> JobRequest:
@@ -100,4 +118,12 @@ class JobRequest:
         return _REQUEST.validate_json(text)
 
 
-_REQUEST = TypeAdapter(JobRequest)
+def complete(fields: object) -> object:
+    """Return the fields of a record, of a score job with those that `to_json` leaves out."""
+    return {**UNUSED, **fields} if isinstance(fields, dict) and "scored" in fields else fields
+
+
+UNUSED = {"seed": 0, "temperature": 1.0}
+"""Fields that a score job does not use. Releases without scores require them."""
+
+_REQUEST = TypeAdapter[JobRequest](Annotated[JobRequest, BeforeValidator(complete)])

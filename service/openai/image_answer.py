@@ -10,6 +10,7 @@ from typing import Any
 from models.subscale import Progress
 from service.api.routes.dependencies import Services
 from service.contract.record import JobRecord
+from service.images import generated
 from service.openai.grammar import revised
 from service.openai.image_file import FileOptions, final_file, image_url, partial_file
 from service.openai.images_request import Background, ImagesRequest, ResponseFormat
@@ -68,7 +69,7 @@ class ImageAnswer:
         if self.fields.response_format is ResponseFormat.URL:
             url = image_url(self.app, self.record, index, self.files)
             return GeneratedImage(url=self.origin + url, revised_prompt=self._revised(index))
-        progress = (await self.app.jobs.images(self.record.request)).progress[index]
+        progress = generated((await self.app.jobs.images(self.record.request)).progress[index])
         return GeneratedImage(b64_json=await self._encoded(progress, index), revised_prompt=self._revised(index))
 
     async def _encoded(self, progress: Progress, index: int) -> str:

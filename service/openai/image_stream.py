@@ -19,6 +19,7 @@ from service.contract.request import JobRequest
 from service.contract.statuses import EventKind
 from service.contract.stream import Event, JobImages
 from service.errors import ServiceError, UnknownJobError
+from service.images import generated
 from service.jobs.live_events import BEGINNING, live_events
 from service.openai.errors import CANCELED, error_of, translated
 from service.openai.image_answer import ImageAnswer
@@ -82,7 +83,7 @@ class ImageStream:
         """The event to send after a slice, if it is one of those."""
         if event.slice is None:
             return None
-        index, progress = event.slice.image, self._images.progress[event.slice.image]
+        index, progress = event.slice.image, generated(self._images.progress[event.slice.image])
         if (index, progress.done) in self._sent:
             return None
         self._sent.add((index, progress.done))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from secrets import token_hex
 
 import numpy as np
@@ -9,6 +10,7 @@ import redis
 
 from models.config import Geometry
 from models.subscale import Progress
+from service.contract.likelihood import Likelihood, packed
 from service.contract.record import JobRecord, Problem
 from service.contract.request import JobRequest
 from service.contract.stream import Event, SliceEntry
@@ -36,6 +38,17 @@ def a_picture(seed: int = 0) -> Progress:
     """Return a complete random image."""
     image = np.random.default_rng(seed).integers(0, 256, (8, 8, 3), dtype=np.uint8)
     return Progress.of(image, GEOMETRY)
+
+
+def a_score_request(seed: int = 0) -> JobRequest:
+    """Return a request to score `a_picture(seed)`."""
+    return replace(a_request(seed=0), scored=packed(a_picture(seed).image()))
+
+
+def a_likelihood(seed: int = 0) -> Likelihood:
+    """Return a complete likelihood of `a_picture(seed)`, of random bits."""
+    bits = np.random.default_rng(seed).exponential(1, (len(GEOMETRY.steps), *GEOMETRY.slice_shape)).astype(np.float32)
+    return Likelihood(given=a_picture(seed), slices=tuple(bits))
 
 
 def an_entry(step: int, *, image: int = 0, seed: int = 0) -> SliceEntry:

@@ -10,11 +10,13 @@ from typing import Any
 import redis
 
 from models.subscale import Bytes, Progress
+from service.contract.likelihood import Likelihood
 from service.contract.record import JobRecord
 from service.contract.redis_keys import Keys, queued_key
+from service.contract.request import JobRequest
 from service.contract.stream import SliceEntry
 from service.contract.transitions import Claim, Outcome, Transitions
-from tests.harness.drawing import a_claim, acquire, an_entry
+from tests.harness.drawing import a_claim, a_likelihood, acquire, an_entry
 
 PAUSE_SECONDS = 0.02
 
@@ -55,7 +57,14 @@ def draw(store: redis.Redis, transitions: Transitions, job: str, pixels: Bytes |
 def fill(transitions: Transitions, claim: Claim, record: JobRecord, pixels: Bytes | None = None) -> None:
     """Append all missing slices."""
     for image, done in enumerate(record.done):
-        whole = None if pixels is None else Progress.of(pixels, record.request.geometry)
+        whole = painted(record.request, pixels)
         for step in range(done, len(record.request.geometry.steps)):
             entry = SliceEntry.of(whole, step, image=image) if whole else an_entry(step, image=image, seed=image)
             transitions(claim.append(entry))
+
+
+def painted(request: JobRequest, pixels: Bytes | None) -> Progress | Likelihood | None:
+    """Return what all images of a job become; None for random ones."""
+    if request.scored:
+        return a_likelihood()
+    return None if pixels is None else Progress.of(pixels, request.geometry)

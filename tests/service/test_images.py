@@ -43,7 +43,7 @@ def test_base64_is_accepted_as_tools_write_it(form: Callable[[str], str]) -> Non
     """All forms are the same image."""
     noise = np.random.default_rng(1).integers(0, 256, (SIZE, SIZE, 3), np.uint8)
     text = png(Image.fromarray(noise))
-    assert (pixels(form(text), SIZE, GEOMETRY) == pixels(text, SIZE, GEOMETRY)).all()
+    assert (pixels(form(text), SIZE, GEOMETRY, field="image") == pixels(text, SIZE, GEOMETRY, field="image")).all()
 
 
 WRONG = {
@@ -64,7 +64,7 @@ WRONG = {
 def test_what_is_wrong_with_an_image_is_named(sent: str, said: str) -> None:
     """With the cause."""
     with pytest.raises(FieldError, match=r"^start\.image: ") as refused:
-        pixels(sent, SIZE, GEOMETRY)
+        pixels(sent, SIZE, GEOMETRY, field="start.image")
     assert said in str(refused.value)
 
 

@@ -17,12 +17,22 @@ from service.contract.redis_keys import Keys, waiting_key
 from service.contract.request import JobRequest, Priority
 from service.contract.statuses import EventKind, Status
 from service.contract.transitions import Outcome, Transitions, cancel, create, next_job
-from tests.harness.drawing import GEOMETRY, a_claim, a_picture, a_request, acquire, an_entry, events_of
+from tests.harness.drawing import (
+    GEOMETRY,
+    a_claim,
+    a_likelihood,
+    a_picture,
+    a_request,
+    acquire,
+    an_entry,
+    events_of,
+)
 from tests.harness.toy import toy_card
 from worker.batch import Batch
 from worker.jobs.lease import Heartbeat
 from worker.jobs.live_job import LiveJob
 from worker.jobs.publish import LeaseTerms, Publisher
+from worker.jobs.score_state import ScoreState
 from worker.scheduler import BatchRow
 from worker.telemetry.pace_estimator import PaceEstimator
 
@@ -31,7 +41,7 @@ TERMS = LeaseTerms(weights="w", numerics="n", lease_seconds=30, max_attempts=3)
 
 
 class KnownSampler:
-    """Draws `a_picture(seed)`; calls `between` before each batch; fails on seed 13."""
+    """Draws `a_picture(seed)`; calls `between` before each batch; fails on seed 13. Given images have `a_likelihood`."""
 
     def __init__(self) -> None:
         self.card: ModelCard = toy_card(GEOMETRY)
@@ -39,6 +49,7 @@ class KnownSampler:
         self.batches: list[tuple[tuple[int, Step | None], ...]] = []
         self.between: Callable[[], object] = int
         self.scores: set[float | None] = set()
+        self.scored: list[tuple[Step | None, ...]] = []
 
     def advance(self, states: Sequence[ImageState]) -> list[ImageState]:
         """One slice further each."""
@@ -49,6 +60,13 @@ class KnownSampler:
         self.scores |= {state.score for state in states}
         self.batches.append(tuple((state.seed, state.progress.next) for state in states))
         return [self._generated(state) for state in states]
+
+    def score(self, states: Sequence[ScoreState]) -> list[ScoreState]:
+        """One slice further each."""
+        self.between()
+        self.scored.append(tuple(state.progress.next for state in states))
+        bits = a_likelihood().slices
+        return [replace(state, progress=state.progress.with_slice(bits[state.progress.done])) for state in states]
 
     def _generated(self, state: ImageState) -> ImageState:
         values = a_picture(state.seed).slices[state.progress.done]

@@ -22,6 +22,7 @@ from worker.batch import Batch, SliceSampler
 from worker.errors import BoardTooLargeError, DeviceLostError, RoundTooLargeError
 from worker.jobs.lease import Heartbeat
 from worker.jobs.publish import LeaseTerms, Publisher
+from worker.telemetry.rounds import MeasuredSampler
 
 
 @pytest.fixture
@@ -144,7 +145,7 @@ def test_logits_that_are_no_numbers_fail_their_job_alone(place: Workplace, store
     requests = [replace(a_request(seed=1), controls=({"hue": hue},)) for hue in ("red", "blue")]
     generated = {}
     for name in ("calm", "hit"):
-        employ(place, pipeline)
+        employ(place, MeasuredSampler(pipeline))
         fresh = [replace(request, id=f"{request.id}{name}") for request in requests]
         generated[name] = how(place, run_together(place, fresh)), [e.slice for e in events_of(store, a_claim(fresh[1]))]
         for stage in pipeline.card.config.geometry.stages:

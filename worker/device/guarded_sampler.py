@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Sequence
+from typing import TYPE_CHECKING, TypeVar
 
 import torch
 
@@ -13,6 +13,9 @@ from worker.errors import BoardTooLargeError, DeviceLostError, RoundTooLargeErro
 
 if TYPE_CHECKING:
     from worker.batch import SliceSampler
+    from worker.jobs.score_state import ScoreState
+
+Work = TypeVar("Work")
 
 OUT_OF_MEMORY = ("out of memory", "not enough memory", "allocate memory", "alloc_failed")
 """Parts of the messages with which torch, its CPU allocator, CUDA and cuBLAS report a full memory as a RuntimeError."""
@@ -35,9 +38,16 @@ class GuardedSampler:
 
     def advance(self, states: Sequence[ImageState]) -> list[ImageState]:
         """Do as Pipeline.advance. Raises RoundTooLargeError, DeviceLostError, or the error of the sampler."""
+        return self._guarded(self._sampler.advance, states)
+
+    def score(self, states: Sequence[ScoreState]) -> list[ScoreState]:
+        """Do as `scored`. Raises the same errors as `advance`."""
+        return self._guarded(self._sampler.score, states)
+
+    def _guarded(self, call: Callable[[Sequence[Work]], list[Work]], states: Sequence[Work]) -> list[Work]:
         failure: Exception
         try:
-            return self._sampler.advance(states)
+            return call(states)
         except Exception as error:  # noqa: BLE001 - raised again below
             failure = self._too_large(error) if is_out_of_memory(error) else error
         # Outside the handler, so that no traceback keeps the tensors of a round that did not fit.

@@ -10,11 +10,16 @@ from models.config import ANY, control_indices
 from models.errors import ControlError
 from models.pipeline import ImageState, next_step
 from service.contract.lanes import slice_candidates, slice_lanes
+from service.contract.likelihood import Likelihood
 from service.contract.record import Problem
 from service.contract.request import JobRequest, Priority
 from worker.jobs.lease import Lease
 from worker.jobs.publish import AcquiredJob
+from worker.jobs.score_state import ScoreState
 from worker.scheduler import BatchRow
+
+State = ImageState | ScoreState
+"""The state of an image of a job: one that is generated, or one whose likelihood is computed."""
 
 
 @dataclass
@@ -29,7 +34,7 @@ class LiveJob:
     lease: Lease
     card: ModelCard
     arrival: int
-    states: list[ImageState]
+    states: list[State]
     suspect: bool
     problem: Problem | None = None
     generated: list[int] = field(init=False)
@@ -54,7 +59,7 @@ class LiveJob:
                     interactive=self.interactive,
                 )
 
-    def advance(self, image: int, state: ImageState) -> None:
+    def advance(self, image: int, state: State) -> None:
         """Store the state of an image after a new slice."""
         self.states[image], self.waited[image] = state, 0
         self.generated[image] += 1
@@ -80,8 +85,10 @@ class LiveJob:
         return all(state.progress.next is None for state in self.states)
 
 
-def state_lanes(state: ImageState, card: ModelCard) -> int:
-    """Return the lanes that the next slice of an unfinished image takes in a round."""
+def state_lanes(state: State, card: ModelCard) -> int:
+    """Return the lanes that the next slice of an unfinished image takes in a round; a likelihood takes one."""
+    if isinstance(state, ScoreState):
+        return 1
     return slice_lanes(card, next_step(state).stage, state.sampling, requested_controls(state, card))
 
 
@@ -96,19 +103,27 @@ def requested_controls(state: ImageState, card: ModelCard) -> list[str]:
     return [control.name for control, index in pairs if index != ANY]
 
 
-def initial_states(acquired: AcquiredJob, card: ModelCard) -> list[ImageState]:
+def initial_states(acquired: AcquiredJob, card: ModelCard) -> list[State]:
     """Return one state per image, with the slices it already has. Raises ControlError if the model no longer fits the job."""
     request = acquired.request
     if request.geometry != card.config.geometry:
         msg = f"the job is for {request.geometry}, the model has {card.config.geometry}"
         raise ControlError(msg)
     return [
-        ImageState(
-            seed=request.seed + image,
-            controls=control_indices(card.config.controls, controls),
-            sampling=request.sampling,
-            progress=acquired.images.progress[image],
-            score=acquired.images.scores[image],
-        )
+        initial_state(acquired, image, control_indices(card.config.controls, controls))
         for image, controls in enumerate(request.controls)
     ]
+
+
+def initial_state(acquired: AcquiredJob, image: int, controls: tuple[int, ...]) -> State:
+    """Return the state of one image."""
+    request, progress = acquired.request, acquired.images.progress[image]
+    if isinstance(progress, Likelihood):
+        return ScoreState(controls=controls, progress=progress)
+    return ImageState(
+        seed=request.seed + image,
+        controls=controls,
+        sampling=request.sampling,
+        progress=progress,
+        score=acquired.images.scores[image],
+    )

@@ -23,6 +23,7 @@ if TYPE_CHECKING:
     from redis import Redis
 
     from models.subscale import Progress
+    from service.contract.likelihood import Likelihood
 
 logger = logging.getLogger(__name__)
 
@@ -53,7 +54,7 @@ class NewSlice:
 
     lease: Lease
     image: int
-    progress: Progress
+    progress: Progress | Likelihood
     score: float | None = None
 
     @property

@@ -12,6 +12,7 @@ from typing import Any
 
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
+from service.contract.request import Task
 from service.contract.statuses import EventKind, Status
 from service.errors import (
     ConcurrencyLimitError,
@@ -20,6 +21,7 @@ from service.errors import (
     KeyReusedError,
     ListingLimitError,
     MissingKeyError,
+    NoImageError,
     NotFinalError,
     NotGeneratedError,
     NotStartedError,
@@ -59,6 +61,7 @@ ERRORS: tuple[ServiceError, ...] = (
     NotStartedError(),
     NotGeneratedError("This image has 3 slices so far, not 5. Wait for more `slice` events."),
     NotFinalError(),
+    NoImageError(),
     SlicesMissingError("This image has 3 slices so far, not 5. Wait, or keep fewer."),
     UnsupportedMediaTypeError(),
     FieldError("controls.hue", "hue has no value 'beige'; it has: red, orange, yellow"),
@@ -114,6 +117,7 @@ def progress(slices_done: int, stage: str) -> Json:
 
 QUEUED: Json = {
     "id": JOB,
+    "task": Task.GENERATE,
     "status": Status.QUEUED,
     "model": "symbols-64",
     "controls": CONTROLS,
@@ -133,6 +137,7 @@ QUEUED: Json = {
     "eta_seconds": None,
     "progress": progress(0, "base"),
     "images": [image(0)],
+    "likelihood": None,
     "error": None,
     "attempts": 0,
     "urls": {"self": HERE, "events": f"{HERE}/events", "cancel": HERE},
@@ -165,6 +170,30 @@ JOBS: dict[Status, Json] = {
     Status.CANCELED: {**ENDED, "status": Status.CANCELED},
 }
 """The same job in every state."""
+
+STAGES = {"base": 0.0081, "size": 0.0405, "depth": 0.2614}
+"""Bits per dimension by network."""
+
+SCORED: Json = {
+    **JOBS[Status.SUCCEEDED],
+    "task": Task.SCORE,
+    "seed": 0,
+    "temperature": 1.0,
+    "guidance": 1.0,
+    "candidates": 1,
+    "progress": {"stage": "depth", "slices_done": SLICES, "slices_total": SLICES, "fraction": 1.0},
+    "images": [{**image(SLICES), "seed": 0, "candidates": 1, "score": None}],
+    "likelihood": {
+        "bits_per_dim": 0.31,
+        "stages": STAGES,
+        "slices": [
+            {"stage": "base", "slice": 0, "bits": 99.5},
+            {"stage": "size", "slice": 1, "bits": 61.2},
+            {"stage": "depth", "slice": 0, "bits": 540.7},
+        ],
+    },
+}
+"""A score job that has succeeded, with three of its slices."""
 
 JOB_PAGE: Json = {"jobs": [JOBS[Status.SUCCEEDED]], "next_cursor": f"1772443800120:{JOB}"}
 
@@ -259,6 +288,7 @@ def slug(error: ServiceError | type[ServiceError]) -> str:
 
 EXAMPLES: dict[str, Json | str] = {
     **{f"job-{status}": job for status, job in JOBS.items()},
+    "scored": SCORED,
     "jobs": JOB_PAGE,
     "models": MODEL_LIST,
     "health": HEALTH,

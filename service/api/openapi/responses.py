@@ -25,7 +25,7 @@ RETRY_AFTER = {"Retry-After": {"schema": {"type": "integer"}, "description": "Se
 EVENTS: tuple[type[BaseModel], ...] = (StatusEvent, SliceEvent, JobEvent, ProblemBody)
 """Data of events, by schema."""
 
-REQUESTS = ("GenerateRequest", "ImagesRequest", "Variation")
+REQUESTS = ("GenerateRequest", "ImagesRequest", "ScoreRequest", "Variation")
 """Schemas whose fields have defaults. Generators of types take a field with a default for one that is always there."""
 
 BINARY: Answer = {"schema": {"type": "string", "format": "binary"}}

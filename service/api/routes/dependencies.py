@@ -8,10 +8,12 @@ from typing import Annotated
 from fastapi import Depends, Request
 
 from service.api.access import Access
-from service.api.schemas import JobBody
+from service.api.schemas import JobBody, LikelihoodBody
 from service.catalogue import Catalogue
+from service.contract.likelihood import Likelihood
 from service.contract.record import JobRecord
 from service.contract.request import JobRequest
+from service.contract.statuses import Status
 from service.destinations import Destinations
 from service.errors import MissingKeyError, SignatureError, UnknownKeyError
 from service.jobs.event_reader import EventReader
@@ -69,7 +71,16 @@ async def body(app: Services, record: JobRecord) -> JobBody:
         links(app, record.request),
         queue_position=estimate.queue_position,
         eta_seconds=estimate.eta_seconds,
+        likelihood=await likelihood(app, record),
     )
+
+
+async def likelihood(app: Services, record: JobRecord) -> LikelihoodBody | None:
+    """Return the result of a score job that has succeeded, else None."""
+    if not record.request.scored or record.status is not Status.SUCCEEDED:
+        return None
+    (found,) = (await app.jobs.images(record.request)).progress
+    return LikelihoodBody.of(found) if isinstance(found, Likelihood) else None
 
 
 def links(app: Services, request: JobRequest) -> JobLinks:

@@ -16,7 +16,8 @@ from service.api.route import ContractRoute
 from service.api.routes.dependencies import SIGNED, App, Services, known
 from service.api.routes.images import FOREVER, refused_colour
 from service.contract.record import JobRecord
-from service.errors import NotFinalError, UnknownJobError, UnreadableJobError
+from service.errors import NoImageError, NotFinalError, UnknownJobError, UnreadableJobError
+from service.images import generated
 from service.vector.export import RecolourError
 from service.vector.icon_set import ExportSet, NamedImage, export_set
 
@@ -29,7 +30,7 @@ router = APIRouter(route_class=ContractRoute)
     responses={
         200: {"content": {"application/zip": {}}},
         304: {"description": "Unchanged."},
-        **refusals(*SIGNED, UnknownJobError, NotFinalError, UnreadableJobError),
+        **refusals(*SIGNED, UnknownJobError, NotFinalError, NoImageError, UnreadableJobError),
     },
 )
 async def get_export(  # noqa: PLR0913, PLR0917 - one argument per parameter
@@ -69,9 +70,9 @@ async def get_export(  # noqa: PLR0913, PLR0917 - one argument per parameter
 
 
 async def final_images(app: Services, record: JobRecord) -> list[NamedImage | None]:
-    """Return each image of a job, None for one that is not final."""
+    """Return each image of a job, None for one that is not final. Raises NoImageError for a score job."""
     request = record.request
-    found = (await app.jobs.images(request)).progress
+    found = map(generated, (await app.jobs.images(request)).progress)
     return [
         NamedImage(pixels=progress.image(), name=file_name(request, index), title=title(request, index))
         if progress.next is None

@@ -14,16 +14,20 @@ from service.api.image_names import file_name, title
 from service.api.openapi.responses import BINARY, refusals
 from service.api.route import ContractRoute
 from service.api.routes.dependencies import SIGNED, App, Services, known
+from service.contract.likelihood import Likelihood
 from service.contract.record import JobRecord
+from service.contract.request import JobRequest
+from service.contract.stream import first_slices
 from service.errors import (
     FieldError,
+    NoImageError,
     NotFinalError,
     NotGeneratedError,
     NotStartedError,
     UnknownJobError,
     UnreadableJobError,
 )
-from service.images import ImageFormat, encode, preferred
+from service.images import ImageFormat, encode, generated, preferred
 from service.vector.export import ImageExport, RecolourError
 
 VECTOR_FORM = "Vector-Form"
@@ -44,7 +48,8 @@ router = APIRouter(route_class=ContractRoute)
     responses={
         200: {"content": {f.media_type: BINARY for f in ImageFormat}, "headers": EXPORT_HEADERS},
         304: {"description": "Not changed."},
-        **refusals(*SIGNED, UnknownJobError, NotStartedError, NotGeneratedError, NotFinalError, UnreadableJobError),
+        **refusals(*SIGNED, UnknownJobError, NotStartedError, NotGeneratedError, NotFinalError, NoImageError),
+        **refusals(UnreadableJobError),
     },
 )
 async def get_image(  # noqa: PLR0913, PLR0917 - one argument per parameter
@@ -59,7 +64,7 @@ async def get_image(  # noqa: PLR0913, PLR0917 - one argument per parameter
     accept: Annotated[str, Header()] = "",
     if_none_match: Annotated[str | None, Header()] = None,
 ) -> Response:
-    """Return an image as far as it is generated."""
+    """Return an image as far as it is generated. Of a score job: the heat map of the bits per pixel."""
     record = await app.jobs.get(job, viewer)
     if index >= record.request.num_images:
         raise UnknownJobError(f"{job}/images/{index}")
@@ -68,8 +73,9 @@ async def get_image(  # noqa: PLR0913, PLR0917 - one argument per parameter
     if options.sent or kind is ImageFormat.SVG:
         if scale != 1:
             raise FieldError("scale", "enlarges pixels and cannot go with an export; use size")
-        export = options.export(kind, title=title(record.request, index), side=progress.geometry.size)
-        return await exported(app, record, index, progress=progress, export=export, if_none_match=if_none_match)
+        image = generated(progress)
+        export = options.export(kind, title=title(record.request, index), side=image.geometry.size)
+        return await exported(app, record, index, progress=image, export=export, if_none_match=if_none_match)
     headers = caching(record, f"{index}-{progress.done}-{kind}-{scale}", progress)
     if "ETag" in headers and known(if_none_match, headers["ETag"]):
         return Response(status_code=304, headers=headers)
@@ -108,8 +114,11 @@ def refused_colour(error: RecolourError) -> FieldError:
     return FieldError(error.part, f"this image has no {error.part} to give a colour to; leave it out")
 
 
-async def drawn(app: Services, record: JobRecord, index: int, slices: int | None) -> Progress:
-    """Return the image now, or after `slices`. Raises NotStartedError, NotGeneratedError, FieldError."""
+async def drawn(app: Services, record: JobRecord, index: int, slices: int | None) -> Progress | Likelihood:
+    """Return the image, or the likelihood of a score job, now or after `slices`.
+
+    Raises NotStartedError, NotGeneratedError, FieldError.
+    """
     if slices and slices > (total := len(record.request.geometry.steps)):
         raise FieldError("slices", f"images of this model have {total} slices")
     if not record.done[index]:
@@ -119,10 +128,10 @@ async def drawn(app: Services, record: JobRecord, index: int, slices: int | None
         raise NotGeneratedError(
             f"This image has {progress.done} slices so far, not {slices}. Wait for more `slice` events."
         )
-    return Progress(geometry=progress.geometry, slices=progress.slices[:slices])
+    return first_slices(progress, slices)
 
 
-def caching(record: JobRecord, variant: str, progress: Progress) -> dict[str, str]:
+def caching(record: JobRecord, variant: str, progress: Progress | Likelihood) -> dict[str, str]:
     """Return the headers for caches: a final image never changes, others are not stored."""
     if progress.next is not None:
         return {"Cache-Control": "no-store"}
@@ -130,17 +139,24 @@ def caching(record: JobRecord, variant: str, progress: Progress) -> dict[str, st
 
 
 def provenance(record: JobRecord, index: int) -> dict[str, str]:
-    """Return what determined an image, for its text chunks."""
+    """Return what determined an image or a heat map, for its text chunks."""
     request, score = record.request, record.scores[index]
     controls = ", ".join(f"{name}={value}" for name, value in sorted(request.controls[index].items()))
     return {
         "Software": "Subscale Pixel Network",
         "Model": request.model,
         "Weights": record.weights,
-        "Seed": str(request.seed + index),
         "Controls": controls,
+        **({} if request.scored else sampling_text(request, index)),
+        **({} if score is None else {"Score": f"{score:.4f}"}),
+    }
+
+
+def sampling_text(request: JobRequest, index: int) -> dict[str, str]:
+    """Return how an image was sampled."""
+    return {
+        "Seed": str(request.seed + index),
         "Temperature": ", ".join(f"{stage}={value:g}" for stage, value in asdict(request.sampling.temperature).items()),
         "Guidance": f"{request.guidance:g}",
         "Candidates": str(1 + request.extra_slices(index)),
-        **({} if score is None else {"Score": f"{score:.4f}"}),
     }

@@ -11,6 +11,7 @@ import redis
 from service.contract.statuses import EventKind
 from service.contract.stream import SliceEntry, replay
 from service.contract.transitions import Transitions
+from service.images import generated
 from tests.harness.drawing import GEOMETRY, a_picture, a_running_job, an_entry, events_of, record_of
 
 
@@ -23,7 +24,7 @@ def test_a_drawing_comes_back_from_its_stream(store: redis.Redis) -> None:
             transitions(claim.append(an_entry(step, image=image, seed=image)))
     images = replay(record_of(store, claim).request, events_of(store, claim))
     for image in range(2):
-        np.testing.assert_array_equal(images.progress[image].image(), a_picture(image).image())
+        np.testing.assert_array_equal(generated(images.progress[image]).image(), a_picture(image).image())
 
 
 def test_a_restart_voids_what_was_drawn_before(store: redis.Redis) -> None:

@@ -25,6 +25,7 @@ from service.api.openapi.examples import (
     JOBS,
     MODEL_LIST,
     READINESS,
+    SCORED,
     SLICES,
     TOO_LONG,
     Json,
@@ -45,6 +46,7 @@ from service.urls import JobLinks
 
 BODIES: list[tuple[type[BaseModel], Json]] = [
     *((JobBody, job) for job in JOBS.values()),
+    (JobBody, SCORED),
     (JobPage, JOB_PAGE),
     (ModelList, MODEL_LIST),
     (Health, HEALTH),

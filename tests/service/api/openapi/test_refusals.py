@@ -22,6 +22,7 @@ from service.local.processes import free_port
 from service.settings import ServiceSettings
 from tests.harness.drawing import acquire, an_entry
 from tests.harness.serving import serving
+from tests.service.api.routes.test_score import base64_png
 
 PAGE = Path(__file__).parents[4] / "docs" / "refusals.md"
 KEYS = (KeyHash(name="studio", sha256=sha256_of("key")),)
@@ -81,6 +82,12 @@ def unreadable(scene: Scene) -> httpx.Response:
     return scene.http.post("/generate", content=b'{"label": "\xff"}', headers={"Content-Type": "application/json"})
 
 
+def no_image(scene: Scene) -> httpx.Response:
+    """The archive of a job that scores an image."""
+    where = scene.http.post("/score", json={"image": base64_png()}).headers["location"]
+    return scene.http.get(f"{where}/export.zip")
+
+
 def reused(scene: Scene) -> httpx.Response:
     """One key, two bodies."""
     scene.submit({"seed": 1}, **{"Idempotency-Key": "k"})
@@ -101,6 +108,7 @@ PROVOCATIONS: dict[str, Provocation] = {
     "UnknownJob": Provocation(ask=lambda scene: scene.http.get(NONE)),
     "NotStarted": Provocation(ask=lambda scene: scene.http.get(f"{scene.job()}/images/0")),
     "NotGenerated": Provocation(ask=lambda scene: scene.http.get(f"{scene.job(slices=1)}/images/0?slices=2")),
+    "NoImage": Provocation(ask=no_image),
     "NotFinal": Provocation(ask=lambda scene: scene.http.get(f"{scene.job(slices=1)}/images/0?format=svg")),
     "SlicesMissing": Provocation(
         ask=lambda scene: scene.submit({"start": {"job": scene.job(slices=1)[6:], "slices": 2}})
