@@ -56,6 +56,12 @@ export class Client {
      */
     submit(request: GenerateRequest): Promise<Job>;
     /**
+     * Ask for the likelihood of an image; the job that has succeeded has it, and its image is a heat map. Tried as `submit`.
+     * @param {ScoreRequest} request the body of POST /score
+     * @returns {Promise<Job>}
+     */
+    score(request: ScoreRequest): Promise<Job>;
+    /**
      * A job as it stands. Not from the browser's cache: a job's ETag stays while its place in the queue moves on.
      * @param {string | Job} job its id, or the job @returns {Promise<Job>}
      */
@@ -128,7 +134,7 @@ export class Client {
  *     const done = await client.finished(job, (job) => render(job.progress.fraction, job.images[0].url));
  *     const picture = client.pictureUrl(done.images[0].url, { scale: 8 });
  *
- * Exports: `Client` (models, ready, jobs, submit, job, finished, watch, cancel, erase, pictureUrl, exportUrl, file), `Problem` (what every method
+ * Exports: `Client` (models, ready, jobs, submit, score, job, finished, watch, cancel, erase, pictureUrl, exportUrl, file), `Problem` (what every method
  * throws), `ended` (whether a job can no longer change).
  *
  * `watch` listens to server-sent events, resumes them after a cut, and polls where there are none, as in Node; `change`
@@ -146,7 +152,7 @@ export type Status = "queued" | "running" | "succeeded" | "failed" | "canceled";
  *     const done = await client.finished(job, (job) => render(job.progress.fraction, job.images[0].url));
  *     const picture = client.pictureUrl(done.images[0].url, { scale: 8 });
  *
- * Exports: `Client` (models, ready, jobs, submit, job, finished, watch, cancel, erase, pictureUrl, exportUrl, file), `Problem` (what every method
+ * Exports: `Client` (models, ready, jobs, submit, score, job, finished, watch, cancel, erase, pictureUrl, exportUrl, file), `Problem` (what every method
  * throws), `ended` (whether a job can no longer change).
  *
  * `watch` listens to server-sent events, resumes them after a cut, and polls where there are none, as in Node; `change`
@@ -178,7 +184,35 @@ export type Picture = {
  *     const done = await client.finished(job, (job) => render(job.progress.fraction, job.images[0].url));
  *     const picture = client.pictureUrl(done.images[0].url, { scale: 8 });
  *
- * Exports: `Client` (models, ready, jobs, submit, job, finished, watch, cancel, erase, pictureUrl, exportUrl, file), `Problem` (what every method
+ * Exports: `Client` (models, ready, jobs, submit, score, job, finished, watch, cancel, erase, pictureUrl, exportUrl, file), `Problem` (what every method
+ * throws), `ended` (whether a job can no longer change).
+ *
+ * `watch` listens to server-sent events, resumes them after a cut, and polls where there are none, as in Node; `change`
+ * is called with the whole job every time. `finished` is the same as a promise.
+ */
+export type Likelihood = {
+    bits_per_dim: number;
+    stages: {
+        [x: string]: number;
+    };
+    slices: {
+        stage: string;
+        slice: number;
+        bits: number;
+    }[];
+};
+/**
+ * A small client for the image service: submit a request, follow its job, cancel it. One file without dependencies,
+ * for browsers and for Node 20; it touches no page.
+ *
+ *     import { Client, Problem, ended } from "./client.js";
+ *
+ *     const client = new Client({ base: "http://localhost:8000", key: () => "the API key, if there is one" });
+ *     const job = await client.submit({ label: "A", seed: 7 });
+ *     const done = await client.finished(job, (job) => render(job.progress.fraction, job.images[0].url));
+ *     const picture = client.pictureUrl(done.images[0].url, { scale: 8 });
+ *
+ * Exports: `Client` (models, ready, jobs, submit, score, job, finished, watch, cancel, erase, pictureUrl, exportUrl, file), `Problem` (what every method
  * throws), `ended` (whether a job can no longer change).
  *
  * `watch` listens to server-sent events, resumes them after a cut, and polls where there are none, as in Node; `change`
@@ -186,6 +220,7 @@ export type Picture = {
  */
 export type Job = {
     id: string;
+    task: "generate" | "score";
     status: Status;
     model: string;
     controls: any;
@@ -202,6 +237,7 @@ export type Job = {
         stage: "size" | "depth";
         slices: number;
     } | null;
+    priority: "interactive" | "batch";
     metadata: any;
     created_at: string;
     started_at: string | null;
@@ -216,6 +252,7 @@ export type Job = {
         fraction: number;
     } | null;
     images: Picture[];
+    likelihood: Likelihood | null;
     error: {
         title: string;
         detail: string;
@@ -237,7 +274,7 @@ export type Job = {
  *     const done = await client.finished(job, (job) => render(job.progress.fraction, job.images[0].url));
  *     const picture = client.pictureUrl(done.images[0].url, { scale: 8 });
  *
- * Exports: `Client` (models, ready, jobs, submit, job, finished, watch, cancel, erase, pictureUrl, exportUrl, file), `Problem` (what every method
+ * Exports: `Client` (models, ready, jobs, submit, score, job, finished, watch, cancel, erase, pictureUrl, exportUrl, file), `Problem` (what every method
  * throws), `ended` (whether a job can no longer change).
  *
  * `watch` listens to server-sent events, resumes them after a cut, and polls where there are none, as in Node; `change`
@@ -286,7 +323,35 @@ export type GenerateRequest = {
  *     const done = await client.finished(job, (job) => render(job.progress.fraction, job.images[0].url));
  *     const picture = client.pictureUrl(done.images[0].url, { scale: 8 });
  *
- * Exports: `Client` (models, ready, jobs, submit, job, finished, watch, cancel, erase, pictureUrl, exportUrl, file), `Problem` (what every method
+ * Exports: `Client` (models, ready, jobs, submit, score, job, finished, watch, cancel, erase, pictureUrl, exportUrl, file), `Problem` (what every method
+ * throws), `ended` (whether a job can no longer change).
+ *
+ * `watch` listens to server-sent events, resumes them after a cut, and polls where there are none, as in Node; `change`
+ * is called with the whole job every time. `finished` is the same as a promise.
+ */
+export type ScoreRequest = {
+    image: string;
+    model?: string;
+    label?: string;
+    controls?: {
+        [x: string]: string;
+    };
+    priority?: "interactive" | "batch";
+    webhook?: GenerateRequest["webhook"];
+    metadata?: any;
+};
+/**
+ * A small client for the image service: submit a request, follow its job, cancel it. One file without dependencies,
+ * for browsers and for Node 20; it touches no page.
+ *
+ *     import { Client, Problem, ended } from "./client.js";
+ *
+ *     const client = new Client({ base: "http://localhost:8000", key: () => "the API key, if there is one" });
+ *     const job = await client.submit({ label: "A", seed: 7 });
+ *     const done = await client.finished(job, (job) => render(job.progress.fraction, job.images[0].url));
+ *     const picture = client.pictureUrl(done.images[0].url, { scale: 8 });
+ *
+ * Exports: `Client` (models, ready, jobs, submit, score, job, finished, watch, cancel, erase, pictureUrl, exportUrl, file), `Problem` (what every method
  * throws), `ended` (whether a job can no longer change).
  *
  * `watch` listens to server-sent events, resumes them after a cut, and polls where there are none, as in Node; `change`
@@ -311,7 +376,7 @@ export type SliceEvent = {
  *     const done = await client.finished(job, (job) => render(job.progress.fraction, job.images[0].url));
  *     const picture = client.pictureUrl(done.images[0].url, { scale: 8 });
  *
- * Exports: `Client` (models, ready, jobs, submit, job, finished, watch, cancel, erase, pictureUrl, exportUrl, file), `Problem` (what every method
+ * Exports: `Client` (models, ready, jobs, submit, score, job, finished, watch, cancel, erase, pictureUrl, exportUrl, file), `Problem` (what every method
  * throws), `ended` (whether a job can no longer change).
  *
  * `watch` listens to server-sent events, resumes them after a cut, and polls where there are none, as in Node; `change`

@@ -9,7 +9,7 @@
  *     const done = await client.finished(job, (job) => render(job.progress.fraction, job.images[0].url));
  *     const picture = client.pictureUrl(done.images[0].url, { scale: 8 });
  *
- * Exports: `Client` (models, ready, jobs, submit, job, finished, watch, cancel, erase, pictureUrl, exportUrl, file), `Problem` (what every method
+ * Exports: `Client` (models, ready, jobs, submit, score, job, finished, watch, cancel, erase, pictureUrl, exportUrl, file), `Problem` (what every method
  * throws), `ended` (whether a job can no longer change).
  *
  * `watch` listens to server-sent events, resumes them after a cut, and polls where there are none, as in Node; `change`
@@ -18,15 +18,18 @@
  * @typedef {"queued" | "running" | "succeeded" | "failed" | "canceled"} Status
  * @typedef {{index: number, seed: number, controls: Object<string, ?string>, width: number, height: number,
  *   slices_done: number, slices_total: number, candidates: number, final: boolean, score: ?number, url: ?string}} Picture
- * @typedef {{id: string, status: Status, model: string, controls: Object, seed: number, num_images: number,
+ * @typedef {{bits_per_dim: number, stages: Object<string, number>, slices: {stage: string, slice: number, bits: number}[]}} Likelihood
+ * @typedef {{id: string, task: "generate" | "score", status: Status, model: string, controls: Object, seed: number, num_images: number,
  *   temperature: number | {base: number, size: number, depth: number}, guidance: number, candidates: number, start: ?{stage: "size" | "depth", slices: number}, priority: "interactive" | "batch", metadata: Object, created_at: string, started_at: ?string, finished_at: ?string,
  *   expires_at: ?string, queue_position: ?number, eta_seconds: ?number, progress: ?{stage: string, slices_done: number, slices_total: number, fraction: number},
- *   images: Picture[], error: ?{title: string, detail: string},
+ *   images: Picture[], likelihood: ?Likelihood, error: ?{title: string, detail: string},
  *   urls: {self: string, events: string, cancel: string}}} Job
  * @typedef {{model?: string, num_images?: number, seed?: number, label?: string, controls?: Object<string, string> | Object<string, string>[],
  *   temperature?: number | {base?: number, size?: number, depth?: number}, guidance?: number, candidates?: number,
  *   start?: {stage: "size" | "depth", image: string} | {job: string, index?: number, slices?: number, stage?: "size" | "depth"},
  *   webhook?: {url: string, events: ("started" | "slice" | "succeeded" | "failed" | "canceled")[]}, metadata?: Object}} GenerateRequest
+ * @typedef {{image: string, model?: string, label?: string, controls?: Object<string, string>, priority?: "interactive" | "batch",
+ *   webhook?: GenerateRequest["webhook"], metadata?: Object}} ScoreRequest
  * @typedef {{index: number, stage: string, slices_done: number, slices_total: number, url: string, score?: number}} SliceEvent
  * @typedef {{change: (job: Job) => void, slice?: (event: SliceEvent, job: Job) => void,
  *   connection?: (state: "live" | "polling" | "away") => void, gone?: (problem: Problem) => void}} Listener
@@ -100,11 +103,24 @@ export class Client {
    * @param {GenerateRequest} request the body of POST /generate
    * @returns {Promise<Job>}
    */
-  async submit(request) {
+  submit(request) {
+    return this.#submit("generate", request);
+  }
+
+  /**
+   * Ask for the likelihood of an image; the job that has succeeded has it, and its image is a heat map. Tried as `submit`.
+   * @param {ScoreRequest} request the body of POST /score
+   * @returns {Promise<Job>}
+   */
+  score(request) {
+    return this.#submit("score", request);
+  }
+
+  async #submit(path, request) {
     const bytes = crypto.getRandomValues(new Uint8Array(16));
     const key = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
     const headers = { "Content-Type": "application/json", "Idempotency-Key": key };
-    const post = () => this.#fetch("generate", { method: "POST", headers, body: JSON.stringify(request) });
+    const post = () => this.#fetch(path, { method: "POST", headers, body: JSON.stringify(request) });
     return post().catch((problem) => {
       if (problem.status !== 0) throw problem;
       return pause(1).then(post);

@@ -2,7 +2,6 @@
 
 import { describeControls } from "./controls.js";
 import { button, byId, element } from "./element.js";
-import { Exports } from "./exports.js";
 import { favouriteId } from "./favourite-store.js";
 import { copyImage, copySvg, FILE_PIXELS } from "./files.js";
 import { plural } from "./job-card.js";
@@ -24,7 +23,6 @@ export class Viewer {
     this.dialog = byId("viewer");
     this.frame = byId("viewer-frame");
     this.range = byId("viewer-slice");
-    this.exports = new Exports(actions.client, actions.brand, (url) => this.#showVector(url));
     this.range.oninput = () => this.#still() ?? this.#draw();
     byId("viewer-play").onclick = () => (this.timer ? this.#still() : this.#play());
     byId("viewer-back").onclick = () => this.#step(-1);
@@ -33,7 +31,8 @@ export class Viewer {
     byId("viewer-next").onclick = () => this.#turn(+1);
     byId("viewer-keep").onclick = () => actions.keep(this.card.job, this.index);
     byId("copy-image").onclick = ({ currentTarget }) => actions.copied(currentTarget, copyImage(this.#png()));
-    byId("copy-svg").onclick = ({ currentTarget }) => actions.copied(currentTarget, copySvg(this.exports.svg()));
+    byId("copy-svg").onclick = ({ currentTarget }) => actions.copied(currentTarget, copySvg(this.#svg()));
+    byId("why-ask").onclick = () => this.#why();
     byId("viewer-close").onclick = () => this.dialog.close();
     this.dialog.onclose = () => this.#close();
     this.dialog.onclick = ({ target }) => {
@@ -55,7 +54,8 @@ export class Viewer {
     this.range.value = picture.slices_done;
     this.#describe(card.job, picture);
     this.#draw();
-    this.exports.open(card.job, picture);
+    this.#offerExports();
+    byId("why-answer").replaceChildren();
     if (!this.dialog.open) this.dialog.showModal();
   }
 
@@ -71,7 +71,7 @@ export class Viewer {
     this.range.max = slices_done;
     if (latest) this.range.value = slices_done;
     this.#draw();
-    if (ended) this.exports.open(card.job, this.#picture());
+    if (ended) this.#offerExports();
   }
 
   /** Whether the image is a favourite. */
@@ -85,11 +85,33 @@ export class Viewer {
   /** The vector form in the chosen colours, else the pixels. @returns {Promise<Blob>} */
   async #png() {
     try {
-      return await pngOf(await this.exports.svg(), FILE_PIXELS);
+      return await pngOf(await this.#svg(), FILE_PIXELS);
     } catch {
       const url = this.actions.client.pictureUrl(this.#picture().url, { slices: null, scale: 8 });
       return fetch(url).then((response) => response.blob());
     }
+  }
+
+  /** Colours and downloads; their code is loaded with the first image that is opened. */
+  #exports() {
+    return (this.exports ??= import("./exports.js").then(({ Exports }) =>
+      new Exports(this.actions.client, this.actions.brand, (url) => this.#showVector(url))));
+  }
+
+  #offerExports() {
+    const [{ job }, picture] = [this.card, this.#picture()];
+    this.#exports().then((exports) => exports.open(job, picture), () => (this.exports = null));
+  }
+
+  #svg() {
+    return this.#exports().then((exports) => exports.svg());
+  }
+
+  async #why() {
+    const place = element("div");
+    byId("why-answer").replaceChildren(place);
+    const { explain } = await import("./why.js");
+    explain(place, this.actions.client, this.card.job, this.index);
   }
 
   #picture() {
@@ -157,7 +179,7 @@ export class Viewer {
   #describe(job, picture) {
     byId("viewer-title").textContent = describeControls(picture.controls ?? job.controls);
     byId("viewer-about").textContent = `Image ${this.index + 1} of ${job.images.length}`;
-    byId("viewer-use").hidden = !picture.final;
+    byId("viewer-use").hidden = byId("why").hidden = !picture.final;
     this.mark();
     const size = `${picture.width} × ${picture.height}`;
     const facts = {

@@ -5,6 +5,7 @@ The page is that of the shipped model's card. There is no worker: all images bec
 
 from __future__ import annotations
 
+import base64
 import io
 import json
 import re
@@ -22,7 +23,7 @@ from models.cards import WEIGHTS, load_card
 from service.app import PAGE
 from service.settings import ServiceSettings
 from tests.browser.test_accessibility import grave
-from tests.harness.painting import painting
+from tests.harness.painting import EVEN_BITS, painting
 from tests.harness.serving import serving
 from tests.service.vector.drawings import LETTER_L, ROUNDED, image
 
@@ -289,6 +290,39 @@ def test_what_is_removed_comes_back_by_undo(page: Page, sent: list[dict[str, Any
     expect(favourite).to_have_count(1)
     page.reload()
     expect(headings).to_have_text(["B", "A"])
+    assert sent
+
+
+def test_an_image_is_explained_by_its_likelihood(page: Page, sent: list[dict[str, Any]]) -> None:
+    """In words and as a heat map, computed once; the job sent has the image and its controls."""
+    page.get_by_role("radio", name="L", exact=True).check()
+    tile = generate(page).locator(".tile")
+    tile.click()
+    viewer, bits = page.get_by_role("dialog"), f"{2 * EVEN_BITS:.3f}"
+    for _ in range(2):
+        viewer.get_by_role("button", name="Why this one?").click()
+        expect(viewer.locator("#why-answer")).to_contain_text(f"takes {bits} bits per colour value (layout 0.006")
+        expect(viewer.get_by_role("img", name="Heat map")).to_have_js_property("naturalWidth", 512)
+        assert grave(page) == []
+        page.keyboard.press("Escape")
+        tile.click()
+        expect(viewer.locator("#why-answer")).to_be_empty()
+    _, score = sent
+    with Image.open(io.BytesIO(base64.b64decode(score["image"]))) as found:
+        assert found.convert("RGB").tobytes() == image(LETTER_L, ground=ROUNDED).tobytes()
+    assert score["controls"]["label"] == "L"
+
+
+def test_a_likelihood_that_is_refused_is_said_so(page: Page, sent: list[dict[str, Any]]) -> None:
+    """With the reason; a second try is not spoiled by it."""
+    generate(page).locator(".tile").click()
+    problem = json.dumps({"status": 429, "title": "Too many requests", "detail": "Try again in 5 s."})
+    page.route("**/score", lambda route: route.fulfill(status=429, body=problem), times=1)
+    answer = page.locator("#why-answer")
+    page.get_by_role("button", name="Why this one?").click()
+    expect(answer).to_have_text("There is no answer now. Try again in 5 s.")
+    page.get_by_role("button", name="Why this one?").click()
+    expect(answer.get_by_role("img")).to_be_visible()
     assert sent
 
 

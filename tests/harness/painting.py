@@ -4,9 +4,11 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from threading import Event, Thread
 from typing import Any
 
+import numpy as np
 import redis
 
 from models.subscale import Bytes, Progress
@@ -16,9 +18,10 @@ from service.contract.redis_keys import Keys, queued_key
 from service.contract.request import JobRequest
 from service.contract.stream import SliceEntry
 from service.contract.transitions import Claim, Outcome, Transitions
-from tests.harness.drawing import a_claim, a_likelihood, acquire, an_entry
+from tests.harness.drawing import a_claim, acquire, an_entry
 
 PAUSE_SECONDS = 0.02
+EVEN_BITS = 0.1
 
 
 @contextmanager
@@ -64,7 +67,9 @@ def fill(transitions: Transitions, claim: Claim, record: JobRecord, pixels: Byte
 
 
 def painted(request: JobRequest, pixels: Bytes | None) -> Progress | Likelihood | None:
-    """Return what all images of a job become; None for random ones."""
+    """Return what all images of a job become; None for random ones. A score has EVEN_BITS at each sub-pixel and depth."""
+    geometry = request.geometry
     if request.scored:
-        return a_likelihood()
-    return None if pixels is None else Progress.of(pixels, request.geometry)
+        bits = np.full(geometry.slice_shape, EVEN_BITS, np.float32)
+        return replace(Likelihood.blank(request.scored, geometry), slices=(bits,) * len(geometry.steps))
+    return None if pixels is None else Progress.of(pixels, geometry)

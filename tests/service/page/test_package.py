@@ -20,6 +20,10 @@ const client = new Client({ base: "http://localhost:8000", key: () => null });
 export const job: Promise<Job> = client.submit({ label: "A", controls: { hue: "blue" }, num_images: 2 });
 // @ts-expect-error an unknown field
 client.submit({ lable: "A" });
+const scored: Promise<Job> = client.score({ image: "iVBORw0KGgo=", controls: { label: "A" } });
+export const bits = async (): Promise<number | undefined> => (await scored).likelihood?.stages.depth;
+// @ts-expect-error no image
+client.score({ label: "A" });
 export const url = (event: SliceEvent): string => event.url;
 export const line = (problem: Problem): string => `${problem.status} ${problem.type} ${problem.errors[0]?.field}`;
 export const erased = async (): Promise<void> => client.erase(await job);
