@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 from collections.abc import Callable, Mapping
 from types import TracebackType
@@ -29,6 +30,17 @@ class Request(TypedDict, total=False):
     guidance: float
     candidates: int
     start: Mapping[str, str | int]
+    priority: Literal["interactive", "batch"]
+    webhook: Mapping[str, JsonValue]
+    metadata: Mapping[str, JsonValue]
+
+
+class ScoreTerms(TypedDict, total=False):
+    """Body of POST /score without its image. An absent field has the server's default."""
+
+    model: str
+    controls: Controls
+    label: str
     priority: Literal["interactive", "batch"]
     webhook: Mapping[str, JsonValue]
     metadata: Mapping[str, JsonValue]
@@ -62,9 +74,15 @@ class Client:
 
     def generate(self, **request: Unpack[Request]) -> JobBody:
         """Create a job. Retries do not create another: an Idempotency-Key is sent."""
-        headers = {"Idempotency-Key": secrets.token_hex(16)}
-        body = cast("Mapping[str, JsonValue]", request)
-        return understood(JobBody, self._transport.request("POST", "/generate", json=body, headers=headers).content)
+        return self._submit("/generate", cast("Mapping[str, JsonValue]", request))
+
+    def score(self, image: bytes, **terms: Unpack[ScoreTerms]) -> JobBody:
+        """Create a job that computes the likelihood of an image: a PNG, WebP or JPEG file of the model's full size.
+
+        After `wait` the job has its `likelihood`, and `image` returns the heat map.
+        """
+        encoded = {"image": base64.b64encode(image).decode()}
+        return self._submit("/score", encoded | cast("dict[str, JsonValue]", terms))
 
     def job(self, job: JobBody | str) -> JobBody:
         """Return the current state of a job."""
@@ -117,6 +135,10 @@ class Client:
     def models(self) -> list[ModelBody]:
         """Return the models with the values of their controls."""
         return understood(ModelList, self._transport.request("GET", "/models").content).models
+
+    def _submit(self, path: str, body: Mapping[str, JsonValue]) -> JobBody:
+        headers = {"Idempotency-Key": secrets.token_hex(16)}
+        return understood(JobBody, self._transport.request("POST", path, json=body, headers=headers).content)
 
     def close(self) -> None:
         """Close the connections."""

@@ -84,6 +84,16 @@ def fill(client: Client) -> None:
         client.generate(model="slow")
 
 
+def test_an_image_is_scored(client: Client) -> None:
+    """With its controls; the job has the likelihood, its image is the heat map."""
+    image = client.image(client.wait(client.generate(label="A", seed=7)))
+    job = client.wait(client.score(image, controls={"label": "A"}, metadata={"for": "a test"}))
+    assert (job.task, job.controls, job.metadata) == ("score", {"label": "A"}, {"for": "a test"})
+    assert job.likelihood
+    assert job.likelihood.bits_per_dim == pytest.approx(sum(job.likelihood.stages.values()))
+    assert size(client.image(job, scale=2)) == (2 * GEOMETRY.size,) * 2
+
+
 def test_a_job_is_drawn_and_every_slice_is_heard_of_once(client: Client) -> None:
     """From the request to the picture in any size, format and age."""
     slices: list[SliceEvent] = []
