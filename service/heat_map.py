@@ -11,7 +11,7 @@ from service.contract.likelihood import Likelihood
 COLOURS = np.array([(255, 255, 255), (255, 237, 160), (254, 178, 76), (240, 59, 32), (120, 0, 30)])
 """RGB at equal distances along the scale: white, yellow, orange, red, dark red."""
 
-SHADE = 0.25
+SHADE = 0.15
 """How much darker a black pixel of the image is than a white one, so that the image can be seen below."""
 
 

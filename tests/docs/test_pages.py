@@ -16,7 +16,7 @@ from service.settings import ServiceSettings
 ROOT = Path(__file__).parents[2]
 DOCS = ROOT / "docs"
 PAGES = sorted([*ROOT.glob("*.md"), *DOCS.rglob("*.md")])
-HEADERS_OF_GENERATE = {"idempotency-key", "prefer"}
+HEADERS_OF_SUBMITS = {"idempotency-key", "prefer"}
 
 
 @pytest.fixture(scope="module")
@@ -64,7 +64,14 @@ def test_the_api_page_has_every_field_of_a_request(description: dict[str, Any]) 
     nested = {"StageTemperatures": "temperature", "Start": "start", "Variation": "start", "WebhookRequest": "webhook"}
     inner = {f"{name}.{each}" for schema, name in nested.items() for each in schemas[schema]["properties"]}
     documented = table_names(sections()["`POST /generate`"])
-    assert documented == set(schemas["GenerateRequest"]["properties"]) | inner | HEADERS_OF_GENERATE
+    assert documented == set(schemas["GenerateRequest"]["properties"]) | inner | HEADERS_OF_SUBMITS
+
+
+def test_the_api_page_has_every_field_of_a_score(description: dict[str, Any]) -> None:
+    """Those of its request and of its likelihood, and the headers; no others."""
+    schemas = description["components"]["schemas"]
+    fields = {name for schema in ("ScoreRequest", "LikelihoodBody") for name in schemas[schema]["properties"]}
+    assert table_names(sections()["`POST /score`"]) == fields | HEADERS_OF_SUBMITS
 
 
 def test_the_api_page_has_every_field_of_openais_request(description: dict[str, Any]) -> None:

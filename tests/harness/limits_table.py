@@ -55,7 +55,7 @@ def rows() -> list[Row]:
         fixed("levels of `metadata`", requests.MAX_METADATA_DEPTH),
         fixed("name of a model or control, value of a control", requests.MAX_NAME_CHARACTERS, " characters"),
         fixed("webhook URL", requests.MAX_URL_CHARACTERS, " characters"),
-        ("width and height of `start.image`", "exactly the model's", "fixed"),
+        ("width and height of `start.image` and of an image to score", "exactly the model's", "fixed"),
         fixed("images of a job", requests.MAX_IMAGES),
         fixed("candidates of an image", requests.MAX_CANDIDATES),
         setting("submits of an owner per minute", "rate_per_minute", value=f"{KEYED_RATE} with keys, else none"),

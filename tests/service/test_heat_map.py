@@ -31,7 +31,7 @@ def test_colours_follow_the_square_root_of_the_bits() -> None:
 
 def test_the_image_shows_through() -> None:
     """Where it is dark the map is a little darker."""
-    assert of_bits(0, grey=0)[0, 0].tolist() == [191, 191, 191]
+    assert of_bits(0, grey=0)[0, 0].tolist() == [217, 217, 217]
 
 
 def test_a_heat_map_is_a_file_like_an_image() -> None:
