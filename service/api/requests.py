@@ -59,7 +59,13 @@ FORMS = FOR_ALL, BY_NETWORK, ALIKE, EACH, OF_IMAGE, OF_JOB = (
 )
 """Forms of temperature, controls and start. Pydantic names them in the place of an error; `problems.field_of` removes them."""
 
-Controls = dict[Name, Name]
+
+def set_controls(controls: object) -> object:
+    """Return controls without those that are null: they are "any"."""
+    return without_nulls(controls) if isinstance(controls, dict) else controls
+
+
+Controls = Annotated[dict[Name, Name], BeforeValidator(set_controls)]
 
 
 def within_limits(metadata: object) -> object:
@@ -114,25 +120,34 @@ def bounded(body: Mapping[str, Any]) -> None:
         values += [(each, depth + 1) for each in inner]
 
 
-def without_nulls(value: object) -> object:
-    """Return a JSON value without the members that are null: such a field counts as absent."""
-    match value:
-        case dict():
-            return {name: without_nulls(each) for name, each in value.items() if each is not None}
-        case list():
-            return [without_nulls(each) for each in value]
-        case _:
-            return value
+def without_nulls(body: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the members of an object that are not null."""
+    return {name: value for name, value in body.items() if value is not None}
 
 
-def normal_body(body: object) -> object:
-    """Return a body without its nulls, those in `metadata` kept. Raises ValueError if it is too large."""
-    if not isinstance(body, dict):
+class ClosedObject(BaseModel):
+    """An object of a request. An unknown field is refused, also one that is null. A known field that is null is absent."""
+
+    model_config = ConfigDict(extra="forbid")
+
+    @model_validator(mode="before")
+    @classmethod
+    def _without_nulls(cls, fields: object) -> object:
+        if not isinstance(fields, dict):
+            return fields
+        unknown = {name: value for name, value in fields.items() if name not in cls.model_fields}
+        return {**without_nulls(fields), **unknown}
+
+
+class RequestBody(ClosedObject):
+    """A whole body, of bounded size."""
+
+    @model_validator(mode="before")
+    @classmethod
+    def _bounded(cls, body: object) -> object:
+        if isinstance(body, dict):
+            bounded(body)
         return body
-    bounded(body)
-    kept = {"metadata": body["metadata"]} if body.get("metadata") is not None else {}
-    fields = without_nulls({name: value for name, value in body.items() if name != "metadata"})
-    return {**fields, **kept} if isinstance(fields, dict) else fields
 
 
 class StartStage(StrEnum):
@@ -142,19 +157,15 @@ class StartStage(StrEnum):
     DEPTH = "depth"
 
 
-class Start(BaseModel):
+class Start(ClosedObject):
     """The caller's own image, in place of what the earlier networks generate."""
-
-    model_config = ConfigDict(extra="forbid")
 
     stage: StartStage = Field(description="size: start from an image of the slice size. depth: from one of full size.")
     image: str = Field(description="Base64 of a PNG, WebP or JPEG; a data: URL is accepted too.")
 
 
-class Variation(BaseModel):
+class Variation(ClosedObject):
     """An image of one of the caller's own jobs, of which the first slices are kept."""
-
-    model_config = ConfigDict(extra="forbid")
 
     job: Name = Field(description="Id of the job.")
     index: Integer = Field(default=0, ge=0, lt=MAX_IMAGES, description="Index of the image; absent: 0.")
@@ -169,11 +180,10 @@ class Variation(BaseModel):
         return self
 
 
-class WebhookRequest(BaseModel):
+class WebhookRequest(ClosedObject):
     """A receiver of events, by signed POSTs (Standard Webhooks)."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={"examples": [{"url": "https://example.com/hook", "events": ["succeeded", "failed"]}]},
     )
 
@@ -183,10 +193,8 @@ class WebhookRequest(BaseModel):
     events: list[WebhookEvent] = Field(min_length=1, description="Events to send; each is one POST.")
 
 
-class StageTemperatures(BaseModel):
+class StageTemperatures(ClosedObject):
     """A temperature for each network; absent: the model's default."""
-
-    model_config = ConfigDict(extra="forbid")
 
     base: Temperature | None = Field(default=None, description="Of the first coarse slice: content and composition.")
     size: Temperature | None = Field(default=None, description="Of the other coarse slices: edges.")
@@ -205,7 +213,7 @@ def controls_form(value: object) -> str:
 
 def start_form(value: object) -> str:
     """Return which form of start this is, so that only errors of that form are reported."""
-    of_job = isinstance(value, Variation) or (isinstance(value, Mapping) and "job" in value)
+    of_job = isinstance(value, Variation) or (isinstance(value, Mapping) and value.get("job") is not None)
     return OF_JOB if of_job else OF_IMAGE
 
 
@@ -224,10 +232,8 @@ AnyControls = Annotated[
 """Controls of all images, or a list with those of each."""
 
 
-class SubmitFields(BaseModel):
+class SubmitFields(RequestBody):
     """Fields of every submit."""
-
-    model_config = ConfigDict(extra="forbid")
 
     model: Name | None = Field(default=None, description="A name from GET /models; absent: the server's default.")
     label: Name | None = Field(default=None, description="Short for controls.label.")
@@ -239,11 +245,6 @@ class SubmitFields(BaseModel):
     metadata: Annotated[dict[str, JsonValue], BeforeValidator(within_limits)] = Field(
         default_factory=dict, description="JSON, returned unchanged: at most 4 KiB, 16 levels and 512 values."
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _normal(cls, body: object) -> object:
-        return normal_body(body)
 
 
 class ScoreRequest(SubmitFields):

@@ -6,11 +6,11 @@ import re
 from enum import StrEnum
 from typing import Final, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, JsonValue, model_validator
+from pydantic import ConfigDict, Field, JsonValue
 
 from models.cards import ModelCard
 from models.config import LABEL
-from service.api.requests import MAX_CANDIDATES, MAX_SEED, GenerateRequest, Integer, Name, normal_body, within_limits
+from service.api.requests import MAX_CANDIDATES, MAX_SEED, GenerateRequest, Integer, Name, RequestBody, within_limits
 from service.errors import FieldError
 from service.images import ImageFormat
 from service.openai.grammar import PROMPT, controls_of
@@ -55,11 +55,10 @@ class ResponseFormat(StrEnum):
     URL = "url"
 
 
-class ImagesRequest(BaseModel):
+class ImagesRequest(RequestBody):
     """A prompt, and how its images are answered. A field that is null counts as absent."""
 
     model_config = ConfigDict(
-        extra="forbid",
         json_schema_extra={"examples": [{"prompt": "a blue rounded icon of a house", "size": "512x512"}]},
     )
 
@@ -87,11 +86,6 @@ class ImagesRequest(BaseModel):
     seed: Integer | None = Field(
         default=None, ge=0, le=MAX_SEED, description="Not OpenAI's: image i has seed + i; absent: random."
     )
-
-    @model_validator(mode="before")
-    @classmethod
-    def _normal(cls, body: object) -> object:
-        return normal_body(body)
 
 
 def file_options(fields: ImagesRequest) -> FileOptions:
