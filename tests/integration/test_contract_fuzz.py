@@ -21,9 +21,19 @@ from schemathesis.specs.openapi.checks import positive_data_acceptance
 
 from service.api_keys import KeyHash, sha256_of
 from service.app import create_app
+from service.contract.stream import SliceEntry
 from service.contract.transitions import Claim, Transitions, create
 from service.settings import ServiceSettings
-from tests.harness.drawing import GEOMETRY, POISONED, a_claim, a_request, acquire, an_entry
+from tests.harness.drawing import (
+    GEOMETRY,
+    POISONED,
+    a_claim,
+    a_likelihood,
+    a_request,
+    a_score_request,
+    acquire,
+    an_entry,
+)
 from tests.harness.painting import painting
 from tests.harness.serving import serving
 
@@ -36,7 +46,7 @@ MAX_SIGNATURE = 128
 TIMEOUT_SECONDS = 20
 
 MAY_BE_REFUSED = (
-    *("/generate", "/v1/images/generations", "/v1/models/{model}"),
+    *("/generate", "/score", "/v1/images/generations", "/v1/models/{model}"),
     *("/jobs/{job}/events", "/jobs/{job}/images/{index}", "/jobs/{job}/export.zip"),
 )
 """Where a 422 may follow though schemathesis thinks the case valid. A submit: no schema tells which models, controls
@@ -51,10 +61,12 @@ class Shelf:
     def __init__(self, store: redis.Redis) -> None:
         self._transitions = Transitions(store)
         succeeded, failed, canceled, running = (self._begun(slices) for slices in (8, 3, 0, 5))
+        scored = self._scored()
         self._transitions(succeeded.finish())
+        self._transitions(scored.finish())
         self._transitions(failed.fail(POISONED))
         self._transitions(canceled.cancel())
-        self.ended = tuple(claim.keys.id for claim in (succeeded, failed, canceled))
+        self.ended = tuple(claim.keys.id for claim in (succeeded, failed, canceled, scored))
         self.all = (*self.ended, running.keys.id)
 
     def _begun(self, slices: int) -> Claim:
@@ -65,6 +77,15 @@ class Shelf:
         for image in range(2):
             for step in range(slices):
                 self._transitions(claim.append(an_entry(step, image=image)))
+        return claim
+
+    def _scored(self) -> Claim:
+        request = replace(a_score_request(), retention_seconds=LEASE_SECONDS, owner="studio")
+        self._transitions(create(request, bound=1000))
+        claim, likelihood = a_claim(request), a_likelihood()
+        self._transitions(acquire(claim, lease_seconds=LEASE_SECONDS))
+        for step in range(likelihood.done):
+            self._transitions(claim.append(SliceEntry.of(likelihood, step)))
         return claim
 
     def put(self, case: Case[Any]) -> None:

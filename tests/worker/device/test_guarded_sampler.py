@@ -12,6 +12,7 @@ from models.pipeline import ImageState
 from tests.worker.test_batch import KnownSampler
 from worker.device.guarded_sampler import GuardedSampler
 from worker.errors import BoardTooLargeError, DeviceLostError, RoundTooLargeError
+from worker.jobs.score_state import ScoreState
 
 
 class Failing(KnownSampler):
@@ -22,6 +23,11 @@ class Failing(KnownSampler):
         self.error = error
 
     def advance(self, states: Sequence[ImageState]) -> list[ImageState]:
+        """Raise the error."""
+        assert not states
+        raise self.error
+
+    def score(self, states: Sequence[ScoreState]) -> list[ScoreState]:
         """Raise the error."""
         assert not states
         raise self.error
@@ -77,6 +83,12 @@ def test_a_full_memory_is_reported_as_one(error: Exception, device: str, monkeyp
     found = failure(error, monkeypatch, device=device)
     assert type(found) is (RoundTooLargeError if device == "cpu" else BoardTooLargeError)
     assert found.__context__ is None
+
+
+def test_a_score_that_finds_no_memory_is_reported_as_an_image_is() -> None:
+    """Fewer may fit."""
+    with pytest.raises(RoundTooLargeError):
+        GuardedSampler(Failing(MemoryError("as a test")), torch.device("cpu")).score([])
 
 
 def test_a_board_of_one_row_is_not_too_large(monkeypatch: pytest.MonkeyPatch) -> None:

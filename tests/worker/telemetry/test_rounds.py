@@ -10,7 +10,10 @@ from models.config import Geometry, Sampling
 from models.errors import ConfigError
 from models.pipeline import ImageState, Pipeline
 from models.subscale import Progress
+from service.contract.likelihood import Likelihood
+from tests.harness.drawing import a_picture
 from tests.harness.toy import ToyVerifier, toy_card, toy_networks
+from worker.jobs.score_state import ScoreState
 from worker.telemetry.rounds import MeasuredSampler, Round
 
 GEOMETRY = Geometry(size=8, slice_size=4)
@@ -55,6 +58,18 @@ def test_candidates_and_guidance_are_measured_as_lanes() -> None:
     assert [(each.rows, each.lanes, each.pixels) for each in reported] == [
         (1, 6, 3 * GEOMETRY.positions),
         (1, 1, GEOMETRY.positions),
+    ]
+
+
+def test_a_round_of_likelihoods_is_measured(pipeline: Pipeline) -> None:
+    """Without pixels and passes: nothing is sampled."""
+    reported: list[Round] = []
+    sampler = MeasuredSampler(pipeline, reported.append)
+    begun = [ScoreState(controls=(0, 0, 0), progress=Likelihood(given=a_picture(seed))) for seed in range(2)]
+    assert [state.progress.done for state in sampler.score(sampler.score(begun))] == [2, 2]
+    assert [(each.stage, each.rows, each.lanes, each.pixels, each.passes) for each in reported] == [
+        ("base", 2, 2, 0, 0),
+        ("size", 2, 2, 0, 0),
     ]
 
 
