@@ -37,7 +37,7 @@ _SHORT: Final = 12
 class ImageState:
     """Everything that determines an image, and its finished slices.
 
-    `score`: the probability that the verifier gives to the label of the base slice; None without label or verifier.
+    `score`: the probability that the verifier gives to label and style of the base slice; None without label or verifier.
     """
 
     seed: int
@@ -50,8 +50,8 @@ class ImageState:
 class SliceVerifier(Protocol):
     """The part of models.verifier.Verifier that a pipeline uses."""
 
-    def probabilities(self, slices: Tensor) -> Tensor:
-        """Return the probability of each value of the control `label`, (B, values), for base slices (B, h, w, C) uint8."""
+    def scores(self, slices: Tensor, controls: Sequence[int]) -> Tensor:
+        """Return the probability, (B,), that base slices (B, h, w, C) uint8 show what the `controls` request."""
 
 
 class Pipeline:
@@ -169,7 +169,7 @@ class Pipeline:
     def candidates(self, state: ImageState) -> list[SliceInputs]:
         """Return the inputs of each candidate: those of a base slice if a verifier can choose, else one."""
         first, step = self.slice_inputs(state), next_step(state)
-        count = 1 if self._label_column(state) is None else state.sampling.candidates
+        count = state.sampling.candidates if self._is_scored(state) else 1
         noises = (self.engines[step.stage].backend.noise(state.seed, step, candidate) for candidate in range(1, count))
         return [first, *(first._replace(noise=noise.to(self.device, self.dtype)) for noise in noises)]
 
@@ -187,9 +187,9 @@ class Pipeline:
 
     def _best(self, state: ImageState, slices: Bytes) -> ImageState:
         """Return `state` with the likeliest of its candidates, (n, h, w, C), by the verifier; of equal ones the first."""
-        best, score, column = 0, state.score, self._label_column(state)
-        if self.verifier and column is not None:
-            found = self.verifier.probabilities(torch.from_numpy(slices))[:, column]
+        best, score = 0, state.score
+        if self.verifier and self._is_scored(state):
+            found = self.verifier.scores(torch.from_numpy(slices), state.controls)
             if not bool(found.isfinite().all()):
                 msg = "the verifier gave a probability that is NaN"
                 raise NotFiniteError(msg)
@@ -197,12 +197,11 @@ class Pipeline:
             score = float(found[best])
         return replace(state, progress=state.progress.with_slice(slices[best]), score=score)
 
-    def _label_column(self, state: ImageState) -> int | None:
-        """Return the verifier's column for the label of `state`; None without a verifier, a base slice or a label."""
-        if not self.verifier or self._label is None or next_step(state).stage is not Stage.BASE:
-            return None
-        index = state.controls[self._label]
-        return None if index == ANY else index - 1
+    def _is_scored(self, state: ImageState) -> bool:
+        """Return whether the next slice of `state` is scored: a base slice with a label, if there is a verifier."""
+        if self.verifier is None or self._label is None or next_step(state).stage is not Stage.BASE:
+            return False
+        return state.controls[self._label] != ANY
 
     def network(self, stage: Stage) -> Network:
         """Return the network of a stage."""

@@ -1,7 +1,8 @@
-"""A classifier of base slices. It predicts what the image will show, to choose the best of several candidates."""
+"""A classifier of base slices. It predicts what an image will show, to choose the best of several candidates."""
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import pairwise
 from pathlib import Path
 from typing import Final
@@ -12,11 +13,14 @@ from torch import Tensor, nn
 
 from models.cards import ModelCard
 from models.checkpoint import check_tensors, read_tensors, sha256_of
-from models.config import LABEL, Geometry, ModelConfig
+from models.config import ANY, LABEL, Control, Geometry, ModelConfig
 from models.errors import CheckpointError
 
 VERIFIER: Final = "verifier.safetensors"
 """Name of the file beside the model's tensors."""
+
+READ: Final = (LABEL, "style")
+"""The controls that a verifier reads, if the model has them."""
 
 _WIDTHS: Final = (32, 64, 96, 128)
 _STRIDES: Final = (1, 2, 1, 2)
@@ -26,13 +30,16 @@ _CELLS: Final = 2
 class Verifier(nn.Module):
     """A classifier of base slices.
 
+    - One softmax for each control that it reads: label, and style.
     - Four plain 3 x 3 convolutions with batch normalisation, two of them of stride 2; means over quarters; one linear layer.
     - Input: the (h, w, C) coarse values of slice 0. It never sees a finished image; the judge of training/ never sees a slice.
     - 0.3 million parameters; half a millisecond a slice on one core.
     """
 
-    def __init__(self, geometry: Geometry, labels: int) -> None:
+    def __init__(self, geometry: Geometry, controls: Sequence[Control]) -> None:
         super().__init__()
+        self.columns = [i for i, control in enumerate(controls) if control.name in READ]
+        self.counts = [len(controls[i].values) for i in self.columns]
         self.levels = (1 << geometry.coarse_bits) - 1
         widths = (geometry.channels, *_WIDTHS)
         layers: list[nn.Module] = []
@@ -41,31 +48,40 @@ class Verifier(nn.Module):
             layers += [convolution, nn.BatchNorm2d(after), nn.ReLU(inplace=True)]
         self.features = nn.Sequential(*layers, nn.AdaptiveAvgPool2d(_CELLS), nn.Flatten())
         self.dropout = nn.Dropout(0.2)
-        self.last = nn.Linear(widths[-1] * _CELLS**2, labels)
+        self.last = nn.Linear(widths[-1] * _CELLS**2, sum(self.counts))
 
-    def forward(self, slices: Tensor) -> Tensor:
-        """Map (B, h, w, C) uint8 coarse values to logits (B, n_label_values)."""
+    def forward(self, slices: Tensor) -> list[Tensor]:
+        """Map (B, h, w, C) uint8 coarse values to logits (B, n_values) of each control that is read, without `ANY`."""
         x = slices.permute(0, 3, 1, 2).float() * (2 / self.levels) - 1
-        out: Tensor = self.last(self.dropout(self.features(x)))
-        return out
+        return list(self.last(self.dropout(self.features(x))).split(self.counts, -1))
 
     @torch.inference_mode()
-    def probabilities(self, slices: Tensor) -> Tensor:
-        """Return (B, n_label_values) float32: of each value of the label, in the control's order, without `ANY`.
+    def probabilities(self, slices: Tensor) -> list[Tensor]:
+        """Return the probabilities (B, n_values) float32 of each control that is read.
 
         `slices`: (B, h, w, C) uint8 coarse values. Each row is computed alone, so that it does not depend on the batch.
         """
-        rows = [self(row[None]).softmax(-1) for row in slices]
-        return torch.cat(rows)
+        rows = [self(row[None]) for row in slices]
+        return [torch.cat(each).softmax(-1) for each in zip(*rows, strict=True)]
+
+    def scores(self, slices: Tensor, controls: Sequence[int]) -> Tensor:
+        """Return (B,) float32: the probability that a slice shows the label, times that of the style; `ANY` counts as 1.
+
+        `slices`: (B, h, w, C) uint8 coarse values. `controls`: the indices of a request, of all controls.
+        """
+        found = torch.ones(len(slices))
+        for column, probabilities in zip(self.columns, self.probabilities(slices), strict=True):
+            if controls[column] != ANY:
+                found = found * probabilities[:, controls[column] - 1]
+        return found
 
 
 def verifier_of(config: ModelConfig) -> Verifier:
-    """Return an untrained verifier for the slices and labels of a model. Raises CheckpointError if it has no label."""
-    labels = next((len(control.values) for control in config.controls if control.name == LABEL), 0)
-    if not labels:
+    """Return an untrained verifier for the slices and controls of a model. Raises CheckpointError if it has no label."""
+    if LABEL not in {control.name for control in config.controls}:
         msg = f"a verifier needs a model with the control {LABEL}; this model has none"
         raise CheckpointError(msg)
-    return Verifier(config.geometry, labels)
+    return Verifier(config.geometry, config.controls)
 
 
 def save_verifier(verifier: Verifier, folder: Path) -> str:

@@ -38,7 +38,7 @@ from training.scoring.samples import PASSES, samples, temperatures
 REFERENCES: Final = 600
 """Real held-out letters, and as many icons, for comparison."""
 
-COPIED: Final = 64
+COPIED: Final = 1000
 """Images of one label that are compared with training drawings."""
 
 

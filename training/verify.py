@@ -25,7 +25,7 @@ from models.subscale import Bytes
 from models.verifier import Verifier, load_verifier, save_verifier
 from training.data.symbols import DEFAULT, Pack
 from training.data.tiles import Look, Mask, compose
-from training.data.vocabulary import HUE, LABEL, Tile
+from training.data.vocabulary import CONTROLS, HUE, LABEL, Tile
 from training.judging.glyphs import Glyphs, reshaped
 from training.judging.proportions import Proportion
 from training.judging.reader import names, read_as
@@ -52,17 +52,23 @@ class VerifierAccuracy:
 
     letters: Proportion
     concepts: Proportion
+    faces: Proportion
+    icon_styles: Proportion
 
 
 def train_verifier(glyphs: Glyphs, geometry: Geometry, training: VerifierTraining) -> Verifier:
     """Return a verifier trained on composed glyphs, in evaluation mode."""
     torch.manual_seed(training.seed)
-    verifier = Verifier(geometry, len(LABEL.values)).train()
+    verifier = Verifier(geometry, CONTROLS).train()
     optimizer = AdamW(verifier.parameters(), lr=training.rate, weight_decay=training.decay)
     schedule = OneCycleLR(optimizer, training.rate, total_steps=training.steps, pct_start=0.2)
     for step in tqdm(range(training.steps), desc="training the verifier"):
-        slices, labels = example(glyphs, geometry, training, step)
-        loss = F.cross_entropy(verifier(slices), labels, label_smoothing=training.smoothing)
+        slices, read = example(glyphs, geometry, training, step)
+        losses = [
+            F.cross_entropy(logits, each, label_smoothing=training.smoothing)
+            for logits, each in zip(verifier(slices), read, strict=True)
+        ]
+        loss = torch.stack(losses).sum()
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
@@ -70,8 +76,10 @@ def train_verifier(glyphs: Glyphs, geometry: Geometry, training: VerifierTrainin
     return verifier.eval()
 
 
-def example(glyphs: Glyphs, geometry: Geometry, training: VerifierTraining, step: int) -> tuple[Tensor, Tensor]:
-    """Return slices (B, h, w, C) of new training images, some values off by one, and their labels (B,).
+def example(
+    glyphs: Glyphs, geometry: Geometry, training: VerifierTraining, step: int
+) -> tuple[Tensor, tuple[Tensor, Tensor]]:
+    """Return slices (B, h, w, C) of new training images, some values off by one, and their labels and styles, (B,) each.
 
     Besides the base slice they hold the three next slices, in which the glyph is moved by a pixel.
     """
@@ -81,7 +89,8 @@ def example(glyphs: Glyphs, geometry: Geometry, training: VerifierTraining, step
     slices = np.concatenate([base_slices(images[:, i:, j:], geometry) for i, j in np.ndindex(2, 2)])
     off = rng.choice(3, slices.shape, p=[_NOISE, 1 - 2 * _NOISE, _NOISE]) - 1
     moved = np.clip(slices + off, 0, (1 << geometry.coarse_bits) - 1).astype(np.uint8)
-    return torch.from_numpy(moved), torch.from_numpy(np.tile(glyphs.labels[chosen], 4))
+    labels, styles = (torch.from_numpy(np.tile(each[chosen], 4)) for each in (glyphs.labels, glyphs.styles))
+    return torch.from_numpy(moved), (labels, styles)
 
 
 def base_slices(images: Bytes, geometry: Geometry) -> Bytes:
@@ -101,10 +110,15 @@ def accuracy_of(verifier: Verifier, glyphs: Glyphs, geometry: Geometry, seed: in
     rng = np.random.default_rng(seed)
     images = [shown(rng, glyphs, i, glyphs.masks[i], geometry.size) for i in range(len(glyphs))]
     slices = base_slices(np.stack(images), geometry)
-    read = np.array(names(verifier.probabilities(torch.from_numpy(slices)).numpy()))
-    right = read == [read_as(LABEL.values[label]) for label in glyphs.labels]
-    letters = glyphs.letters
-    return VerifierAccuracy(letters=Proportion.of(list(right[letters])), concepts=Proportion.of(list(right[~letters])))
+    labels, styles = (each.numpy() for each in verifier.probabilities(torch.from_numpy(slices)))
+    read = np.array(names(labels)) == [read_as(LABEL.values[label]) for label in glyphs.labels]
+    styled, letters = styles.argmax(-1) == glyphs.styles, glyphs.letters
+    return VerifierAccuracy(
+        letters=Proportion.of(list(read[letters])),
+        concepts=Proportion.of(list(read[~letters])),
+        faces=Proportion.of(list(styled[letters])),
+        icon_styles=Proportion.of(list(styled[~letters])),
+    )
 
 
 def main() -> None:
@@ -127,7 +141,8 @@ def main() -> None:
         verifier = load_verifier(args.out, load_card(args.out)) or verifier
     found = accuracy_of(verifier, Glyphs.held_out(pack), geometry)
     print(f"sha256 {digest}; held-out base slices read correctly:")
-    print(f"{found.letters} of {found.letters.count} letters, {found.concepts} of {found.concepts.count} concepts")
+    print(f"{found.letters} of {found.letters.count} letters, {found.concepts} of {found.concepts.count} concepts;")
+    print(f"styles: {found.faces} of letters, {found.icon_styles} of icons")
 
 
 if __name__ == "__main__":

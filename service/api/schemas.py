@@ -47,7 +47,9 @@ class ImageBody(BaseModel):
     slices_total: int
     candidates: int
     final: bool
-    score: float | None = Field(description="The verifier's probability of the label; null without label or verifier.")
+    score: float | None = Field(
+        description="The verifier's probability of label and style in the base slice; null without label or verifier."
+    )
     url: str | None
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
@@ -57,12 +58,13 @@ class ToyVerifier:
     def __init__(self) -> None:
         self.calls = 0
 
-    def probabilities(self, slices: Tensor) -> Tensor:
-        """(B, h, w, C) uint8 -> (B, 3)."""
+    def scores(self, slices: Tensor, controls: Sequence[int]) -> Tensor:
+        """(B, h, w, C) uint8 -> (B,)."""
         self.calls += 1
         generator = torch.Generator().manual_seed(0)
         weights = torch.randn(slices[0].numel(), len(CONTROLS[0].values), generator=generator)
-        return torch.stack([(each.flatten().float()[:, None] * weights).sum(0) for each in slices]).div(8).softmax(-1)
+        logits = torch.stack([(each.flatten().float()[:, None] * weights).sum(0) for each in slices]).div(8)
+        return logits.softmax(-1)[:, controls[0] - 1]
 
 
 def save_toy_model(folder: Path, name: str = "toy", size: int = 8) -> Path:

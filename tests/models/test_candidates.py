@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -22,9 +23,9 @@ LABEL = 2
 class Indifferent:
     """Finds all slices equally likely."""
 
-    def probabilities(self, slices: Tensor) -> Tensor:
-        """(B, 3)."""
-        return torch.full((len(slices), 3), 1 / 3)
+    def scores(self, slices: Tensor, _controls: Sequence[int]) -> Tensor:
+        """(B,)."""
+        return torch.full((len(slices),), 1 / 3)
 
 
 def pipeline(verifier: SliceVerifier | None, *, capacity: int = 8) -> Pipeline:
@@ -45,7 +46,7 @@ def test_the_likeliest_candidate_goes_on(seed: int) -> None:
     """Of slices sampled from noises of their own, with the verifier's probability as the score."""
     pipe = pipeline(ToyVerifier())
     every = pipe.sample(Stage.BASE, pipe.candidates(state(8, seed=seed)))
-    scores = ToyVerifier().probabilities(torch.from_numpy(every))[:, LABEL - 1].tolist()
+    scores = ToyVerifier().scores(torch.from_numpy(every), (LABEL, 0, 0)).tolist()
     assert len({each.tobytes() for each in every}) == 8
     for count in range(1, 9):
         (kept,) = pipe.advance([state(count, seed=seed)])
@@ -102,9 +103,9 @@ def test_the_verifier_is_part_of_the_numerics() -> None:
 
 def test_a_verifier_without_numbers_is_refused() -> None:
     class Broken:
-        def probabilities(self, slices: Tensor) -> Tensor:
+        def scores(self, slices: Tensor, _controls: Sequence[int]) -> Tensor:
             """NaN."""
-            return torch.full((len(slices), 3), np.nan)
+            return torch.full((len(slices),), np.nan)
 
     with pytest.raises(NotFiniteError):
         pipeline(Broken()).advance([state(2)])
