@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Annotated, Final
 
 from fastapi import Depends, Query
+from pydantic import AfterValidator
 
 from service.errors import FieldError
 from service.images import ImageFormat
@@ -16,6 +18,22 @@ from service.vector.svg import WHITE, Recolouring
 
 _COLOUR: Final = "#?[0-9A-Fa-f]{6}"
 _ONE_OR_TWO: Final = f"^{_COLOUR}(,{_COLOUR})?$"
+_BACKGROUND: Final = f"^(transparent|white|{_COLOUR})$"
+
+
+def matching(pattern: str, expected: str) -> AfterValidator:
+    """Return a validator that says in words what a parameter must look like, instead of the pattern."""
+
+    def check(value: str | None) -> str | None:
+        if value is not None and not re.fullmatch(pattern, value):
+            raise ValueError(f"expected {expected}")
+        return value
+
+    return AfterValidator(check)
+
+
+AColour = Annotated[str | None, matching(_ONE_OR_TWO, "a colour such as #0a84ff, or two such as #0a84ff,#5e5ce6")]
+ABackground = Annotated[str | None, matching(_BACKGROUND, "transparent, white or a colour such as #0a84ff")]
 
 
 class ExportStyle(StrEnum):
@@ -52,16 +70,21 @@ class ColourOptions:
 
 def colour_options(
     background: Annotated[
-        str | None,
+        ABackground,
         Query(
-            pattern=f"^(transparent|white|{_COLOUR})$", description="What lies behind: transparent, white or #rrggbb."
+            json_schema_extra={"pattern": _BACKGROUND}, description="What lies behind: transparent, white or #rrggbb."
         ),
     ] = None,
     ground: Annotated[
-        str | None,
-        Query(pattern=_ONE_OR_TWO, description="Colour of the ground, or two for a gradient: #rrggbb,#rrggbb."),
+        AColour,
+        Query(
+            json_schema_extra={"pattern": _ONE_OR_TWO},
+            description="Colour of the ground, or two for a gradient: #rrggbb,#rrggbb.",
+        ),
     ] = None,
-    glyph: Annotated[str | None, Query(pattern=_ONE_OR_TWO, description="Colour of the glyph, or two.")] = None,
+    glyph: Annotated[
+        AColour, Query(json_schema_extra={"pattern": _ONE_OR_TWO}, description="Colour of the glyph, or two.")
+    ] = None,
     style: Annotated[ExportStyle | None, Query(description="flat: no gradients.")] = None,
 ) -> ColourOptions:
     """Return the colours of a request."""

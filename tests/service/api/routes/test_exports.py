@@ -177,6 +177,11 @@ def test_a_bad_parameter_is_named(query: str, field: str, client: httpx.Client, 
     refused(client.get(f"{job(ICON)}/images/0?{query}"), 422, field)
 
 
+def test_a_bad_colour_is_refused_in_words(client: httpx.Client, job: Callable[..., str]) -> None:
+    detail = client.get(f"{job(ICON)}/images/0?ground=blue").json()["detail"]
+    assert "expected a colour such as #0a84ff, or two" in detail
+
+
 def unpacked(response: httpx.Response) -> dict[str, bytes]:
     assert response.status_code == 200, response.text
     assert response.headers["content-type"] == "application/zip"
