@@ -21,6 +21,7 @@ from service.api import problems
 from service.api.access import Access
 from service.api.middleware.access_log import AccessLog
 from service.api.middleware.body_limit import BodyLimit
+from service.api.middleware.cell_forwarding import CellForwarding
 from service.api.middleware.error_boundary import ErrorBoundary
 from service.api.middleware.head import HeadAsGet
 from service.api.middleware.host_check import HostCheck
@@ -35,6 +36,8 @@ from service.api.router import router
 from service.api.routes import metrics as prometheus
 from service.api.routes.dependencies import Services
 from service.catalogue import Catalogue
+from service.cells.cell_map import CellMap
+from service.cells.peers import Peers
 from service.contract.transitions import Limits
 from service.destinations import Destinations
 from service.jobs.event_reader import EventReader
@@ -102,6 +105,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     client = async_client(settings.redis_url)
     tickets = Tickets(blocking_client(settings.redis_url))
     metrics = ServiceMetrics()
+    cells = CellMap.of(settings.cell, settings.cells)
     catalogue = Catalogue.read(settings.models, settings.model)
     destinations = Destinations(settings.webhook_hosts) if settings.webhook_secret else None
     outbox = Outbox(client, hidden_seconds=HIDDEN_SECONDS)
@@ -138,6 +142,8 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         exporter=Exporter(),
         destinations=destinations,
         outbox=outbox,
+        cells=cells,
+        peers=Peers(cells),
     )
     add_middlewares(app, settings, metrics)
     problems.install(app)
@@ -168,6 +174,9 @@ def add_middlewares(app: FastAPI, settings: ServiceSettings, metrics: ServiceMet
     app.add_middleware(OpenAIErrors)
     app.add_middleware(SecurityHeaders)
     app.add_middleware(AccessLog, metrics=metrics)
+    services: Services = app.state.services
+    if services.cells.others:
+        app.add_middleware(CellForwarding, cells=services.cells, peers=services.peers)
     app.add_middleware(RequestId)
     if settings.root_path:
         app.add_middleware(PathPrefix, prefix=settings.root_path)
@@ -191,6 +200,7 @@ async def lifespan(app: FastAPI) -> AsyncIterator[None]:
             yield
     finally:
         services.exporter.close()
+        await services.peers.close()
         await services.jobs.close()
 
 

@@ -20,6 +20,7 @@ ServiceError
 │   ├── ConcurrencyLimitError     429  the owner has too many jobs that have not ended
 │   └── QueueFullError            503  the queue is full
 └── UnavailableError              503  Redis is not available
+    └── CellUnavailableError      503  the cell of a job, or of an Idempotency-Key, does not answer
 """
 
 from __future__ import annotations
@@ -249,4 +250,14 @@ class UnavailableError(ServiceError):
         super().__init__(
             "The job store is not available now. Try again. Repeat a submit with the same Idempotency-Key: it may have been "
             "accepted."
+        )
+
+
+class CellUnavailableError(UnavailableError):
+    """No API process of the cell that the request belongs to can be reached."""
+
+    def __init__(self, cell: str) -> None:
+        ServiceError.__init__(
+            self,
+            f"Cell {cell} does not answer now. Its jobs are kept. Try again; with a submit send the same Idempotency-Key.",
         )

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Annotated
+from typing import Annotated, Self
 
-from pydantic import AfterValidator, BeforeValidator, Field, SecretStr
+from pydantic import AfterValidator, BeforeValidator, Field, SecretStr, model_validator
 from pydantic_settings import BaseSettings, NoDecode, SettingsConfigDict
 
 from models.cards import WEIGHTS
 from service.api_keys import KeyHash, key_hashes
+from service.cells.cell_map import CELL_NAME, CellAddress
 from service.contract.environment import RedisUrl
 from service.contract.listening import ListeningAddress
 from service.contract.logs import LogFormat
@@ -58,6 +59,18 @@ def host_pattern(pattern: str) -> str:
     return pattern
 
 
+def cell_name(value: str) -> str:
+    """Return `value` if it is empty or the name of a cell. Raises ValueError."""
+    if value and not CELL_NAME.fullmatch(value):
+        raise ValueError(f"expected two hexadecimal digits, such as 00, got {value!r}")
+    return value
+
+
+def cell_address(value: object) -> object:
+    """Return the cell of a text like `00=http://api-00:8000`. Raises ValueError."""
+    return CellAddress.parse(value) if isinstance(value, str) else value
+
+
 def path_prefix(value: str) -> str:
     """Return `value` without a slash at its end if it is the path of a URL. Raises ValueError."""
     prefix = value.rstrip("/")
@@ -78,6 +91,16 @@ class ServiceSettings(BaseSettings):
     )
     models: Path = Field(default=WEIGHTS, description="Folder that has one folder for each model.")
     model: str = Field(default="symbols-64", description="The model of requests that name none.")
+    cell: Annotated[str, AfterValidator(cell_name)] = Field(
+        default="",
+        description="Name of the cell of SPN_REDIS_URL: two hexadecimal digits, with which the ids of its jobs begin.",
+    )
+    cells: Annotated[
+        tuple[Annotated[CellAddress, BeforeValidator(cell_address)], ...], NoDecode, BeforeValidator(split)
+    ] = Field(
+        default=(),
+        description="All cells with the URLs of their APIs, `00=http://api-00:8000`, by commas, alike in all. Unset: one.",
+    )
     host: ListeningAddress = Field(
         default="127.0.0.1", description="Address to listen on. Without keys keep it on loopback."
     )
@@ -163,6 +186,18 @@ class ServiceSettings(BaseSettings):
     log_format: LogFormat = Field(
         default=LogFormat.TEXT, description="Format of the log: text, or json with one object per line."
     )
+
+    @model_validator(mode="after")
+    def check_cells(self) -> Self:
+        """Raise ValueError for cells with one name, or a process that is of none of them."""
+        names = [each.name for each in self.cells]
+        if len(set(names)) < len(names):
+            raise ValueError(f"SPN_CELLS has a cell twice: {', '.join(names)}")
+        if names and self.cell not in names:
+            raise ValueError(
+                f"SPN_CELL={self.cell!r} is not accepted: expected a cell of SPN_CELLS, {' or '.join(names)}"
+            )
+        return self
 
     @property
     def submits_per_minute(self) -> int:

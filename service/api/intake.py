@@ -46,6 +46,7 @@ def new_job(  # noqa: PLR0913 - the terms of a job, by keyword
     fields: GenerateRequest | ScoreRequest,
     card: ModelCard,
     *,
+    id: str,  # noqa: A002 - its name in the record
     owner: str,
     retention_seconds: int,
     deadline_seconds: int,
@@ -54,7 +55,7 @@ def new_job(  # noqa: PLR0913 - the terms of a job, by keyword
 ) -> NewJob:
     """Return the job of a request, for the model of `card`. Without `destinations` webhooks are refused. Raises FieldError."""
     request = JobRequest(
-        id=secrets.token_hex(12),
+        id=id,
         model=card.name,
         seed=0,
         temperature=1.0,

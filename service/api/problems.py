@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Any
 
 from fastapi.encoders import jsonable_encoder
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import JSONResponse, Response
 from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 from starlette.routing import BaseRoute, Match
@@ -17,6 +17,7 @@ from starlette.types import Scope
 
 from service.api.middleware.head import is_stream
 from service.api.requests import FORMS
+from service.cells.cell_map import OtherCellError
 from service.errors import FieldError, ServiceError, UnavailableError, UnreadableError
 
 if TYPE_CHECKING:
@@ -33,10 +34,11 @@ LONGEST = 2000
 
 def install(app: FastAPI) -> None:
     """Install the handlers that turn exceptions into problems."""
-    app.add_exception_handler(ServiceError, _refused)
+    app.add_exception_handler(ServiceError, refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RedisError, _unavailable)
+    app.add_exception_handler(OtherCellError, _of_other_cell)
 
 
 def problem(  # noqa: PLR0913 - the members of RFC 9457
@@ -69,7 +71,8 @@ def sane(text: str) -> str:
     return valid if len(valid) <= LONGEST else f"{valid[:LONGEST]}..."
 
 
-def _refused(request: Request, error: Exception) -> JSONResponse:
+def refused(request: Request, error: Exception) -> JSONResponse:
+    """Return the problem of a refusal."""
     if not isinstance(error, ServiceError):
         raise error
     return problem(
@@ -110,7 +113,7 @@ def _http(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         raise error
     if error.status_code == HTTPStatus.BAD_REQUEST:
-        return _refused(request, UnreadableError())
+        return refused(request, UnreadableError())
     headers = dict(error.headers or {})
     if error.status_code == HTTPStatus.METHOD_NOT_ALLOWED:
         headers["Allow"] = ", ".join(allowed(request))
@@ -132,7 +135,15 @@ def matches(routes: Iterable[BaseRoute], scope: Scope) -> bool:
 
 def _unavailable(request: Request, error: Exception) -> JSONResponse:
     logger.warning("redis: %s", error)
-    return _refused(request, UnavailableError())
+    return refused(request, UnavailableError())
+
+
+def _of_other_cell(request: Request, error: Exception) -> Response:
+    """Leave the request to the middleware that sends it on; this response is never sent."""
+    if not isinstance(error, OtherCellError):
+        raise error
+    request.state.cell = error.cell
+    return Response(status_code=HTTPStatus.TEMPORARY_REDIRECT)
 
 
 def unexpected(request: Request, error: Exception) -> JSONResponse:

@@ -177,6 +177,9 @@ class JobPage(BaseModel):
 
     jobs: list[JobBody]
     next_cursor: str | None
+    missing_cells: list[str] = Field(
+        default=[], description="Cells of the service that did not answer: their jobs are not in the list now."
+    )
 
 
 class ModelBody(BaseModel):

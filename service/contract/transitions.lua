@@ -3,7 +3,8 @@
 --   transition  from                token   effect
 --   create      (absent)            -       record, first event, place in the queue. Refused when the queue is full or
 --                                           the owner is over a limit. A known idempotency key returns its job, and is
---                                           refused only if its body differs. The same job sent twice counts once
+--                                           refused only if its body differs. The same job sent twice counts once.
+--                                           With a `second` cell a full queue leaves the job to it, and the key remembers
 --   acquire     queued, running     new     a lease. Refused while another lease is live or after the deadline. After
 --                                           too many attempts without a new slice: failed. Replies `suspect` if a holder
 --                                           was lost since the last new slice
@@ -206,9 +207,19 @@ local function place(deadline)
   end
 end
 
+-- The reply that leaves the new job to the second cell. Its key remembers that, so that retries go there too.
+local function move()
+  if KEYS[9] then
+    redis.call('HSET', KEYS[9], 'cell', args.second)
+    redis.call('EXPIRE', KEYS[9], args.key_seconds)
+  end
+  return {'moved', args.second}
+end
+
 -- The reply for a known idempotency key, or nil.
 local function replay()
-  local known = redis.call('HMGET', KEYS[9], 'id', 'fingerprint', 'record')
+  local known = redis.call('HMGET', KEYS[9], 'id', 'fingerprint', 'record', 'cell')
+  if known[4] then return {'moved', known[4]} end
   if not known[1] or redis.call('EXISTS', known[3]) == 0 then return end
   return {known[2] == args.fingerprint and 'replay' or 'clash', known[1]}
 end
@@ -226,6 +237,7 @@ local transition = {}
 function transition.create()
   if job.status ~= '' then return {'done', id} end
   local refused = KEYS[9] and replay() or refusal()
+  if refused and refused[1] == 'full' and args.second ~= '' then return move() end
   if refused then return refused end
   emit('status', 'status', 'queued')
   local deadline = args.deadline_seconds > 0 and now() + args.deadline_seconds * 1000 or 0

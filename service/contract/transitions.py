@@ -36,6 +36,8 @@ class Outcome(StrEnum):
     """create: this idempotency key made the job `value`."""
     CLASH = "clash"
     """create: this idempotency key belongs to another request body."""
+    MOVED = "moved"
+    """create: the cell `value` takes the job, or took it under this idempotency key."""
     FULL = "full"
     """create: the queue is full, and a job of this owner waits in it; `value` is when to retry, in seconds."""
     RATE_LIMITED = "rate_limited"
@@ -187,17 +189,18 @@ class Limits:
 UNLIMITED = Limits()
 
 
-def create(
+def create(  # noqa: PLR0913 - the terms of a submit, by keyword
     request: JobRequest,
     *,
     bound: int,
     limits: Limits = UNLIMITED,
     idempotency: Idempotency | None = None,
     start: Sequence[SliceEntry] = (),
+    second: str = "",
 ) -> Call:
     """Make a new queued job, unless its owner is over `limits`, or `bound` jobs of its model wait, of this owner too.
 
-    `start`: the slices that every image starts with.
+    `start`: the slices that every image starts with. `second`: the cell that takes the job if the queue is full.
     """
     once = idempotency or Idempotency(key="", fingerprint="")
     return Call.of(
@@ -219,6 +222,7 @@ def create(
         num_images=request.num_images,
         base_lanes=request.base_lanes,
         retention_ms=request.retention_seconds * 1000,
+        second=second,
         slices=start,
     )
 

@@ -8,6 +8,7 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from service.cells.cell_map import OtherCellError
 from service.contract.logs import warn_once
 from service.contract.record import JobRecord, UnreadableRecordError
 from service.contract.redis_keys import PROBE, Keys, is_job_id
@@ -67,13 +68,23 @@ class Jobs:
         self._queue_bound = queue_bound
 
     async def submit(
-        self, request: JobRequest, *, idempotency: Idempotency | None = None, start: Sequence[SliceEntry] = ()
+        self,
+        request: JobRequest,
+        *,
+        idempotency: Idempotency | None = None,
+        start: Sequence[SliceEntry] = (),
+        second: str = "",
     ) -> tuple[JobRecord, bool]:
-        """Return the job, and whether it existed before. Raises KeyReusedError and the errors in REFUSALS."""
+        """Return the job, and whether it existed before. `second`: the cell that takes it if the queue here is full.
+
+        Raises OtherCellError, KeyReusedError and the errors in REFUSALS.
+        """
         limits = replace(self._limits, weight=self._weights.get(request.owner, 1))
         reply = await self._transitions(
-            create(request, bound=self._queue_bound, limits=limits, idempotency=idempotency, start=start)
+            create(request, bound=self._queue_bound, limits=limits, idempotency=idempotency, start=start, second=second)
         )
+        if reply.outcome is Outcome.MOVED:
+            raise OtherCellError(reply.value)
         if refused := REFUSALS.get(reply.outcome):
             raise refused(retry_after_seconds=int(reply.value))
         if reply.outcome is Outcome.CLASH:

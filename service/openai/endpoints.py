@@ -16,7 +16,7 @@ from service.api.access import Owner
 from service.api.intake import fingerprint
 from service.api.openapi.responses import answer
 from service.api.route import ContractRoute
-from service.api.routes.dependencies import App, Services, links
+from service.api.routes.dependencies import App, Forwarded, Services, links
 from service.api.submission import ended, submitted
 from service.contract.record import Problem
 from service.contract.statuses import Status
@@ -46,17 +46,20 @@ router = APIRouter(route_class=ContractRoute)
 
 
 @router.post("/v1/images/generations", response_model=ImagesResponse, responses={200: IMAGES, "default": ANY_ERROR})
-async def create_images(
+async def create_images(  # noqa: PLR0913, PLR0917 - one argument per parameter
     fields: ImagesRequest,
     request: Request,
     app: App,
     owner: Owner,
+    forwarded: Forwarded,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
 ) -> Response:
     """Generate images from a prompt, as OpenAI's Images API. The answer comes with the images, or streams them."""
     card, files = app.catalogue.card(fields.model), file_options(fields)
     once = Idempotency(key=idempotency_key, fingerprint=fingerprint(fields)) if idempotency_key else None
-    record, replayed = await submitted(app, generate_request(fields, card), owner=owner, idempotency=once)
+    record, replayed = await submitted(
+        app, generate_request(fields, card), owner=owner, idempotency=once, forwarded=forwarded
+    )
     headers = {"Location": links(app, record.request).here}
     headers |= {"Idempotent-Replayed": "true"} if replayed else {}
     images = ImageAnswer(

@@ -15,6 +15,7 @@ from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from service.contract.request import Task
 from service.contract.statuses import EventKind, Status
 from service.errors import (
+    CellUnavailableError,
     ConcurrencyLimitError,
     DestinationError,
     FieldError,
@@ -73,6 +74,7 @@ ERRORS: tuple[ServiceError, ...] = (
     ListingLimitError(retry_after_seconds=12),
     UnreadableJobError(JOB),
     UnavailableError(),
+    CellUnavailableError("01"),
 )
 """One of each class."""
 
@@ -195,7 +197,7 @@ SCORED: Json = {
 }
 """A score job that has succeeded, with three of its slices."""
 
-JOB_PAGE: Json = {"jobs": [JOBS[Status.SUCCEEDED]], "next_cursor": f"1772443800120:{JOB}"}
+JOB_PAGE: Json = {"jobs": [JOBS[Status.SUCCEEDED]], "next_cursor": f"1772443800120:{JOB}", "missing_cells": []}
 
 MODEL_LIST: Json = {
     "models": [

@@ -10,6 +10,8 @@ from fastapi import Depends, Request
 from service.api.access import Access
 from service.api.schemas import JobBody, LikelihoodBody
 from service.catalogue import Catalogue
+from service.cells.cell_map import CELL_HEADER, CellMap
+from service.cells.peers import Peers
 from service.contract.likelihood import Likelihood
 from service.contract.record import JobRecord
 from service.contract.request import JobRequest
@@ -52,6 +54,8 @@ class Services:
     """None: no webhooks."""
 
     outbox: Outbox
+    cells: CellMap
+    peers: Peers
 
 
 def services_of(request: Request) -> Services:
@@ -60,7 +64,13 @@ def services_of(request: Request) -> Services:
     return services
 
 
+def is_forwarded(request: Request) -> bool:
+    """Return whether another cell sent the request on, so that it is answered here."""
+    return CELL_HEADER in request.headers
+
+
 App = Annotated[Services, Depends(services_of)]
+Forwarded = Annotated[bool, Depends(is_forwarded)]
 
 
 async def body(app: Services, record: JobRecord) -> JobBody:

@@ -2,19 +2,33 @@
 
 from __future__ import annotations
 
+import asyncio
+from collections.abc import Awaitable
 from contextlib import suppress
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Request, Response
+from redis.exceptions import RedisError
 
 from service.api.access import JobId, Owner, Viewer
 from service.api.openapi.responses import a_job, answer, refusals
 from service.api.route import ContractRoute
-from service.api.routes.dependencies import KEYED, MAX_WAIT_SECONDS, SIGNED, App, body, known, links
+from service.api.routes.dependencies import (
+    KEYED,
+    MAX_WAIT_SECONDS,
+    SIGNED,
+    App,
+    Forwarded,
+    Services,
+    body,
+    known,
+    links,
+)
 from service.api.schemas import JobBody, JobPage
+from service.cells.merged_list import merged
 from service.contract.record import JobRecord
 from service.contract.statuses import Status
-from service.errors import ListingLimitError, UnknownJobError, UnreadableJobError
+from service.errors import ListingLimitError, UnavailableError, UnknownJobError, UnreadableJobError
 from service.jobs.requester import JobOwner
 
 CURSOR = r"^[0-9]{1,16}:[0-9a-f]{1,64}$"
@@ -31,15 +45,23 @@ async def list_jobs(  # noqa: PLR0913, PLR0917 - one argument per parameter
     request: Request,
     app: App,
     owner: Owner,
+    forwarded: Forwarded,
     status: Status | None = None,
     limit: Annotated[int, Query(ge=1, le=100)] = 20,
     cursor: Annotated[str | None, Query(pattern=CURSOR)] = None,
 ) -> JobPage:
     """Return own jobs, newest first. A page may hold fewer than `limit`: go on while `next_cursor` is set."""
-    page = await app.listing.page(owner=owner, status=status, limit=limit, cursor=cursor, gone=request.is_disconnected)
-    return JobPage(
-        jobs=[JobBody.of(record, links(app, record.request)) for record in page.records], next_cursor=page.cursor
-    )
+
+    async def here() -> JobPage:
+        page = await app.listing.page(
+            owner=owner, status=status, limit=limit, cursor=cursor, gone=request.is_disconnected
+        )
+        jobs = [JobBody.of(record, links(app, record.request)) for record in page.records]
+        return JobPage(jobs=jobs, next_cursor=page.cursor)
+
+    if forwarded or not app.cells.others:
+        return await here()
+    return await list_of_all_cells(app, request, here(), limit=limit)
 
 
 @router.get(
@@ -100,6 +122,19 @@ async def cancel_job(
     if pending:
         response.status_code = 202
     return await body(app, record)
+
+
+async def list_of_all_cells(app: Services, request: Request, here: Awaitable[JobPage], *, limit: int) -> JobPage:
+    """Return the merged page of all cells; without this one if its Redis does not answer. Raises UnavailableError."""
+    pages = dict[str, JobPage | None].fromkeys(app.cells.urls)
+    with suppress(RedisError):
+        pages[app.cells.own] = await here
+    query, headers = request.scope["query_string"], request.headers.raw
+    others = await asyncio.gather(*(app.peers.jobs(cell, query=query, headers=headers) for cell in app.cells.others))
+    pages |= dict(zip(app.cells.others, others, strict=True))
+    if all(page is None for page in pages.values()):
+        raise UnavailableError
+    return merged(pages, limit=limit)
 
 
 def etag(record: JobRecord) -> str:

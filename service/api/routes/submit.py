@@ -13,7 +13,7 @@ from service.api.intake import fingerprint
 from service.api.openapi.responses import LONG_BODY, a_job, answer, refusals
 from service.api.requests import GenerateRequest, ScoreRequest
 from service.api.route import ContractRoute
-from service.api.routes.dependencies import KEYED, MAX_WAIT_SECONDS, App, Services, body, links
+from service.api.routes.dependencies import KEYED, MAX_WAIT_SECONDS, App, Forwarded, Services, body, links
 from service.api.schemas import JobBody
 from service.api.submission import ended, submitted
 from service.contract.statuses import Status
@@ -41,16 +41,19 @@ class SubmitHeaders:
 
     idempotency_key: str | None
     prefer: str | None
+    forwarded: bool
+    """Whether another cell sent the request on."""
 
 
 def submit_headers(
+    forwarded: Forwarded,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
     prefer: Annotated[
         str | None, Header(description="wait=N: answer when the job has ended, or after N seconds.")
     ] = None,
 ) -> SubmitHeaders:
     """Return the headers of a request."""
-    return SubmitHeaders(idempotency_key=idempotency_key, prefer=prefer)
+    return SubmitHeaders(idempotency_key=idempotency_key, prefer=prefer, forwarded=forwarded)
 
 
 Headers = Annotated[SubmitHeaders, Depends(submit_headers)]
@@ -108,7 +111,7 @@ async def answered(
     """Submit the job and return its body, once it has ended or the time of `Prefer: wait` is over."""
     key, prefer = headers.idempotency_key, headers.prefer
     once = Idempotency(key=key, fingerprint=fingerprint(fields)) if key else None
-    record, replayed = await submitted(app, fields, owner=owner, idempotency=once)
+    record, replayed = await submitted(app, fields, owner=owner, idempotency=once, forwarded=headers.forwarded)
     record = await ended(app, record, seconds=preferred_wait(prefer))
     response.headers["Location"] = links(app, record.request).here
     if replayed:

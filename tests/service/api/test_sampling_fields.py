@@ -187,7 +187,7 @@ def test_base_lanes_are_candidates_twice_where_guidance_acts() -> None:
 
 def ordered(asked: GenerateRequest, card: ModelCard) -> JobRequest:
     """What is drawn for a request."""
-    return new_job(asked, card, owner="", retention_seconds=60, deadline_seconds=60).request
+    return new_job(asked, card, id="0" * 24, owner="", retention_seconds=60, deadline_seconds=60).request
 
 
 def test_an_unknown_value_of_many_names_similar_ones() -> None:

@@ -125,6 +125,10 @@ PROVOCATIONS: dict[str, Provocation] = {
     "Unavailable": Provocation(
         ask=lambda scene: scene.http.get(NONE), settings={"redis_url": f"redis://127.0.0.1:{free_port()}/0"}
     ),
+    "CellUnavailable": Provocation(
+        ask=lambda scene: scene.http.get("/jobs/01" + "0" * 24),
+        settings={"cell": "00", "cells": f"00=http://127.0.0.1:1,01=http://127.0.0.1:{free_port()}"},
+    ),
     "NoSuchPath": Provocation(ask=lambda scene: scene.http.get("/nothing")),
     "NoSuchMethod": Provocation(ask=lambda scene: scene.http.put(NONE)),
     "TooLong": Provocation(ask=lambda scene: scene.submit({"metadata": {"long": "x" * (1 << 20)}})),
