@@ -2,13 +2,8 @@
 
 from __future__ import annotations
 
-import os
-import subprocess
-import time
 from collections.abc import Iterator
-from contextlib import contextmanager
 from pathlib import Path
-from shutil import which
 
 import httpx
 import pytest
@@ -19,51 +14,10 @@ from service.contract.transitions import Transitions, create
 from service.local.processes import free_port
 from service.settings import ServiceSettings
 from tests.harness.drawing import a_claim, a_request, acquire, an_entry
+from tests.harness.nginx import NGINX, nginx
 from tests.harness.serving import serving
 
-CONFIG = Path(__file__).parents[2] / "docker" / "nginx.conf"
-NGINX = which("nginx", path="/usr/sbin:/usr/local/sbin:/usr/bin:/usr/local/bin:/opt/homebrew/bin")
-
 pytestmark = pytest.mark.skipif(NGINX is None, reason="needs nginx")
-
-
-@contextmanager
-def proxy(upstream: str, folder: Path) -> Iterator[str]:
-    """The address of an nginx in front of `upstream`; of its configuration only places are changed."""
-    port = free_port()
-    text = CONFIG.read_text()
-    for shipped, here in {
-        "listen 8080": f"listen 127.0.0.1:{port}",
-        "/tmp/": f"{folder}/",  # noqa: S108 - the container's
-    }.items():
-        assert shipped in text
-        text = text.replace(shipped, here)
-    (folder / "names.conf").write_text(f'map "" $api {{ default {upstream.removeprefix("http://")}; }}\n')
-    own = "user root;\n" if os.getuid() == 0 else ""  # as in the container, it stays who it is
-    (folder / "nginx.conf").write_text(own + text)
-    command = [str(NGINX), "-c", str(folder / "nginx.conf")]
-    subprocess.run([*command, "-t"], check=True, capture_output=True)
-    server = subprocess.Popen(command)
-    try:
-        answering(f"http://127.0.0.1:{port}", server)
-        yield f"http://127.0.0.1:{port}"
-    finally:
-        server.terminate()
-        server.wait()
-
-
-def answering(url: str, server: subprocess.Popen[bytes]) -> None:
-    """Returns once it does."""
-    deadline = time.monotonic() + 10
-    while True:
-        try:
-            httpx.get(url)
-        except httpx.TransportError:
-            assert server.poll() is None
-            assert time.monotonic() < deadline
-            time.sleep(0.05)
-        else:
-            return
 
 
 @pytest.fixture
@@ -71,7 +25,7 @@ def url(store: redis.Redis, redis_url: str, models: Path, tmp_path: Path) -> Ite
     """A proxy before an API before an empty Redis."""
     assert store.dbsize() == 0
     settings = ServiceSettings(redis_url=redis_url, models=models, model="toy")
-    with serving(settings) as api, proxy(api, tmp_path) as at:
+    with serving(settings) as api, nginx(tmp_path, api) as at:
         yield at
 
 
@@ -113,7 +67,7 @@ def test_metrics_are_not_for_the_world(url: str) -> None:
 
 def test_without_an_api_the_answer_is_a_problem_to_be_tried_again(tmp_path: Path) -> None:
     """As the API itself says it when Redis is away."""
-    with proxy(f"http://127.0.0.1:{free_port()}", tmp_path) as at:
+    with nginx(tmp_path, f"http://127.0.0.1:{free_port()}") as at:
         answer = httpx.post(f"{at}/generate", json={})
     assert (answer.status_code, answer.headers["Retry-After"]) == (503, "2")
     assert answer.headers["Content-Type"] == "application/problem+json"
