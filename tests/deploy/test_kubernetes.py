@@ -131,7 +131,10 @@ def test_every_name_that_a_manifest_refers_to_exists(overlay: str) -> None:
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_every_workload_has_one_budget_and_one_service_selects_its_pods(overlay: str) -> None:
     """And a network policy: what none selects is open to all."""
-    services = [each["spec"]["selector"] for each in of_kind(overlay, "Service")]
+    named = [
+        each for each in of_kind(overlay, "Service") if (overlay, name(each)) != ("cells", "api")
+    ]  # that of all cells
+    services = [each["spec"]["selector"] for each in named]
     for each in of_kind(overlay, *WORKLOADS):
         labels = pod_labels(each)
         assert len([b for b in of_kind(overlay, "PodDisruptionBudget") if selects(b["spec"]["selector"], labels)]) == 1
@@ -230,6 +233,22 @@ def test_workers_are_scaled_by_the_jobs_of_their_own_model_and_cell(overlay: str
         assert queue_name(labels["model"]) == f"spn:{labels['model']}"
 
 
+def test_cells_know_each_other_and_share_nothing() -> None:
+    """Each has its own Redis, which only its own API and workers reach."""
+    apis = {pod_labels(each)["cell"]: each for each in of_kind("cells", "Deployment") if role(each) == "api"}
+    assert len(apis) == 2
+    (cells,) = {environment("cells", each)["SPN_CELLS"] for each in apis.values()}
+    assert cells == ",".join(f"{cell}=http://api-{cell}:8000" for cell in sorted(apis))
+    for cell, api in apis.items():
+        variables = environment("cells", api)
+        assert (variables["SPN_CELL"], variables["SPN_REDIS_URL"]) == (cell, f"redis://redis-{cell}:6379/0")
+        (redis,) = (each for each in of_kind("cells", "NetworkPolicy") if name(each) == f"redis-{cell}")
+        for peer in redis["spec"]["ingress"][0]["from"]:
+            assert peer["podSelector"]["matchLabels"]["cell"] == cell
+    (any_cell,) = (each for each in of_kind("cells", "Service") if name(each) == "api")
+    assert all(any_cell["spec"]["selector"].items() <= pod_labels(api).items() for api in apis.values())
+
+
 @pytest.mark.parametrize("overlay", OVERLAYS)
 def test_the_proxy_has_the_configuration_of_compose_and_names_of_this_namespace(overlay: str) -> None:
     """One nginx.conf; only where the API is found differs."""
@@ -239,6 +258,9 @@ def test_the_proxy_has_the_configuration_of_compose_and_names_of_this_namespace(
     assert files["nginx.conf"] == (ROOT / "docker" / "nginx.conf").read_text()
     namespace = proxy["metadata"]["namespace"]
     assert set(re.findall(r"(\w+)\.svc\.cluster\.local:", files["names.conf"])) == {namespace}
+    names = {name(each) for each in of_kind(overlay, "Service")}
+    cells = {name(each).partition("-")[2] for each in of_kind(overlay, "StatefulSet")} - {""}
+    assert {"api", *(f"api-{cell}" for cell in cells)} <= names
 
 
 def test_every_setting_of_compose_is_in_the_table() -> None:
