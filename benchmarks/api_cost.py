@@ -1,7 +1,7 @@
 """Cost of a request in the API: `python -m benchmarks.api_cost`.
 
-Runs two cells of one API process each, without workers. Prints the CPU milliseconds of the processes that answer: of a
-submit, a poll, an image of a finished job, and a poll that one cell sends on to the other. The images are random.
+Runs two cells of one API process each, without workers, and prints the CPU milliseconds of the processes that answer.
+The requests are a submit, a poll, an image of a finished job, and a poll that one cell sends on to the other.
 """
 
 from __future__ import annotations
