@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 
 import numpy as np
+import pytest
 import redis
 
 from models.config import Geometry
@@ -17,6 +18,7 @@ from tests.harness.drawing import (
     GEOMETRY,
     a_claim,
     a_likelihood,
+    a_picture,
     a_request,
     a_score_request,
     acquire,
@@ -39,13 +41,18 @@ def test_a_score_job_is_computed_slice_by_slice(place: Workplace, store: redis.R
     np.testing.assert_array_equal(found.slices, a_likelihood().slices)
 
 
-def test_scores_and_images_share_rounds(place: Workplace) -> None:
-    """Neither waits for the other."""
-    image, score = place.submit(a_request(seed=3)), place.submit(a_score_request())
+@pytest.mark.parametrize("scored_first", [True, False])
+def test_scores_and_images_share_rounds(scored_first: bool, place: Workplace, store: redis.Redis) -> None:
+    """Neither waits for the other, and each gets its own slices, whichever came first."""
+    image, score = requests = a_request(seed=3), a_score_request()
+    for request in sorted(requests, key=lambda each: bool(each.scored), reverse=scored_first):
+        place.submit(request)
     place.batch.run()
-    assert [place.record(job).status for job in (image, score)] == [Status.SUCCEEDED] * 2
     assert [step for ((_, step),) in place.sampler.batches] == list(GEOMETRY.steps)
     assert [step for (step,) in place.sampler.scored] == list(GEOMETRY.steps)
+    for request, slices in ((image, a_picture(3).slices), (score, a_likelihood().slices)):
+        (found,) = replay(request, events_of(store, a_claim(request))).progress
+        np.testing.assert_array_equal(found.slices, slices)
 
 
 def test_an_image_that_fails_beside_a_score_fails_alone(place: Workplace) -> None:
