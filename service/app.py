@@ -53,6 +53,8 @@ from service.openai.descriptions import IMAGE_EVENTS, OPENAI_EXAMPLES
 from service.openai.endpoints import CLIENT_HEADERS
 from service.openai.errors import OpenAIErrors
 from service.redis_clients import async_client, blocking_client
+from service.results.object_store import Results
+from service.results.writer import ResultWriter
 from service.settings import ServiceSettings
 from service.supervisor import Supervisor
 from service.vector.exporter import Exporter
@@ -110,10 +112,12 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     destinations = Destinations(settings.webhook_hosts) if settings.webhook_secret else None
     outbox = Outbox(client, hidden_seconds=HIDDEN_SECONDS)
     event_reader = EventReader(client)
+    results = Results(settings.results, observe=metrics.result_call) if settings.results else None
     reaper = Reaper(
         client,
         tickets,
         models=tuple(catalogue.cards),
+        results=results is not None,
         stepped=metrics.clock_steps.inc,
     )
     tasks: dict[str, Callable[[], Awaitable[None]]] = {
@@ -122,6 +126,8 @@ def create_app(settings: ServiceSettings) -> FastAPI:
     }
     if webhooks_sender := sender(settings, outbox, destinations):
         tasks["webhooks"] = webhooks_sender.run
+    if results:
+        tasks["results"] = ResultWriter(client, results, keep_seconds=settings.results_redis_seconds).run
     app.state.services = Services(
         settings=settings,
         catalogue=catalogue,
@@ -131,8 +137,9 @@ def create_app(settings: ServiceSettings) -> FastAPI:
             queue_bound=settings.queue_bound,
             limits=Limits(per_minute=settings.submits_per_minute, concurrent=settings.jobs_per_owner),
             weights={key.name: key.weight for key in settings.keys},
+            results=results,
         ),
-        listing=Listing(client),
+        listing=Listing(client, results=results),
         event_reader=event_reader,
         access=Access.of(settings.keys, settings.secret.get_secret_value() if settings.secret else None),
         queue_estimates=QueueEstimates(client),

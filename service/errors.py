@@ -19,7 +19,7 @@ ServiceError
 │   ├── RateLimitedError          429  the owner submits too fast
 │   ├── ConcurrencyLimitError     429  the owner has too many jobs that have not ended
 │   └── QueueFullError            503  the queue is full
-└── UnavailableError              503  Redis is not available
+└── UnavailableError              503  Redis, or the object store of results, is not available
     └── CellUnavailableError      503  the cell of a job, or of an Idempotency-Key, does not answer
 """
 
@@ -242,7 +242,7 @@ class UnreadableJobError(ServiceError):
 
 
 class UnavailableError(ServiceError):
-    """Redis cannot be reached, or accepts no writes."""
+    """Redis or the object store of results cannot be reached, or accepts no writes."""
 
     type, title, status, retry_after_seconds = "urn:spn:unavailable", "Unavailable", 503, 2
 

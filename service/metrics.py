@@ -13,6 +13,7 @@ from service.webhooks.outbox import OutboxLoad
 LATENCY_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10, 30, 60)
 """Upper bounds of the buckets; the last is the longest wait that a request can set."""
 
+RESULTS_SECONDS = (0.005, 0.01, 0.025, 0.05, 0.1, 0.25, 0.5, 1, 2.5, 5, 10)
 
 OUTBOX_GAUGES = {
     "deliveries": "Webhook deliveries that are not settled.",
@@ -28,6 +29,7 @@ class StoreState:
 
     backlogs: Mapping[str, Backlog]
     outbox: OutboxLoad
+    unstored: int
 
 
 class ServiceMetrics:
@@ -51,6 +53,16 @@ class ServiceMetrics:
             "spn_background_task_restarts", "Restarts of a background task that ended.", ("task",), registry=registry
         )
         self.clock_steps = Counter("spn_redis_clock_steps", "Steps of Redis' clock that were seen.", registry=registry)
+        self.results = Histogram(
+            "spn_results_seconds",
+            "Seconds per call of the object store.",
+            ("operation", "outcome"),
+            buckets=RESULTS_SECONDS,
+            registry=registry,
+        )
+        self._unstored = Gauge(
+            "spn_results_unstored", "Jobs that wait for the object store, to be written or deleted.", registry=registry
+        )
         self._redis_up = Gauge("spn_redis_up", "Whether Redis answered this scrape.", registry=registry)
         self._queued = Gauge("spn_jobs_queued", "Jobs that no worker has started.", ("model",), registry=registry)
         self._running = Gauge("spn_jobs_running", "Jobs that were started.", ("model",), registry=registry)
@@ -64,9 +76,14 @@ class ServiceMetrics:
         """Count a restart of a background task."""
         self.task_restarts.labels(task).inc()
 
+    def result_call(self, operation: str, succeeded: bool, seconds: float) -> None:
+        """Count a call of the object store."""
+        self.results.labels(operation, "succeeded" if succeeded else "failed").observe(seconds)
+
     def render(self, state: StoreState | None) -> bytes:
         """Return the exposition. Without `state`, because Redis does not answer, it lacks the values from there."""
         self._redis_up.set(state is not None)
+        self._unstored.set(state.unstored if state else float("nan"))
         for gauge in (self._queued, self._running, self._workers):
             gauge.clear()
         for model, backlog in (state.backlogs if state else {}).items():

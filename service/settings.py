@@ -16,6 +16,7 @@ from service.contract.environment import RedisUrl
 from service.contract.listening import ListeningAddress
 from service.contract.logs import LogFormat
 from service.destinations import AllowedHost
+from service.results.location import ResultsLocation
 from service.webhooks.signature import WebhookSecrets
 
 KEYED_RATE = 120
@@ -132,6 +133,16 @@ class ServiceSettings(BaseSettings):
     )
     retention_seconds: int = Field(
         default=86_400, ge=1, le=31_536_000, description="Seconds for which a job is kept after its end."
+    )
+    results: ResultsLocation | None = Field(
+        default=None,
+        description="Object store of ended jobs: a folder, or s3://, gs:// or az:// with bucket and prefix. Unset: Redis.",
+    )
+    results_redis_seconds: float = Field(
+        default=300,
+        ge=1,
+        le=86_400,
+        description="Seconds for which Redis keeps an ended job that is in the object store.",
     )
     reaper_seconds: float = Field(
         default=1,

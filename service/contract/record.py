@@ -52,6 +52,7 @@ class JobRecord:
     """State of a job. Times are milliseconds since 1970 by Redis' clock, 0 for not yet. `done` and `scores` are per image.
 
     A score is the verifier's probability of the requested label; None without a verifier, a label or a base slice.
+    `idempotency`: the key in Redis of its Idempotency-Key, "" without one.
     """
 
     request: JobRequest
@@ -65,6 +66,7 @@ class JobRecord:
     weights: str
     numerics: str
     last_id: str
+    idempotency: str
     done: tuple[int, ...]
     scores: tuple[float | None, ...]
     error: Problem | None
@@ -87,6 +89,7 @@ class JobRecord:
             weights=text.get("weights", ""),
             numerics=text.get("numerics", ""),
             last_id=text.get("last_id", ""),
+            idempotency=text.get("idempotency", ""),
             done=tuple(int(text[f"done:{image}"]) for image in range(request.num_images)),
             scores=tuple(score_of(text.get(f"score:{image}", "")) for image in range(request.num_images)),
             error=Problem.from_json(text["error"]) if text.get("error") else None,

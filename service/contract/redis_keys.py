@@ -26,6 +26,10 @@ ENDED = "spn:ended"
 """Ended jobs by time of expiry."""
 
 
+UNSTORED = "spn:unstored"
+"""Jobs whose object in the object store is not yet as Redis has them, by the time when they may be claimed."""
+
+
 PROBE = "spn:probe"
 """Never written: a write to it that can only fail shows whether Redis accepts writes."""
 
@@ -33,7 +37,8 @@ PROBE = "spn:probe"
 def owned_key(owner: str, name: str) -> str:
     """Return the key of a list or entry of one owner: an API key's name, or "" where no keys are configured.
 
-    `jobs` by time of creation; `active`, not ended, by deadline; `submits` of the last minute by time.
+    `jobs` by time of creation, stored ones as `id:status`; `active`, not ended, by deadline; `submits` of the last minute
+    by time.
     """
     return f"spn:owner:{owner}:{name}" if owner else f"spn:{name}"
 

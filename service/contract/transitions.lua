@@ -13,14 +13,17 @@
 --   restart     running             held    the slices so far are void (other weights or numerics)
 --   release     running             held    the lease is returned, no attempt is spent
 --   cancel      queued, running     any     the job ends at once. While another worker's lease is live, that worker stops
---   finish      running             held    succeeded
+--   finish      running             held    succeeded. A job whose results leave Redis is `complete` instead: no slice is
+--                                           missing, it has no lease and no deadline, and waits to be stored
+--   stored      complete, ended     -       its object is in the object store: a complete job has succeeded. Record and
+--                                           stream are kept for `keep_ms` more
 --   fail        running             held    failed, with its problem
 --   overdue     queued, running     -       failed, once past the deadline; a worker with a live lease has
 --                                           `grace_seconds` more to do it itself
 --   limit_lease queued, running     -       a lease that ends later than a new one would is shortened: the clock of
 --                                           Redis was set back
 --   requeue     queued, running     -       waits for a worker again. Refused while a lease is live, or if it waits already
---   erase       any                 -       record, stream, idempotency key and deliveries are deleted, in any status. The
+--   erase       any, absent         -       record, stream, idempotency key and deliveries are deleted, in any status. The
 --                                           next write of a worker that holds the job is refused, so that it stops
 --
 -- Token: `new` is a fresh one, `held` that of the lease, `any` may be empty, `-` is not read.
@@ -30,6 +33,7 @@
 -- renew and append also reply that the worker should stop: `canceling` after a cancel, `overdue` after the deadline.
 -- `announce` and `expire` maintain the two lists around the jobs: live workers, and jobs past their retention. `next` replies
 -- the job that a worker should acquire (queue.lua). Two workers may get the same one; the slower is refused and asks again.
+-- `unstored` claims jobs whose object in the object store is not yet as Redis has them: to be written, or to be deleted.
 -- An event that the job's webhook requests enters the outbox (outbox.lua) in the same step as the stream.
 --
 -- Fields of a record that are not in its request:
@@ -41,6 +45,9 @@
 --   given                          slices that every image starts with, which no restart voids
 --   done:I, score:I                slices of image I that are in the stream; the verifier's score of its base slice
 --   lanes                          lanes of the job's base slices, for the estimate
+--   results                        set if the job goes to the object store when it ends
+--   completed_at, final_id         of a complete job: when its last slice was there, and the id of its final event. Both are
+--                                  in its object before they are in the stream
 --
 -- KEYS: record, stream, queued, running, deadlines, ended, outbox, owners (service.contract.redis_keys.Keys). create has one
 -- more, the idempotency key. The keys of an owner's lists are built here, by `owned` and by queue.lua: a worker does not know
@@ -48,6 +55,8 @@
 -- ARGV: transition, job id, token or "", a JSON object with the transition's arguments by name. create and append: then
 -- the compressed values of each slice in `slices`; they are bytes, so they cannot be in the JSON.
 -- Replies {outcome, ...}. Times are those of Redis' clock, in ms.
+
+local UNSTORED = 'spn:unstored' -- jobs whose object is not yet as Redis has them, by the time when they may be claimed
 
 local record, stream, queued, running, deadlines, ended = unpack(KEYS, 1, 6)
 local queue = KEYS[8] and Queue(KEYS[8])
@@ -90,8 +99,9 @@ local function write()
   if #changes > 0 then redis.call('HSET', record, unpack(changes)) end
 end
 
+local entry_id = '*'
 local function emit(event, ...)
-  local entry = redis.call('XADD', stream, '*', 'event', event, ...)
+  local entry = redis.call('XADD', stream, entry_id, 'event', event, ...)
   clock = clock or tonumber(string.match(entry, '^%d+'))
   set({last_id = entry})
   return entry
@@ -137,18 +147,27 @@ local function lease()
   set({lease_until = lease_until, lease_ms = args.lease_seconds * 1000})
 end
 
--- End the job: its final event, out of all lists of unfinished jobs, and its retention.
-local function conclude(status, problem)
+-- Let the job's object be written, or deleted if the job is gone. A claim that is under way ends first.
+local function store(ended_id) redis.call('ZADD', UNSTORED, 'NX', now(), ended_id) end
+
+-- Remove a job from its owner's list. A stored job has its status there: lists need not read its object.
+local function unlist(owner, past)
+  redis.call('ZREM', owned(owner, 'jobs'), past, past .. ':succeeded', past .. ':failed', past .. ':canceled')
+end
+
+-- End the job: its final event, out of all lists of unfinished jobs, and its retention. `at`: when it ended, now if nil.
+local function conclude(status, problem, at)
   local retention, owner = number('retention_ms'), job.owner
   local entry = emit(status, 'error', problem or '')
+  at = at or now()
   if not leased() then queue.remove(id, job) end
   redis.call('ZREM', job.status == 'queued' and queued or running, id)
-  set({status = status, finished_at = now(), expires_at = now() + retention, error = problem or '', token = '',
-       lease_until = 0})
+  set({status = status, finished_at = at, expires_at = at + retention, error = problem or '', token = '', lease_until = 0})
   notify(status, entry, 'error', problem or '')
   if number('deadline') > 0 then redis.call('ZREM', deadlines, id) end
   redis.call('ZREM', owned(owner, 'active'), id)
-  redis.call('ZADD', ended, now() + retention, owner == '' and id or id .. ':' .. owner)
+  redis.call('ZADD', ended, at + retention, owner == '' and id or id .. ':' .. owner)
+  if job.results ~= '' and name ~= 'stored' then store(id) end
   redis.call('PEXPIRE', record, retention)
   redis.call('PEXPIRE', stream, retention)
   if job.idempotency ~= '' and redis.call('PTTL', job.idempotency) > retention then
@@ -218,9 +237,9 @@ end
 
 -- The reply for a known idempotency key, or nil.
 local function replay()
-  local known = redis.call('HMGET', KEYS[9], 'id', 'fingerprint', 'record', 'cell')
+  local known = redis.call('HMGET', KEYS[9], 'id', 'fingerprint', 'record', 'cell', 'stored')
   if known[4] then return {'moved', known[4]} end
-  if not known[1] or redis.call('EXISTS', known[3]) == 0 then return end
+  if not known[1] or not known[5] and redis.call('EXISTS', known[3]) == 0 then return end
   return {known[2] == args.fingerprint and 'replay' or 'clash', known[1]}
 end
 
@@ -244,6 +263,7 @@ function transition.create()
   set({request = args.request, num_images = args.num_images, given = #args.slices, lanes = args.base_lanes,
        retention_ms = args.retention_ms, status = 'queued', created_at = now(), owner = args.owner, deadline = deadline,
        receiver = args.receiver, priority = args.priority, weight = args.weight})
+  if args.results then set({results = 1}) end
   for _, event in ipairs(args.webhook_events) do set({['webhook:' .. event] = 1}) end
   place(deadline)
   for image = 0, args.num_images - 1 do
@@ -339,7 +359,31 @@ function transition.cancel()
   return conclude('canceled')
 end
 
-function transition.finish() return conclude('succeeded') end
+function transition.finish()
+  if job.results == '' then return conclude('succeeded') end
+  local last = tonumber(string.match(job.last_id, '^%d+'))
+  set({completed_at = now(), final_id = string.format('%.0f-0', math.max(now(), last + 1)), token = '', lease_until = 0})
+  redis.call('ZREM', running, id)
+  redis.call('ZREM', deadlines, id)
+  store(id)
+  return {'complete'}
+end
+
+function transition.stored()
+  redis.call('ZREM', UNSTORED, id) -- the first write, so that a full Redis does not refuse this: it frees memory
+  if job.status == 'running' then
+    now() -- the id of the final event is older
+    entry_id = job.final_id
+    conclude('succeeded', nil, number('completed_at'))
+  end
+  local keep_ms = math.max(1, math.min(args.keep_ms, number('expires_at') - now()))
+  redis.call('PEXPIRE', record, keep_ms)
+  redis.call('PEXPIRE', stream, keep_ms)
+  unlist(job.owner, id)
+  redis.call('ZADD', owned(job.owner, 'jobs'), job.created_at, id .. ':' .. job.status)
+  if redis.call('EXISTS', job.idempotency) == 1 then redis.call('HSET', job.idempotency, 'stored', 1) end
+  return {'done'}
+end
 
 function transition.fail() return conclude('failed', args.problem) end
 
@@ -362,22 +406,24 @@ function transition.requeue()
   return {wait_again() and 'done' or 'stale'}
 end
 
--- The deliveries of a job are named after the entries of its stream.
+-- The deliveries of a job are named after the entries of its stream. Of a job that is in the object store alone, the caller
+-- knows owner and idempotency key.
 function transition.erase()
   if job.receiver ~= '' then
     for _, entry in ipairs(redis.call('XRANGE', stream, '-', '+')) do
       Outbox(KEYS[7], now()).drop('msg_' .. id .. '-' .. entry[1])
     end
   end
-  local owner = job.owner
+  local owner = args.owner
   queue.remove(id, job)
   redis.call('ZREM', queued, id)
   redis.call('ZREM', running, id)
   redis.call('ZREM', deadlines, id)
   redis.call('ZREM', owned(owner, 'active'), id)
-  redis.call('ZREM', owned(owner, 'jobs'), id)
+  unlist(owner, id)
   redis.call('ZREM', ended, owner == '' and id or id .. ':' .. owner)
-  if job.idempotency ~= '' then redis.call('DEL', job.idempotency) end
+  if args.idempotency ~= '' then redis.call('DEL', args.idempotency) end
+  if args.results then store(id) end
   redis.call('DEL', record, stream)
   return {'done'}
 end
@@ -389,15 +435,29 @@ if name == 'announce' then
   return {'done'}
 end
 
--- KEYS: ended. Its members are `id`, or `id:owner` for a job with an owner.
+-- KEYS: ended. Its members are `id`, or `id:owner` for a job with an owner. `results`: their objects are to be deleted.
 if name == 'expire' then
   local gone = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now(), 'LIMIT', 0, 1000)
   for _, past in ipairs(gone) do
     local ended_id, owner = string.match(past, '^([^:]*):?(.*)$')
-    redis.call('ZREM', owned(owner, 'jobs'), ended_id)
+    unlist(owner, ended_id)
     redis.call('ZREM', KEYS[1], past)
+    if args.results then store(ended_id) end
   end
   return {'done', #gone}
+end
+
+-- No KEYS. Let the jobs of `returned` be due again, whose claims ended without success. Claim at most `count` that are due,
+-- for `claim_ms`: nobody else is replied the same ones until then.
+if name == 'unstored' then
+  local function due_at(time, each)
+    -- ZREM first: a full Redis refuses ZADD as the first write of a script, and these jobs have to leave it
+    if redis.call('ZREM', UNSTORED, each) == 1 then redis.call('ZADD', UNSTORED, time, each) end
+  end
+  for _, each in ipairs(args.returned) do due_at(now(), each) end
+  local due = redis.call('ZRANGEBYSCORE', UNSTORED, '-inf', now(), 'LIMIT', 0, args.count)
+  for _, each in ipairs(due) do due_at(now() + args.claim_ms, each) end
+  return {'done', unpack(due)}
 end
 
 -- KEYS: owners. The next job of all, if `every_owner`; else the next interactive one of an owner not in `except_owners`.
@@ -411,29 +471,34 @@ end
 local held_only = {renew = true, append = true, restart = true, release = true, finish = true, fail = true}
 
 -- Fields that a transition reads besides those that all read.
-local ending = {'owner', 'retention_ms', 'idempotency'}
+local ending = {'owner', 'retention_ms', 'idempotency', 'results'}
 local needed = {
   append = {'webhook:slice'},
   acquire = {'attempts', 'fruitless', 'suspect', 'given', 'weights', 'numerics', 'request', 'owner', 'num_images', 'weight',
              'webhook:started'},
-  finish = {'webhook:succeeded', unpack(ending)},
+  finish = {'webhook:succeeded', 'last_id', unpack(ending)},
+  stored = {'webhook:succeeded', 'final_id', 'created_at', unpack(ending)},
   fail = {'webhook:failed', unpack(ending)},
   cancel = {'webhook:canceled', unpack(ending)},
 }
 
-local fields = {'status', 'token', 'lease_until', 'canceling', 'deadline', unpack(needed[name] or {})}
+local fields = {'status', 'token', 'lease_until', 'canceling', 'deadline', 'completed_at', unpack(needed[name] or {})}
 for _, slice in ipairs(name == 'append' and args.slices or {}) do table.insert(fields, 'done:' .. slice.image) end
 read(fields)
 
 if name ~= 'create' then
-  local ends = job.status ~= 'queued' and job.status ~= 'running'
+  local complete = job.status == 'running' and job.completed_at ~= ''
+  local ends = complete or job.status ~= 'queued' and job.status ~= 'running'
   if name == 'overdue' and ends then redis.call('ZREM', deadlines, id) end
   if name == 'requeue' and ends then
     redis.call('ZREM', queued, id)
     redis.call('ZREM', running, id)
   end
-  if job.status == '' then return {'unknown'} end
-  if ends and name ~= 'erase' then return {'ended'} end
+  if name ~= 'erase' then
+    if job.status == '' then return {'unknown'} end
+    if complete and name == 'cancel' then return {'canceling'} end -- too late: it ends soon, with its images
+    if ends ~= (name == 'stored') then return {ends and 'ended' or 'stale'} end
+  end
   if name == 'acquire' and token == '' then return {'lost'} end
   if held_only[name] and (token == '' or job.token ~= token) then return {'lost'} end
 end

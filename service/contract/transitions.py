@@ -47,7 +47,9 @@ class Outcome(StrEnum):
     LEASED = "leased"
     """acquire, requeue, overdue: a worker holds the job."""
     CANCELING = "canceling"
-    """renew, append: done, but the worker should stop; cancel: its worker will stop it."""
+    """renew, append: done, but the worker should stop; cancel: its worker will stop it, or it is complete and ends soon."""
+    COMPLETE = "complete"
+    """finish: no slice is missing; the job succeeds once it is in the object store."""
     OVERDUE = "overdue"
     """renew, append: done, but the deadline has passed; acquire: refused because of that."""
     ENDED = "ended"
@@ -57,7 +59,7 @@ class Outcome(StrEnum):
     GAP = "gap"
     """append: an earlier slice is missing."""
     STALE = "stale"
-    """requeue: the job waits already; overdue, limit_lease: there is no reason to."""
+    """requeue: the job waits already; overdue, limit_lease: there is no reason to; stored: the job goes on."""
     EMPTY = "empty"
     """next: no job waits."""
     UNKNOWN = "unknown"
@@ -197,10 +199,12 @@ def create(  # noqa: PLR0913 - the terms of a submit, by keyword
     idempotency: Idempotency | None = None,
     start: Sequence[SliceEntry] = (),
     second: str = "",
+    results: bool = False,
 ) -> Call:
     """Make a new queued job, unless its owner is over `limits`, or `bound` jobs of its model wait, of this owner too.
 
-    `start`: the slices that every image starts with. `second`: the cell that takes the job if the queue is full.
+    `start`: the slices that every image starts with. `second`: the cell that takes the job if the queue is full. `results`:
+    it goes to the object store when it ends.
     """
     once = idempotency or Idempotency(key="", fingerprint="")
     return Call.of(
@@ -223,6 +227,7 @@ def create(  # noqa: PLR0913 - the terms of a submit, by keyword
         base_lanes=request.base_lanes,
         retention_ms=request.retention_seconds * 1000,
         second=second,
+        results=results,
         slices=start,
     )
 
@@ -271,7 +276,7 @@ class Claim:
         return self._call("cancel")
 
     def finish(self) -> Call:
-        """End the job as succeeded: all images are complete."""
+        """End the job as succeeded: all images are complete. COMPLETE: once it is stored."""
         return self._call("finish")
 
     def fail(self, problem: Problem) -> Call:
@@ -287,9 +292,29 @@ def cancel(keys: Keys) -> Call:
     return Call.of("cancel", keys=keys.all, id=keys.id)
 
 
-def erase(keys: Keys) -> Call:
-    """Delete all that Redis has of a job, but for its ticket in RQ."""
-    return Call.of("erase", keys=keys.all, id=keys.id)
+def erase(keys: Keys, *, owner: str = "", idempotency: str = "", results: bool = False) -> Call:
+    """Delete all that Redis has of a job of `owner`, but for its ticket in RQ.
+
+    `idempotency`: the key in Redis of its Idempotency-Key, "" without one. `results`: its object is to be deleted too.
+    """
+    return Call.of("erase", keys=keys.all, id=keys.id, owner=owner, idempotency=idempotency, results=results)
+
+
+def unstored(*, count: int, claim_seconds: float, returned: Collection[str] = ()) -> Call:
+    """Claim at most `count` jobs whose objects are not as Redis has them; the reply's values are their ids.
+
+    `returned`: those whose claims ended without success. They are due again.
+    """
+    back, claim_ms = list[JsonValue](returned), int(claim_seconds * 1000)
+    return Call.of("unstored", keys=[], count=count, claim_ms=claim_ms, returned=back)
+
+
+def stored(keys: Keys, *, keep_seconds: float) -> Call:
+    """Note that an ended or complete job is in the object store, so that Redis keeps it for `keep_seconds` more.
+
+    UNKNOWN: it was erased, and its object is to be deleted.
+    """
+    return Call.of("stored", keys=keys.all, id=keys.id, keep_ms=int(keep_seconds * 1000))
 
 
 def next_job(model: str, *, except_owners: Collection[str] | None = None) -> Call:
@@ -322,6 +347,6 @@ def announce(model: str, worker: str, *, seconds: float) -> Call:
     return Call.of("announce", keys=[workers_key(model)], id=worker, seconds=seconds)
 
 
-def expire() -> Call:
-    """Remove the ids of jobs whose record Redis has expired."""
-    return Call.of("expire", keys=[ENDED])
+def expire(*, results: bool = False) -> Call:
+    """Remove the ids of jobs past their retention. `results`: their objects are to be deleted."""
+    return Call.of("expire", keys=[ENDED], results=results)

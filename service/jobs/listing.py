@@ -6,6 +6,7 @@ miss jobs until they expire.
 
 from __future__ import annotations
 
+import asyncio
 import time
 from collections import deque
 from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
@@ -13,13 +14,15 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from service.contract.logs import warn_once
-from service.contract.record import JobRecord, UnreadableRecordError
+from service.contract.record import Fields, JobRecord, UnreadableRecordError
 from service.contract.redis_keys import Keys, owned_key
 from service.contract.statuses import Status
 from service.errors import ListingLimitError
 
 if TYPE_CHECKING:
     from redis.asyncio import Redis
+
+    from service.results.object_store import Results
 
 CHUNK = 200
 """Ids read at a time."""
@@ -43,10 +46,17 @@ class Page:
 
 @dataclass(frozen=True, kw_only=True)
 class Entry:
-    """Entry of an owner's list: milliseconds of creation, and id."""
+    """Entry of an owner's list: milliseconds of creation, and id; of a job in the object store its status too."""
 
     created_at: int
     id: str
+    status: Status | None = None
+
+    @classmethod
+    def of(cls, member: str, created_at: float) -> Entry:
+        """Return the entry of a member of the list, `id` or `id:status`."""
+        job, _, status = member.partition(":")
+        return cls(created_at=int(created_at), id=job, status=Status(status) if status else None)
 
     @classmethod
     def of_cursor(cls, cursor: str) -> Entry:
@@ -72,8 +82,11 @@ async def never() -> bool:
 class Listing:
     """Lists of the jobs of owners."""
 
-    def __init__(self, client: Redis, *, pages_per_minute: int = PAGES_PER_MINUTE) -> None:
-        self._client, self._pages_per_minute = client, pages_per_minute
+    def __init__(
+        self, client: Redis, *, results: Results | None = None, pages_per_minute: int = PAGES_PER_MINUTE
+    ) -> None:
+        """`results`: the object store, if there is one."""
+        self._client, self._results, self._pages_per_minute = client, results, pages_per_minute
         self._pages: dict[str, deque[float]] = {}
 
     async def page(
@@ -118,31 +131,34 @@ class Listing:
             if not rows:
                 return
             offset += CHUNK
-            entries = [Entry(created_at=int(score), id=job.decode()) for job, score in rows]
+            entries = [Entry.of(member.decode(), score) for member, score in rows]
             yield [entry for entry in entries if after is None or entry.older(after)]
 
     async def _matching(self, entries: Sequence[Entry], status: Status | None) -> list[bool]:
         """Return which entries exist and have the status; records are not decoded for that."""
         async with self._client.pipeline(transaction=False) as pipeline:
             for entry in entries:
-                pipeline.hget(Keys(id=entry.id, model="").record, "status")
-            found = await pipeline.execute(raise_on_error=False)
+                if entry.status is None:
+                    pipeline.hget(Keys(id=entry.id, model="").record, "status")
+            found = iter(await pipeline.execute(raise_on_error=False))
+        statuses = [entry.status.value.encode() if entry.status else next(found) for entry in entries]
         wanted = {status.value.encode()} if status else {each.value.encode() for each in Status}
-        return [isinstance(each, bytes) and each in wanted for each in found]
+        return [isinstance(each, bytes) and each in wanted for each in statuses]
 
     async def _page(self, found: Sequence[Entry], last: Entry | None) -> Page:
         async with self._client.pipeline(transaction=False) as pipeline:
             for entry in found:
                 pipeline.hgetall(Keys(id=entry.id, model="").record)
-            rows = zip(found, await pipeline.execute(), strict=True)
-        records = tuple(record for entry, fields in rows if (record := readable(entry.id, fields)))
-        return Page(records=records, cursor=last.cursor if last else None)
+            rows = await pipeline.execute()
+        records = await asyncio.gather(*(self._record(entry, row) for entry, row in zip(found, rows, strict=True)))
+        return Page(records=tuple(filter(None, records)), cursor=last.cursor if last else None)
 
-
-def readable(job: str, fields: dict[Any, Any]) -> JobRecord | None:
-    """Return a record; None, logged once, for one that cannot be decoded."""
-    try:
-        return JobRecord.decode(fields) if fields else None
-    except UnreadableRecordError as error:
-        warn_once(__name__, f"job {job} is not listed: {error}")
-        return None
+    async def _record(self, entry: Entry, fields: Fields) -> JobRecord | None:
+        """Return a record from Redis or the object store; None, logged once, for one that cannot be decoded."""
+        try:
+            if not fields and entry.status and self._results and (stored := await self._results.read(entry.id)):
+                fields = stored.fields
+            return JobRecord.decode(fields) if fields else None
+        except UnreadableRecordError as error:
+            warn_once(__name__, f"job {entry.id} is not listed: {error}")
+            return None

@@ -49,9 +49,11 @@ class Reaper:
         tickets: Tickets,
         *,
         models: Sequence[str],
+        results: bool = False,
         stepped: Callable[[], None] = lambda: None,
     ) -> None:
-        self._client, self._tickets, self._models = client, tickets, models
+        """`results`: whether ended jobs are in an object store. `stepped`: called when Redis' clock was set."""
+        self._client, self._tickets, self._models, self._results = client, tickets, models, results
         self._transitions, self._clock, self._stepped = AsyncTransitions(client), ClockWatch(client), stepped
         self._leases_checked = False
         self._repaired: dict[str, int] = {}
@@ -70,7 +72,7 @@ class Reaper:
         now, step_ms = await self._clock.now()
         if step_ms:
             self._stepped()
-        await self._transitions(expire())
+        await self._transitions(expire(results=self._results))
         check_leases = step_ms < 0 or not self._leases_checked
         issued = 0
         for model in self._models:

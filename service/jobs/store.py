@@ -1,17 +1,21 @@
-"""Jobs as the API sees them: submit, read, cancel. Record first, ticket second; the record is the authority."""
+"""Jobs as the API sees them: submit, read, cancel. Record first, ticket second; the record is the authority.
+
+A job is in Redis until some minutes after its end, then in the object store alone, if there is one (`service.results`).
+"""
 
 from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from service.cells.cell_map import OtherCellError
 from service.contract.logs import warn_once
-from service.contract.record import JobRecord, UnreadableRecordError
-from service.contract.redis_keys import PROBE, Keys, is_job_id
+from service.contract.record import Fields, JobRecord, UnreadableRecordError
+from service.contract.redis_keys import PROBE, UNSTORED, Keys, is_job_id
 from service.contract.request import JobRequest
 from service.contract.stream import Event, JobImages, SliceEntry, decode_events, replay
 from service.contract.transitions import (
@@ -29,6 +33,7 @@ from service.errors import (
     KeyReusedError,
     QueueFullError,
     RateLimitedError,
+    UnavailableError,
     UnknownJobError,
     UnreadableJobError,
 )
@@ -39,6 +44,8 @@ if TYPE_CHECKING:
 
     from service.jobs.requester import Requester
     from service.jobs.tickets import Tickets
+    from service.results.object_store import Results
+    from service.results.stored_job import StoredJob
 
 logger = logging.getLogger(__name__)
 
@@ -50,9 +57,9 @@ REFUSALS = {
 
 
 class Jobs:
-    """Jobs in one Redis."""
+    """Jobs in one Redis, and in its object store."""
 
-    def __init__(
+    def __init__(  # noqa: PLR0913 - all but the first two by keyword
         self,
         client: Redis,
         tickets: Tickets,
@@ -60,9 +67,13 @@ class Jobs:
         queue_bound: int,
         limits: Limits = UNLIMITED,
         weights: Mapping[str, int] = MappingProxyType({}),
+        results: Results | None = None,
     ) -> None:
-        """`limits` are those of each owner, but for its weight: `weights` has those that are not 1."""
-        self._limits, self._weights = limits, weights
+        """`limits` are those of each owner, but for its weight: `weights` has those that are not 1.
+
+        `results`: the object store; None: jobs stay in Redis.
+        """
+        self._limits, self._weights, self._results = limits, weights, results
         self._client, self._tickets = client, tickets
         self._transitions = AsyncTransitions(client)
         self._queue_bound = queue_bound
@@ -81,7 +92,15 @@ class Jobs:
         """
         limits = replace(self._limits, weight=self._weights.get(request.owner, 1))
         reply = await self._transitions(
-            create(request, bound=self._queue_bound, limits=limits, idempotency=idempotency, start=start, second=second)
+            create(
+                request,
+                bound=self._queue_bound,
+                limits=limits,
+                idempotency=idempotency,
+                start=start,
+                second=second,
+                results=self._results is not None,
+            )
         )
         if reply.outcome is Outcome.MOVED:
             raise OtherCellError(reply.value)
@@ -98,8 +117,8 @@ class Jobs:
         """Return a job's record. Raises UnknownJobError, also for a job that `requester` may not see,
         and UnreadableJobError.
         """
-        fields = await self._client.hgetall(Keys(id=job, model="").record) if is_job_id(job) else None
         try:
+            fields = await self._fields(job) if is_job_id(job) else None
             record = JobRecord.decode(fields) if fields else None
         except UnreadableRecordError as error:
             raise unreadable(job, error) from None
@@ -115,16 +134,21 @@ class Jobs:
 
     async def erase(self, job: str, *, owner: str) -> None:
         """Delete all that is kept of a job. A worker that holds it stops. Raises UnknownJobError and UnreadableJobError."""
-        keys = (await self.get(job, JobOwner(owner))).request.keys
-        reply = await self._transitions(erase(keys))
-        if reply.outcome is Outcome.DONE:
-            await self._tickets.withdraw(keys)
+        record = await self.get(job, JobOwner(owner))
+        keys, stored = record.request.keys, self._results is not None
+        await self._transitions(erase(keys, owner=owner, idempotency=record.idempotency, results=stored))
+        await self._tickets.withdraw(keys)
+        if self._results:
+            with suppress(UnavailableError):  # the writer of results deletes it later; from now on nobody can read it
+                await self._results.erase(job)
 
     async def events(self, request: JobRequest, *, after: str = "-", until: str = "+") -> list[Event]:
         """Return the events between two stream ids, without `after` and with `until`. Raises UnreadableJobError."""
         start = after if after == "-" else f"({after}"
         entries: Any = await self._client.xrange(request.keys.stream, start, until)
         try:
+            if not entries and (stored := await self._stored(request.id)):
+                entries = stored.between(after, until)
             return decode_events(entries, request.geometry)
         except UnreadableRecordError as error:
             raise unreadable(request.id, error) from None
@@ -137,6 +161,10 @@ class Jobs:
         """Return whether Redis still has the job."""
         return bool(await self._client.exists(Keys(id=job, model="").record))
 
+    async def unstored(self) -> int:
+        """Return how many jobs are not in the object store as Redis has them."""
+        return int(await self._client.zcard(UNSTORED))
+
     async def check_writable(self) -> None:
         """Raise the RedisError of a Redis that refuses writes: a replica, a full disk or memory. Writes nothing."""
         await self._client.set(PROBE, 1, xx=True)
@@ -145,6 +173,26 @@ class Jobs:
         """Close the connections."""
         await self._client.aclose()
         self._tickets.close()
+
+    async def _fields(self, job: str) -> Fields | None:
+        """Return a job's record as Redis or its object has it."""
+        if fields := await self._client.hgetall(Keys(id=job, model="").record):
+            return fields
+        stored = await self._stored(job)
+        return stored.fields if stored else None
+
+    async def _stored(self, job: str) -> StoredJob | None:
+        """Return a job that Redis has no longer. None for one that was erased, or is past its retention, or never was.
+
+        Raises UnreadableRecordError.
+        """
+        if self._results is None:
+            return None
+        async with self._client.pipeline(transaction=True) as pipeline:
+            pipeline.exists(Keys(id=job, model="").record)
+            pipeline.zscore(UNSTORED, job)
+            exists, unstored = await pipeline.execute()
+        return None if exists or unstored is not None else await self._results.read(job)
 
 
 def unreadable(job: str, error: UnreadableRecordError) -> UnreadableJobError:

@@ -55,7 +55,7 @@ class BatchLog(Publisher):
                 self._report_first_slice(lease)
 
     def finish(self, lease: Lease) -> Outcome:
-        """Do as Publisher.finish; report the end."""
+        """Do as Publisher.finish; report the end. Storing a complete job is no work of this worker."""
         return self._reported(lease, super().finish(lease))
 
     def cancel(self, lease: Lease) -> Outcome:
@@ -77,6 +77,9 @@ class BatchLog(Publisher):
     def _reported(self, lease: Lease, outcome: Outcome) -> Outcome:
         job = lease.claim.keys.id
         self._without_slice.discard(job)
+        if outcome is Outcome.COMPLETE:
+            created, completed = self._read(lease, "created_at", "completed_at")
+            self._report_end(job, Status.SUCCEEDED, int(completed) - int(created))
         if outcome is Outcome.DONE:
             status, created, finished = self._read(lease, "status", "created_at", "finished_at")
             self._report_end(job, Status(status.decode()), int(finished or 0) - int(created))

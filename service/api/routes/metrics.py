@@ -28,6 +28,7 @@ async def state_of_redis(app: Services) -> StoreState | None:
     try:
         async with asyncio.timeout(REDIS_SECONDS):
             backlogs = await app.queue_estimates.backlogs(list(app.catalogue.cards))
-            return StoreState(backlogs=backlogs, outbox=await app.outbox.load())
+            outbox, unstored = await app.outbox.load(), await app.jobs.unstored()
+            return StoreState(backlogs=backlogs, outbox=outbox, unstored=unstored)
     except (RedisError, TimeoutError):
         return None

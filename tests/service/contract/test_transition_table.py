@@ -22,45 +22,49 @@ from service.contract.transitions import (
     limit_lease,
     overdue,
     requeue,
+    stored,
+    unstored,
 )
 from tests.harness.drawing import POISONED, a_claim, a_request, acquire, an_entry, record_of
 
 OWN, OTHER, NONE = "own", "other", "none"
 
 TABLE = """
-transition token  absent   queued  held      orphaned  returned  canceling  overdue  succeeded  failed   canceled
-acquire    own    unknown  done    done      done      done      done       done     ended      ended    ended
-acquire    other  unknown  done    leased    done      done      leased     leased   ended      ended    ended
-acquire    none   unknown  lost    lost      lost      lost      lost       lost     ended      ended    ended
-renew      own    unknown  lost    done      done      lost      canceling  overdue  ended      ended    ended
-renew      other  unknown  lost    lost      lost      lost      lost       lost     ended      ended    ended
-renew      none   unknown  lost    lost      lost      lost      lost       lost     ended      ended    ended
-append     own    unknown  lost    done      done      lost      canceling  overdue  ended      ended    ended
-append     other  unknown  lost    lost      lost      lost      lost       lost     ended      ended    ended
-append     none   unknown  lost    lost      lost      lost      lost       lost     ended      ended    ended
-restart    own    unknown  lost    done      done      lost      done       done     ended      ended    ended
-restart    other  unknown  lost    lost      lost      lost      lost       lost     ended      ended    ended
-restart    none   unknown  lost    lost      lost      lost      lost       lost     ended      ended    ended
-release    own    unknown  lost    done      done      lost      done       done     ended      ended    ended
-release    other  unknown  lost    lost      lost      lost      lost       lost     ended      ended    ended
-release    none   unknown  lost    lost      lost      lost      lost       lost     ended      ended    ended
-finish     own    unknown  lost    done      done      lost      done       done     ended      ended    ended
-finish     other  unknown  lost    lost      lost      lost      lost       lost     ended      ended    ended
-finish     none   unknown  lost    lost      lost      lost      lost       lost     ended      ended    ended
-fail       own    unknown  lost    done      done      lost      done       done     ended      ended    ended
-fail       other  unknown  lost    lost      lost      lost      lost       lost     ended      ended    ended
-fail       none   unknown  lost    lost      lost      lost      lost       lost     ended      ended    ended
-cancel     own    unknown  done    done      done      done      done       done     ended      ended    ended
-cancel     other  unknown  done    canceling done      done      canceling  canceling ended     ended    ended
-cancel     none   unknown  done    canceling done      done      canceling  canceling ended     ended    ended
-create     any    done     done    done      done      done      done       done     done       done     done
-overdue    any    unknown  stale   stale     stale     stale     stale      leased   ended      ended    ended
-requeue    any    unknown  stale   leased    done      stale     leased     leased   ended      ended    ended
-limit_lease any   unknown  stale   stale     stale     stale     stale      stale    ended      ended    ended
-erase      any    unknown  done    done      done      done      done       done     done       done     done
+transition   token  absent   queued  held       orphaned  returned  canceling  overdue    complete   succeeded  failed  canceled
+acquire      own    unknown  done    done       done      done      done       done       ended      ended      ended   ended
+acquire      other  unknown  done    leased     done      done      leased     leased     ended      ended      ended   ended
+acquire      none   unknown  lost    lost       lost      lost      lost       lost       ended      ended      ended   ended
+renew        own    unknown  lost    done       done      lost      canceling  overdue    ended      ended      ended   ended
+renew        other  unknown  lost    lost       lost      lost      lost       lost       ended      ended      ended   ended
+renew        none   unknown  lost    lost       lost      lost      lost       lost       ended      ended      ended   ended
+append       own    unknown  lost    done       done      lost      canceling  overdue    ended      ended      ended   ended
+append       other  unknown  lost    lost       lost      lost      lost       lost       ended      ended      ended   ended
+append       none   unknown  lost    lost       lost      lost      lost       lost       ended      ended      ended   ended
+restart      own    unknown  lost    done       done      lost      done       done       ended      ended      ended   ended
+restart      other  unknown  lost    lost       lost      lost      lost       lost       ended      ended      ended   ended
+restart      none   unknown  lost    lost       lost      lost      lost       lost       ended      ended      ended   ended
+release      own    unknown  lost    done       done      lost      done       done       ended      ended      ended   ended
+release      other  unknown  lost    lost       lost      lost      lost       lost       ended      ended      ended   ended
+release      none   unknown  lost    lost       lost      lost      lost       lost       ended      ended      ended   ended
+finish       own    unknown  lost    done       done      lost      done       done       ended      ended      ended   ended
+finish       other  unknown  lost    lost       lost      lost      lost       lost       ended      ended      ended   ended
+finish       none   unknown  lost    lost       lost      lost      lost       lost       ended      ended      ended   ended
+fail         own    unknown  lost    done       done      lost      done       done       ended      ended      ended   ended
+fail         other  unknown  lost    lost       lost      lost      lost       lost       ended      ended      ended   ended
+fail         none   unknown  lost    lost       lost      lost      lost       lost       ended      ended      ended   ended
+cancel       own    unknown  done    done       done      done      done       done       canceling  ended      ended   ended
+cancel       other  unknown  done    canceling  done      done      canceling  canceling  canceling  ended      ended   ended
+cancel       none   unknown  done    canceling  done      done      canceling  canceling  canceling  ended      ended   ended
+create       any    done     done    done       done      done      done       done       done       done       done    done
+overdue      any    unknown  stale   stale      stale     stale     stale      leased     ended      ended      ended   ended
+requeue      any    unknown  stale   leased     done      stale     leased     leased     ended      ended      ended   ended
+limit_lease  any    unknown  stale   stale      stale     stale     stale      stale      ended      ended      ended   ended
+erase        any    done     done    done       done      done      done       done       done       done       done    done
+stored       any    unknown  stale   stale      stale     stale     stale      stale      done       done       done    done
 """
 """`own` is the token of the worker that holds the job or held it last, and a fresh one where nobody has. `held`: its
-lease lives. `orphaned`: it ran out. `returned`: released. `canceling`, `overdue`: held, and to be stopped."""
+lease lives. `orphaned`: it ran out. `returned`: released. `canceling`, `overdue`: held, and to be stopped.
+`complete`: without a missing slice, it waits for the object store."""
 
 WROTE = {Outcome.DONE, Outcome.CANCELING, Outcome.OVERDUE}
 """Outcomes after which something may have changed; for `cancel` by others that is the wish alone."""
@@ -85,6 +89,7 @@ CALLS: dict[str, Callable[[Claim], Call]] = {
     "overdue": lambda claim: with_token(overdue(claim.keys, grace_seconds=60), claim.token),
     "limit_lease": lambda claim: with_token(limit_lease(claim.keys), claim.token),
     "requeue": lambda claim: with_token(requeue(claim.keys), claim.token),
+    "stored": lambda claim: with_token(stored(claim.keys, keep_seconds=60), claim.token),
     "erase": lambda claim: with_token(erase(claim.keys), claim.token),
     "create": lambda claim: with_token(create(replace(a_request(), id=claim.keys.id), bound=100), claim.token),
 }
@@ -114,12 +119,12 @@ class Scene:
         self.store, self.transitions = store, Transitions(store)
         self.own = a_claim(replace(a_request(), deadline_seconds=60))
 
-    def enter(self, state: str) -> None:
-        """Lead the job there, through transitions but for the passing of time."""
+    def enter(self, state: str, *, results: bool = False) -> None:
+        """Lead the job there, through transitions but for the passing of time. `results`: they leave Redis."""
         if state == "absent":
             return
         request = replace(a_request(), id=self.own.keys.id, deadline_seconds=60)
-        self.transitions(create(request, bound=100))
+        self.transitions(create(request, bound=100, results=results or state == "complete"))
         if state == "queued":
             return
         self.transitions(acquire(self.own))
@@ -129,6 +134,7 @@ class Scene:
             "returned": lambda: self.transitions(self.own.release()),
             "canceling": lambda: self.transitions(cancel(self.own.keys)),
             "overdue": self.expire_deadline,
+            "complete": lambda: self.transitions(self.own.finish()),
             "succeeded": lambda: self.transitions(self.own.finish()),
             "failed": lambda: self.transitions(self.own.fail(POISONED)),
             "canceled": lambda: self.transitions(self.own.cancel()),
@@ -185,7 +191,9 @@ def test_whatever_happened_a_job_can_be_ended_once(scene: Scene, state: str) -> 
     assert scene.transitions(claim.cancel()).outcome is Outcome.DONE
     before = scene.kept
     assert {
-        scene.transitions(call(scene.own)).outcome for name, call in CALLS.items() if name not in {"create", "erase"}
+        scene.transitions(call(scene.own)).outcome
+        for name, call in CALLS.items()
+        if name not in {"create", "erase", "stored"}
     } == {Outcome.ENDED}
     assert scene.kept == before
 
@@ -242,3 +250,16 @@ def test_out_of_memory_refuses_a_transition_as_a_whole(scene: Scene, name: str) 
     finally:
         scene.store.config_set("maxmemory", 0)
     assert (scene.kept, scene.store.dbsize()) == (before, keys)
+
+
+def test_out_of_memory_lets_jobs_leave_redis(scene: Scene) -> None:
+    """Jobs that wait for the object store may be what fills it."""
+    scene.enter("held", results=True)
+    scene.store.config_set("maxmemory", 1)
+    calls = [scene.own.finish(), unstored(count=9, claim_seconds=0), stored(scene.own.keys, keep_seconds=60)]
+    try:
+        outcomes = [scene.transitions(call).outcome for call in calls]
+    finally:
+        scene.store.config_set("maxmemory", 0)
+    assert outcomes == [Outcome.COMPLETE, Outcome.DONE, Outcome.DONE]
+    assert record_of(scene.store, scene.own).status is Status.SUCCEEDED
