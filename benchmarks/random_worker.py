@@ -11,7 +11,8 @@ from dataclasses import replace
 import numpy as np
 import torch
 
-from models.pipeline import ImageState, Pipeline, next_step
+from models.pipeline import ImageState, Pipeline
+from models.subscale import Progress
 from worker.device.capacity import SMALLEST
 from worker.main import serve
 from worker.settings import WorkerSettings
@@ -23,14 +24,16 @@ class RandomPipeline(Pipeline):
 
     def advance(self, states: Sequence[ImageState]) -> list[ImageState]:
         """Advance each image by one slice."""
-        return [replace(state, progress=state.progress.with_slice(self.random_slice(state))) for state in states]
+        return [replace(state, progress=with_random_slice(state.progress, state.seed)) for state in states]
 
-    def random_slice(self, state: ImageState) -> np.ndarray[tuple[int, ...], np.dtype[np.uint8]]:
-        """Return a slice of random values, equal for equal states."""
-        geometry = self.card.config.geometry
-        random = np.random.default_rng((state.seed, state.progress.done))
-        bits = geometry.target_bits(next_step(state).stage)
-        return random.integers(0, 1 << bits, geometry.slice_shape, dtype=np.uint8)
+
+def with_random_slice(progress: Progress, seed: int) -> Progress:
+    """Return the image with its next slice: random values, equal for equal seeds."""
+    if (step := progress.next) is None:
+        return progress
+    random, geometry = np.random.default_rng((seed, progress.done)), progress.geometry
+    values = random.integers(0, 1 << geometry.target_bits(step.stage), geometry.slice_shape, dtype=np.uint8)
+    return progress.with_slice(values)
 
 
 def main() -> None:

@@ -8,15 +8,15 @@ from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING, Any
 
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
-from redis.exceptions import RedisError
 
 from service.api.schemas import SliceEvent
 from service.contract.request import JobRequest
 from service.contract.statuses import EventKind
 from service.contract.stream import Event, JobImages, replay
-from service.errors import UnavailableError, UnreadableJobError
+from service.errors import UnreadableJobError
 from service.images import ImageFormat, encode
 from service.jobs.live_events import BEGINNING, live_events
+from service.jobs.store import UNAVAILABLE
 from service.problem_body import problem_of
 from service.urls import JobLinks
 
@@ -48,7 +48,7 @@ async def live(  # noqa: PLR0913 - the job, its readers, and the form of the eve
                 continue
             images = images and images.after(event)
             yield message(request, event, images, links)
-    except (RedisError, UnavailableError, UnreadableJobError):
+    except (*UNAVAILABLE, UnreadableJobError):
         return
 
 

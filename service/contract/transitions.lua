@@ -155,18 +155,20 @@ local function unlist(owner, past)
   redis.call('ZREM', owned(owner, 'jobs'), past, past .. ':succeeded', past .. ':failed', past .. ':canceled')
 end
 
--- End the job: its final event, out of all lists of unfinished jobs, and its retention. `at`: when it ended, now if nil.
-local function conclude(status, problem, at)
-  local retention, owner = number('retention_ms'), job.owner
+-- End the job: its final event, out of all lists of unfinished jobs, and its retention. `at`: when it ended; `expires_at`: when
+-- its retention ends. nil: now, and the retention from now.
+local function conclude(status, problem, at, expires_at)
+  local owner = job.owner
   local entry = emit(status, 'error', problem or '')
-  at = at or now()
+  at, expires_at = at or now(), expires_at or now() + number('retention_ms')
+  local retention = math.max(1, expires_at - now())
   if not leased() then queue.remove(id, job) end
   redis.call('ZREM', job.status == 'queued' and queued or running, id)
-  set({status = status, finished_at = at, expires_at = at + retention, error = problem or '', token = '', lease_until = 0})
+  set({status = status, finished_at = at, expires_at = expires_at, error = problem or '', token = '', lease_until = 0})
   notify(status, entry, 'error', problem or '')
   if number('deadline') > 0 then redis.call('ZREM', deadlines, id) end
   redis.call('ZREM', owned(owner, 'active'), id)
-  redis.call('ZADD', ended, at + retention, owner == '' and id or id .. ':' .. owner)
+  redis.call('ZADD', ended, expires_at, owner == '' and id or id .. ':' .. owner)
   if job.results ~= '' and name ~= 'stored' then store(id) end
   redis.call('PEXPIRE', record, retention)
   redis.call('PEXPIRE', stream, retention)
@@ -374,7 +376,7 @@ function transition.stored()
   if job.status == 'running' then
     now() -- the id of the final event is older
     entry_id = job.final_id
-    conclude('succeeded', nil, number('completed_at'))
+    conclude('succeeded', nil, number('completed_at'), args.expires_at)
   end
   local keep_ms = math.max(1, math.min(args.keep_ms, number('expires_at') - now()))
   redis.call('PEXPIRE', record, keep_ms)

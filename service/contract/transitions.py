@@ -309,12 +309,13 @@ def unstored(*, count: int, claim_seconds: float, returned: Collection[str] = ()
     return Call.of("unstored", keys=[], count=count, claim_ms=claim_ms, returned=back)
 
 
-def stored(keys: Keys, *, keep_seconds: float) -> Call:
+def stored(keys: Keys, *, keep_seconds: float, expires_at: int) -> Call:
     """Note that an ended or complete job is in the object store, so that Redis keeps it for `keep_seconds` more.
 
-    UNKNOWN: it was erased, and its object is to be deleted.
+    `expires_at`: when the retention of a complete job ends, as its object says. UNKNOWN: it was erased, and its object is to
+    be deleted.
     """
-    return Call.of("stored", keys=keys.all, id=keys.id, keep_ms=int(keep_seconds * 1000))
+    return Call.of("stored", keys=keys.all, id=keys.id, keep_ms=int(keep_seconds * 1000), expires_at=expires_at)
 
 
 def next_job(model: str, *, except_owners: Collection[str] | None = None) -> Call:

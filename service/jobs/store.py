@@ -12,6 +12,8 @@ from dataclasses import replace
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
+from redis.exceptions import RedisError
+
 from service.cells.cell_map import OtherCellError
 from service.contract.logs import warn_once
 from service.contract.record import Fields, JobRecord, UnreadableRecordError
@@ -48,6 +50,9 @@ if TYPE_CHECKING:
     from service.results.stored_job import StoredJob
 
 logger = logging.getLogger(__name__)
+
+UNAVAILABLE = (RedisError, UnavailableError)
+"""Errors while Redis, or the object store, is not available."""
 
 REFUSALS = {
     Outcome.FULL: QueueFullError,

@@ -9,7 +9,6 @@ from typing import Annotated
 from fastapi import APIRouter, Header, Path, Request, Response
 from fastapi.responses import JSONResponse
 from fastapi.sse import EventSourceResponse
-from redis.exceptions import RedisError
 from starlette.exceptions import HTTPException
 
 from service.api.access import Owner
@@ -21,6 +20,7 @@ from service.api.submission import ended, submitted
 from service.contract.record import Problem
 from service.contract.statuses import Status
 from service.contract.transitions import Idempotency
+from service.jobs.store import UNAVAILABLE
 from service.openai.descriptions import ANY_ERROR, IMAGES
 from service.openai.errors import CANCELED, NO_RETRY, translated
 from service.openai.image_answer import ImageAnswer
@@ -82,7 +82,7 @@ async def all_images(images: ImageAnswer, request: Request, headers: dict[str, s
             images = replace(images, record=await ended(app, images.record, seconds=LOOK_SECONDS))
             if images.record.status.final:
                 return await final_answer(images, request, headers)
-        except RedisError:
+        except UNAVAILABLE:
             await asyncio.sleep(RETRY_SECONDS)
         if await request.is_disconnected():
             return Response(status_code=CLIENT_GONE)

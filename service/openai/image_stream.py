@@ -10,7 +10,6 @@ from http import HTTPStatus
 
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 from pydantic import BaseModel
-from redis.exceptions import RedisError
 
 from service.api.problems import INTERNAL_ERROR
 from service.api.routes.dependencies import Services
@@ -21,6 +20,7 @@ from service.contract.stream import Event, JobImages
 from service.errors import ServiceError, UnknownJobError
 from service.images import generated
 from service.jobs.live_events import BEGINNING, live_events
+from service.jobs.store import UNAVAILABLE
 from service.openai.errors import CANCELED, error_of, translated
 from service.openai.image_answer import ImageAnswer
 from service.problem_body import ProblemBody, problem_of
@@ -101,7 +101,7 @@ async def all_events(request: JobRequest, app: Services) -> AsyncIterator[Event 
             async for event in live_events(request, app.jobs, app.event_reader, after=after):
                 after = event.id if event else after
                 yield event
-        except RedisError:
+        except UNAVAILABLE:
             if app.event_reader.stopped:
                 return
             yield None

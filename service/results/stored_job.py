@@ -35,20 +35,19 @@ class StoredJob:
     entries: Sequence[Entry]
 
     @classmethod
-    def of(cls, fields: Mapping[bytes, bytes], entries: Sequence[Entry]) -> Self:
-        """Return the job as it is after its end. A complete one succeeds as soon as it is stored (`transitions.lua`).
-
-        Raises UnreadableRecordError.
+    def of(cls, fields: Mapping[bytes, bytes], entries: Sequence[Entry], *, now: int) -> Self:
+        """Return the job as it is after its end. A complete one succeeds as soon as it is stored (`transitions.lua`), and
+        its retention begins `now`, in ms by Redis' clock. Raises UnreadableRecordError.
         """
         kept = {name: value for name, value in fields.items() if name != SECRET}
         try:
             if Status(fields[b"status"].decode()).final:
                 return cls(fields=kept, entries=entries)
-            completed_at, final_id = int(fields[b"completed_at"]), fields[b"final_id"]
+            final_id = fields[b"final_id"]
             ended = {
                 b"status": Status.SUCCEEDED.encode(),
-                b"finished_at": b"%d" % completed_at,
-                b"expires_at": b"%d" % (completed_at + int(fields[b"retention_ms"])),
+                b"finished_at": fields[b"completed_at"],
+                b"expires_at": b"%d" % (now + int(fields[b"retention_ms"])),
                 b"last_id": final_id,
             }
         except (LookupError, ValueError) as error:
@@ -59,6 +58,11 @@ class StoredJob:
     def model(self) -> str:
         """Return the name of the job's model."""
         return str(json.loads(self.fields[b"request"])["model"])
+
+    @property
+    def expires_at(self) -> int:
+        """Return when its retention ends, in ms by Redis' clock."""
+        return int(self.fields[b"expires_at"])
 
     def between(self, after: str, until: str) -> list[Entry]:
         """Return the entries between two ids, without `after` and with `until`; "-" and "+" are the ends of the stream."""

@@ -10,6 +10,7 @@ from redis.exceptions import RedisError
 
 from service.contract.logs import warn_once
 from service.contract.record import UnreadableRecordError
+from service.contract.redis_clock import milliseconds
 from service.contract.redis_keys import UNSTORED, Keys
 from service.contract.transitions import AsyncTransitions, Outcome, stored, unstored
 from service.errors import UnavailableError
@@ -88,17 +89,19 @@ class ResultWriter:
             await self._client.zrem(UNSTORED, job)
             return
         await self._results.write(job, found)
-        reply = await self._transitions(stored(Keys(id=job, model=found.model), keep_seconds=self._keep_seconds))
+        keys = Keys(id=job, model=found.model)
+        reply = await self._transitions(stored(keys, keep_seconds=self._keep_seconds, expires_at=found.expires_at))
         if reply.outcome is Outcome.UNKNOWN:  # erased meanwhile: it stays due until its object is deleted
             await self._results.erase(job)
 
     async def _read(self, job: str) -> StoredJob | None:
         keys = Keys(id=job, model="")
         async with self._client.pipeline(transaction=True) as pipeline:
+            pipeline.time()
             pipeline.hgetall(keys.record)
             pipeline.xrange(keys.stream)
-            fields, entries = await pipeline.execute()
-        return StoredJob.of(fields, entries) if fields else None
+            clock, fields, entries = await pipeline.execute()
+        return StoredJob.of(fields, entries, now=milliseconds(clock)) if fields else None
 
 
 def reason(error: Exception) -> str:

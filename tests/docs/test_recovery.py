@@ -12,6 +12,7 @@ from service.contract.record import OVERDUE, Problem
 from service.errors import UnavailableError
 from service.jobs.reaper import GRACE_SECONDS
 from service.redis_clients import REDIS_SECONDS
+from service.results.writer import LONGEST_PAUSE_SECONDS
 from service.settings import ServiceSettings
 from worker.jobs.backoff import LONGEST_SECONDS
 from worker.settings import WorkerSettings
@@ -48,6 +49,7 @@ def test_the_table_is_what_the_settings_give() -> None:
         "Redis hangs, or its connections are half open": REDIS_SECONDS,
         "Redis is a replica (`READONLY`)": LONGEST_SECONDS,
         "Redis is full, or its disk is": LONGEST_SECONDS,
+        "the object store of results is away": LONGEST_PAUSE_SECONDS,
         "an API process dies": 0,
         "a caller cancels": 0,
         "the deadline passes": GRACE_SECONDS,

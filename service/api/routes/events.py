@@ -7,16 +7,16 @@ from typing import Annotated
 
 from fastapi import APIRouter, Header, Query, Response
 from fastapi.sse import EventSourceResponse
-from redis.exceptions import RedisError
 
 from service.api.access import JobId, Viewer
 from service.api.openapi.responses import EVENT_STREAM, refusals
 from service.api.route import ContractRoute
 from service.api.routes.dependencies import SIGNED, App, links
 from service.api.sse import interrupted, live
-from service.errors import UnavailableError, UnknownJobError, UnreadableJobError
+from service.errors import UnknownJobError, UnreadableJobError
 from service.jobs.event_reader import position
 from service.jobs.live_events import BEGINNING
+from service.jobs.store import UNAVAILABLE
 
 LAST_STREAM_ID = r"^([0-9]{1,19}-[0-9]{1,19})?$"
 """Empty, as EventSource has it before the first event, or an id: 19 digits always fit the 64 bits that Redis reads. Not
@@ -47,7 +47,7 @@ async def get_events(  # noqa: PLR0913, PLR0917 - one argument per parameter
     """Stream the events of a job: status, slices, and exactly one of succeeded, failed, canceled."""
     try:
         record = await app.jobs.get(job, viewer)
-    except (RedisError, UnavailableError, UnreadableJobError):
+    except (*UNAVAILABLE, UnreadableJobError):
         return stream_of(interrupted())
     after = header or query or camel or BEGINNING
     after = min(after, record.last_id, key=position)  # no id is later, unless Redis has lost its data

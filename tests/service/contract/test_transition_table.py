@@ -89,7 +89,7 @@ CALLS: dict[str, Callable[[Claim], Call]] = {
     "overdue": lambda claim: with_token(overdue(claim.keys, grace_seconds=60), claim.token),
     "limit_lease": lambda claim: with_token(limit_lease(claim.keys), claim.token),
     "requeue": lambda claim: with_token(requeue(claim.keys), claim.token),
-    "stored": lambda claim: with_token(stored(claim.keys, keep_seconds=60), claim.token),
+    "stored": lambda claim: with_token(stored(claim.keys, keep_seconds=60, expires_at=1), claim.token),
     "erase": lambda claim: with_token(erase(claim.keys), claim.token),
     "create": lambda claim: with_token(create(replace(a_request(), id=claim.keys.id), bound=100), claim.token),
 }
@@ -256,7 +256,11 @@ def test_out_of_memory_lets_jobs_leave_redis(scene: Scene) -> None:
     """Jobs that wait for the object store may be what fills it."""
     scene.enter("held", results=True)
     scene.store.config_set("maxmemory", 1)
-    calls = [scene.own.finish(), unstored(count=9, claim_seconds=0), stored(scene.own.keys, keep_seconds=60)]
+    calls = [
+        scene.own.finish(),
+        unstored(count=9, claim_seconds=0),
+        stored(scene.own.keys, keep_seconds=60, expires_at=9**15),
+    ]
     try:
         outcomes = [scene.transitions(call).outcome for call in calls]
     finally:

@@ -17,6 +17,9 @@ from service.contract.transitions import stored as note_stored
 from service.results.stored_job import StoredJob
 from tests.harness.drawing import GEOMETRY, a_claim, a_request, acquire, an_entry
 
+NOW = 9**14
+"""In ms."""
+
 
 def a_job(store: redis.Redis, *, results: bool = True) -> Claim:
     """The claim on a job with one slice."""
@@ -31,7 +34,7 @@ def a_job(store: redis.Redis, *, results: bool = True) -> Claim:
 def of(store: redis.Redis, claim: Claim) -> StoredJob:
     """The job as it is in Redis."""
     fields, entries = redis_has(store, claim)
-    return StoredJob.of(fields, entries)
+    return StoredJob.of(fields, entries, now=NOW)
 
 
 def redis_has(store: redis.Redis, claim: Claim) -> tuple[Any, Any]:
@@ -58,7 +61,7 @@ def test_a_complete_job_is_stored_as_it_is_after_that(store: redis.Redis) -> Non
     stored = of(store, claim)
     record, events = JobRecord.decode(stored.fields), decode_events(stored.entries, GEOMETRY)
     assert (record.status, record.last_id, events[-1].kind) == (Status.SUCCEEDED, events[-1].id, EventKind.SUCCEEDED)
-    transitions(note_stored(claim.keys, keep_seconds=60))
+    transitions(note_stored(claim.keys, keep_seconds=60, expires_at=stored.expires_at))
     fields, entries = redis_has(store, claim)
     assert JobRecord.decode(fields) == record
     after = decode_events(entries, GEOMETRY)
