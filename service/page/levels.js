@@ -6,7 +6,7 @@ import { byId, element } from "./element.js";
 const TEMPERATURE = "temperature";
 const TEMPERATURES = [0.5, 0.7, 0.85, 1, 1.15, 1.3];
 const USUAL = [0.7, 1, 1.3];
-/** Values of a control that are chosen at first. */
+/** Values of a control that are chosen at first; of styles, which the subject limits, all. */
 const FIRST = 4;
 const ANY_ICON = "icon";
 
@@ -55,7 +55,7 @@ export class Levels {
     byId("levels").className = `chips ticks ${numbers ? "six" : ""}`;
     byId("levels").replaceChildren(...(numbers ? TEMPERATURES : this.controls[this.axis]).map((value, i) =>
       element("label", { className: "option" },
-        element("input", { type: "checkbox", value, checked: numbers ? USUAL.includes(value) : i < FIRST }),
+        element("input", { type: "checkbox", value, checked: numbers ? USUAL.includes(value) : i < FIRST || this.axis === "style" }),
         element("span", {}, plain(String(value))))));
   }
 
