@@ -15,6 +15,8 @@ export class Favourites {
   #kept = [];
   /** Object URLs of what is shown and dragged. @type {string[]} */
   #urls = [];
+  /** The vector forms that are still to come. @type {Promise<unknown>} */
+  #drawing = Promise.resolve();
 
   /**
    * @param {import("./client.js").Client} client @param {import("./brand.js").Brand} brand
@@ -53,7 +55,7 @@ export class Favourites {
       const favourite = await this.#favouriteOf(job, index);
       await this.#keep(favourite);
       this.page.say("Kept in Favourites.");
-      this.#draw(favourite, job.images[index]);
+      this.#drawing = Promise.all([this.#drawing, this.#draw(favourite, job.images[index])]);
     } catch {
       this.page.complain({ title: "Not kept", detail: "The image cannot be read from the server, or this browser keeps no data." });
     }
@@ -141,7 +143,7 @@ export class Favourites {
   }
 
   async #download() {
-    const { archiveOf } = await import("./image-set.js");
+    const [{ archiveOf }] = await Promise.all([import("./image-set.js"), this.#drawing]);
     const images = this.#kept.map(({ name, svg, png }) => ({ name: plainName(name), svg, png }));
     save(await archiveOf(images, this.brand.colours), "favourites.zip");
     this.page.say(`Downloaded ${plural(images.length, "favourite")}.`);
