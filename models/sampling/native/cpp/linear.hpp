@@ -68,8 +68,9 @@ inline void unrolled(F f) {
   [&]<int64_t... I>(std::integer_sequence<int64_t, I...>) { (f(I), ...); }(std::make_integer_sequence<int64_t, COUNT>{});
 }
 
+// Flattened: a call that the compiler does not inline would keep the sums in memory, at half the speed.
 template <int64_t ROWS, int64_t PANELS>
-inline void tile(const Linear& linear, int64_t panel, const Element* x, float* out) {
+[[gnu::flatten]] inline void tile(const Linear& linear, int64_t panel, const Element* x, float* out) {
   const Element* weight = linear.weight + panel * linear.pitch * LANES;
   const auto each = [](auto f) { unrolled<ROWS>([&](int64_t r) { unrolled<PANELS>([&](int64_t p) { f(r, p); }); }); };
   Lanes total[ROWS][PANELS];
