@@ -72,7 +72,7 @@ def server_of(app: FastAPI, *, port: int | None = None, limits: ConnectionLimits
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )
-    return Server(config, end_waits=services.event_reader.stop)
+    return Server(config, end_waits=services.end_waits)
 
 
 def connections_within(bound: int) -> int:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import asyncio
 import logging
-from collections.abc import Collection, Iterable
+from collections.abc import AsyncIterator, Collection, Iterable
+from contextlib import suppress
 from dataclasses import dataclass
 from urllib.parse import quote
 
@@ -58,6 +60,7 @@ class Peers:
         self._cells = cells
         limits = httpx.Limits(max_connections=None, max_keepalive_connections=64)
         self._http = httpx.AsyncClient(limits=limits, trust_env=False)
+        self._stopping = asyncio.Event()
 
     async def opened(self, request: CellRequest, *, seconds: float = ANSWER_SECONDS) -> httpx.Response:
         """Return the response of a cell. Its body is not read yet: close it. Raises CellUnavailableError."""
@@ -89,9 +92,36 @@ class Peers:
             logger.warning("cell %s is missing in a list: %s", cell, type(error).__name__)
             return None
 
+    def stop(self) -> None:
+        """End all streams, now and from now on: the process is about to end."""
+        self._stopping.set()
+
+    async def until_stopped(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
+        """Yield the chunks of an event stream until it ends, or until `stop`."""
+        stopping = asyncio.create_task(self._stopping.wait())
+        try:
+            while not self._stopping.is_set():
+                following = asyncio.create_task(next_of(chunks))
+                await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
+                if not following.done():
+                    following.cancel()
+                    with suppress(asyncio.CancelledError):
+                        await following
+                elif chunk := following.result():
+                    yield chunk
+                else:
+                    return
+        finally:
+            stopping.cancel()
+
     async def close(self) -> None:
         """Close the connections."""
         await self._http.aclose()
+
+
+async def next_of(chunks: AsyncIterator[bytes]) -> bytes | None:
+    """Return the next chunk, or None at the end."""
+    return await anext(chunks, None)
 
 
 def end_to_end(headers: Iterable[tuple[bytes, bytes]], *, without: Collection[bytes]) -> Headers:

@@ -12,6 +12,8 @@ from pathlib import Path
 import httpx
 import redis
 
+from service.local.processes import free_port
+from service.server import SHUTDOWN_SECONDS
 from tests.harness.launcher import ApiServer, eager
 
 WAIT = 60
@@ -58,4 +60,29 @@ def test_waits_end_with_their_answer(redis_url: str, store: redis.Redis, models:
         assert api.exit_code(within_seconds=30) in {0, -signal.SIGTERM}
         assert [call.result().status_code for call in calls] == list(calls.values())
         assert refused.startswith(b"HTTP/1.1 503 ")
+    assert not {"Traceback", "ERROR"} & set(log.read_text().split())
+
+
+def test_a_stream_of_another_cell_ends_with_its_api_process(
+    redis_url: str, store: redis.Redis, models: Path, tmp_path: Path
+) -> None:
+    """Regularly and at once, as one of its own cell does."""
+    assert store.dbsize() == 0
+    ports, log = [free_port(), free_port()], tmp_path / "api.log"
+    cells = ",".join(f"0{number}=http://127.0.0.1:{port}" for number, port in enumerate(ports))
+    own, other = (
+        eager(redis_url, models, "toy", PORT=str(port), CELL=f"0{number}", CELLS=cells)
+        for number, port in enumerate(ports)
+    )
+    with (
+        ApiServer(own, log=log) as api,
+        ApiServer(other, log=tmp_path / "other.log") as far,
+        ThreadPoolExecutor(1) as caller,
+    ):
+        where = httpx.post(f"{far.url}/generate", json={}).headers["location"]
+        stream = caller.submit(streamed, api.url, where)
+        time.sleep(2)
+        api.send(signal.SIGTERM)
+        assert api.exit_code(within_seconds=SHUTDOWN_SECONDS - 1) in {0, -signal.SIGTERM}
+        assert "event: status" in stream.result().text
     assert not {"Traceback", "ERROR"} & set(log.read_text().split())

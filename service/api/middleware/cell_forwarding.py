@@ -95,7 +95,9 @@ class CellForwarding:
         try:
             headers = end_to_end(response.headers.raw, without=OF_SERVER)
             await send({"type": "http.response.start", "status": response.status_code, "headers": headers})
-            async for chunk in response.aiter_raw():
+            streams = response.headers.get("content-type", "").startswith("text/event-stream")
+            chunks = response.aiter_raw()
+            async for chunk in self._peers.until_stopped(chunks) if streams else chunks:
                 await send({"type": "http.response.body", "body": chunk, "more_body": True})
             await send({"type": "http.response.body", "body": b""})
         except httpx.TransportError as error:  # the response stays incomplete, and the server cuts the connection

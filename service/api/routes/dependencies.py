@@ -57,6 +57,11 @@ class Services:
     cells: CellMap
     peers: Peers
 
+    def end_waits(self) -> None:
+        """End long polls and event streams: the process is about to end."""
+        self.event_reader.stop()
+        self.peers.stop()
+
 
 def services_of(request: Request) -> Services:
     """Return the services of the running app."""
