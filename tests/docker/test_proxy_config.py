@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -14,7 +15,7 @@ from service.contract.transitions import Transitions, create
 from service.local.processes import free_port
 from service.settings import ServiceSettings
 from tests.harness.drawing import a_claim, a_request, acquire, an_entry
-from tests.harness.nginx import NGINX, nginx
+from tests.harness.nginx import CONFIG, NGINX, nginx
 from tests.harness.serving import serving
 
 pytestmark = pytest.mark.skipif(NGINX is None, reason="needs nginx")
@@ -57,6 +58,18 @@ def test_a_long_poll_and_a_long_body_get_the_apis_own_answers(url: str) -> None:
         gone = http.get("/jobs/gone", headers={"X-Request-ID": "mine"})
     assert (long.status_code, long.headers["Content-Type"]) == (413, "application/problem+json")
     assert (gone.status_code, gone.headers["X-Request-ID"]) == (404, "mine")
+
+
+@pytest.mark.parametrize("names", ["docker/nginx-names.conf", "deploy/kubernetes/proxy/nginx-names.conf"])
+def test_the_shipped_names_fit_the_configuration(names: str, tmp_path: Path) -> None:
+    """Of Compose and of Kubernetes; the name server's own name is known in the cluster alone."""
+    (tmp_path / "nginx.conf").write_text(CONFIG.read_text().replace("/tmp/", f"{tmp_path}/"))  # noqa: S108 - the container's
+    text = (CONFIG.parents[1] / names).read_text()
+    (tmp_path / "names.conf").write_text(text.replace("kube-dns.kube-system.svc.cluster.local", "127.0.0.1"))
+    done = subprocess.run(
+        [str(NGINX), "-t", "-c", str(tmp_path / "nginx.conf")], capture_output=True, text=True, check=False
+    )
+    assert done.returncode == 0, done.stderr
 
 
 def test_metrics_are_not_for_the_world(url: str) -> None:
