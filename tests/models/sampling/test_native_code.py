@@ -11,7 +11,6 @@ import pytest
 from models.sampling.native import compiler
 from tests.models.sampling.compiled import needs_compiler
 
-
 NM = shutil.which("nm")
 
 
