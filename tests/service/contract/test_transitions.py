@@ -8,7 +8,7 @@ from collections.abc import Callable
 import pytest
 import redis
 
-from service.contract.redis_keys import owned_key, queued_key, running_key, workers_key
+from service.contract.redis_keys import idempotency_key, owned_key, queued_key, running_key, workers_key
 from service.contract.statuses import EventKind, Status
 from service.contract.transitions import (
     Call,
@@ -68,6 +68,24 @@ def test_create_is_refused_when_the_queue_is_full(store: redis.Redis, transition
     refused = a_request()
     assert transitions(create(refused, bound=1)).outcome is Outcome.FULL
     assert not store.exists(refused.keys.record, refused.keys.stream)
+
+
+def test_a_full_queue_leaves_a_job_to_a_second_cell_and_its_key_remembers(
+    store: redis.Redis, transitions: Transitions
+) -> None:
+    """Also when there is room again, so that a retry makes no second job. Without a key nothing is left of it."""
+    first, once = a_request(), Idempotency(key="k", fingerprint="f")
+    transitions(create(first, bound=1))
+    before = set(store.keys())
+    moved = transitions(create(a_request(), bound=1, second="01"))
+    assert (moved.outcome, moved.value, set(store.keys())) == (Outcome.MOVED, "01", before)
+    transitions(create(a_request(), bound=1, idempotency=once, second="01"))
+    assert set(store.keys()) - before == {idempotency_key("k").encode()}
+    assert 0 < store.ttl(idempotency_key("k")) <= once.seconds
+    transitions(cancel(first.keys))
+    for second in ("01", "02", ""):
+        again = transitions(create(a_request(), bound=9, idempotency=once, second=second))
+        assert (again.outcome, again.value) == (Outcome.MOVED, "01")
 
 
 def test_an_idempotency_key_makes_one_job(transitions: Transitions) -> None:
