@@ -211,9 +211,18 @@ def run(client: Client, options: Options) -> Exit:
     if job.status is not Status.SUCCEEDED:
         report(f"The job {job.status}" + (f": {job.error.title}: {job.error.detail}" if job.error else "."))
         return Exit.FAILED
+    refused: dict[str, None] = {}
     for image in job.images:
-        print(write_image(client, job, image, options))
-    return Exit.DONE
+        try:
+            print(write_image(client, job, image, options))
+        except ProblemError as error:
+            if EXITS.get(error.status) is not Exit.REFUSED:
+                raise
+            refused |= dict.fromkeys(
+                explanation(error)
+            )  # an image without a ground has no colour for it; others have one
+    report(*refused)
+    return Exit.REFUSED if refused else Exit.DONE
 
 
 def with_progress(client: Client, job: JobBody) -> JobBody:
@@ -248,7 +257,8 @@ def explanation(error: ProblemError) -> list[str]:
 
 def report(*lines: str) -> None:
     """Print lines to stderr, so that a pipe gets paths only."""
-    print(*lines, sep="\n", file=sys.stderr)
+    for line in lines:
+        print(line, file=sys.stderr)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ import sys
 import time
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 from zipfile import ZipFile
 
 import httpx
@@ -20,7 +21,7 @@ import pytest
 from PIL import Image
 from starlette.responses import PlainTextResponse
 
-from service.api.schemas import SliceEvent
+from service.api.schemas import JobBody, SliceEvent
 from service.app import create_app
 from service.client import Client, ProblemError, ServerUnavailableError
 from service.client.__main__ import Exit, main
@@ -228,6 +229,24 @@ def test_the_command_exports_in_a_format_and_a_size(
     assert capsys.readouterr().out.split() == [f"{tmp_path}/A-7.svg", f"{tmp_path}/A-7.png"]
     assert (tmp_path / "A-7.svg").read_text().startswith("<svg ")
     assert size((tmp_path / "A-7.png").read_bytes()) == (48, 48)
+
+
+def test_one_image_that_is_refused_does_not_keep_the_others(
+    url: str, tmp_path: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As one without a ground, where a colour for it was given."""
+    image: Any = Client.image
+
+    def picky(self: Client, job: JobBody, index: int, **options: Any) -> bytes:  # noqa: ANN401 - passed on
+        colour = {} if index else {"glyph": "#000000"}  # toys are traced: they have no glyph
+        return bytes(image(self, job, index, **options, **colour))
+
+    monkeypatch.setattr(Client, "image", picky)
+    common = f"--label A --seed 7 --count 3 --size 48 --out {tmp_path} --url {url}".split()
+    assert main(common) == Exit.REFUSED
+    written, told = capsys.readouterr()
+    assert written.split() == [f"{tmp_path}/A-8.png", f"{tmp_path}/A-9.png"]
+    assert told.splitlines()[-1].startswith("glyph: this image has no glyph")
 
 
 def test_an_archive_is_exported(client: Client) -> None:
