@@ -19,10 +19,22 @@ from service.contract.record import JobRecord
 from service.contract.redis_keys import OUTBOX
 from service.contract.request import JobRequest, Webhook
 from service.contract.statuses import Status, WebhookEvent
+from service.contract.stream import SliceEntry
 from service.contract.transitions import Claim, Idempotency, Outcome, Transitions, cancel, create
 from service.webhooks.outbox import Delivery, Outbox, OutboxLoad, SlicePosition
+from service.webhooks.payload import WebhookPayload
 from service.webhooks.slots import FULL
-from tests.harness.drawing import POISONED, a_claim, a_request, acquire, an_entry, events_of, record_of
+from tests.harness.drawing import (
+    POISONED,
+    a_claim,
+    a_likelihood,
+    a_request,
+    a_score_request,
+    acquire,
+    an_entry,
+    events_of,
+    record_of,
+)
 
 T = TypeVar("T")
 NO_LOAD: Mapping[str, int] = {}
@@ -208,6 +220,23 @@ def canceled(transitions: Transitions, *, url: str = URL, owner: str = "", metad
     request = replace(hooked(WebhookEvent.CANCELED, url=url, owner=owner), metadata={"text": metadata})
     after(transitions, request, cancel_queued)
     return request
+
+
+def test_a_score_job_sends_its_events(transitions: Transitions, deliveries: Deliveries) -> None:
+    """As other jobs do; a slice event names the heat map after that slice."""
+    events = (WebhookEvent.SLICE, WebhookEvent.SUCCEEDED)
+    request = replace(a_score_request(), webhook=Webhook(url=URL, events=events))
+
+    def score(transitions: Transitions, claim: Claim) -> None:
+        begin(transitions, claim)
+        transitions(claim.append(SliceEntry.of(a_likelihood(), 0)))
+        transitions(claim.finish())
+
+    after(transitions, request, score)
+    slice_event, succeeded = (WebhookPayload.of(deliveries.taken()).data for _ in events)
+    assert (slice_event.event, slice_event.slices_done) == (WebhookEvent.SLICE, 1)
+    assert slice_event.url == f"/jobs/{request.id}/images/0?slices=1"
+    assert (succeeded.event, succeeded.status) == (WebhookEvent.SUCCEEDED, Status.SUCCEEDED)
 
 
 @pytest.mark.parametrize(("step", "event", "status"), STEPS)
