@@ -1,46 +1,56 @@
 """Train the contestants, then make one table per command: `python -m research.evidence train` (docs/evidence.md).
 
-Every command continues where it was stopped. Tables are made from finished runs, and name them.
+Every command continues where it was stopped. Tables are made from finished runs and from the samples that exist, and name them.
 """
 
 from __future__ import annotations
 
 import argparse
 from collections.abc import Callable, Sequence
-from dataclasses import asdict, replace
-from functools import partial
-from pathlib import Path
+from dataclasses import asdict
 from typing import Final
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
-from models.cards import WEIGHTS, load_card
-from models.subscale import Bytes
 from research.baselines.baseline import Baseline
 from research.evidence import accuracy, digits, diversity, likelihood, memorisation, speed
+from research.evidence.comparison import Comparison
 from research.evidence.contestants import SIZE, contestants
-from research.evidence.model_samples import SHIPPED, Draw, of_run, samples, shipped, spn_card
+from research.evidence.model_samples import (
+    DEFAULTS,
+    OWN,
+    SETTINGS,
+    SHIPPED,
+    SampleSeries,
+    draw_in_turn,
+    series_of_run,
+    series_of_shipped,
+    spn_card,
+)
 from research.evidence.pages import DOCS, publish
-from research.evidence.sample_requests import SampleRequests, glyphs, letters
-from research.evidence.shapes import distances, shapes
-from research.evidence.training_runs import RUNS, TrainingRun, train
-from training.data.symbols import ImageBatch, Symbols
-from training.data.tiles import box
+from research.evidence.sample_requests import labels_in_turn
+from research.evidence.training_runs import TrainingRun, train
+from training.data.symbols import DEFAULT, ImageBatch, Pack, Symbols
+from training.judging.glyphs import Glyphs
+from training.judging.reader_training import reader_of
 
 
 class Evidence:
-    """The data and the runs of a command line, and the models whose samples are judged."""
+    """The data and the runs of a command line, and the models whose samples are measured."""
 
     def __init__(self, args: argparse.Namespace) -> None:
-        self.data = Symbols.load(size=SIZE)
+        self.pack = Pack.read(DEFAULT)
         self.args = args
         self.runs = [
             TrainingRun(contestant=contestant, seed=seed, minutes=args.minutes)
             for seed in range(args.seeds)
             for contestant in contestants()
         ]
+
+    @property
+    def data(self) -> Symbols:
+        """The data set at the size of the contestants."""
+        return Symbols(self.pack, size=SIZE)
 
     @property
     def finished(self) -> list[TrainingRun]:
@@ -51,19 +61,6 @@ class Evidence:
         """Return the first held-out images of the fixed order, which mixes the families."""
         return self.data.held_out().first(self.args.images)
 
-    def samples(self, requests: SampleRequests) -> dict[str, Bytes]:
-        """Return the samples of every model of `--models`: the shipped one, or a run by name and seed."""
-        return {name: samples(self.draw(name), requests, self.place(name, requests)) for name in self.args.models}
-
-    def draw(self, name: str) -> Callable[[], Draw]:
-        """Return how to draw from a model."""
-        return shipped if name == SHIPPED else partial(of_run, self.run(name))
-
-    def place(self, name: str, requests: SampleRequests) -> Path:
-        """Return the folder of the samples of a model; shipped weights change under one name."""
-        kept = RUNS / f"{name}-{load_card(WEIGHTS / name).sha256[:8]}" if name == SHIPPED else self.run(name).place
-        return kept / requests.name
-
     def run(self, label: str) -> TrainingRun:
         """Return a finished run by its label."""
         for run in self.finished:
@@ -71,11 +68,22 @@ class Evidence:
                 return run
         raise SystemExit(f"no finished run {label}; there are: {', '.join(r.label for r in self.finished) or 'none'}")
 
+    def series(self, settings: Sequence[str] = SETTINGS) -> list[SampleSeries]:
+        """Return the samples of every model of `--models`: the shipped one with each setting, or a run by name and seed."""
+        requests = labels_in_turn(self.pack)
+        found: list[SampleSeries] = []
+        for name in self.args.models:
+            found += (
+                series_of_shipped(requests, settings) if name == SHIPPED else [series_of_run(self.run(name), requests)]
+            )
+        return found
+
 
 def train_all(evidence: Evidence) -> None:
     """Train all runs, one seed after another."""
+    data = evidence.data
     for run in evidence.runs:
-        if not train(run, evidence.data):
+        if not train(run, data):
             return
         print(f"{run.contestant.title}, seed {run.seed}: {run.spent_seconds:.0f} s, steps {run.steps}", flush=True)
 
@@ -112,61 +120,37 @@ def speed_table(evidence: Evidence) -> None:
     publish("speed", speed.table(rows), speed.record(rows))
 
 
+def draw_samples(evidence: Evidence) -> None:
+    """Draw samples of all models and settings in turn, within a budget of processor time."""
+    draw_in_turn(evidence.series(), evidence.args.samples, evidence.args.sampling_minutes)
+
+
 def accuracy_table(evidence: Evidence) -> None:
-    """Train classifiers on samples, and test them on real images."""
-    whole = evidence.data.held_out()
-    requests = letters(evidence.data).first(evidence.args.letters)
-    images = {"real": requests.real, **evidence.samples(requests)}
-    scores = accuracy.scores(accuracy.letters_test_set(whole), images, accuracy.letter_classes(requests.controls[:, 0]))
+    """Train classifiers on samples, and test them on real drawings."""
+    comparison = Comparison.of(evidence.pack, evidence.series())
+    scores = accuracy.scores(comparison.held_out, {"real": comparison.real, **comparison.samples})
     publish("cas", accuracy.table(scores), accuracy.record(scores))
 
 
-def copies_table(evidence: Evidence) -> None:
-    """Measure the distances to the nearest training glyph."""
-    every, requests = memorisation.gallery(evidence.data), glyphs(evidence.data)
-    others = shapes(every.real)
-    again = nearest_of(memorisation.drawn_again(evidence.data, requests).real, others)
-    near = [float(distance) for distance in np.quantile(again, memorisation.COPIES)]
-    rows = [
-        memorisation.nearest_distances("training glyphs, rendered again", again, near),
-        memorisation.nearest_distances(
-            "training glyphs, a random split held out", memorisation.to_others(requests, others), near
-        ),
-        memorisation.nearest_distances(
-            "held-out glyphs, twins purged", nearest_of(held_glyphs(evidence.data), others), near
-        ),
-    ]
-    for name, images in evidence.samples(requests).items():
-        apart = distances(shapes(images), others)
-        rows.append(memorisation.nearest_distances(f"samples of {name}", apart.min(1), near))
-        memorisation.sheet(images, apart, every.real, DOCS / f"evidence-closest-{name}.png")
-    publish("memorisation", memorisation.table(rows, near), memorisation.record(rows))
-
-
 def diversity_table(evidence: Evidence) -> None:
-    """Measure how varied a thousand images are."""
-    alone = glyphs(evidence.data)
-    on_tiles = letters(evidence.data).first(len(alone.controls))
-    drawn, tiled = evidence.samples(alone), evidence.samples(on_tiles)
-    few = replace(alone, drawings=np.resize(alone.drawings[: diversity.COLLAPSED], len(alone.drawings)))
-    collapsed = memorisation.drawn_again(evidence.data, few)
+    """Measure what guidance costs: quality against diversity."""
+    comparison, reader = Comparison.of(evidence.pack, evidence.series()), reader_of(Glyphs.train(evidence.pack))
+    radii = diversity.half_radii(comparison.held_out, comparison.real)
     rows = [
-        diversity.variety("real", alone.real, on_tiles.real),
-        diversity.variety(f"real, of {diversity.COLLAPSED} drawings", collapsed.real, collapsed.real),
-        *(diversity.variety(f"samples of {name}", drawn[name], tiled[name]) for name in drawn),
+        diversity.coverage(source, drawings, reader, comparison.held_out, radii)
+        for source, drawings in {"real": comparison.other_real, **comparison.samples}.items()
     ]
     publish("diversity", diversity.table(rows), diversity.record(rows))
+    diversity.plot(rows, DOCS / "evidence-diversity.png")
 
 
-def nearest_of(images: Bytes, others: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return the distance of the glyph of each image to the nearest one of `others`."""
-    return np.asarray(distances(shapes(images), others).min(1))
-
-
-def held_glyphs(data: Symbols) -> Bytes:
-    """Return all held-out glyphs alone: their masks as ink."""
-    masks = data.pack.held_glyphs[:]
-    return box(np.repeat((255 - masks)[..., None], 3, axis=-1), SIZE)
+def memorisation_table(evidence: Evidence) -> None:
+    """Measure the distances to the nearest training drawing, and show the closest pairs."""
+    pack, comparison = evidence.pack, Comparison.of(evidence.pack, evidence.series((OWN, DEFAULTS)))
+    nearest = {title: memorisation.nearest_drawings(pack, some) for title, some in comparison.samples.items()}
+    rows = memorisation.rows(pack, comparison, nearest)
+    publish("memorisation", memorisation.table(rows), memorisation.record(rows))
+    memorisation.save_sheet(pack, comparison, nearest, DOCS / "evidence-closest.png")
 
 
 COMMANDS: Final[dict[str, Callable[[Evidence], None]]] = {
@@ -174,9 +158,10 @@ COMMANDS: Final[dict[str, Callable[[Evidence], None]]] = {
     "digits": digits_table,
     "bits": bits_table,
     "speed": speed_table,
+    "sample": draw_samples,
     "cas": accuracy_table,
-    "memorisation": copies_table,
     "diversity": diversity_table,
+    "memorisation": memorisation_table,
 }
 
 
@@ -188,7 +173,8 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--seeds", type=int, default=2)
     parser.add_argument("--images", type=int, default=1008, help="held-out images for bits/dim")
     parser.add_argument("--models", nargs="+", default=[SHIPPED], help=f"{SHIPPED} or runs, e.g. spn-0 pixelcnn-0")
-    parser.add_argument("--letters", type=int, default=5000, help="letters on which a classifier is trained")
+    parser.add_argument("--samples", type=int, default=5000, help="images of each model and setting")
+    parser.add_argument("--sampling-minutes", type=float, default=45.0, help="processor time of one call of `sample`")
     parser.add_argument("--repeats", type=int, default=3, help="timed draws")
     return parser.parse_args(words)
 

@@ -1,119 +1,114 @@
-"""Classification accuracy score (arXiv:1905.10887): a classifier trained on samples only, tested on real images."""
+"""Classification accuracy score (arXiv:1905.10887): a classifier trained on samples only, tested on real drawings."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
+from itertools import pairwise
 from typing import Final
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from torch import nn
+from torch import Tensor, nn
 from torch.nn import functional as F
 from torch.optim import AdamW
 from tqdm import tqdm
 
-from models.subscale import Bytes
-from research.evidence.classifier import CLASSES, Classifier, class_of, scaled
-from training.data.symbols import ImageBatch
-from training.data.vocabulary import MONOGRAMS, Family
+from research.evidence.drawings import KINDS, Drawings, correct
+from training.data.vocabulary import LABEL
+from training.judging.bending import bent
+from training.judging.reader import names
 from training.scoring.scores import markdown
 
-STEPS: Final = 800
-BATCH: Final = 64
+STEPS: Final = 400
+BATCH: Final = 32
 RATE: Final = 3e-3
 CLASSIFIERS: Final = 3
 """Classifiers with different seeds, whose accuracies are averaged."""
 
 _RESAMPLES: Final = 4000
+_WIDTHS: Final = (1, 24, 48, 96, 128)
 
-Classes = NDArray[np.int64]
 
+class GlyphClassifier(nn.Module):
+    """Four strided convolutions over glyphs at half the size: (B, 1, 64, 64) in 0..1 -> logits of all labels."""
 
-@dataclass(frozen=True, kw_only=True)
-class LabelledTestSet:
-    """Real held-out images with their classes."""
+    def __init__(self) -> None:
+        super().__init__()
+        layers: list[nn.Module] = [nn.AvgPool2d(2)]
+        for before, after in pairwise(_WIDTHS):
+            layers += [nn.Conv2d(before, after, 3, stride=2, padding=1), nn.BatchNorm2d(after), nn.ReLU()]
+        self.layers = nn.Sequential(
+            *layers, nn.Flatten(), nn.Dropout(0.3), nn.Linear(4 * _WIDTHS[-1], len(LABEL.values))
+        )
 
-    name: str
-    images: Bytes
-    classes: Classes
-    count: int
+    def forward(self, glyphs: Tensor) -> Tensor:
+        """Return logits: (B, 1, 64, 64) -> (B, labels)."""
+        out: Tensor = self.layers(glyphs * 2 - 1)
+        return out
 
 
 @dataclass(frozen=True, kw_only=True)
 class ClassificationAccuracy:
     """Mean accuracy of `CLASSIFIERS` trained on `source`; ratio to those trained on real images, with its 95 % interval."""
 
-    test: str
+    kind: str
     source: str
-    taught: int
-    tested: int
+    trained_on: int
+    tested_on: int
     accuracy: float
     ratio: float
     interval: tuple[float, float]
 
 
-def letters_test_set(held_out: ImageBatch) -> LabelledTestSet:
-    """Return held-out letters, from families without any training drawing; O and 0 are one class, and so are I and 1."""
-    chosen = held_out.families == Family.LETTERS
-    classes = letter_classes(held_out.controls[chosen, 0])
-    return LabelledTestSet(name="monograms", images=held_out.images[chosen], classes=classes, count=len(CLASSES))
-
-
-def letter_classes(labels: NDArray[np.int64]) -> Classes:
-    """Return the classes of control indices."""
-    return np.array([class_of(MONOGRAMS[label - 1]) for label in labels])
-
-
-def scores(test_set: LabelledTestSet, sources: dict[str, Bytes], classes: Classes) -> list[ClassificationAccuracy]:
-    """Train classifiers on the images of each source, which show `classes`, and test them; the first source is real.
-
-    The last row is the accuracy of always answering with the most frequent class.
-    """
+def scores(test: Drawings, sources: Mapping[str, Drawings]) -> list[ClassificationAccuracy]:
+    """Train classifiers on the drawings of each source, and test them on `test`; the first source is real."""
     rights = {
-        name: np.mean([correct_answers(images, classes, test_set, seed) for seed in range(CLASSIFIERS)], axis=0)
-        for name, images in sources.items()
+        source: np.mean([right_answers(drawings, test, seed) for seed in range(CLASSIFIERS)], axis=0)
+        for source, drawings in sources.items()
     }
-    rights["nothing: the most frequent class"] = (test_set.classes == np.bincount(classes).argmax()).astype(float)
     real = next(iter(rights.values()))
-    return [
-        ClassificationAccuracy(
-            test=test_set.name,
-            source=name,
-            taught=len(classes),
-            tested=len(right),
-            accuracy=float(right.mean()),
-            ratio=float(right.mean() / real.mean()),
-            interval=ratio_interval(right, real),
-        )
-        for name, right in rights.items()
-    ]
+    found = []
+    for kind in KINDS:
+        tested = test.of_kind(kind)
+        for source, right in rights.items():
+            accuracy = ClassificationAccuracy(
+                kind=kind,
+                source=source,
+                trained_on=int(sources[source].of_kind(kind).sum()),
+                tested_on=int(tested.sum()),
+                accuracy=float(right[tested].mean()),
+                ratio=float(right[tested].mean() / real[tested].mean()),
+                interval=ratio_interval(right[tested], real[tested]),
+            )
+            found.append(accuracy)
+    return found
 
 
-def correct_answers(images: Bytes, classes: Classes, test_set: LabelledTestSet, seed: int) -> NDArray[np.bool_]:
-    """Return which test images a new classifier gets right after its training."""
+def right_answers(drawings: Drawings, test: Drawings, seed: int) -> NDArray[np.bool_]:
+    """Return which test drawings a new classifier gets right after its training: (n,)."""
     torch.manual_seed(seed)
     rng = np.random.default_rng(seed)
-    classifier = Classifier()
-    classifier.last = nn.Linear(classifier.last.in_features, test_set.count)
+    classifier = GlyphClassifier()
     optimizer = AdamW(classifier.parameters(), weight_decay=0.02)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, RATE, total_steps=STEPS)
-    for _ in tqdm(range(STEPS), desc=f"{test_set.name}, {seed}", leave=False):
-        rows = rng.integers(len(images), size=BATCH)
-        logits = classifier(scaled(images[rows]))
-        loss = F.cross_entropy(logits, torch.from_numpy(classes[rows]), label_smoothing=0.05)
+    labels = torch.from_numpy(drawings.labels)
+    for _ in tqdm(range(STEPS), desc=f"classifier {seed}", leave=False):
+        rows = rng.integers(len(drawings), size=BATCH)
+        logits = classifier(bent(rng, drawings.windows[rows]))
+        loss = F.cross_entropy(logits, labels[rows], label_smoothing=0.05)
         optimizer.zero_grad()
         loss.backward()  # type: ignore[no-untyped-call]
         optimizer.step()
         schedule.step()
     with torch.inference_mode():
-        answers = classifier.eval()(scaled(test_set.images)).argmax(-1).numpy()
-    return np.asarray(answers == test_set.classes)
+        answers = classifier.eval()(test.windows).softmax(-1).numpy()
+    return correct(names(answers), test.labels)
 
 
 def ratio_interval(right: NDArray[np.float64], real: NDArray[np.float64]) -> tuple[float, float]:
-    """Return the 95 % interval over the test images, both sides resampled together."""
+    """Return the 95 % interval over the test drawings, both sides resampled together."""
     count = len(right)
     weights = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), _RESAMPLES)
     low, high = np.percentile(weights @ right / np.maximum(weights @ real, 1e-9), (2.5, 97.5))
@@ -121,19 +116,19 @@ def ratio_interval(right: NDArray[np.float64], real: NDArray[np.float64]) -> tup
 
 
 def table(all_scores: Sequence[ClassificationAccuracy]) -> str:
-    """Return one line per test and source."""
+    """Return one line per kind and source."""
     lines = [
         [
-            s.test,
+            s.kind,
             s.source,
-            str(s.taught),
-            str(s.tested),
+            str(s.trained_on),
+            str(s.tested_on),
             f"{s.accuracy:.1%}",
             f"{s.ratio:.2f} ({s.interval[0]:.2f} to {s.interval[1]:.2f})",
         ]
         for s in all_scores
     ]
-    return markdown(["test", "trained on", "n", "tested on", "accuracy", "of real"], lines)
+    return markdown(["labels", "trained on", "n", "tested on", "accuracy", "of real"], lines)
 
 
 def record(all_scores: Sequence[ClassificationAccuracy]) -> list[dict[str, object]]:

@@ -1,73 +1,118 @@
-"""Diversity: how many different glyphs, colours and tiles a thousand images show."""
+"""What guidance costs: how many images show their label, beside how varied they are."""
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
+from pathlib import Path
 from typing import Final
 
 import numpy as np
+from numpy.typing import NDArray
 
-from models.subscale import Bytes
-from research.evidence.shapes import clusters, shapes
-from training.judging.looks import hues, tiles
+from research.evidence.drawings import Drawings, distances
+from training.judging.copies import Thumbnails
+from training.judging.proportions import Proportion
+from training.judging.reader import Reader
 from training.scoring.scores import markdown
 
 GAP: Final = 3.0
-"""Glyphs nearer than this count as one. So fifty drawings, composed twenty times each, count as sixty."""
-
-COLLAPSED: Final = 50
-"""Drawings of the row that simulates a collapse."""
-
-_COLOUR_BITS: Final = 4
+"""Drawings of one label nearer than this count as one."""
 
 
 @dataclass(frozen=True, kw_only=True)
-class Variety:
-    """The diversity of a source: numbers of distinct glyphs, colours, hues and tiles.
+class Coverage:
+    """The quality and the diversity of n images of some labels.
 
-    Colours are means of painted pixels at 4 bits a channel. Numbers of hues and tiles are exponentials of the entropy.
+    - `read`: images that the reader of the judge reads as their label
+    - `distinct`: drawings at least `GAP` from every other of their label
+    - `spread`: mean distance of two drawings of one label
+    - `recall`: held-out drawings with a near image of their label
     """
 
     source: str
-    glyphs: int
-    colours: int
-    hues: float
-    tiles: float
+    count: int
+    read: Proportion
+    distinct: int
+    spread: float
+    recall: Proportion
 
 
-def variety(source: str, alone: Bytes, on_tiles: Bytes) -> Variety:
-    """Measure glyphs alone on white, and images on all tiles."""
-    return Variety(
+def coverage(source: str, drawings: Drawings, reader: Reader, held_out: Drawings, radii: Sequence[float]) -> Coverage:
+    """Measure drawings beside held-out ones, near which everything within `radii` (n held-out) is."""
+    parts = [drawings.thumbnails[drawings.labels == label] for label in np.unique(drawings.labels)]
+    return Coverage(
         source=source,
-        glyphs=clusters(shapes(alone), GAP),
-        colours=len({colour(image) for image in on_tiles}),
-        hues=effective(hues(on_tiles)),
-        tiles=effective(tiles(on_tiles)),
+        count=len(drawings),
+        read=Proportion.of(list(drawings.read_by(reader))),
+        distinct=sum(clusters(part, GAP) for part in parts),
+        spread=float(np.mean([spread(part) for part in parts])),
+        recall=Proportion.of(list(nearest_of_label(held_out, drawings) <= np.array(radii))),
     )
 
 
-def colour(image: Bytes) -> tuple[int, ...]:
-    """Return the mean of the pixels that are not white, at 4 bits a channel."""
-    painted = image[(image < 255).any(-1)]  # noqa: PLR2004 - white
-    mean = painted.mean(0) if len(painted) else np.full(3, 255.0)
-    return tuple(int(channel) >> (8 - _COLOUR_BITS) for channel in mean)
+def half_radii(held_out: Drawings, real: Drawings) -> list[float]:
+    """Return for each held-out drawing the distance within which half of those of its label have a real one: (n held-out)."""
+    nearest = nearest_of_label(held_out, real)
+    return [float(np.median(nearest[held_out.labels == label])) for label in held_out.labels]
 
 
-def effective(seen: Iterable[str]) -> float:
-    """Return how many equally frequent values have the same entropy."""
-    counts = np.array(list(Counter(seen).values()), float)
-    shares = counts / counts.sum()
-    return float(np.exp(-(shares * np.log(shares)).sum()))
+def nearest_of_label(some: Drawings, others: Drawings) -> NDArray[np.float32]:
+    """Return the distance of each drawing to the nearest other of its label, infinite without any: (n,)."""
+    found = np.full(len(some), np.inf, np.float32)
+    for label in np.intersect1d(some.labels, others.labels):
+        own = some.labels == label
+        found[own] = distances(some.thumbnails[own], others.thumbnails[others.labels == label]).min(axis=1)
+    return found
 
 
-def table(rows: Sequence[Variety]) -> str:
-    """Return one line per source."""
-    lines = [[r.source, str(r.glyphs), str(r.colours), f"{r.hues:.1f}", f"{r.tiles:.2f}"] for r in rows]
-    return markdown(["images", "distinct glyphs", "distinct colours", "hues", "tiles"], lines)
+def clusters(thumbnails: Thumbnails, gap: float) -> int:
+    """Return how many drawings are at least `gap` from all counted before them."""
+    kept: list[int] = []
+    for index, row in enumerate(thumbnails):
+        if not kept or np.abs(thumbnails[kept] - row).mean(axis=1).min() >= gap:
+            kept.append(index)
+    return len(kept)
 
 
-def record(rows: Sequence[Variety]) -> list[dict[str, object]]:
+def spread(thumbnails: Thumbnails) -> float:
+    """Return the mean distance of two different drawings of (n, 256); n is at least 2."""
+    count = len(thumbnails)
+    return float(distances(thumbnails, thumbnails).sum() / (count * (count - 1)))
+
+
+def plot(rows: Sequence[Coverage], path: Path) -> None:
+    """Plot quality against diversity: the share of images read, over the recall; the first row is real."""
+    from matplotlib.figure import Figure  # noqa: PLC0415 - needs the benchmarks extra
+
+    figure = Figure(figsize=(6, 4))
+    axes = figure.subplots()
+    for row in rows:
+        ends = [[abs(end - share.value)] for share in (row.recall, row.read) for end in share.interval]
+        axes.errorbar(
+            row.recall.value,
+            row.read.value,
+            xerr=ends[:2],
+            yerr=ends[2:],
+            fmt="s" if row is rows[0] else "o",
+            color="#444444" if row is rows[0] else "#1f4e79",
+            ecolor="#bbbbbb",
+        )
+        axes.annotate(row.source, (row.recall.value, row.read.value), textcoords="offset points", xytext=(6, 5))
+    axes.set_xlabel("recall: held-out drawings with a near image")
+    axes.set_ylabel("images read as their label")
+    figure.savefig(path, dpi=110, bbox_inches="tight")
+
+
+def table(rows: Sequence[Coverage]) -> str:
+    """Return one line per source; the spread as a ratio to the first row, which is real."""
+    lines = [
+        [r.source, str(r.count), str(r.read), str(r.distinct), f"{r.spread / rows[0].spread:.2f}", str(r.recall)]
+        for r in rows
+    ]
+    return markdown(["images", "n", "read (95 %)", "distinct", "spread, of real", "recall (95 %)"], lines)
+
+
+def record(rows: Sequence[Coverage]) -> list[dict[str, object]]:
     """Return the figures for JSON."""
     return [asdict(r) for r in rows]

@@ -1,8 +1,8 @@
-"""Memorisation: distances of the glyphs of samples to training glyphs, beside those of real glyphs to each other."""
+"""Memorisation: distances of drawings to the nearest training drawing of their label, beside those of copies."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
@@ -12,75 +12,110 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.subscale import Bytes
-from research.evidence.contestants import SIZE
-from research.evidence.sample_requests import SampleRequests, composed
-from research.evidence.shapes import Shapes, distances, shapes
-from training.data.symbols import Symbols
-from training.data.vocabulary import Tile
+from research.evidence.comparison import Comparison
+from research.evidence.drawings import KINDS, Drawings, distances
+from training.data.symbols import Pack
+from training.data.tiles import box
+from training.judging.copies import thumbnail
 from training.scoring.samples import tiled
 from training.scoring.scores import markdown
 
 COPIES: Final = (0.5, 0.9, 0.99)
-"""Quantiles of the distances of training glyphs rendered again: they define three distances of a near copy."""
+"""Shares of copies, which are training drawings composed again, that lie within each of the three distances."""
 
-PAIRS: Final = 32
-_COLUMNS: Final = 16
+PAIRS: Final = 16
+"""Pairs of each kind in a sheet."""
+
+
+@dataclass(frozen=True, kw_only=True)
+class NearestDrawings:
+    """The nearest training drawing of each of n drawings: its distance, in 0..255, and its position in the pack."""
+
+    distances: NDArray[np.float32]
+    positions: NDArray[np.int64]
 
 
 @dataclass(frozen=True, kw_only=True)
 class NearestDistances:
-    """Distances of `count` glyphs to the nearest training glyph: quantiles 1, 10, 50 %, and shares within each of `near`."""
+    """Distances of `count` drawings: quantiles 1, 10, 50 %, and the shares as near as each of `COPIES`."""
 
+    kind: str
     source: str
     count: int
-    quantiles: tuple[float, float, float]
+    quantiles: tuple[float, ...]
     shares: tuple[float, ...]
 
 
-def gallery(data: Symbols) -> SampleRequests:
-    """Return every training glyph alone on white."""
-    every = np.arange(len(data.pack.glyphs))
-    return composed("gallery", data, np.random.default_rng(4), every, [Tile.NONE] * len(every))
+def nearest_drawings(pack: Pack, drawings: Drawings, but: NDArray[np.int64] | None = None) -> NearestDrawings:
+    """Return the nearest training drawing of the same label, other than the one at position `but` (n,) if given."""
+    nearest = np.zeros(len(drawings), np.float32)
+    positions = np.zeros(len(drawings), np.int64)
+    for label in np.unique(drawings.labels):
+        own, gallery = drawings.labels == label, np.flatnonzero(pack.glyph_labels == label + 1)
+        thumbnails = np.stack([thumbnail(pack.glyphs[position] / 255.0) for position in gallery])
+        apart = distances(drawings.thumbnails[own], thumbnails)
+        if but is not None:
+            apart[but[own][:, None] == gallery] = np.inf
+        nearest[own], positions[own] = apart.min(axis=1), gallery[apart.argmin(axis=1)]
+    return NearestDrawings(distances=nearest, positions=positions)
 
 
-def drawn_again(data: Symbols, some: SampleRequests) -> SampleRequests:
-    """Return the same training glyphs in other hues, places and sizes: the samples of a model that memorised them."""
-    return composed("again", data, np.random.default_rng(5), some.drawings, [Tile.NONE] * len(some.drawings))
+def rows(pack: Pack, comparison: Comparison, samples: Mapping[str, NearestDrawings]) -> list[NearestDistances]:
+    """Return the rows of both kinds: copies, a random split of the training drawings, held-out drawings, and samples."""
+    real, held_out = comparison.real, comparison.held_out
+    sources = {
+        "training drawings, composed again": (real, nearest_drawings(pack, real)),
+        "training drawings, itself left out": (real, nearest_drawings(pack, real, but=comparison.requests.drawings)),
+        "held-out drawings": (held_out, nearest_drawings(pack, held_out)),
+        **{title: (comparison.samples[title], nearest) for title, nearest in samples.items()},
+    }
+    found = []
+    for kind in KINDS:
+        apart = {title: nearest.distances[some.of_kind(kind)] for title, (some, nearest) in sources.items()}
+        near = [float(distance) for distance in np.quantile(next(iter(apart.values())), COPIES)]
+        found += [nearest_distances(kind, title, distances, near) for title, distances in apart.items()]
+    return found
 
 
-def nearest_distances(source: str, nearest: NDArray[np.float32], near: Sequence[float]) -> NearestDistances:
-    """Summarise distances to the nearest glyph."""
-    low, tenth, median = (float(q) for q in np.quantile(nearest, (0.01, 0.1, 0.5)))
-    below = [float((nearest <= distance).mean()) for distance in near]
-    return NearestDistances(source=source, count=len(nearest), quantiles=(low, tenth, median), shares=tuple(below))
+def nearest_distances(kind: str, source: str, nearest: NDArray[np.float32], near: Sequence[float]) -> NearestDistances:
+    """Summarise distances to the nearest drawing."""
+    return NearestDistances(
+        kind=kind,
+        source=source,
+        count=len(nearest),
+        quantiles=tuple(float(q) for q in np.quantile(nearest, (0.01, 0.1, 0.5))),
+        shares=tuple(float((nearest <= distance).mean()) for distance in near),
+    )
 
 
-def to_others(some: SampleRequests, others: Shapes) -> NDArray[np.float32]:
-    """Return distances of training glyphs to the nearest other one: those of a random split without removed near copies."""
-    apart = distances(shapes(some.real), others)
-    apart[np.arange(len(apart)), some.drawings] = np.inf
-    return np.asarray(apart.min(1))
-
-
-def sheet(images: Bytes, apart: NDArray[np.float32], real: Bytes, path: Path) -> None:
-    """Save the closest pairs, nearest first: rows of samples, with the nearest training glyph below each."""
-    order = np.argsort(apart.min(1))[:PAIRS]
-    rows: list[Bytes] = []
-    for start in range(0, len(order), _COLUMNS):
-        chosen = order[start : start + _COLUMNS]
-        rows += [*images[chosen], *real[apart[chosen].argmin(1)]]
-    Image.fromarray(tiled(np.stack(rows), columns=_COLUMNS, scale=64 // SIZE)).save(path)
-
-
-def table(rows: Sequence[NearestDistances], near: Sequence[float]) -> str:
-    """Return one line per source."""
-    lines = [
-        [r.source, str(r.count), *(f"{q:.1f}" for q in r.quantiles), *(f"{share:.1%}" for share in r.shares)]
-        for r in rows
+def save_sheet(pack: Pack, comparison: Comparison, samples: Mapping[str, NearestDrawings], path: Path) -> None:
+    """Save the closest pairs of each source and kind, nearest first: a row of images, then the training drawing of each."""
+    pairs = [
+        row
+        for title, nearest in samples.items()
+        for kind in KINDS
+        for row in closest_pairs(pack, comparison.images[title], comparison.samples[title].of_kind(kind), nearest)
     ]
-    return markdown(["glyphs", "n", "1 %", "10 %", "median", *(f"within {distance:.1f}" for distance in near)], lines)
+    Image.fromarray(tiled(np.stack(pairs), columns=PAIRS)).save(path)
 
 
-def record(rows: Sequence[NearestDistances]) -> list[dict[str, object]]:
+def closest_pairs(pack: Pack, images: Bytes, own: NDArray[np.bool_], nearest: NearestDrawings) -> list[Bytes]:
+    """Return the images (H, H, 3) `own` (n,) that are nearest to a training drawing, then these drawings, black on white."""
+    order = np.argsort(np.where(own, nearest.distances, np.inf))[:PAIRS]
+    masks = pack.glyphs[nearest.positions[order]]
+    return [*images[order], *box(np.repeat((255 - masks)[..., None], 3, axis=-1), images.shape[2])]
+
+
+def table(found: Sequence[NearestDistances]) -> str:
+    """Return one line per kind and source."""
+    lines = [
+        [r.kind, r.source, str(r.count), *(f"{q:.1f}" for q in r.quantiles), *(f"{share:.1%}" for share in r.shares)]
+        for r in found
+    ]
+    near = [f"as near as {share:.0%} of copies" for share in COPIES]
+    return markdown(["labels", "drawings", "n", "1 %", "10 %", "median", *near], lines)
+
+
+def record(found: Sequence[NearestDistances]) -> list[dict[str, object]]:
     """Return the figures for JSON."""
-    return [asdict(r) for r in rows]
+    return [asdict(r) for r in found]

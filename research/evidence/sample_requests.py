@@ -1,7 +1,9 @@
-"""Requests to a model, and the real images for the same requests."""
+"""Requests to a model, and real images for the same requests."""
 
 from __future__ import annotations
 
+import hashlib
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Final
 
@@ -9,63 +11,60 @@ import numpy as np
 from numpy.typing import NDArray
 
 from models.subscale import Bytes
-from research.evidence.contestants import SIZE
-from training.data.symbols import TILE_SHARES, Symbols
+from training.data.symbols import TILE_SHARES, Pack
 from training.data.tiles import Look, compose
-from training.data.vocabulary import HUE, MONOGRAMS, TILE, Family, Tile
+from training.data.vocabulary import CONCEPTS, HUE, LABEL, MONOGRAMS, TILE, Family, Tile
 
-LETTERS: Final = 5000
-GLYPHS: Final = 1000
+COUNT: Final = 5024
+"""Requests of a list: 157 batches of a sampler. A shorter list is its beginning."""
+
+LABELS: Final = (*MONOGRAMS[::3], *CONCEPTS[::13])
+"""Every third letter and every thirteenth concept, twelve of each: few labels with many requests each."""
 
 
 @dataclass(frozen=True, kw_only=True)
 class SampleRequests:
-    """Requests with `controls` (n, 4) int64; `real` (n, 32, 32, 3) shows training drawings with the same controls.
+    """Requests: `controls` (n, 4) int64. `drawings` (n,): for each a training drawing that has these controls."""
 
-    `drawings`: the index of the training drawing that each real image shows.
-    """
-
-    name: str
     controls: NDArray[np.int64]
-    real: Bytes
     drawings: NDArray[np.int64]
+
+    def __len__(self) -> int:
+        return len(self.controls)
+
+    @property
+    def digest(self) -> str:
+        """A short hash of the controls: samples of other requests have another one."""
+        return hashlib.sha256(self.controls.tobytes()).hexdigest()[:8]
+
+    @property
+    def labels(self) -> NDArray[np.int64]:
+        """Positions in `LABEL.values`: (n,)."""
+        return self.controls[:, 0] - 1
 
     def first(self, count: int) -> SampleRequests:
         """Return the first `count` of them."""
-        return replace(self, controls=self.controls[:count], real=self.real[:count], drawings=self.drawings[:count])
+        return replace(self, controls=self.controls[:count], drawings=self.drawings[:count])
 
 
-def letters(data: Symbols, count: int = LETTERS) -> SampleRequests:
-    """Return requests for letters and digits in turn, on any tile in any hue, with the frequencies of training."""
-    rng = np.random.default_rng(1)
-    labels = np.arange(count) % len(MONOGRAMS) + 1
-    drawings = np.array([rng.choice(np.flatnonzero(data.pack.glyph_labels == label)) for label in labels])
-    tiles = rng.choice(list(TILE_SHARES), count, p=list(TILE_SHARES.values()))
-    return composed("letters", data, rng, drawings, [Tile(tile) for tile in tiles])
+def labels_in_turn(pack: Pack, labels: Sequence[str] = LABELS, *, seed: int = 1) -> SampleRequests:
+    """Return `COUNT` requests for labels in turn: the style of a random drawing, any hue, tiles with their frequencies."""
+    rng = np.random.default_rng(seed)
+    drawings_of = [np.flatnonzero(pack.glyph_labels == LABEL.index(label)) for label in labels]
+    drawings = np.array([rng.choice(drawings_of[place % len(labels)]) for place in range(COUNT)])
+    hues = rng.integers(1, len(HUE.values) + 1, COUNT)
+    indices = [TILE.index(tile) for tile in TILE_SHARES]
+    tiles = rng.choice(indices, COUNT, p=list(TILE_SHARES.values()))
+    controls = np.stack([pack.glyph_labels[drawings], pack.glyph_styles[drawings], hues, tiles], axis=1)
+    return SampleRequests(controls=controls.astype(np.int64), drawings=drawings)
 
 
-def glyphs(data: Symbols, count: int = GLYPHS) -> SampleRequests:
-    """Return requests for glyphs alone on white, whose masks can be recovered: half letters and digits, half icons."""
-    rng = np.random.default_rng(2)
-    families = np.arange(count) % 2
-    of_family = [np.flatnonzero(data.pack.glyph_families == family) for family in (Family.LETTERS, Family.ICONS)]
-    drawings = np.array([rng.choice(of_family[family]) for family in families])
-    return composed("glyphs", data, rng, drawings, [Tile.NONE] * count)
-
-
-def composed(
-    name: str, data: Symbols, rng: np.random.Generator, drawings: NDArray[np.int64], tiles: list[Tile]
-) -> SampleRequests:
-    """Return requests for the labels of training drawings with random hues; the real images show those drawings."""
-    pack = data.pack
-    hues = rng.integers(len(HUE.values), size=len(drawings))
-    looks = [
-        Look(family=Family(int(pack.glyph_families[i])), hue=HUE.values[hue], tile=tile)
-        for i, hue, tile in zip(drawings, hues, tiles, strict=True)
-    ]
-    real = [compose(rng, pack.glyphs[i], look, size=SIZE) for i, look in zip(drawings, looks, strict=True)]
-    controls = [
-        (int(pack.glyph_labels[i]), int(pack.glyph_styles[i]), HUE.index(look.hue), TILE.index(look.tile))
-        for i, look in zip(drawings, looks, strict=True)
-    ]
-    return SampleRequests(name=name, controls=np.array(controls), real=np.stack(real), drawings=drawings)
+def real_images(pack: Pack, requests: SampleRequests, *, size: int, seed: int) -> Bytes:
+    """Return images (n, size, size, 3) of the training drawings, with the hues and tiles of the requests."""
+    rng = np.random.default_rng(seed)
+    images = []
+    for drawing, (_, _, hue, tile) in zip(requests.drawings, requests.controls, strict=True):
+        family = Family(int(pack.glyph_families[drawing]))
+        look = Look(family=family, hue=HUE.values[hue - 1], tile=Tile(TILE.values[tile - 1]))
+        images.append(compose(rng, pack.glyphs[drawing], look, size=size))
+    return np.stack(images)

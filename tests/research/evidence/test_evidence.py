@@ -1,6 +1,6 @@
 """The evidence commands: budgets are kept and resumed, glyphs compare without their looks, and scores are right."""
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -8,34 +8,33 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from models.config import Geometry
+from models.cards import WEIGHTS, load_card
+from models.config import MODEL_SAMPLING, Geometry, Sampling
 from models.subscale import Bytes
 from research.baselines.baseline import Baseline
 from research.baselines.baseline_presets import BaselineKind, small
-from research.evidence.accuracy import LabelledTestSet, ratio_interval, scores
-from research.evidence.contestants import POSITIONS, SIZE, Contestant, Part, contestants
-from research.evidence.diversity import GAP, effective
+from research.evidence.accuracy import ratio_interval, scores
+from research.evidence.comparison import Comparison, held_out_drawings
+from research.evidence.contestants import POSITIONS, Contestant, Part, contestants
+from research.evidence.diversity import clusters, coverage, half_radii
+from research.evidence.drawings import Drawings, correct, distances
 from research.evidence.likelihood import image_bits, rows_of
-from research.evidence.memorisation import drawn_again, nearest_distances, to_others
-from research.evidence.model_samples import reduced, samples
+from research.evidence.memorisation import nearest_distances, nearest_drawings
+from research.evidence.model_samples import SETTINGS, SHIPPED, TOGETHER, SampleSeries, draw_in_turn, sampling_of
 from research.evidence.pages import filled
-from research.evidence.sample_requests import SampleRequests, composed, glyphs, letters
-from research.evidence.shapes import clusters, distances, shapes
+from research.evidence.sample_requests import COUNT, SampleRequests, labels_in_turn, real_images
 from research.evidence.training_runs import TrainingRun, spend, train
 from tests.harness.flat import Flat
 from tests.harness.toy import CONTROLS
-from training.data.symbols import Symbols
-from training.data.tiles import Look, compose
-from training.data.vocabulary import HUE, LABEL, TILE, Family, Tile
+from training.data.symbols import DEFAULT, Pack
+from training.data.vocabulary import HUE, LABEL, TILE
+from training.judging.glyphs import Glyphs
+from training.judging.observation import observe
+from training.judging.reader import ALIKE
+from training.judging.reader_training import reader_of
 
 SECONDS = 0.5
 GEOMETRY = Geometry(size=8, slice_size=8)
-
-
-@pytest.fixture(scope="module")
-def symbols() -> Symbols:
-    """The packed set at 32 pixels."""
-    return Symbols.load(size=SIZE)
 
 
 def a_run(folder: Path, seed: int = 0, seconds: float = SECONDS) -> TrainingRun:
@@ -91,20 +90,6 @@ def test_contestants_have_equally_many_parameters() -> None:
         assert other.parameters == pytest.approx(ours.parameters, rel=0.1), other.name
 
 
-def test_larger_images_are_compared_at_the_size_of_the_contestants() -> None:
-    """Each pixel is the mean of its block, and images stay with their requests."""
-
-    def draw(controls: Sequence[Sequence[int]], seeds: Sequence[int]) -> Bytes:
-        images = np.zeros((len(seeds), 2 * SIZE, 2 * SIZE, 3), np.uint8)
-        images[:, ::2, ::2] = 4 * np.array([label for label, *_ in controls])[:, None, None, None]
-        return images
-
-    small = reduced(draw)([(1,), (5,)], range(2))
-    assert small.shape == (2, SIZE, SIZE, 3)
-    assert (small[0] == 1).all()
-    assert (small[1] == 5).all()
-
-
 def test_bits_are_kept_and_compared_by_image(tmp_path: Path) -> None:
     """The second call reads the figures of the first; the excess of a contestant over itself is zero."""
     runs = [a_run(tmp_path, seed) for seed in (0, 1)]
@@ -130,97 +115,152 @@ def test_a_table_replaces_its_own_place_only() -> None:
         filled(page, "speed", "")
 
 
-@pytest.mark.parametrize("make", [partial(glyphs, count=100), partial(letters, count=100)])
-def test_real_images_match_their_requests(symbols: Symbols, make: Callable[[Symbols], SampleRequests]) -> None:
-    """Each shows a training drawing of the requested label, and the same call returns the same requests."""
-    requests = make(symbols)
-    assert (symbols.pack.glyph_labels[requests.drawings] == requests.controls[:, 0]).all()
-    assert len(requests.real) == len(requests.controls)
-    assert requests.controls.min() >= 1
-    again = make(symbols)
-    assert (again.controls == requests.controls).all()
-    assert (again.real == requests.real).all()
+LABELS = ("A", "7", "sun")
 
 
-def one(symbols: Symbols, drawing: int, hue: str, seed: int) -> Bytes:
-    look = Look(family=Family.ICONS, hue=hue, tile=Tile.NONE)
-    return compose(np.random.default_rng(seed), symbols.pack.glyphs[drawing], look, size=SIZE)
+@pytest.fixture(scope="module")
+def pack() -> Pack:
+    """The packed set."""
+    return Pack.read(DEFAULT)
 
 
-def test_the_shape_of_a_glyph_does_not_depend_on_its_look(symbols: Symbols) -> None:
-    """The same drawing in another hue, place and scale is nearer than any of fifty others; a blank image has no shape."""
-    drawings = range(0, 2000, 40)
-    first = shapes(np.stack([one(symbols, d, "blue", 1) for d in drawings]))
-    second = shapes(np.stack([one(symbols, d, "yellow", 2) for d in drawings]))
-    assert (distances(second, first).argmin(1) == np.arange(50)).mean() > 0.95
-    assert not shapes(np.full((1, SIZE, SIZE, 3), 255, np.uint8)).any()
+def real(pack: Pack, requests: SampleRequests, seed: int = 0) -> Drawings:
+    """Return the drawings of real images for requests."""
+    return Drawings.of(list(real_images(pack, requests, size=64, seed=seed)), requests.labels)
 
 
-def test_copies_are_found(symbols: Symbols) -> None:
-    """A glyph drawn again is nearest to itself, and nearer than almost all others are to their nearest one."""
-    every = np.arange(300) * 100  # of all labels: neighbours in the pack show the same subject
-    gallery = composed("gallery", symbols, np.random.default_rng(0), every, [Tile.NONE] * 300)
-    others, some = shapes(gallery.real), gallery.first(100)
-    apart = distances(shapes(drawn_again(symbols, some).real), others)
-    assert (apart.argmin(1) == np.arange(100)).mean() > 0.97
-    near = [float(np.quantile(apart.min(1), 0.9))]
-    assert nearest_distances("copies", apart.min(1), near).shares == pytest.approx((0.9,), abs=0.01)
-    split = nearest_distances("split", to_others(replace(some, drawings=np.arange(100)), others), near)
-    assert split.shares[0] < 0.1
-    assert list(split.quantiles) == sorted(split.quantiles)
+def a_series(pack: Pack, place: Path, drawn: list[int], size: int = 4) -> SampleSeries:
+    """Return a series whose images have the label as their colour; seeds are recorded in `drawn`."""
+
+    def draw(controls: Sequence[Sequence[int]], seeds: Sequence[int]) -> Bytes:
+        drawn.extend(seeds)
+        return np.stack([np.full((size, size, 3), label, np.uint8) for label, *_ in controls])
+
+    return SampleSeries(title="toy", requests=labels_in_turn(pack, LABELS), place=place, load=lambda: draw)
 
 
-def test_a_collapse_is_found(symbols: Symbols) -> None:
-    """Ten drawings in twenty looks each count as about ten; two hundred drawings count as nearly two hundred."""
-    of_ten = composed("ten", symbols, np.random.default_rng(0), np.arange(200) % 10 * 400, [Tile.NONE] * 200)
-    of_all = composed("all", symbols, np.random.default_rng(0), np.arange(200) * 40, [Tile.NONE] * 200)
-    assert 5 <= clusters(shapes(of_ten.real), GAP) <= 14
-    assert clusters(shapes(of_all.real), GAP) > 180
+def test_real_images_match_their_requests(pack: Pack) -> None:
+    """Each shows a training drawing of the requested label and style; the same call returns the same requests."""
+    requests = labels_in_turn(pack, LABELS)
+    assert [LABEL.values[label] for label in requests.labels[:4]] == ["A", "7", "sun", "A"]
+    assert (pack.glyph_labels[requests.drawings] == requests.controls[:, 0]).all()
+    assert (pack.glyph_styles[requests.drawings] == requests.controls[:, 1]).all()
+    assert labels_in_turn(pack, LABELS).digest == requests.digest != labels_in_turn(pack, LABELS, seed=2).digest
+    some = requests.first(24)
+    seen = observe(reader_of(Glyphs.train(pack)), list(real_images(pack, some, size=64, seed=0)))
+    looks = [(HUE.index(each.hue), TILE.index(each.tile)) for each in seen]
+    assert looks == [(hue, tile) for _, _, hue, tile in some.controls.tolist()]
 
 
-def test_clusters_count_different_glyphs() -> None:
+def test_samples_are_drawn_once(pack: Pack, tmp_path: Path) -> None:
+    """A second call draws what is missing only; images stay with their requests, up to the first missing piece."""
+    drawn: list[int] = []
+    series = a_series(pack, tmp_path, drawn)
+    with pytest.raises(FileNotFoundError):
+        series.images()
+    draw_in_turn([series], 40, minutes=1e9)
+    assert drawn == list(range(2 * TOGETHER))
+    draw_in_turn([series], 3 * TOGETHER, minutes=1e9)
+    assert drawn == list(range(3 * TOGETHER))
+    assert (series.images()[:, 0, 0, 0] == series.requests.controls[: 3 * TOGETHER, 0]).all()
+    series.path(1).unlink()
+    assert len(series.images()) == TOGETHER
+
+
+def test_sampling_ends_with_its_budget(pack: Pack, tmp_path: Path) -> None:
+    """Without processor time nothing is drawn; with some, series advance alike."""
+    drawn: list[int] = []
+    pair = [a_series(pack, tmp_path / name, drawn) for name in "ab"]
+    draw_in_turn(pair, COUNT, minutes=0)
+    assert not drawn
+    draw_in_turn(pair, 2 * TOGETHER, minutes=1e9)
+    assert drawn == [*range(TOGETHER)] * 2 + [*range(TOGETHER, 2 * TOGETHER)] * 2
+
+
+def test_settings_of_the_shipped_model() -> None:
+    """The first is the model's own distribution, the last the defaults of the card, the others differ in guidance only."""
+    card = load_card(WEIGHTS / SHIPPED)
+    own, *others, defaults = (sampling_of(setting, card) for setting in SETTINGS)
+    assert own == MODEL_SAMPLING
+    assert defaults == card.sampling
+    assert others == [Sampling(guidance=guidance) for guidance in (1.5, 2, 3)]
+
+
+def test_sources_are_compared_in_equal_numbers(pack: Pack, tmp_path: Path) -> None:
+    """The shortest series decides, in whole rounds of labels; real drawings have the same labels; others are others."""
+    long, short = (a_series(pack, tmp_path / name, [], size=64) for name in "ab")
+    draw_in_turn([long], 2 * TOGETHER, minutes=1e9)
+    draw_in_turn([short], TOGETHER, minutes=1e9)
+    found = Comparison.of(pack, [replace(long, title="long"), short], LABELS)
+    assert {len(each) for each in (found.real, found.other_real, *found.samples.values())} == {30}
+    assert (found.real.labels == found.other_real.labels).all()
+    assert {LABEL.values[label] for label in found.held_out.labels} == set(LABELS)
+    assert (found.real.thumbnails != found.other_real.thumbnails).any()
+
+
+def test_drawings_do_not_depend_on_their_look(pack: Pack) -> None:
+    """The same drawing in another hue, place and scale, on the same tile, is nearest to itself; a blank image has none."""
+    requests = labels_in_turn(pack, [label for label in LABEL.values if label not in ALIKE]).first(50)
+    apart = distances(real(pack, requests, 1).thumbnails, real(pack, requests, 2).thumbnails)
+    assert (apart.argmin(1) == np.arange(50)).mean() > 0.95
+    blank = Drawings.of([np.full((64, 64, 3), 255, np.uint8)], np.zeros(1, np.int64))
+    assert not blank.thumbnails.any()
+
+
+def test_copies_are_found(pack: Pack) -> None:
+    """A training drawing composed again is nearest to itself, and nearer than to any other."""
+    requests = labels_in_turn(pack, LABELS).first(30)
+    drawings = real(pack, requests)
+    itself = nearest_drawings(pack, drawings)
+    other = nearest_drawings(pack, drawings, but=requests.drawings)
+    assert (itself.positions == requests.drawings).mean() > 0.95
+    assert (other.positions != requests.drawings).all()
+    assert (other.distances >= itself.distances).all()
+    near = [float(np.quantile(itself.distances, 0.9))]
+    assert nearest_distances("letters", "copies", itself.distances, near).shares == pytest.approx((0.9,), abs=0.02)
+    assert nearest_distances("letters", "others", other.distances, near).shares[0] < 0.2
+
+
+def test_a_collapse_is_found(pack: Pack) -> None:
+    """Two drawings a label, repeated in other looks, count as about two, with less spread and recall than as many different."""
+    held_out, requests = held_out_drawings(pack, LABELS, size=64), labels_in_turn(pack, LABELS).first(60)
+    few = replace(requests, drawings=np.resize(requests.drawings[:6], 60))
+    reader, radii = reader_of(Glyphs.train(pack)), half_radii(held_out, real(pack, requests))
+    varied, collapsed = (
+        coverage(name, real(pack, some), reader, held_out, radii) for name, some in (("all", requests), ("few", few))
+    )
+    assert varied.recall.value == pytest.approx(0.5, abs=0.02)
+    assert collapsed.recall.value < 0.3
+    assert collapsed.spread < varied.spread
+    assert collapsed.distinct < 20
+    assert varied.distinct > 50
+    assert varied.read.value > 0.9
+
+
+def test_clusters_count_different_drawings() -> None:
     """Repeats and near repeats count once."""
     rng = np.random.default_rng(0)
     some = rng.uniform(0, 255, (6, 256)).astype(np.float32)
     assert clusters(np.concatenate([some, some + 1, some]), 16) == 6
 
 
-def test_effective_numbers() -> None:
-    """Four even values are four, one value is one, two uneven values are between one and two."""
-    assert effective("abcd" * 5) == pytest.approx(4)
-    assert effective("aaaa") == pytest.approx(1)
-    assert 1 < effective("aaab") < 2
-
-
-def test_samples_are_drawn_once(tmp_path: Path, symbols: Symbols) -> None:
-    """A second call reads the samples of the first, more requests draw the rest, images stay with their requests."""
-    drawn: list[int] = []
-
-    def draw(controls: Sequence[Sequence[int]], seeds: Sequence[int]) -> Bytes:
-        drawn.extend(seeds)
-        return np.array([[[[label]]] for label, *_ in controls], np.uint8)
-
-    requests = letters(symbols, 200).first(100)
-    some = samples(lambda: draw, requests.first(40), tmp_path)
-    assert (some == samples(lambda: draw, requests.first(40), tmp_path)).all()
-    assert drawn == list(range(40))
-    assert (samples(lambda: draw, requests, tmp_path)[:, 0, 0, 0] == requests.controls[:, 0]).all()
-    assert drawn[-36:] == list(range(64, 100))
-
-
-def test_classifiers_learn_nothing_from_noise(monkeypatch: pytest.MonkeyPatch) -> None:
-    """A classifier trained on real images is right about them; trained on noise it guesses, and the ratio shows it."""
-    for name, value in (("STEPS", 25), ("BATCH", 16), ("CLASSIFIERS", 2)):
+def test_classifiers_learn_nothing_from_other_labels(pack: Pack, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A classifier trained on real drawings is mostly right; trained on the same with exchanged labels it is wrong."""
+    for name, value in (("STEPS", 30), ("CLASSIFIERS", 1)):
         monkeypatch.setattr(f"research.evidence.accuracy.{name}", value)
-    rng = np.random.default_rng(0)
-    classes = np.arange(200) % 2
-    real = np.broadcast_to((classes * 200)[:, None, None, None], (200, SIZE, SIZE, 3)).astype(np.uint8)
-    noise = rng.integers(0, 256, real.shape, dtype=np.uint8)
-    test_set = LabelledTestSet(name="toy", images=real[:50], classes=classes[:50], count=2)
-    trained, guessed, most_frequent = scores(test_set, {"real": real, "noise": noise}, classes)
-    assert trained.accuracy == trained.ratio == 1
-    assert guessed.ratio < 0.75
-    assert most_frequent.accuracy == 0.5
+    drawings = real(pack, labels_in_turn(pack, LABELS).first(90))
+    exchanged = replace(drawings, labels=np.roll(drawings.labels, 1))
+    found = {(s.kind, s.source): s for s in scores(drawings, {"real": drawings, "exchanged": exchanged})}
+    assert found["letters", "real"].accuracy > 0.8
+    assert found["letters", "real"].ratio == found["concepts", "real"].ratio == 1
+    assert found["letters", "exchanged"].ratio < 0.3
+    assert (found["letters", "real"].trained_on, found["concepts", "real"].tested_on) == (60, 30)
+
+
+def test_characters_that_are_drawn_alike_count_as_one() -> None:
+    """I is right for 1, and 1, which no reader answers, is not."""
+    labels = np.array([LABEL.values.index(label) for label in ("1", "I", "A")])
+    assert correct(["I", "I", "1"], labels).tolist() == [True, True, False]
 
 
 def test_a_ratio_of_equals_is_one() -> None:
@@ -229,11 +269,3 @@ def test_a_ratio_of_equals_is_one() -> None:
     assert ratio_interval(right, right) == (1, 1)
     low, high = ratio_interval(right / 2, right)
     assert low == pytest.approx(high) == pytest.approx(0.5)
-
-
-def test_controls_are_in_the_models_order(symbols: Symbols) -> None:
-    """The order is label, style, hue, tile."""
-    requests = letters(symbols, 200).first(36)
-    assert [LABEL.values[label - 1] for label in requests.controls[:, 0]] == list(LABEL.values[:36])
-    assert requests.controls[:, 2].max() <= len(HUE.values)
-    assert requests.controls[:, 3].max() <= len(TILE.values)

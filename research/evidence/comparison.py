@@ -1,0 +1,60 @@
+"""Samples of models beside real drawings: for the same requests, other ones, and held-out ones of the same labels."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import Self
+
+import numpy as np
+
+from models.subscale import Bytes
+from research.evidence.drawings import Drawings
+from research.evidence.model_samples import SampleSeries
+from research.evidence.sample_requests import LABELS, SampleRequests, labels_in_turn, real_images
+from training.data.symbols import Pack
+from training.data.vocabulary import LABEL
+from training.judging.glyphs import Glyphs
+from training.judging.keepers import composed
+
+
+@dataclass(frozen=True, kw_only=True)
+class Comparison:
+    """Equally many images of each source, in whole rounds of labels.
+
+    - `real`: the training drawings of the requests; `other_real`: random other ones of the same labels
+    - `held_out`: all held-out drawings of these labels
+    - `images` and the drawings in them, `samples`, by title of the series
+    """
+
+    requests: SampleRequests
+    real: Drawings
+    other_real: Drawings
+    held_out: Drawings
+    images: dict[str, Bytes]
+    samples: dict[str, Drawings]
+
+    @classmethod
+    def of(cls, pack: Pack, series: Sequence[SampleSeries], labels: Sequence[str] = LABELS) -> Self:
+        """Return as many whole rounds of labels as every series has. Raises FileNotFoundError for a series without images."""
+        images = {each.title: each.images() for each in series}
+        count = min(len(some) for some in images.values()) // len(labels) * len(labels)
+        requests, others = (labels_in_turn(pack, labels, seed=seed).first(count) for seed in (1, 2))
+        images = {title: some[:count] for title, some in images.items()}
+        size = max(some.shape[2] for some in images.values())
+        return cls(
+            requests=requests,
+            real=Drawings.of(list(real_images(pack, requests, size=size, seed=3)), requests.labels),
+            other_real=Drawings.of(list(real_images(pack, others, size=size, seed=4)), others.labels),
+            held_out=held_out_drawings(pack, labels, size=size),
+            images=images,
+            samples={title: Drawings.of(list(some), requests.labels) for title, some in images.items()},
+        )
+
+
+def held_out_drawings(pack: Pack, labels: Sequence[str], *, size: int) -> Drawings:
+    """Return all held-out drawings of some labels, in any hue, on each tile in turn."""
+    glyphs = Glyphs.held_out(pack)
+    chosen = np.flatnonzero(np.isin(glyphs.labels, [LABEL.values.index(label) for label in labels]))
+    images, _ = composed(np.random.default_rng(5), glyphs, chosen, size=size)
+    return Drawings.of(images, glyphs.labels[chosen])
