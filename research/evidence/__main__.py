@@ -14,7 +14,7 @@ import torch
 
 from research.baselines.baseline import Baseline
 from research.evidence import accuracy, digits, diversity, likelihood, memorisation, speed
-from research.evidence.comparison import Comparison
+from research.evidence.comparison import SampleComparison
 from research.evidence.contestants import SIZE, contestants
 from research.evidence.model_samples import (
     DEFAULTS,
@@ -127,14 +127,14 @@ def draw_samples(evidence: Evidence) -> None:
 
 def accuracy_table(evidence: Evidence) -> None:
     """Train classifiers on samples, and test them on real drawings."""
-    comparison = Comparison.of(evidence.pack, evidence.series())
+    comparison = SampleComparison.of(evidence.pack, evidence.series())
     scores = accuracy.scores(comparison.held_out, {"real": comparison.real, **comparison.samples})
     publish("cas", accuracy.table(scores), accuracy.record(scores))
 
 
 def diversity_table(evidence: Evidence) -> None:
     """Measure what guidance costs: quality against diversity."""
-    comparison, reader = Comparison.of(evidence.pack, evidence.series()), reader_of(Glyphs.train(evidence.pack))
+    comparison, reader = SampleComparison.of(evidence.pack, evidence.series()), reader_of(Glyphs.train(evidence.pack))
     radii = diversity.half_radii(comparison.held_out, comparison.real)
     rows = [
         diversity.coverage(source, drawings, reader, comparison.held_out, radii)
@@ -146,9 +146,10 @@ def diversity_table(evidence: Evidence) -> None:
 
 def memorisation_table(evidence: Evidence) -> None:
     """Measure the distances to the nearest training drawing, and show the closest pairs."""
-    pack, comparison = evidence.pack, Comparison.of(evidence.pack, evidence.series((OWN, DEFAULTS)))
-    nearest = {title: memorisation.nearest_drawings(pack, some) for title, some in comparison.samples.items()}
-    rows = memorisation.rows(pack, comparison, nearest)
+    pack, comparison = evidence.pack, SampleComparison.of(evidence.pack, evidence.series((OWN, DEFAULTS)))
+    gallery = memorisation.Gallery(pack, comparison.requests.labels)
+    nearest = {title: gallery.nearest(some) for title, some in comparison.samples.items()}
+    rows = memorisation.rows(gallery, comparison, nearest)
     publish("memorisation", memorisation.table(rows), memorisation.record(rows))
     memorisation.save_sheet(pack, comparison, nearest, DOCS / "evidence-closest.png")
 

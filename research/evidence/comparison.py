@@ -19,7 +19,7 @@ from training.judging.keepers import composed
 
 
 @dataclass(frozen=True, kw_only=True)
-class Comparison:
+class SampleComparison:
     """Equally many images of each source, in whole rounds of labels.
 
     - `real`: the training drawings of the requests; `other_real`: random other ones of the same labels

@@ -12,8 +12,8 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.subscale import Bytes
-from research.evidence.comparison import Comparison
-from research.evidence.drawings import KINDS, Drawings, distances
+from research.evidence.comparison import SampleComparison
+from research.evidence.drawings import KINDS, Drawings, Labels, distances
 from training.data.symbols import Pack
 from training.data.tiles import box
 from training.judging.copies import thumbnail
@@ -46,34 +46,44 @@ class NearestDistances:
     shares: tuple[float, ...]
 
 
-def nearest_drawings(pack: Pack, drawings: Drawings, but: NDArray[np.int64] | None = None) -> NearestDrawings:
-    """Return the nearest training drawing of the same label, other than the one at position `but` (n,) if given."""
-    nearest = np.zeros(len(drawings), np.float32)
-    positions = np.zeros(len(drawings), np.int64)
-    for label in np.unique(drawings.labels):
-        own, gallery = drawings.labels == label, np.flatnonzero(pack.glyph_labels == label + 1)
-        thumbnails = np.stack([thumbnail(pack.glyphs[position] / 255.0) for position in gallery])
-        apart = distances(drawings.thumbnails[own], thumbnails)
-        if but is not None:
-            apart[but[own][:, None] == gallery] = np.inf
-        nearest[own], positions[own] = apart.min(axis=1), gallery[apart.argmin(axis=1)]
-    return NearestDrawings(distances=nearest, positions=positions)
+class Gallery:
+    """The training drawings of some labels, by label: their positions in the pack (n,) and thumbnails (n, 256)."""
+
+    def __init__(self, pack: Pack, labels: Labels) -> None:
+        self.positions = {int(label): np.flatnonzero(pack.glyph_labels == label + 1) for label in np.unique(labels)}
+        self.thumbnails = {
+            label: np.stack([thumbnail(pack.glyphs[position] / 255.0) for position in positions])
+            for label, positions in self.positions.items()
+        }
+
+    def nearest(self, drawings: Drawings, but: NDArray[np.int64] | None = None) -> NearestDrawings:
+        """Return the nearest training drawing of the same label, other than the one at position `but` (n,) if given."""
+        apart, found = np.zeros(len(drawings), np.float32), np.zeros(len(drawings), np.int64)
+        for label, positions in self.positions.items():
+            own = drawings.labels == label
+            pairs = distances(drawings.thumbnails[own], self.thumbnails[label])
+            if but is not None:
+                pairs[but[own][:, None] == positions] = np.inf
+            apart[own], found[own] = pairs.min(axis=1), positions[pairs.argmin(axis=1)]
+        return NearestDrawings(distances=apart, positions=found)
 
 
-def rows(pack: Pack, comparison: Comparison, samples: Mapping[str, NearestDrawings]) -> list[NearestDistances]:
+def rows(
+    gallery: Gallery, comparison: SampleComparison, samples: Mapping[str, NearestDrawings]
+) -> list[NearestDistances]:
     """Return the rows of both kinds: copies, a random split of the training drawings, held-out drawings, and samples."""
     real, held_out = comparison.real, comparison.held_out
     sources = {
-        "training drawings, composed again": (real, nearest_drawings(pack, real)),
-        "training drawings, itself left out": (real, nearest_drawings(pack, real, but=comparison.requests.drawings)),
-        "held-out drawings": (held_out, nearest_drawings(pack, held_out)),
+        "training drawings, composed again": (real, gallery.nearest(real)),
+        "training drawings, to the nearest other": (real, gallery.nearest(real, but=comparison.requests.drawings)),
+        "held-out drawings": (held_out, gallery.nearest(held_out)),
         **{title: (comparison.samples[title], nearest) for title, nearest in samples.items()},
     }
     found = []
     for kind in KINDS:
         apart = {title: nearest.distances[some.of_kind(kind)] for title, (some, nearest) in sources.items()}
-        near = [float(distance) for distance in np.quantile(next(iter(apart.values())), COPIES)]
-        found += [nearest_distances(kind, title, distances, near) for title, distances in apart.items()]
+        near = [float(limit) for limit in np.quantile(next(iter(apart.values())), COPIES)]
+        found += [nearest_distances(kind, title, values, near) for title, values in apart.items()]
     return found
 
 
@@ -88,7 +98,7 @@ def nearest_distances(kind: str, source: str, nearest: NDArray[np.float32], near
     )
 
 
-def save_sheet(pack: Pack, comparison: Comparison, samples: Mapping[str, NearestDrawings], path: Path) -> None:
+def save_sheet(pack: Pack, comparison: SampleComparison, samples: Mapping[str, NearestDrawings], path: Path) -> None:
     """Save the closest pairs of each source and kind, nearest first: a row of images, then the training drawing of each."""
     pairs = [
         row

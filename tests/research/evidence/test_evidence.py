@@ -14,12 +14,12 @@ from models.subscale import Bytes
 from research.baselines.baseline import Baseline
 from research.baselines.baseline_presets import BaselineKind, small
 from research.evidence.accuracy import ratio_interval, scores
-from research.evidence.comparison import Comparison, held_out_drawings
+from research.evidence.comparison import SampleComparison, held_out_drawings
 from research.evidence.contestants import POSITIONS, Contestant, Part, contestants
 from research.evidence.diversity import clusters, coverage, half_radii
 from research.evidence.drawings import Drawings, correct, distances
 from research.evidence.likelihood import image_bits, rows_of
-from research.evidence.memorisation import nearest_distances, nearest_drawings
+from research.evidence.memorisation import Gallery, nearest_distances
 from research.evidence.model_samples import SETTINGS, SHIPPED, TOGETHER, SampleSeries, draw_in_turn, sampling_of
 from research.evidence.pages import filled
 from research.evidence.sample_requests import COUNT, SampleRequests, labels_in_turn, real_images
@@ -191,7 +191,7 @@ def test_sources_are_compared_in_equal_numbers(pack: Pack, tmp_path: Path) -> No
     long, short = (a_series(pack, tmp_path / name, [], size=64) for name in "ab")
     draw_in_turn([long], 2 * TOGETHER, minutes=1e9)
     draw_in_turn([short], TOGETHER, minutes=1e9)
-    found = Comparison.of(pack, [replace(long, title="long"), short], LABELS)
+    found = SampleComparison.of(pack, [replace(long, title="long"), short], LABELS)
     assert {len(each) for each in (found.real, found.other_real, *found.samples.values())} == {30}
     assert (found.real.labels == found.other_real.labels).all()
     assert {LABEL.values[label] for label in found.held_out.labels} == set(LABELS)
@@ -211,8 +211,8 @@ def test_copies_are_found(pack: Pack) -> None:
     """A training drawing composed again is nearest to itself, and nearer than to any other."""
     requests = labels_in_turn(pack, LABELS).first(30)
     drawings = real(pack, requests)
-    itself = nearest_drawings(pack, drawings)
-    other = nearest_drawings(pack, drawings, but=requests.drawings)
+    gallery = Gallery(pack, drawings.labels)
+    itself, other = gallery.nearest(drawings), gallery.nearest(drawings, but=requests.drawings)
     assert (itself.positions == requests.drawings).mean() > 0.95
     assert (other.positions != requests.drawings).all()
     assert (other.distances >= itself.distances).all()
