@@ -99,20 +99,20 @@ class Peers:
     async def until_stopped(self, chunks: AsyncIterator[bytes]) -> AsyncIterator[bytes]:
         """Yield the chunks of an event stream until it ends, or until `stop`."""
         stopping = asyncio.create_task(self._stopping.wait())
+        following = asyncio.create_task(next_of(chunks))
         try:
             while not self._stopping.is_set():
-                following = asyncio.create_task(next_of(chunks))
                 await asyncio.wait({following, stopping}, return_when=asyncio.FIRST_COMPLETED)
-                if not following.done():
-                    following.cancel()
-                    with suppress(asyncio.CancelledError):
-                        await following
-                elif chunk := following.result():
+                if following.done():
+                    if (chunk := following.result()) is None:
+                        return
                     yield chunk
-                else:
-                    return
+                    following = asyncio.create_task(next_of(chunks))
         finally:
             stopping.cancel()
+            following.cancel()
+            with suppress(asyncio.CancelledError, httpx.TransportError):
+                await following
 
     async def close(self) -> None:
         """Close the connections."""
