@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import time
 from collections.abc import Callable
+from dataclasses import replace
 
 import pytest
 import redis
 
 from service.contract.redis_keys import idempotency_key, owned_key, queued_key, running_key, workers_key
-from service.contract.statuses import EventKind, Status
+from service.contract.request import Webhook
+from service.contract.statuses import EventKind, Status, WebhookEvent
 from service.contract.transitions import (
     Call,
     Claim,
@@ -22,6 +24,7 @@ from service.contract.transitions import (
     expire,
     next_job,
     requeue,
+    stored,
 )
 from tests.harness.drawing import POISONED, a_claim, a_request, a_running_job, acquire, an_entry, events_of, record_of
 
@@ -331,3 +334,24 @@ def test_a_worker_is_announced_until_its_time_runs_out(store: redis.Redis, trans
     transitions(announce("toy", "new", seconds=30))
     transitions(announce("toy", "polite", seconds=0))
     assert store.zrange(workers_key("toy"), 0, -1) == [b"new"]
+
+
+def test_a_complete_job_ends_once_it_is_stored(store: redis.Redis, transitions: Transitions) -> None:
+    """Until then it has no final event and no webhook, and no list lets a worker or the reaper find it."""
+    webhook = Webhook(url="https://example.com/", events=(WebhookEvent.SUCCEEDED,))
+    request = replace(a_request(), webhook=webhook, deadline_seconds=60)
+    transitions(create(request, bound=9, results=True))
+    claim = a_claim(request)
+    transitions(acquire(claim))
+    assert transitions(claim.finish()).outcome is Outcome.COMPLETE
+    assert (record_of(store, claim).status, record_of(store, claim).finished_at) == (Status.RUNNING, 0)
+    assert kinds(store, claim)[-1] is EventKind.STATUS
+    assert not store.exists("spn:outbox:owners", *claim.keys.all[2:5])
+    transitions(stored(claim.keys, keep_seconds=60, expires_at=9**14))
+    record = record_of(store, claim)
+    assert (record.status, record.expires_at) == (Status.SUCCEEDED, 9**14)
+    assert record.started_at <= record.finished_at <= record.expires_at
+    assert kinds(store, claim)[-1] is EventKind.SUCCEEDED
+    assert store.exists("spn:outbox:owners")
+    assert store.zrange(owned_key("", "jobs"), 0, -1) == [f"{request.id}:succeeded".encode()]
+    assert 50_000 < store.pttl(claim.keys.record) <= 60_000

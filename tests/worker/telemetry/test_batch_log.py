@@ -9,7 +9,7 @@ import redis
 
 from service.contract.redis_keys import Keys
 from service.contract.statuses import Status
-from service.contract.transitions import cancel
+from service.contract.transitions import cancel, create
 from tests.harness.drawing import a_claim, a_request, acquire, an_entry
 from tests.worker.test_batch import Workplace
 from worker.batch import Batch
@@ -69,6 +69,17 @@ def test_a_finished_job_is_told_with_its_times(
     assert 100 <= listener.first[0] <= seconds < 110
     assert len(listener.first) == 1
     assert [vars(record).get("job") for record in caplog.records] == [job.id]
+
+
+def test_a_complete_job_has_succeeded_for_its_worker(place: Workplace, listener: Listener) -> None:
+    """Whenever the object store has it."""
+    request = a_request()
+    place.transitions(create(request, bound=9, results=True))
+    aged(place, request.id, 100)
+    place.batch.run()
+    ((status, seconds),) = listener.ends
+    assert (status, place.record(request.keys).status) == (Status.SUCCEEDED, Status.RUNNING)
+    assert 100 <= seconds < 110
 
 
 def test_failed_and_canceled_jobs_are_told_too(place: Workplace, listener: Listener) -> None:
