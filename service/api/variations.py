@@ -18,7 +18,7 @@ async def kept_slices(jobs: Jobs, variation: Variation, *, owner: str) -> Progre
     if variation.index >= request.num_images:
         raise FieldError("start.index", f"that job has {request.num_images} images; the first has index 0")
     count = kept_count(variation, request.geometry)
-    progress = generated((await jobs.images(request)).progress[variation.index])
+    progress = generated((await jobs.images(record)).progress[variation.index])
     if progress.done < count:
         raise SlicesMissingError(f"This image has {progress.done} slices so far, not {count}. Wait, or keep fewer.")
     return Progress(geometry=progress.geometry, slices=progress.slices[:count])

@@ -39,6 +39,7 @@ from service.errors import (
     UnknownJobError,
     UnreadableJobError,
 )
+from service.jobs.ended_images import EndedImages
 from service.jobs.requester import JobOwner
 
 if TYPE_CHECKING:
@@ -82,6 +83,7 @@ class Jobs:
         self._client, self._tickets = client, tickets
         self._transitions = AsyncTransitions(client)
         self._queue_bound = queue_bound
+        self._ended = EndedImages()
 
     async def submit(
         self,
@@ -143,6 +145,7 @@ class Jobs:
         keys, stored = record.request.keys, self._results is not None
         await self._transitions(erase(keys, owner=owner, idempotency=record.idempotency, results=stored))
         await self._tickets.withdraw(keys)
+        self._ended.forget(job)
         if self._results:
             with suppress(UnavailableError):  # the writer of results deletes it later; from now on nobody can read it
                 await self._results.erase(job)
@@ -158,9 +161,16 @@ class Jobs:
         except UnreadableRecordError as error:
             raise unreadable(request.id, error) from None
 
-    async def images(self, request: JobRequest, *, until: str = "+") -> JobImages:
+    async def images(self, record: JobRecord) -> JobImages:
         """Return the images so far. Raises UnreadableJobError."""
-        return replay(request, await self.events(request, until=until))
+        request = record.request
+        if kept := self._ended.get(request.id):
+            return kept
+        events = await self.events(request)
+        images = replay(request, events)
+        if events and record.status.final:
+            self._ended.keep(request, images)
+        return images
 
     async def exists(self, job: str) -> bool:
         """Return whether Redis still has the job."""

@@ -69,7 +69,7 @@ class ImageAnswer:
         if self.fields.response_format is ResponseFormat.URL:
             url = image_url(self.app, self.record, index, self.files)
             return GeneratedImage(url=self.origin + url, revised_prompt=self._revised(index))
-        progress = generated((await self.app.jobs.images(self.record.request)).progress[index])
+        progress = generated((await self.app.jobs.images(self.record)).progress[index])
         return GeneratedImage(b64_json=await self._encoded(progress, index), revised_prompt=self._revised(index))
 
     async def _encoded(self, progress: Progress, index: int) -> str:

@@ -94,7 +94,7 @@ async def likelihood(app: Services, record: JobRecord) -> LikelihoodBody | None:
     """Return the result of a score job that has succeeded, else None."""
     if not record.request.scored or record.status is not Status.SUCCEEDED:
         return None
-    (found,) = (await app.jobs.images(record.request)).progress
+    (found,) = (await app.jobs.images(record)).progress
     return LikelihoodBody.of(found) if isinstance(found, Likelihood) else None
 
 

@@ -72,7 +72,7 @@ async def get_export(  # noqa: PLR0913, PLR0917 - one argument per parameter
 async def final_images(app: Services, record: JobRecord) -> list[NamedImage | None]:
     """Return each image of a job, None for one that is not final. Raises NoImageError for a score job."""
     request = record.request
-    found = map(generated, (await app.jobs.images(request)).progress)
+    found = map(generated, (await app.jobs.images(record)).progress)
     return [
         NamedImage(pixels=progress.image(), name=file_name(request, index), title=title(request, index))
         if progress.next is None

@@ -123,7 +123,7 @@ async def drawn(app: Services, record: JobRecord, index: int, slices: int | None
         raise FieldError("slices", f"images of this model have {total} slices")
     if not record.done[index]:
         raise NotStartedError
-    progress = (await app.jobs.images(record.request)).progress[index]
+    progress = (await app.jobs.images(record)).progress[index]
     if slices and slices > progress.done:
         raise NotGeneratedError(
             f"This image has {progress.done} slices so far, not {slices}. Wait for more `slice` events."

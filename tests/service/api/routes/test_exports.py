@@ -157,6 +157,21 @@ def test_an_earlier_state_is_a_conflict_too(client: httpx.Client, job: Callable[
     refused(client.get(f"{job(ICON)}/images/0?format=svg&slices=3"), 409)
 
 
+def test_the_slices_of_an_ended_job_are_read_once(
+    client: httpx.Client, store: redis.Redis, job: Callable[..., str]
+) -> None:
+    """Not for each image and size; those of a running job each time. An erased job has no image."""
+    ended, running = job(ICON, ICON), job(ICON, missing=1)
+    for path, reads in ((f"{ended}/images/0", 0), (f"{ended}/images/1?size=100", 0), (f"{running}/images/0", 1)):
+        assert client.get(f"{ended}/images/0").status_code == 200
+        store.config_resetstat()
+        assert client.get(path).status_code == 200
+        stats: Any = store.info("commandstats")
+        assert stats.get("cmdstat_xrange", {"calls": 0})["calls"] == reads
+    assert client.delete(f"{ended}?erase=true").status_code == 204
+    assert client.get(f"{ended}/images/0").status_code == 404
+
+
 @pytest.mark.parametrize(
     ("query", "field"),
     [
