@@ -32,6 +32,7 @@ ORIGIN = "https://studio.example"
 PER_MINUTE, CONCURRENT = 6, 4
 GUARDED = [
     ("POST", "/generate"),
+    ("POST", "/score"),
     ("GET", "/jobs"),
     ("GET", "/jobs/{}"),
     ("DELETE", "/jobs/{}"),
