@@ -6,7 +6,7 @@ import asyncio
 import os
 import time
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from datetime import timedelta
 from pathlib import Path
 
@@ -45,22 +45,20 @@ class Results:
 
     async def read(self, job: str) -> StoredJob | None:
         """Return a job; None if there is no object of it. Raises UnreadableRecordError too."""
-        try:
-            async with self._call("read"):
+        async with self._call("read"):
+            try:
                 content = await (await self._store.get_async(path_of(job))).bytes_async()
-        except FileNotFoundError:
-            return None
+            except FileNotFoundError:
+                return None
         return StoredJob.from_bytes(bytes(content))
 
     async def erase(self, job: str) -> None:
         """Delete the object of a job, if there is one."""
-        try:
-            async with self._call("erase"):
-                if self._folder:
-                    await asyncio.to_thread(remove_parts, self._folder / path_of(job))
+        async with self._call("erase"):
+            if self._folder:
+                await asyncio.to_thread(remove_parts, self._folder / path_of(job))
+            with suppress(FileNotFoundError):
                 await self._store.delete_async(path_of(job))
-        except FileNotFoundError:
-            return
 
     @asynccontextmanager
     async def _call(self, operation: str) -> AsyncIterator[None]:
@@ -69,9 +67,6 @@ class Results:
             async with asyncio.timeout(CALL_SECONDS):
                 yield
             succeeded = True
-        except FileNotFoundError:
-            succeeded = True
-            raise
         except (BaseError, OSError, TimeoutError) as error:
             raise UnavailableError from error
         finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import asyncio
 import logging
+import time
 from typing import TYPE_CHECKING
 
 from redis.exceptions import RedisError
@@ -14,6 +15,7 @@ from service.contract.redis_clock import milliseconds
 from service.contract.redis_keys import UNSTORED, Keys
 from service.contract.transitions import AsyncTransitions, Outcome, stored, unstored
 from service.errors import UnavailableError
+from service.results.object_store import CALL_SECONDS
 from service.results.stored_job import StoredJob
 
 if TYPE_CHECKING:
@@ -79,6 +81,7 @@ class ResultWriter:
 
     async def _settle(self, job: str) -> None:
         """Write the object of a job, or delete it if the job is gone. An unreadable one stays until its claim ends."""
+        began = time.monotonic()
         try:
             found = await self._read(job)
         except UnreadableRecordError as error:
@@ -88,6 +91,8 @@ class ResultWriter:
             await self._results.erase(job)
             await self._client.zrem(UNSTORED, job)
             return
+        if time.monotonic() - began > CALL_SECONDS:  # this process was stopped, and another may have the claim
+            raise UnavailableError
         await self._results.write(job, found)
         keys = Keys(id=job, model=found.model)
         reply = await self._transitions(stored(keys, keep_seconds=self._keep_seconds, expires_at=found.expires_at))

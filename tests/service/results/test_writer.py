@@ -22,6 +22,7 @@ from service.results.object_store import Results, path_of
 from service.results.stored_job import StoredJob
 from service.results.writer import ResultWriter
 from tests.harness.drawing import a_request
+from tests.harness.object_stores import Gate
 
 
 @pytest.fixture
@@ -109,6 +110,31 @@ def test_a_store_that_hangs_is_unavailable(monkeypatch: pytest.MonkeyPatch) -> N
         monkeypatch.setenv("AWS_ENDPOINT_URL", f"http://127.0.0.1:{silent.getsockname()[1]}")
         with pytest.raises(UnavailableError):
             asyncio.run(Results("s3://bucket").read("job"))
+
+
+def test_a_bucket_that_does_not_exist_is_unavailable(gate: Gate) -> None:
+    """It keeps no job."""
+    gate.open, calls = True, list[tuple[str, bool]]()
+    results = Results("s3://missing", observe=lambda operation, succeeded, _: calls.append((operation, succeeded)))
+    with pytest.raises(UnavailableError):
+        asyncio.run(results.write("ab12", StoredJob(fields={}, entries=[])))
+    assert calls == [("write", False)]
+
+
+def test_a_writer_that_was_stopped_writes_nothing(
+    store: redis.Redis, redis_url: str, transitions: Transitions, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its claim may have ended: it must not bring back a job that was erased meanwhile."""
+    request = ended(transitions)
+    monkeypatch.setattr("service.results.writer.CALL_SECONDS", 0)
+
+    async def refused(writer: ResultWriter) -> None:
+        with pytest.raises(UnavailableError):
+            await writer.sweep()
+
+    writing(redis_url, Results(str(tmp_path)), refused)
+    assert not (tmp_path / path_of(request.id)).exists()
+    assert store.zcard(UNSTORED) == 1
 
 
 def test_a_written_file_is_on_the_disk(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
