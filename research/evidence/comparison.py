@@ -8,9 +8,9 @@ from typing import Self
 
 import numpy as np
 
-from models.subscale import Bytes
+from models.subscale import Bytes, to_full_range
 from research.evidence.drawings import Drawings
-from research.evidence.model_samples import SampleSeries
+from research.evidence.model_samples import BITS, SampleSeries
 from research.evidence.sample_requests import LABELS, SampleRequests, labels_in_turn, real_images
 from training.data.symbols import Pack
 from training.data.vocabulary import LABEL
@@ -20,7 +20,7 @@ from training.judging.keepers import composed
 
 @dataclass(frozen=True, kw_only=True)
 class SampleComparison:
-    """Equally many images of each source, in whole rounds of labels.
+    """Equally many images of each source, in whole rounds of labels, with `BITS` bits of each channel.
 
     - `real`: the training drawings of the requests; `other_real`: random other ones of the same labels
     - `held_out`: all held-out drawings of these labels
@@ -37,18 +37,18 @@ class SampleComparison:
     @classmethod
     def of(cls, pack: Pack, series: Sequence[SampleSeries], labels: Sequence[str] = LABELS) -> Self:
         """Return as many whole rounds of labels as every series has. Raises FileNotFoundError for a series without images."""
-        images = {each.title: each.images() for each in series}
+        images = {each.title: reduced(each.images()) for each in series}
         count = min(len(some) for some in images.values()) // len(labels) * len(labels)
         requests, others = (labels_in_turn(pack, labels, seed=seed).first(count) for seed in (1, 2))
         images = {title: some[:count] for title, some in images.items()}
         size = max(some.shape[2] for some in images.values())
         return cls(
             requests=requests,
-            real=Drawings.of(list(real_images(pack, requests, size=size, seed=3)), requests.labels),
-            other_real=Drawings.of(list(real_images(pack, others, size=size, seed=4)), others.labels),
+            real=Drawings.of(reduced(real_images(pack, requests, size=size, seed=3)), requests.labels),
+            other_real=Drawings.of(reduced(real_images(pack, others, size=size, seed=4)), others.labels),
             held_out=held_out_drawings(pack, labels, size=size),
             images=images,
-            samples={title: Drawings.of(list(some), requests.labels) for title, some in images.items()},
+            samples={title: Drawings.of(some, requests.labels) for title, some in images.items()},
         )
 
 
@@ -57,4 +57,9 @@ def held_out_drawings(pack: Pack, labels: Sequence[str], *, size: int) -> Drawin
     glyphs = Glyphs.held_out(pack)
     chosen = np.flatnonzero(np.isin(glyphs.labels, [LABEL.values.index(label) for label in labels]))
     images, _ = composed(np.random.default_rng(5), glyphs, chosen, size=size)
-    return Drawings.of(images, glyphs.labels[chosen])
+    return Drawings.of(reduced(np.stack(images)), glyphs.labels[chosen])
+
+
+def reduced(images: Bytes) -> Bytes:
+    """Return images (n, H, W, C) with their `BITS` most significant bits, in full range."""
+    return to_full_range(images >> np.uint8(8 - BITS), BITS)

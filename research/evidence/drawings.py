@@ -33,8 +33,8 @@ class Drawings:
     labels: Labels
 
     @classmethod
-    def of(cls, images: Sequence[Bytes], labels: Labels) -> Drawings:
-        """Return the drawings that images (H, W, 3) show."""
+    def of(cls, images: Bytes, labels: Labels) -> Drawings:
+        """Return the drawings that images (n, H, W, 3) show."""
         tiles = [tile_of(image) for image in images]
         coverages = [recover(image, tile).coverage for image, tile in zip(images, tiles, strict=True)]
         return cls(coverages=coverages, tiles=tiles, labels=labels)

@@ -22,7 +22,7 @@ from research.evidence.contestants import SPN
 from research.evidence.sample_requests import SampleRequests
 from research.evidence.training_runs import RUNS, TrainingRun
 from training.judge import load_pipeline
-from training.scoring.samples import compiled_pipeline, finish
+from training.scoring.samples import compiled_pipeline
 
 SHIPPED: Final = "symbols-64"
 
@@ -34,6 +34,9 @@ DEFAULTS: Final = "defaults"
 
 SETTINGS: Final = (OWN, "guidance 1.5", "guidance 2", "guidance 3", DEFAULTS)
 """Settings of the sampler of the shipped model: each guidance with temperature 1 and one candidate, and the defaults."""
+
+BITS: Final = 5
+"""Bits of a channel at which images are compared. Only networks that sample these are run: further bits change no drawing."""
 
 TOGETHER: Final = 32
 """Images in a batch of every sampler, and in a piece."""
@@ -134,14 +137,17 @@ def _of_run(run: TrainingRun) -> Draw:
 
 
 def _draw(pipeline: Pipeline, sampling: Sampling) -> Draw:
-    """Return the batch sampler of a Subscale Pixel Network."""
-    blank = Progress(geometry=pipeline.card.config.geometry)
+    """Return the batch sampler of a Subscale Pixel Network, without its depth network if the others have `BITS`."""
+    geometry = pipeline.card.config.geometry
+    needed = geometry.slices if geometry.coarse_bits >= BITS else len(geometry.steps)
 
     def draw(controls: Sequence[Sequence[int]], seeds: Sequence[int]) -> Bytes:
         states = [
-            ImageState(seed=seed, controls=tuple(values), sampling=sampling, progress=blank)
+            ImageState(seed=seed, controls=tuple(values), sampling=sampling, progress=Progress(geometry=geometry))
             for values, seed in zip(controls, seeds, strict=True)
         ]
-        return np.stack([state.progress.image() for state in finish(pipeline, states)])
+        while states[0].progress.done < needed:
+            states = pipeline.advance(states)
+        return np.stack([state.progress.image() for state in states])
 
     return draw

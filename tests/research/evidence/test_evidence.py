@@ -14,7 +14,7 @@ from models.subscale import Bytes
 from research.baselines.baseline import Baseline
 from research.baselines.baseline_presets import BaselineKind, small
 from research.evidence.accuracy import ratio_interval, scores
-from research.evidence.comparison import SampleComparison, held_out_drawings
+from research.evidence.comparison import SampleComparison, held_out_drawings, reduced
 from research.evidence.contestants import POSITIONS, Contestant, Part, contestants
 from research.evidence.diversity import clusters, coverage, half_radii
 from research.evidence.drawings import Drawings, correct, distances
@@ -126,7 +126,7 @@ def pack() -> Pack:
 
 def real(pack: Pack, requests: SampleRequests, seed: int = 0) -> Drawings:
     """Return the drawings of real images for requests."""
-    return Drawings.of(list(real_images(pack, requests, size=64, seed=seed)), requests.labels)
+    return Drawings.of(real_images(pack, requests, size=64, seed=seed), requests.labels)
 
 
 def a_series(pack: Pack, place: Path, drawn: list[int], size: int = 4) -> SampleSeries:
@@ -198,12 +198,21 @@ def test_sources_are_compared_in_equal_numbers(pack: Pack, tmp_path: Path) -> No
     assert (found.real.thumbnails != found.other_real.thumbnails).any()
 
 
+def test_images_are_compared_at_five_bits() -> None:
+    """White and black remain, a reduced image is its own reduction, and missing low bits in the middle change nothing."""
+    every = np.arange(256, dtype=np.uint8)[:, None, None, None]
+    once = reduced(every)
+    assert (once[0], once[-1], len(np.unique(once))) == (0, 255, 32)
+    assert (reduced(once) == once).all()
+    assert (reduced(every | np.uint8(4)) == once).all()
+
+
 def test_drawings_do_not_depend_on_their_look(pack: Pack) -> None:
     """The same drawing in another hue, place and scale, on the same tile, is nearest to itself; a blank image has none."""
     requests = labels_in_turn(pack, [label for label in LABEL.values if label not in ALIKE]).first(50)
     apart = distances(real(pack, requests, 1).thumbnails, real(pack, requests, 2).thumbnails)
     assert (apart.argmin(1) == np.arange(50)).mean() > 0.95
-    blank = Drawings.of([np.full((64, 64, 3), 255, np.uint8)], np.zeros(1, np.int64))
+    blank = Drawings.of(np.full((1, 64, 64, 3), 255, np.uint8), np.zeros(1, np.int64))
     assert not blank.thumbnails.any()
 
 
