@@ -28,7 +28,7 @@ from research.evidence.model_samples import (
     spn_card,
 )
 from research.evidence.pages import DOCS, publish
-from research.evidence.sample_requests import labels_in_turn
+from research.evidence.sample_requests import LABELS, labels_in_turn
 from research.evidence.training_runs import TrainingRun, train
 from training.data.symbols import DEFAULT, ImageBatch, Pack, Symbols
 from training.judging.glyphs import Glyphs
@@ -142,6 +142,7 @@ def diversity_table(evidence: Evidence) -> None:
     ]
     publish("diversity", diversity.table(rows), diversity.record(rows))
     diversity.plot(rows, DOCS / "evidence-diversity.png")
+    diversity.save_sheet(comparison.images, len(LABELS), DOCS / "evidence-guidance.png")
 
 
 def memorisation_table(evidence: Evidence) -> None:

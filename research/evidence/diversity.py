@@ -2,18 +2,21 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Final
 
 import numpy as np
 from numpy.typing import NDArray
+from PIL import Image
 
+from models.subscale import Bytes
 from research.evidence.drawings import Drawings, distances
 from training.judging.copies import Thumbnails
 from training.judging.proportions import Proportion
 from training.judging.reader import Reader
+from training.scoring.samples import tiled
 from training.scoring.scores import markdown
 
 GAP: Final = 3.0
@@ -82,26 +85,31 @@ def spread(thumbnails: Thumbnails) -> float:
 
 
 def plot(rows: Sequence[Coverage], path: Path) -> None:
-    """Plot quality against diversity: the share of images read, over the recall; the first row is real."""
+    """Plot quality against diversity: the share of images read, over the recall and over the spread; the first row is real."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - needs the benchmarks extra
 
-    figure = Figure(figsize=(6, 4))
-    axes = figure.subplots()
+    figure = Figure(figsize=(9, 3.8), layout="constrained")
+    by_recall, by_spread = figure.subplots(1, 2, sharey=True)
     for row in rows:
-        ends = [[abs(end - share.value)] for share in (row.recall, row.read) for end in share.interval]
-        axes.errorbar(
-            row.recall.value,
-            row.read.value,
-            xerr=ends[:2],
-            yerr=ends[2:],
-            fmt="s" if row is rows[0] else "o",
-            color="#444444" if row is rows[0] else "#1f4e79",
-            ecolor="#bbbbbb",
-        )
-        axes.annotate(row.source, (row.recall.value, row.read.value), textcoords="offset points", xytext=(6, 5))
-    axes.set_xlabel("recall: held-out drawings with a near image")
-    axes.set_ylabel("images read as their label")
-    figure.savefig(path, dpi=110, bbox_inches="tight")
+        recall, low_high = row.recall.value, _reaches(row.recall)
+        by_recall.errorbar(recall, row.read.value, xerr=low_high, yerr=_reaches(row.read), fmt="o", label=row.source)
+        by_spread.errorbar(row.spread / rows[0].spread, row.read.value, yerr=_reaches(row.read), fmt="o")
+    by_recall.set(xlabel="recall: held-out drawings with a near image", ylabel="images read as their label")
+    by_spread.set(xlabel="spread of the drawings of a label, of real")
+    figure.legend(loc="outside upper center", ncols=3, fontsize=8, frameon=False)
+    figure.savefig(path, dpi=110)
+
+
+def _reaches(share: Proportion) -> list[list[float]]:
+    """Return how far the interval reaches below and above the share, as errors of matplotlib."""
+    low, high = share.interval
+    return [[share.value - low], [high - share.value]]
+
+
+def save_sheet(images: Mapping[str, Bytes], columns: int, path: Path) -> None:
+    """Save the first `columns` images of each source as a row."""
+    rows = np.concatenate([some[:columns] for some in images.values()])
+    Image.fromarray(tiled(rows, columns=columns)).save(path)
 
 
 def table(rows: Sequence[Coverage]) -> str:

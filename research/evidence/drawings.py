@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 
@@ -22,6 +22,9 @@ Labels = NDArray[np.int64]
 """Positions in `LABEL.values`."""
 
 KINDS = ("letters", "concepts")
+
+FAINT = 0.06
+"""Coverage up to this is none, and as near to 1 it is full. So the steps of a ground at five bits are no ink."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -54,7 +57,7 @@ class Drawings:
     @cached_property
     def thumbnails(self) -> Thumbnails:
         """Glyphs centred and of equal spread: (n, 256) in 0..255."""
-        return np.stack([thumbnail(coverage) for coverage in self.coverages])
+        return thumbnails_of(self.coverages)
 
     @cached_property
     def windows(self) -> Tensor:
@@ -70,6 +73,11 @@ class Drawings:
 def correct(names: Sequence[str], labels: Labels) -> NDArray[np.bool_]:
     """Return which names are right; O and 0 are one label, and so are I and 1."""
     return np.array([name == read_as(LABEL.values[label]) for name, label in zip(names, labels, strict=True)])
+
+
+def thumbnails_of(coverages: Iterable[Floats]) -> Thumbnails:
+    """Return glyphs (H, W) in 0..1 without faint ink, centred and of equal spread: (n, 256) in 0..255."""
+    return np.stack([thumbnail(np.clip((each - FAINT) / (1 - 2 * FAINT), 0, 1)) for each in coverages])
 
 
 def distances(some: Thumbnails, others: Thumbnails) -> NDArray[np.float32]:

@@ -13,10 +13,9 @@ from PIL import Image
 
 from models.subscale import Bytes
 from research.evidence.comparison import SampleComparison
-from research.evidence.drawings import KINDS, Drawings, Labels, distances
+from research.evidence.drawings import KINDS, Drawings, Labels, distances, thumbnails_of
 from training.data.symbols import Pack
 from training.data.tiles import box
-from training.judging.copies import thumbnail
 from training.scoring.samples import tiled
 from training.scoring.scores import markdown
 
@@ -37,12 +36,13 @@ class NearestDrawings:
 
 @dataclass(frozen=True, kw_only=True)
 class NearestDistances:
-    """Distances of `count` drawings: quantiles 1, 10, 50 %, and the shares as near as each of `COPIES`."""
+    """Distances of `count` drawings: quantiles 1, 10, 50 %, and the shares within `near`, the distances of `COPIES`."""
 
     kind: str
     source: str
     count: int
     quantiles: tuple[float, ...]
+    near: tuple[float, ...]
     shares: tuple[float, ...]
 
 
@@ -52,7 +52,7 @@ class Gallery:
     def __init__(self, pack: Pack, labels: Labels) -> None:
         self.positions = {int(label): np.flatnonzero(pack.glyph_labels == label + 1) for label in np.unique(labels)}
         self.thumbnails = {
-            label: np.stack([thumbnail(pack.glyphs[position] / 255.0) for position in positions])
+            label: thumbnails_of(pack.glyphs[position] / 255.0 for position in positions)
             for label, positions in self.positions.items()
         }
 
@@ -94,6 +94,7 @@ def nearest_distances(kind: str, source: str, nearest: NDArray[np.float32], near
         source=source,
         count=len(nearest),
         quantiles=tuple(float(q) for q in np.quantile(nearest, (0.01, 0.1, 0.5))),
+        near=tuple(near),
         shares=tuple(float((nearest <= distance).mean()) for distance in near),
     )
 

@@ -216,6 +216,14 @@ def test_drawings_do_not_depend_on_their_look(pack: Pack) -> None:
     assert not blank.thumbnails.any()
 
 
+def test_steps_of_a_ground_are_no_ink(pack: Pack) -> None:
+    """At five bits a drawing is nearly where it is at eight."""
+    requests = labels_in_turn(pack, LABELS).first(30)
+    images = real_images(pack, requests, size=64, seed=0)
+    whole, coarse = (Drawings.of(some, requests.labels).thumbnails for some in (images, reduced(images)))
+    assert np.quantile(np.abs(whole - coarse).mean(axis=1), 0.9) < 0.5
+
+
 def test_copies_are_found(pack: Pack) -> None:
     """A training drawing composed again is nearest to itself, and nearer than to any other."""
     requests = labels_in_turn(pack, LABELS).first(30)
