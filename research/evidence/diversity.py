@@ -12,6 +12,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from models.subscale import Bytes
+from research.evidence.accuracy import ratio_interval
 from research.evidence.drawings import Drawings, distances
 from training.judging.copies import Thumbnails
 from training.judging.proportions import Proportion
@@ -29,7 +30,7 @@ class Coverage:
 
     - `read`: images that the reader of the judge reads as their label
     - `distinct`: drawings at least `GAP` from every other of their label
-    - `spread`: mean distance of two drawings of one label
+    - `spreads`: mean distance of two drawings of each label
     - `recall`: held-out drawings with a near image of their label
     """
 
@@ -37,8 +38,13 @@ class Coverage:
     count: int
     read: Proportion
     distinct: int
-    spread: float
+    spreads: list[float]
     recall: Proportion
+
+    def spread(self, real: Coverage) -> tuple[float, tuple[float, float]]:
+        """Return the mean spread as a ratio to `real`, with its 95 % interval over labels."""
+        own, other = np.array(self.spreads), np.array(real.spreads)
+        return float(own.mean() / other.mean()), ratio_interval(own, other)
 
 
 def coverage(source: str, drawings: Drawings, reader: Reader, held_out: Drawings, radii: Sequence[float]) -> Coverage:
@@ -49,7 +55,7 @@ def coverage(source: str, drawings: Drawings, reader: Reader, held_out: Drawings
         count=len(drawings),
         read=Proportion.of(list(drawings.read_by(reader))),
         distinct=sum(clusters(part, GAP) for part in parts),
-        spread=float(np.mean([spread(part) for part in parts])),
+        spreads=[spread(part) for part in parts],
         recall=Proportion.of(list(nearest_of_label(held_out, drawings) <= np.array(radii))),
     )
 
@@ -91,19 +97,20 @@ def plot(rows: Sequence[Coverage], path: Path) -> None:
     figure = Figure(figsize=(9, 3.8), layout="constrained")
     by_recall, by_spread = figure.subplots(1, 2, sharey=True)
     for row in rows:
-        recall, low_high = row.recall.value, _reaches(row.recall)
-        by_recall.errorbar(recall, row.read.value, xerr=low_high, yerr=_reaches(row.read), fmt="o", label=row.source)
-        by_spread.errorbar(row.spread / rows[0].spread, row.read.value, yerr=_reaches(row.read), fmt="o")
+        recall, read = (_reaches(share.value, share.interval) for share in (row.recall, row.read))
+        by_recall.errorbar(row.recall.value, row.read.value, xerr=recall, yerr=read, fmt="o", label=row.source)
+        ratio, ends = row.spread(rows[0])
+        by_spread.errorbar(ratio, row.read.value, xerr=_reaches(ratio, ends), yerr=read, fmt="o")
     by_recall.set(xlabel="recall: held-out drawings with a near image", ylabel="images read as their label")
     by_spread.set(xlabel="spread of the drawings of a label, of real")
     figure.legend(loc="outside upper center", ncols=3, fontsize=8, frameon=False)
     figure.savefig(path, dpi=110)
 
 
-def _reaches(share: Proportion) -> list[list[float]]:
-    """Return how far the interval reaches below and above the share, as errors of matplotlib."""
-    low, high = share.interval
-    return [[share.value - low], [high - share.value]]
+def _reaches(value: float, ends: tuple[float, float]) -> list[list[float]]:
+    """Return how far an interval reaches below and above a value, as errors of matplotlib."""
+    low, high = ends
+    return [[value - low], [high - value]]
 
 
 def save_sheet(images: Mapping[str, Bytes], columns: int, path: Path) -> None:
@@ -114,11 +121,12 @@ def save_sheet(images: Mapping[str, Bytes], columns: int, path: Path) -> None:
 
 def table(rows: Sequence[Coverage]) -> str:
     """Return one line per source; the spread as a ratio to the first row, which is real."""
-    lines = [
-        [r.source, str(r.count), str(r.read), str(r.distinct), f"{r.spread / rows[0].spread:.2f}", str(r.recall)]
-        for r in rows
-    ]
-    return markdown(["images", "n", "read (95 %)", "distinct", "spread, of real", "recall (95 %)"], lines)
+    lines = []
+    for row in rows:
+        ratio, (low, high) = row.spread(rows[0])
+        spread_of_real = f"{ratio:.2f} ({low:.2f} to {high:.2f})"
+        lines.append([row.source, str(row.count), str(row.read), str(row.distinct), spread_of_real, str(row.recall)])
+    return markdown(["images", "n", "read (95 %)", "distinct", "spread, of real (95 %)", "recall (95 %)"], lines)
 
 
 def record(rows: Sequence[Coverage]) -> list[dict[str, object]]:
