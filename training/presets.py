@@ -19,6 +19,9 @@ SUBJECT: Final = (LABEL, "style")
 
 _HEAD: Final = 64
 
+_MANY_SLICES: Final = 16
+"""From so many slices on the base network, which draws one of them, may take longer than the others."""
+
 
 def symbols(size: int) -> Preset:
     """Return a preset for images of `size` in 16 x 16 slices. Only the base network decides the subject and has control maps.
@@ -28,7 +31,8 @@ def symbols(size: int) -> Preset:
     """
     geometry = Geometry(size=size, slice_size=16, coarse_bits=5, fine_bits=3)
     widths = Widths(width=96, blocks=4, heads=3, conv_width=48, embedder_blocks=2)
-    base = Widths(width=128, blocks=6, heads=2, conv_width=64, embedder_blocks=2)
+    wider = Widths(width=128, blocks=6, heads=2, conv_width=64, embedder_blocks=2)
+    base = wider if geometry.slices >= _MANY_SLICES else widths
 
     def make(controls: tuple[Control, ...]) -> ModelConfig:
         maps = tuple(control.name for control in controls if control.name in SUBJECT)

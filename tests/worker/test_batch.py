@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import AbstractContextManager
 from dataclasses import replace
@@ -100,8 +101,9 @@ class Workplace:
         self.batch = Batch(self.sampler, publisher=publisher, heartbeat=heartbeat, tickets=self.tickets, pace=self.pace)
 
     def submit(self, request: JobRequest) -> Keys:
-        """A created job, which waits."""
+        """A created job, which waits. Jobs of one millisecond have no order, so none is created in that of another."""
         self.transitions(create(request, bound=100))
+        time.sleep(0.002)
         return request.keys
 
     def record(self, job: Keys) -> JobRecord:
