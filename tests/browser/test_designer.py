@@ -63,11 +63,13 @@ def sent(page: Page, url: str) -> list[dict[str, Any]]:
 
 def generate(page: Page, *, count: int = 1) -> Locator:
     """Return the newest entry, finished."""
+    entries = page.locator("#jobs > article")
+    before = entries.count()
     page.get_by_label("Images", exact=True).fill(str(count))
     page.get_by_role("button", name="Generate").click()
-    entry = page.locator("#jobs > article").first
-    expect(entry.locator(".state")).to_contain_text("Finished")
-    return entry
+    expect(entries).to_have_count(before + 1)
+    expect(entries.first.locator(".state")).to_contain_text("Finished")
+    return entries.first
 
 
 def keep(entry: Locator) -> Locator:
