@@ -7,7 +7,7 @@ TORCH_INDEX ?= https://download.pytorch.org/whl/cpu
 export PORT ?= 8000
 # Waiting OpenMP threads sleep instead of spinning: beside another busy process that was 0.7 s against 52 s for two slices.
 export OMP_WAIT_POLICY ?= PASSIVE
-# Test files that run side by side: on two cores, two take 0.6 of the time of one.
+# Processes that run test files side by side.
 TEST_PROCESSES ?= 2
 
 .PHONY: serve test lint gpu kernel data lock clean

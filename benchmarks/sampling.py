@@ -69,7 +69,7 @@ class Side:
         rows = [
             ImageState(
                 seed=seed,
-                controls=(seed % len(config.controls[0].values) + 1, 0, 0),
+                controls=(seed % len(config.controls[0].values) + 1, *(0 for _ in config.controls[1:])),
                 progress=Progress(geometry=config.geometry),
             )
             for seed in (next(self._seeds) for _ in range(self.batch))
