@@ -230,9 +230,9 @@ def main() -> None:
     parser.add_argument("--images", type=int, default=1000)
     parser.add_argument("--store", choices=("folder", "s3"), default="s3")
     parser.add_argument("--every", type=float, default=5, help="seconds between two kills")
-    asked = parser.parse_args()
-    tally = run(asked.store, images=asked.images, every_seconds=asked.every)
-    print(json.dumps({"store": asked.store, **vars(tally)}))
+    options = parser.parse_args()
+    tally = run(options.store, images=options.images, every_seconds=options.every)
+    print(json.dumps({"store": options.store, **vars(tally)}))
 
 
 if __name__ == "__main__":

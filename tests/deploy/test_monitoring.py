@@ -91,8 +91,8 @@ def test_every_expression_of_dashboard_and_scaler_is_valid(tmp_path: Path) -> No
 
 def test_every_metric_exists() -> None:
     """A renamed metric would leave an alert silent and a panel empty."""
-    asked = {name for each in [*EXPRESSIONS, *SCALERS, *(rule["expr"] for rule in ALERTS)] for name in metrics_in(each)}
-    assert asked <= exported()
+    named = {name for each in [*EXPRESSIONS, *SCALERS, *(rule["expr"] for rule in ALERTS)] for name in metrics_in(each)}
+    assert named <= exported()
     own = {re.sub(r"_(bucket|sum|count|total|created)$", "", name) for name in exported() if name.startswith("spn_")}
     shown = {re.sub(r"_(bucket|sum|count|total)$", "", name) for each in EXPRESSIONS for name in metrics_in(each)}
     assert own <= shown

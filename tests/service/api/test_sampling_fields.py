@@ -180,14 +180,14 @@ def test_base_lanes_are_candidates_twice_where_guidance_acts() -> None:
     """On average over the images: six with a label, two with a tile that is guided, one with a hue alone."""
     card = replace(toy_card(GEOMETRY), verifier="1" * 64)
     controls = [{"label": "A"}, {"tile": "circle"}, {"hue": "red"}]
-    asked = GenerateRequest(num_images=3, controls=controls, guidance=2, candidates=3)
-    assert ordered(asked, card).base_lanes == pytest.approx((6 + 2 + 1) / 3)
-    assert ordered(asked.model_copy(update={"guidance": 1.0}), card).base_lanes == pytest.approx((3 + 1 + 1) / 3)
+    request = GenerateRequest(num_images=3, controls=controls, guidance=2, candidates=3)
+    assert ordered(request, card).base_lanes == pytest.approx((6 + 2 + 1) / 3)
+    assert ordered(request.model_copy(update={"guidance": 1.0}), card).base_lanes == pytest.approx((3 + 1 + 1) / 3)
 
 
-def ordered(asked: GenerateRequest, card: ModelCard) -> JobRequest:
+def ordered(request: GenerateRequest, card: ModelCard) -> JobRequest:
     """What is drawn for a request."""
-    return new_job(asked, card, id="0" * 24, owner="", retention_seconds=60, deadline_seconds=60).request
+    return new_job(request, card, id="0" * 24, owner="", retention_seconds=60, deadline_seconds=60).request
 
 
 def test_an_unknown_value_of_many_names_similar_ones() -> None:

@@ -244,9 +244,9 @@ def test_one_image_that_is_refused_does_not_keep_the_others(
     monkeypatch.setattr(Client, "image", picky)
     common = f"--label A --seed 7 --count 3 --size 48 --out {tmp_path} --url {url}".split()
     assert main(common) == Exit.REFUSED
-    written, told = capsys.readouterr()
+    written, errors = capsys.readouterr()
     assert written.split() == [f"{tmp_path}/A-8.png", f"{tmp_path}/A-9.png"]
-    assert told.splitlines()[-1].startswith("glyph: this image has no glyph")
+    assert errors.splitlines()[-1].startswith("glyph: this image has no glyph")
 
 
 def test_an_archive_is_exported(client: Client) -> None:
