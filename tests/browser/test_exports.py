@@ -74,7 +74,9 @@ def viewer(page: Page, url: str, redis_url: str) -> Locator:
     expect(page.locator("#jobs > article")).to_have_count(1)
     complete(redis_url)
     page.get_by_role("button", name="finished. Enlarge").first.click()
-    return page.get_by_role("dialog")
+    dialog = page.get_by_role("dialog")
+    expect(dialog).to_be_visible()
+    return dialog
 
 
 def downloaded(viewer: Locator, name: str) -> tuple[str, bytes]:
