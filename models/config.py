@@ -38,10 +38,18 @@ class Order(StrEnum):
 
     `raster`: by k, the paper's (arXiv:1812.01608, section 3.1). `interlaced`: coarse to fine, each level halves the
     distance between known pixels, first along the rows, then along the columns (as Adam7 of PNG, ISO/IEC 15948:2003, 8.2).
+    A network sees every level alike, at that level's distance, so that its parameters do not depend on S.
     """
 
     RASTER = "raster"
     INTERLACED = "interlaced"
+
+
+INTERLACED_RADIUS: Final = 4
+"""Known pixels on each side that the embedder sees in interlaced order, each a level's distance from the next."""
+
+_LEVELS: Final = 8
+"""Levels that an interlaced network can tell apart: S up to 256."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -116,6 +124,32 @@ class Geometry:
         """Number of slices before slice k, for each k: the inverse of `sampling_order`."""
         return tuple(sorted(range(self.slices), key=self.sampling_order.__getitem__))
 
+    @cached_property
+    def distances(self) -> tuple[int, ...]:
+        """Pixels from a pixel of slice k to the nearest one that may be known in its row or column, for each k."""
+        if self.order is Order.RASTER:
+            return (1,) * self.slices
+        first = max(1, self.subscale // 2)
+        return tuple(lowest_bit(k // self.subscale | k % self.subscale) or first for k in range(self.slices))
+
+    @property
+    def radius(self) -> int:
+        """Pixels on each side of a target pixel that the embedder sees."""
+        return self.subscale if self.order is Order.RASTER else INTERLACED_RADIUS
+
+    @cached_property
+    def kinds(self) -> tuple[int, ...]:
+        """The place of slice k in the order, for each k: k in raster order, else its level, and whether its rows are new."""
+        if self.order is Order.RASTER:
+            return tuple(range(self.slices))
+        later = list(enumerate(self.distances))[1:]
+        return (0, *(2 * d.bit_length() - (lowest_bit(k // self.subscale) == d) for k, d in later))
+
+    @property
+    def kind_count(self) -> int:
+        """Places in the order that a network tells apart."""
+        return self.slices if self.order is Order.RASTER else 1 + 2 * _LEVELS
+
     @property
     def stages(self) -> tuple[Stage, ...]:
         """The stages of this geometry, in order."""
@@ -124,6 +158,11 @@ class Geometry:
     def target_bits(self, stage: Stage) -> int:
         """Return the bits per sub-pixel that `stage` predicts: log2 V."""
         return self.fine_bits if stage is Stage.DEPTH else self.coarse_bits
+
+
+def lowest_bit(number: int) -> int:
+    """Return the largest power of two that divides a number; 0 for 0."""
+    return number & -number
 
 
 def interlaced(subscale: int) -> tuple[int, ...]:

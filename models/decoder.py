@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.config import Geometry, Stage, Widths
-from models.embedder import ABSENT, Known, around, scaled
+from models.embedder import ABSENT, Known, lookup, scaled, windows
 from models.layers import Block, Past, Table, causal_offsets
 
 NEIGHBOURS: Final = ((0, -1), (-1, 0), (-1, -1), (-1, 1))
@@ -164,21 +164,20 @@ class Head(nn.Module):
 
 def image_conditioning(known: Known, k: Tensor, *, geometry: Geometry, stage: Stage) -> tuple[Tensor, Tensor]:
     """Return forecasts and offset of a `Conditioning`: the part of the known image that needs no weights."""
+    distance = lookup(geometry.distances, k)
+    beside = windows(known.value, k, geometry, distance=distance, radius=1)
     offset = torch.zeros_like(known.coarse) if stage is not Stage.DEPTH else known.coarse << geometry.fine_bits
-    step = geometry.subscale
-    return image_forecasts(known.value, k, step), around(offset, k, step, 0)[:, ::step, ::step].flatten(1, 2)
+    own = windows(offset, k, geometry, distance=distance, radius=0)
+    return image_forecasts(beside), own.flatten(1, 2)
 
 
-def image_forecasts(value: Tensor, k: Tensor, subscale: int) -> Tensor:
-    """Return the mean of known neighbours, (B, N, 3, C), or ABSENT: left and right, above and below, all four."""
-    window = around(value, k, subscale, 1)
-    beside = {
-        (dy, dx): window[:, 1 + dy :: subscale, 1 + dx :: subscale][
-            :, : value.shape[1] // subscale, : value.shape[2] // subscale
-        ]
-        for dy, dx in ((0, -1), (0, 1), (-1, 0), (1, 0))
-    }
-    left, right, above, below = (each.flatten(1, 2) for each in beside.values())
+def image_forecasts(beside: Tensor) -> Tensor:
+    """Return the means of known neighbours, (B, N, 3, C), or ABSENT: left and right, above and below, all four.
+
+    `beside`: 3 x 3 values around each position of the slice, (B, 3h, 3w, C).
+    """
+    sides = ((1, 0), (1, 2), (0, 1), (2, 1))  # row and column in a window
+    left, right, above, below = (beside[:, y::3, x::3].flatten(1, 2) for y, x in sides)
     groups = ([left, right], [above, below], [left, right, above, below])
     return torch.stack([known_mean(torch.stack(group)) for group in groups], -2)
 

@@ -31,7 +31,7 @@ class Known(NamedTuple):
 
 def visible(coarse: Tensor, fine: Tensor, k: Tensor, *, stage: Stage, geometry: Geometry) -> Known:
     """Hide what comes at or after slice `k`, (B,), in `stage`. Only this function knows the order of slices."""
-    rank = ranks(geometry, k.device)
+    rank = torch.tensor(geometry.ranks, device=k.device)
     whole = rank.view(geometry.subscale, -1).repeat(geometry.slice_size, geometry.slice_size)  # (H, W), of each pixel
     earlier = (whole < rank[k][:, None, None])[..., None]
     if stage is not Stage.DEPTH:
@@ -41,22 +41,23 @@ def visible(coarse: Tensor, fine: Tensor, k: Tensor, *, stage: Stage, geometry: 
     return Known(coarse, torch.where(earlier, fine, ABSENT), torch.where(earlier, full, ABSENT))
 
 
-def ranks(geometry: Geometry, device: torch.device) -> Tensor:
-    """Return the number of slices before each slice, (K,) int64."""
-    return torch.tensor(geometry.ranks, device=device)
+def windows(image: Tensor, k: Tensor, geometry: Geometry, *, distance: Tensor, radius: int) -> Tensor:
+    """Return for each pixel of slice k the pixels of (B, H, W, F) around it: `radius` on each side, `distance`, (B,), apart.
 
-
-def around(image: Tensor, k: Tensor, subscale: int, margin: int) -> Tensor:
-    """Shift each image of (B, H, W, F) so that slice k lies at `margin` modulo S, with `margin` pixels added before.
-
-    Returns (B, H + 2 * margin - S + 1, ..., F): every window of 2 * margin + 1 with stride S is centred on a target pixel.
+    They lie side by side, (B, h * across, w * across, F) with across = 2 * radius + 1; ABSENT outside the image.
     """
-    size = image.shape[1]
-    span = torch.arange(size - subscale + 2 * margin + 1, device=k.device)
-    rows, columns = (k // subscale)[:, None] + span, (k % subscale)[:, None] + span
-    padded = F.pad(image, (0, 0, margin, margin, margin, margin), value=ABSENT)
-    batch = torch.arange(len(k), device=k.device)
+    size, s, device = image.shape[1], geometry.subscale, k.device
+    away = distance[:, None, None] * torch.arange(-radius, radius + 1, device=device)
+    along = (torch.arange(0, size, s, device=device)[:, None] + away).flatten(1)  # (B, h * across)
+    rows, columns = (1 + (along + first[:, None]).clamp(-1, size) for first in (k // s, k % s))
+    padded = F.pad(image, (0, 0, 1, 1, 1, 1), value=ABSENT)
+    batch = torch.arange(len(k), device=device)
     return padded[batch[:, None, None], rows[:, :, None], columns[:, None, :]]
+
+
+def lookup(table: tuple[int, ...], k: Tensor) -> Tensor:
+    """Return the entry of a table by slice for each of `k`: (B,) int64."""
+    return torch.tensor(table, device=k.device)[k]
 
 
 class ResidualConvolution(nn.Module):
@@ -119,16 +120,18 @@ class ControlMaps(nn.Module):
 class Embedder(nn.Module):
     """Embedding of known image, slice index and controls: one vector per position of the target slice.
 
-    The first layer is a convolution of 2S + 1 with stride S, centred on the target pixel. The same weight always sees the
-    same offset, which is a superset of concatenating earlier slices. Absent sub-pixels are zero with a flag of their own.
+    The first layer reads the window around each target pixel. The same weight always sees the same offset, which is a
+    superset of concatenating earlier slices. Absent sub-pixels are zero with a flag of their own. In interlaced order the
+    pixels of the window are as far apart as the known ones; for depth they are adjacent, since all coarse values are known.
     """
 
-    def __init__(self, geometry: Geometry, controls: tuple[Control, ...], widths: Widths) -> None:
+    def __init__(self, geometry: Geometry, stage: Stage, controls: tuple[Control, ...], widths: Widths) -> None:
         super().__init__()
         self.geometry = geometry
-        planes = 3 * geometry.channels + 2  # known value, coarse, fine; two flags
-        self.first = nn.Conv2d(planes, widths.width, 2 * geometry.subscale + 1, stride=geometry.subscale)
-        self.meta_position = Table(geometry.slices, widths.width)
+        self.spacings = (1,) * geometry.slices if stage is Stage.DEPTH else geometry.distances
+        planes, across = 3 * geometry.channels + 2, 2 * geometry.radius + 1  # known value, coarse, fine; two flags
+        self.first = nn.Conv2d(planes, widths.width, across, stride=across)
+        self.meta_position = Table(geometry.kind_count, widths.width)
         self.controls = nn.ModuleList(Table(len(c.values) + 1, widths.width) for c in controls)
         self.maps = ControlMaps(geometry, controls, widths) if widths.maps else None
         self.sums = DirectionalSums(widths.width)
@@ -137,19 +140,17 @@ class Embedder(nn.Module):
 
     def forward(self, known: Known, k: Tensor, controls: Tensor) -> Tensor:
         """Return (B, N, D). `k`: (B,), `controls`: (B, n_controls), both int64."""
-        planes, context = self.planes(known, k), self.context(k, controls)
-        x = self.first(rearrange(planes, "b h w f -> b f h w"))
+        g, context = self.geometry, self.context(k, controls)
+        seen = windows(self._planes(known), k, g, distance=lookup(self.spacings, k), radius=g.radius)
+        x = self.first(rearrange(seen, "b h w f -> b f h w"))
         x = self.blocks(self.sums(x + rearrange(context, "b (h w) d -> b d h w", h=x.shape[-2])))
         out: Tensor = self.last(rearrange(x, "b d h w -> b (h w) d") + context)
         return out
 
-    def planes(self, known: Known, k: Tensor) -> Tensor:
-        """Return the known image as slice k sees it: (B, H + S + 1, W + S + 1, planes)."""
-        return around(self._planes(known), k, self.geometry.subscale, self.geometry.subscale)
-
     def context(self, k: Tensor, controls: Tensor) -> Tensor:
         """Return an embedding of slice index and controls for each position: (B, N, D)."""
-        vector: Tensor = self.meta_position(k) + sum(e(controls[:, i]) for i, e in enumerate(self.controls))
+        kind = lookup(self.geometry.kinds, k)
+        vector: Tensor = self.meta_position(kind) + sum(e(controls[:, i]) for i, e in enumerate(self.controls))
         everywhere = vector[:, None].expand(-1, self.geometry.positions, -1)
         return everywhere if self.maps is None else everywhere + self.maps(controls)
 

@@ -20,7 +20,7 @@ class Network(nn.Module):
         super().__init__()
         widths = config.widths[stage]
         self.stage, self.geometry = stage, config.geometry
-        self.embedder = Embedder(config.geometry, config.controls, widths)
+        self.embedder = Embedder(config.geometry, stage, config.controls, widths)
         self.decoder = Decoder(config.geometry, stage, widths)
 
     def condition(self, coarse: Tensor, fine: Tensor, k: Tensor, controls: Tensor) -> Conditioning:

@@ -8,6 +8,7 @@
 
 from __future__ import annotations
 
+import sys
 import time
 
 import torch
@@ -22,6 +23,7 @@ from models.sampling.backends.backend import BackendFactory
 from models.sampling.backends.fastest import Fastest
 
 BATCHES = (1, 32, 256, 1024)
+ERROR_CHARACTERS = 500
 BYTES = 2
 """Bytes of a weight, a key and a value: bfloat16."""
 
@@ -74,17 +76,23 @@ def measured(device: str, pipeline: Pipeline, name: str, ceilings: tuple[float, 
 
 
 def main() -> None:
-    """Report each batch with each backend; one that does not fit in memory ends it."""
+    """Report each batch with each backend, until one fails: by memory, or because this torch cannot compile it."""
     chosen = options()
     on_cuda = torch.device(chosen.device).type == "cuda"
     ceilings = (
         product_flops(chosen.device, 8192 if on_cuda else 256),
         read_bytes_per_second(chosen.device, 1024 if on_cuda else 16),
     )
-    model = loaded(chosen)
+    model, serviceable = loaded(chosen), backends()
     for batch in BATCHES if on_cuda else BATCHES[:1]:
-        for name, backend in backends().items():
-            measured(chosen.device, Pipeline(*model, capacity=batch, backend=backend), name, ceilings)
+        for name, backend in list(serviceable.items()):
+            try:
+                measured(chosen.device, Pipeline(*model, capacity=batch, backend=backend), name, ceilings)
+            except Exception as error:  # noqa: BLE001 - whatever fails, the other backend is measured
+                del serviceable[name]
+                report(batch=batch, backend=name, error=f"{type(error).__name__}: {error}"[:ERROR_CHARACTERS])
+    if not serviceable:
+        sys.exit("no backend could be measured")
 
 
 if __name__ == "__main__":

@@ -52,7 +52,7 @@ def test_aliases_travel_in_the_card(tmp_path: Path) -> None:
 def test_steps_and_orders_are_made_once() -> None:
     """They are read several times a slice; made anew, they were half of the loop's time at a capacity of 256."""
     geometry = Geometry(size=64, slice_size=16)
-    for name in ("steps", "sampling_order", "ranks"):
+    for name in ("steps", "sampling_order", "ranks", "distances", "kinds"):
         assert getattr(geometry, name) is getattr(geometry, name)
     assert geometry == Geometry(size=64, slice_size=16)
     assert hash(geometry) == hash(Geometry(size=64, slice_size=16))

@@ -131,22 +131,41 @@ def test_interlaced_slices_see_those_sampled_before_them_and_no_others(stage: St
             assert moved == (ranks[other] < ranks[step.slice]), (step, other)
 
 
-def test_parameters_do_not_grow_with_the_picture() -> None:
-    """64, 128 and 256 with one slice size differ in the embedder's first layer and the meta-position table alone."""
+@pytest.mark.parametrize("order", Order)
+def test_parameters_do_not_grow_with_the_image(order: Order) -> None:
+    """64, 128 and 256 with one slice size: in raster order the embedder's first layer and meta-positions differ, else nothing."""
 
     def shapes(size: int) -> dict[str, torch.Size]:
         widths = Widths(width=8, blocks=1, heads=2, conv_width=4, embedder_blocks=1)
         config = ModelConfig(
-            geometry=Geometry(size=size, slice_size=32),
+            geometry=Geometry(size=size, slice_size=32, order=order),
             controls=(Control(name="label", values=("A",)),),
             widths=dict.fromkeys(Stage, widths),
         )
         return {name: t.shape for name, t in build(config).state_dict().items()}
 
     small, middle, large = shapes(64), shapes(128), shapes(256)
-    differing = {name for name in small if not small[name] == middle[name] == large[name]}
-    assert differing
-    assert all(".embedder.first.weight" in name or ".embedder.meta_position" in name for name in differing)
+    differing = {name.split(".", 1)[1] for name in small if not small[name] == middle[name] == large[name]}
+    grown = {"embedder.first.weight", "embedder.meta_position.weight"}
+    assert differing == (grown if order is Order.RASTER else set())
+
+
+def test_an_interlaced_level_is_seen_like_that_of_a_smaller_image() -> None:
+    """Every other pixel, as an image of its own, is conditioned on as the coarser levels are, but for the embedding of the level."""
+    whole, small = (Geometry(size=size, slice_size=4, order=Order.INTERLACED) for size in (32, 16))
+    network, same = (toy_networks(g)[Stage.SIZE] for g in (whole, small))
+    network.embedder.meta_position.weight.data.zero_()
+    same.load_state_dict(network.state_dict())
+    image = torch.randint(0, 256, (1, 32, 32, 3), generator=torch.Generator().manual_seed(5))
+    controls = torch.zeros(1, 3, dtype=torch.long)
+    level = range(small.slices)
+    coarser = [whole.subscale * 2 * (k // small.subscale) + 2 * (k % small.subscale) for k in level]
+    assert [whole.sampling_order[rank] for rank in level] == [coarser[k] for k in small.sampling_order]
+    for k in range(1, small.slices):
+        seen = network.condition(*parts(image), torch.tensor([coarser[k]]), controls)
+        alone = same.condition(*parts(image[:, ::2, ::2]), torch.tensor([k]), controls)
+        for first, second in zip(seen, alone, strict=True):
+            assert torch.equal(first, second) or torch.allclose(first, second, atol=1e-6), k
 
 
 def test_directional_sums_are_over_the_positions_of_each_side() -> None:

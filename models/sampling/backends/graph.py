@@ -22,6 +22,12 @@ OPTIONS: Final = {"deterministic": True, "batch_invariant": True, "shape_padding
 """Inductor must not choose reductions or paddings by a stopwatch: two processes with one numerics id would differ."""
 
 
+def known_options() -> dict[str, bool]:
+    """Return those of `OPTIONS` that this release of torch has; older ones lack `batch_invariant`."""
+    known = torch._inductor.list_options()  # noqa: SLF001 - its documented name
+    return {name: on for name, on in OPTIONS.items() if name in known}
+
+
 class GraphBackend(EagerBackend):
     """The pass of torch, captured once for each number of lanes. A `Backend` for CUDA.
 
@@ -33,7 +39,8 @@ class GraphBackend(EagerBackend):
         super().__init__(workspace, with_bfloat16_products(decoder) if bfloat16 else decoder)
         self._products = "bfloat16" if bfloat16 else str(decoder.first.weight.dtype).removeprefix("torch.")
         self._device = self.board.front.device
-        compiled = torch.compile(self.step, fullgraph=True, dynamic=False, options={**OPTIONS})
+        self._options = known_options()
+        compiled = torch.compile(self.step, fullgraph=True, dynamic=False, options=self._options)
         with torch.cuda.device(self._device):
             self._graphs = {
                 lanes: recorded(partial(compiled, lanes=lanes), self.board) for lanes in range(1, self.board.lanes + 1)
@@ -42,7 +49,7 @@ class GraphBackend(EagerBackend):
     @property
     def numerics(self) -> str:
         """Kernels depend on the dtype of products, M, the options of the compiler, and where TF32 replaces float32."""
-        options = "+".join(name for name, on in OPTIONS.items() if on)
+        options = "+".join(name for name, on in self._options.items() if on)
         return f"graph/{self._products}/M-{self.workspace.rows}/{options}/tf32-{tf32()}"
 
     def finish(self, lanes: int) -> int:

@@ -42,6 +42,7 @@ def embedder_numbers(network: Network) -> dict[str, int]:
         "coarse_bits": geometry.coarse_bits,
         "fine_bits": geometry.fine_bits,
         "depth": int(network.stage is Stage.DEPTH),
+        "radius": geometry.radius,
         "width": decoder.widths.width,
         "blocks": len(network.embedder.blocks),
         "gates": decoder.condition.out_features,
@@ -49,9 +50,13 @@ def embedder_numbers(network: Network) -> dict[str, int]:
 
 
 def embedder_tensors(network: Network, layout: Layout) -> dict[str, Tensor]:
-    """Return the ranks of slices and the weights of an embedder by name."""
-    order = {"rank": torch.tensor(network.geometry.ranks)}
-    return {**order, **embedder_weights(network.embedder, network.decoder, layout)}
+    """Return the order of slices and the weights of an embedder by name."""
+    geometry, embedder = network.geometry, network.embedder
+    order = {"rank": geometry.ranks, "distance": geometry.distances, "spacing": embedder.spacings}
+    return {
+        **{name: torch.tensor(each) for name, each in order.items()},
+        **embedder_weights(embedder, network.decoder, layout),
+    }
 
 
 def decoder_numbers(decoder: Decoder, board: Board) -> dict[str, int]:

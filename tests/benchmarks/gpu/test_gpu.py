@@ -56,6 +56,24 @@ def test_a_batch_is_measured(models: Path, monkeypatch: pytest.MonkeyPatch, caps
     assert all(found[name] > 0 for name in ("ms_per_pass", "passes", "share_of_products", "share_of_reads"))
 
 
+def test_a_backend_that_fails_leaves_the_other(
+    models: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Its error is a finding; without any backend that runs the section fails."""
+
+    def fails(_: object) -> EagerBackend:
+        raise RuntimeError("this torch has no such option")
+
+    every: dict[str, Any] = {"serving": fails, "persistent": EagerBackend}
+    monkeypatch.setattr(sampling, "backends", lambda: every)
+    failed, measured = findings(sampling, models, monkeypatch, capsys)
+    assert (failed["backend"], failed["error"]) == ("serving", "RuntimeError: this torch has no such option")
+    assert (measured["backend"], measured["images_per_second"] > 0) == ("persistent", True)
+    every["persistent"] = fails
+    with pytest.raises(SystemExit, match="no backend could be measured"):
+        findings(sampling, models, monkeypatch, capsys)
+
+
 def test_training_of_every_network_is_measured(
     models: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:

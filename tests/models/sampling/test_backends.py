@@ -132,7 +132,7 @@ def test_what_changes_a_graphs_last_bits_is_in_its_numerics(monkeypatch: pytest.
     monkeypatch.setattr(torch, "compile", compile_)
     backend = GraphBackend(Workspace.of(toy_networks(GEOMETRY)[Stage.BASE], rows=3))  # type: ignore[arg-type]
     assert compiled == [{"fullgraph": True, "dynamic": False, "options": graph.OPTIONS}]
-    assert set(graph.OPTIONS) <= set(torch._inductor.list_options())  # noqa: SLF001 - its documented name
+    assert graph.known_options() == graph.OPTIONS
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before, numerics = (matmul.allow_tf32, cudnn.allow_tf32), set()
     try:
@@ -142,3 +142,15 @@ def test_what_changes_a_graphs_last_bits_is_in_its_numerics(monkeypatch: pytest.
         matmul.allow_tf32, cudnn.allow_tf32 = before
     assert len(numerics) == 4
     assert "graph/float32/M-3/deterministic+batch_invariant/tf32-off" in numerics
+
+
+def test_options_that_an_older_torch_lacks_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of the compilation and of the numerics, which then promise less."""
+    FakeCuda(monkeypatch)
+    compiled: list[dict[str, object]] = []
+    monkeypatch.setattr(graph, "recorded", lambda *_: (lambda: None, torch.tensor(0)))
+    monkeypatch.setattr(torch._inductor, "list_options", lambda: ["deterministic", "shape_padding"])  # noqa: SLF001
+    monkeypatch.setattr(torch, "compile", lambda step, **options: compiled.append(options["options"]) or step)
+    backend = GraphBackend(Workspace.of(toy_networks(GEOMETRY)[Stage.BASE], rows=3))  # type: ignore[arg-type]
+    assert compiled == [{"deterministic": True, "shape_padding": False}]
+    assert "/deterministic/tf32" in backend.numerics

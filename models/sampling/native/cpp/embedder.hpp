@@ -23,7 +23,7 @@ struct EmbedderShape {
 // models.embedder.Embedder, and the layers of the decoder that read nothing but its output.
 class Embedder {
  public:
-  explicit Embedder(Arguments a) : s(a), image(s.image), side(s.image.side), window(2 * s.image.subscale + 1), n(side * side) {
+  explicit Embedder(Arguments a) : s(a), image(s.image), side(s.image.side), window(2 * s.image.radius + 1), n(side * side) {
     first = a.linear("first", window * window * image.planes(), s.width);
     sums_mix = a.linear("sums.mix", 4 * s.width, s.width);
     for (int64_t i = 0; i < s.blocks; i++) {
@@ -47,7 +47,8 @@ class Embedder {
            int64_t* offset) {
     image.forecast(coarse, fine, k, forecasts, offset);
     image.fill_planes(coarse, fine, k, planes.data());
-    gather(planes, first.pitch, image.across(), image.planes(), window, s.image.subscale);
+    const Windows seen{window, s.image.spacing[k], s.image.subscale};
+    gather(&planes[image.first_window(k)], first.pitch, image.across(), image.planes(), seen);
     matmul(first, input.data(), n, x.data());
     add(context, x.data(), n * s.width);
     directional_sums();
@@ -65,7 +66,7 @@ class Embedder {
   EmbedderShape s;
   KnownImage image;
   int64_t side;
-  int64_t window;               // of the first convolution, 2 S + 1
+  int64_t window;               // of the first layer, 2 * radius + 1
   int64_t n;                    // N
   Linear first;                 // window * window * planes -> D
   Linear sums_mix;             // 4 D -> D
@@ -80,16 +81,24 @@ class Embedder {
   std::vector<Element> planes;  // (across, across, planes)
   std::vector<Element> grid;    // (side + 2, side + 2, D), zero at its border
 
-  // Writes windows of `size` x `size` pixels of `from`, `stride` apart, to the rows of `input`, `pitch` apart.
-  void gather(const std::vector<Element>& from, int64_t pitch, int64_t across, int64_t depth, int64_t size, int64_t stride) {
+  // Windows of `size` x `size` pixels, `spacing` apart; the next window begins `stride` pixels further.
+  struct Windows {
+    int64_t size;
+    int64_t spacing;
+    int64_t stride;
+  };
+
+  // Writes the windows of `from`, whose lines have `across` pixels of `depth` numbers, to the rows of `input`, `pitch` apart.
+  void gather(const Element* from, int64_t pitch, int64_t across, int64_t depth, const Windows& w) {
+    const int64_t run = w.spacing == 1 ? w.size : 1;  // pixels that lie side by side
     for (int64_t m = 0; m < n; m++) {
-      Element* row = &input[m * pitch];
-      for (int64_t y = 0; y < size; y++) {
-        const Element* line = &from[((m / side * stride + y) * across + m % side * stride) * depth];
-        std::copy_n(line, size * depth, row + y * size * depth);
-      }
+      Element* to = &input[m * pitch];
+      const Element* corner = from + (m / side * across + m % side) * w.stride * depth;
+      for (int64_t y = 0; y < w.size; y++)
+        for (int64_t x = 0; x < w.size; x += run)
+          to = std::copy_n(corner + (y * across + x) * w.spacing * depth, run * depth, to);
       // The padding has weights of zero; what an earlier image left there may be NaN.
-      std::fill(row + size * size * depth, row + pitch, Element{});
+      std::fill(to, &input[m * pitch] + pitch, Element{});
     }
   }
 
@@ -122,7 +131,7 @@ class Embedder {
       Element* cell = &grid[((m / side + 1) * (side + 2) + m % side + 1) * s.width];
       for (int64_t i = 0; i < s.width; i += LANES) pack(cell + i, gelu(load(&x[m * s.width + i])));
     }
-    gather(grid, spread.pitch, side + 2, s.width, 3, 1);
+    gather(grid.data(), spread.pitch, side + 2, s.width, {3, 1, 1});
     matmul(spread, input.data(), n, hidden.data());
     for (int64_t i = 0; i < n * s.width; i += LANES) pack(&input[i], gelu(load(&hidden[i])));
     matmul(mix, input.data(), n, hidden.data());

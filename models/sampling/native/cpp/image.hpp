@@ -1,7 +1,8 @@
-// What a slice sees of the image: visible, the planes and around of models/embedder.py, image_conditioning of models/decoder.py.
+// What a slice sees of the image: visible and the planes of models/embedder.py, image_conditioning of models/decoder.py.
 
 #pragma once
 
+#include <algorithm>
 #include <cstdint>
 #include <initializer_list>
 #include <vector>
@@ -20,8 +21,11 @@ struct ImageShape {
   int64_t channels;     // C
   int64_t coarse_bits;
   int64_t fine_bits;
-  int64_t depth;        // 1 for the depth network, else 0
-  const int64_t* rank;  // (K) slices before each
+  int64_t depth;            // 1 for the depth network, else 0
+  int64_t radius;           // pixels that the embedder sees on each side
+  const int64_t* rank;      // (K) slices before each
+  const int64_t* distance;  // (K) pixels to the nearest known one
+  const int64_t* spacing;   // (K) pixels between two that the embedder sees
 
   explicit ImageShape(Arguments& a)
       : side(a.number("side")),
@@ -30,7 +34,10 @@ struct ImageShape {
         coarse_bits(a.number("coarse_bits")),
         fine_bits(a.number("fine_bits")),
         depth(a.number("depth")),
-        rank(a.take<int64_t>("rank", subscale * subscale)) {}
+        radius(a.number("radius")),
+        rank(a.take<int64_t>("rank", subscale * subscale)),
+        distance(a.take<int64_t>("distance", subscale * subscale)),
+        spacing(a.take<int64_t>("spacing", subscale * subscale)) {}
 };
 
 // Images are (H, W, C) coarse and fine values. What is hidden from slice k may hold anything.
@@ -39,6 +46,7 @@ class KnownImage {
   explicit KnownImage(const ImageShape& shape)
       : s(shape),
         size(s.side * s.subscale),
+        margin(s.radius * *std::max_element(s.spacing, s.spacing + s.subscale * s.subscale)),
         middle((1 << s.fine_bits) / 2),
         coarse_numbers(numbers(s.coarse_bits)),
         fine_numbers(numbers(s.fine_bits)),
@@ -46,15 +54,18 @@ class KnownImage {
 
   // Input planes of the embedder: best value, coarse and fine value of each channel, two flags.
   int64_t planes() const { return 3 * s.channels + 2; }
-  // Height and width of the planes, margin included.
-  int64_t across() const { return size + s.subscale + 1; }
+  // Height and width of the planes, with the margin that windows reach.
+  int64_t across() const { return size + 2 * margin; }
+  // Where in the planes the window of the first pixel of slice k begins.
+  int64_t first_window(int64_t k) const {
+    const int64_t before = margin - s.radius * s.spacing[k];
+    return ((before + k / s.subscale) * across() + before + k % s.subscale) * planes();
+  }
 
   // The image as slice k sees it, (across, across, planes): -1 in the margin around it, 0 for what is hidden.
   void fill_planes(const uint8_t* coarse, const uint8_t* fine, int64_t k, Element* to) const {
-    const int64_t top = k / s.subscale - s.subscale;
-    const int64_t left = k % s.subscale - s.subscale;
-    for (int64_t y = top; y < top + across(); y++)
-      for (int64_t x = left; x < left + across(); x++) {
+    for (int64_t y = -margin; y < size + margin; y++)
+      for (int64_t x = -margin; x < size + margin; x++) {
         const int64_t at = (y * size + x) * s.channels;
         if (inside(y, x))
           fill_pixel(coarse + at, fine + at, earlier(y, x, k), to);
@@ -75,10 +86,11 @@ class KnownImage {
             const int64_t at = (y * size + x) * s.channels + c;
             return s.depth ? coarse[at] << s.fine_bits | fine[at] : coarse[at];
           };
-          const int64_t left = known(y, x - 1);
-          const int64_t right = known(y, x + 1);
-          const int64_t above = known(y - 1, x);
-          const int64_t below = known(y + 1, x);
+          const int64_t away = s.distance[k];
+          const int64_t left = known(y, x - away);
+          const int64_t right = known(y, x + away);
+          const int64_t above = known(y - away, x);
+          const int64_t below = known(y + away, x);
           forecasts[c] = mean({left, right});
           forecasts[s.channels + c] = mean({above, below});
           forecasts[2 * s.channels + c] = mean({left, right, above, below});
@@ -92,6 +104,7 @@ class KnownImage {
  private:
   ImageShape s;
   int64_t size;                         // H = W
+  int64_t margin;                       // pixels around the image
   int64_t middle;                       // of the fine values
   std::vector<Element> coarse_numbers;  // of each coarse value a number in [-1, 1]
   std::vector<Element> fine_numbers;    // of each fine value
