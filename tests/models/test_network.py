@@ -133,7 +133,7 @@ def test_interlaced_slices_see_those_sampled_before_them_and_no_others(stage: St
 
 @pytest.mark.parametrize("order", Order)
 def test_parameters_do_not_grow_with_the_image(order: Order) -> None:
-    """64, 128 and 256 with one slice size: in raster order the embedder's first layer and meta-positions differ, else nothing."""
+    """64, 128 and 256 with one slice size: raster order has a larger first layer and more meta-positions, interlaced nothing."""
 
     def shapes(size: int) -> dict[str, torch.Size]:
         widths = Widths(width=8, blocks=1, heads=2, conv_width=4, embedder_blocks=1)
@@ -151,7 +151,7 @@ def test_parameters_do_not_grow_with_the_image(order: Order) -> None:
 
 
 def test_an_interlaced_level_is_seen_like_that_of_a_smaller_image() -> None:
-    """Every other pixel, as an image of its own, is conditioned on as the coarser levels are, but for the embedding of the level."""
+    """Every other pixel, as an image of its own, gives the conditioning of the coarser levels, but for their own embedding."""
     whole, small = (Geometry(size=size, slice_size=4, order=Order.INTERLACED) for size in (32, 16))
     network, same = (toy_networks(g)[Stage.SIZE] for g in (whole, small))
     network.embedder.meta_position.weight.data.zero_()

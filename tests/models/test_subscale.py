@@ -44,13 +44,15 @@ def test_interlaced_slices_come_level_by_level() -> None:
 
 @pytest.mark.parametrize("subscale", [1, 2, 4, 8])
 def test_the_nearest_known_pixel_is_at_the_distance_of_the_level(subscale: int) -> None:
-    """In its row or column; none is nearer. Slices of one level that complete rows are of one kind, those of new rows of another."""
+    """In its row or column; none is nearer. A level has two kinds of slices: those in known rows and those in new ones."""
     geometry = Geometry(size=4 * subscale, slice_size=4, order=Order.INTERLACED)
     places = [divmod(k, subscale) for k in range(geometry.slices)]
     kinds = set()
     for k, (i, j) in list(enumerate(places))[1:]:
         earlier = [places[other] for other in geometry.sampling_order[: geometry.ranks[k]]]
-        known = [(0, (b - j) % subscale) for a, b in earlier if a == i] + [((a - i) % subscale, 0) for a, b in earlier if b == j]
+        known = [(0, (b - j) % subscale) for a, b in earlier if a == i] + [
+            ((a - i) % subscale, 0) for a, b in earlier if b == j
+        ]
         nearest = min(min(max(away), subscale - max(away)) for away in known)
         assert geometry.distances[k] == nearest
         kinds.add((geometry.kinds[k], nearest, i % (2 * nearest)))

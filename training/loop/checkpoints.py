@@ -104,7 +104,7 @@ def tables(network: Network, controls: Sequence[Control]) -> dict[tuple[str, str
 def warm_start(network: Network, weights: dict[str, Tensor]) -> tuple[int, list[str]]:
     """Take over every tensor of `weights` that fits; return their number, and the names of those that stay random.
 
-    In raster order the embedder's first layer and its meta-positions depend on the image size; in interlaced order nothing does.
+    Of image sizes, the embedder's first layer and its meta-positions depend in raster order, nothing in interlaced order.
     """
     own = network.state_dict()
     fitting = {name: t for name, t in weights.items() if name in own and t.shape == own[name].shape}
