@@ -126,11 +126,21 @@ class Geometry:
 
     @cached_property
     def distances(self) -> tuple[int, ...]:
-        """Pixels from a pixel of slice k to the nearest one that may be known in its row or column, for each k."""
+        """Pixels from a pixel of slice k to the nearest one that may be known in its row or column, for each k.
+
+        For interlaced slice 0 it is such that a window reaches the neighbours in that slice, from S = 4 on.
+        """
         if self.order is Order.RASTER:
             return (1,) * self.slices
-        first = max(1, self.subscale // 2)
+        first = max(1, self.subscale // INTERLACED_RADIUS)
         return tuple(lowest_bit(k // self.subscale | k % self.subscale) or first for k in range(self.slices))
+
+    @property
+    def level_sizes(self) -> tuple[int, ...]:
+        """Sides of the smaller images of every n-th pixel that the first slices hold: the first slice, each later level."""
+        if self.order is Order.RASTER:
+            return (self.slice_size,)
+        return tuple(self.slice_size << level for level in range(self.subscale.bit_length() - 1)) or (self.slice_size,)
 
     @property
     def radius(self) -> int:

@@ -55,6 +55,12 @@ class Progress:
         coarse, fine = (to_slices(part, geometry.subscale)[order] for part in split_depth(image, geometry.fine_bits))
         return cls(geometry=geometry, slices=(*coarse, *fine)[:steps])
 
+    @classmethod
+    def of_level(cls, image: Bytes, geometry: Geometry) -> Self:
+        """Return the progress whose known pixels are `image`, (m, m, C) uint8, m one of `geometry.level_sizes`."""
+        level = cls.of(image, replace(geometry, size=len(image)))
+        return cls(geometry=geometry, slices=level.slices[: level.geometry.slices])
+
     @property
     def done(self) -> int:
         """Number of finished slices."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import io
 import re
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from enum import StrEnum
 
 import numpy as np
@@ -13,7 +13,7 @@ from PIL import Image, PngImagePlugin, UnidentifiedImageError
 
 from models.config import Geometry, Stage
 from models.image_files import as_rgb
-from models.subscale import Bytes, Progress, split_depth
+from models.subscale import Bytes, Progress
 from service.contract.likelihood import Likelihood
 from service.errors import FieldError, NoImageError
 from service.heat_map import heat_map
@@ -105,14 +105,17 @@ def started(encoded: str, stage: Stage, geometry: Geometry) -> Progress:
     if stage not in geometry.stages or stage is Stage.BASE:
         msg = f"this model cannot start there; it can: {', '.join(geometry.stages[1:])}"
         raise FieldError("start.stage", msg)
-    if stage is Stage.DEPTH:
-        return Progress.of(pixels(encoded, geometry.size, geometry, field=START), geometry, geometry.slices)
-    coarse, _ = split_depth(pixels(encoded, geometry.slice_size, geometry, field=START), geometry.fine_bits)
-    return Progress(geometry=geometry, slices=(coarse,))
+    image = pixels(encoded, geometry, sizes=start_sizes(stage, geometry), field=START)
+    return Progress.of(image, geometry, geometry.slices) if stage is Stage.DEPTH else Progress.of_level(image, geometry)
 
 
-def pixels(encoded: str, size: int, geometry: Geometry, *, field: str) -> Bytes:
-    """Return a base64 PNG, WebP or JPEG of `size` x `size` as (size, size, C) values of the model's bits.
+def start_sizes(stage: Stage, geometry: Geometry) -> tuple[int, ...]:
+    """Return the sides of a caller's image with which `stage` can start."""
+    return (geometry.size,) if stage is Stage.DEPTH else geometry.level_sizes
+
+
+def pixels(encoded: str, geometry: Geometry, *, sizes: Sequence[int], field: str) -> Bytes:
+    """Return a base64 PNG, WebP or JPEG, square and of one of `sizes`, as (size, size, C) values of the model's bits.
 
     Raises FieldError for `field`, the name of the image in the request.
     """
@@ -122,14 +125,15 @@ def pixels(encoded: str, size: int, geometry: Geometry, *, field: str) -> Bytes:
         raise FieldError(field, "not a PNG, WebP or JPEG file; other formats are not accepted") from None
     except (OSError, ValueError, SyntaxError, Image.DecompressionBombError):
         raise FieldError(field, "the file is damaged; send a whole PNG, WebP or JPEG") from None
-    if image.size != (size, size):
-        raise FieldError(field, f"expected {size} x {size} pixels, got {image.size[0]} x {image.size[1]}")
+    if image.size not in {(size, size) for size in sizes}:
+        expected = " or ".join(f"{size} x {size}" for size in sizes)
+        raise FieldError(field, f"expected {expected} pixels, got {image.size[0]} x {image.size[1]}")
     try:
         values = np.array(as_rgb(image).convert("L" if geometry.channels == 1 else "RGB"))
     except (OSError, SyntaxError, ValueError) as error:
         text = str(error) if "mode" in str(error) else f"the {image.format} file is damaged or cut off"
         raise FieldError(field, text) from None
-    return values.reshape(size, size, geometry.channels) >> np.uint8(8 - geometry.bits)
+    return values.reshape(*values.shape[:2], geometry.channels) >> np.uint8(8 - geometry.bits)
 
 
 def decoded(encoded: str, *, field: str) -> bytes:

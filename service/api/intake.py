@@ -69,7 +69,7 @@ def new_job(  # noqa: PLR0913 - the terms of a job, by keyword
         webhook=webhook(fields.webhook, destinations) if fields.webhook else None,
     )
     if isinstance(fields, ScoreRequest):
-        values = pixels(fields.image, request.geometry.size, request.geometry, field="image")
+        values = pixels(fields.image, request.geometry, sizes=(request.geometry.size,), field="image")
         return NewJob(request=replace(request, scored=packed(values)), given=())
     return with_sampling(request, fields, card, kept)
 

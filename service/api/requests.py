@@ -160,7 +160,9 @@ class StartStage(StrEnum):
 class Start(ClosedObject):
     """The caller's own image, in place of what the earlier networks generate."""
 
-    stage: StartStage = Field(description="size: start from an image of the slice size. depth: from one of full size.")
+    stage: StartStage = Field(
+        description="size: start from a small image. depth: from one of full size. GET /models lists the sizes."
+    )
     image: str = Field(description="Base64 of a PNG, WebP or JPEG; a data: URL is accepted too.")
 
 

@@ -15,6 +15,7 @@ from service.api.requests import Controls, StartStage
 from service.contract.record import JobRecord
 from service.contract.request import JobRequest, Priority, Task
 from service.contract.statuses import Status
+from service.images import start_sizes
 from service.problem_body import ProblemBody, problem_of
 from service.supervisor import TaskState
 from service.urls import JobLinks, JobUrls
@@ -198,6 +199,9 @@ class ModelBody(BaseModel):
     verifier: bool = Field(description="Whether a verifier chooses among candidates; without it only 1 is accepted.")
     stages: list[Stage]
     slices: int
+    start_sizes: dict[Stage, list[int]] = Field(
+        description="Sides in pixels that start.image may have, by start.stage; the image is square."
+    )
     parameters: int
     bits_per_dim: dict[str, float]
     licence: str
@@ -219,6 +223,7 @@ class ModelBody(BaseModel):
             verifier=bool(card.verifier),
             stages=list(geometry.stages),
             slices=len(geometry.steps),
+            start_sizes={stage: list(start_sizes(stage, geometry)) for stage in geometry.stages[1:]},
             parameters=card.parameters,
             bits_per_dim=dict(card.bits_per_dim),
             licence=card.licence,

@@ -133,7 +133,7 @@ def test_interlaced_slices_see_those_sampled_before_them_and_no_others(stage: St
 
 @pytest.mark.parametrize("order", Order)
 def test_parameters_do_not_grow_with_the_image(order: Order) -> None:
-    """64, 128 and 256 with one slice size: raster order has a larger first layer and more meta-positions, interlaced nothing."""
+    """64, 128 and 256 with one slice size: in raster order the first layer and the meta-positions grow, else nothing."""
 
     def shapes(size: int) -> dict[str, torch.Size]:
         widths = Widths(width=8, blocks=1, heads=2, conv_width=4, embedder_blocks=1)

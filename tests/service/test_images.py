@@ -5,14 +5,16 @@ from __future__ import annotations
 import base64
 import io
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from models.subscale import Progress
+from models.config import Geometry, Order, Stage
+from models.subscale import Bytes, Progress
 from service.errors import FieldError
-from service.images import ImageFormat, encode, pixels, preferred
+from service.images import ImageFormat, encode, pixels, preferred, start_sizes, started
 from tests.harness.drawing import GEOMETRY
 
 SIZE = GEOMETRY.size
@@ -24,6 +26,11 @@ def png(image: Image.Image | None = None, kind: str = "PNG") -> str:
     out = io.BytesIO()
     (image or Image.new("RGB", (SIZE, SIZE), "red")).save(out, kind)
     return base64.b64encode(out.getvalue()).decode()
+
+
+def sent(text: str) -> Bytes:
+    """The pixels of a caller's image of full size."""
+    return pixels(text, GEOMETRY, sizes=[SIZE], field="start.image")
 
 
 FORMS: dict[str, Callable[[str], str]] = {
@@ -43,7 +50,7 @@ def test_base64_is_accepted_as_tools_write_it(form: Callable[[str], str]) -> Non
     """All forms are the same image."""
     noise = np.random.default_rng(1).integers(0, 256, (SIZE, SIZE, 3), np.uint8)
     text = png(Image.fromarray(noise))
-    assert (pixels(form(text), SIZE, GEOMETRY, field="image") == pixels(text, SIZE, GEOMETRY, field="image")).all()
+    assert (sent(form(text)) == sent(text)).all()
 
 
 WRONG = {
@@ -60,12 +67,28 @@ WRONG = {
 }
 
 
-@pytest.mark.parametrize(("sent", "said"), WRONG.values(), ids=WRONG)
-def test_what_is_wrong_with_an_image_is_named(sent: str, said: str) -> None:
+@pytest.mark.parametrize(("text", "said"), WRONG.values(), ids=WRONG)
+def test_what_is_wrong_with_an_image_is_named(text: str, said: str) -> None:
     """With the cause."""
     with pytest.raises(FieldError, match=r"^start\.image: ") as refused:
-        pixels(sent, SIZE, GEOMETRY, field="start.image")
+        sent(text)
     assert said in str(refused.value)
+
+
+def test_every_level_of_an_interlaced_image_is_a_start() -> None:
+    """A quarter and a half of the side: their pixels are kept in coarse bits. Raster order has the first slice alone."""
+    geometry = Geometry(size=32, slice_size=8, order=Order.INTERLACED)
+    noise = np.random.default_rng(2).integers(0, 256, (16, 16, 3), np.uint8)
+    assert start_sizes(Stage.SIZE, geometry) == (8, 16)
+    assert start_sizes(Stage.DEPTH, geometry) == (32,)
+    assert start_sizes(Stage.SIZE, replace(geometry, order=Order.RASTER)) == (8,)
+    progress = started(png(Image.fromarray(noise)), Stage.SIZE, geometry)
+    coarse, _, known, _ = progress.known()
+    assert progress.done == 4
+    assert (coarse[::2, ::2] == noise >> 5).all()
+    assert (known.sum(), known[::2, ::2].all()) == (16 * 16, True)
+    with pytest.raises(FieldError, match="expected 8 x 8 or 16 x 16 pixels, got 32 x 32"):
+        started(png(Image.new("RGB", (32, 32))), Stage.SIZE, geometry)
 
 
 def test_a_jpeg_keeps_the_edges_between_colours() -> None:
