@@ -13,6 +13,7 @@ import resource
 import time
 from dataclasses import asdict, dataclass
 from functools import partial
+from importlib.util import find_spec
 from itertools import count
 from pathlib import Path
 
@@ -217,6 +218,9 @@ def main() -> None:
     )
     parser.add_argument("--out", type=Path, default=DOCS, help="folder of the figures and their plot")
     args = parser.parse_args()
+    needed = ["matplotlib", *(["diffusers", "transformers"] if args.peers else [])]
+    if missing := [name for name in needed if find_spec(name) is None]:
+        parser.error(f"install the benchmarks extra first: {', '.join(missing)} missing")
     torch.set_num_threads(args.threads)
     model = load_model(WEIGHTS / args.model)
     card = model[1]
