@@ -16,7 +16,7 @@ from models.sampling.native.binding import NativeObject
 from models.sampling.native.packing import decoder_numbers, decoder_tensors, embedder_numbers, embedder_tensors
 from models.sampling.workspace import Workspace
 
-NATIVE_TOKENS = {torch.bfloat16: 8, torch.float32: 2}
+NATIVE_TOKENS = {torch.bfloat16: 4, torch.float32: 2}
 """Tokens of a pass, by the dtype of its products: the fastest for one and for two images (docs/sampling.md).
 
 Time grows with tokens, faster where products are slow.
