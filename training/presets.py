@@ -9,7 +9,7 @@ from collections.abc import Callable
 from dataclasses import replace
 from typing import Final
 
-from models.config import LABEL, Control, Geometry, ModelConfig, Stage, Widths
+from models.config import LABEL, Control, Geometry, ModelConfig, Order, Stage, Widths
 
 Preset = Callable[[tuple[Control, ...]], ModelConfig]
 """Returns a configuration for the controls of a data set."""
@@ -23,13 +23,13 @@ _MANY_SLICES: Final = 16
 """From so many slices on the base network, which draws one of them, may take longer than the others."""
 
 
-def symbols(size: int) -> Preset:
+def symbols(size: int, order: Order = Order.RASTER) -> Preset:
     """Return a preset for images of `size` in 16 x 16 slices. Only the base network decides the subject and has control maps.
 
     Small slices learn faster in equal time, and the networks of one size are a start for another (docs/decisions/005).
     Grounds are smooth gradients, so five of the bits are coarse (docs/decisions/028).
     """
-    geometry = Geometry(size=size, slice_size=16, coarse_bits=5, fine_bits=3)
+    geometry = Geometry(size=size, slice_size=16, coarse_bits=5, fine_bits=3, order=order)
     widths = Widths(width=96, blocks=4, heads=3, conv_width=48, embedder_blocks=2)
     wider = Widths(width=128, blocks=6, heads=2, conv_width=64, embedder_blocks=2)
     base = wider if geometry.slices >= _MANY_SLICES else widths
@@ -64,7 +64,9 @@ def preset(geometry: Geometry, *, base: Widths, others: Widths) -> Preset:
 
 
 PRESETS: Final[dict[str, Preset]] = {
-    **{f"symbols-{size}": symbols(size) for size in (32, 64, 128)},
+    "symbols-32": symbols(32),
+    "symbols-64": symbols(64),
+    "symbols-128": symbols(128, Order.INTERLACED),
     "celebahq-256": photographs(256, width=448, blocks=10),
     "celebahq-256-5bit": photographs(256, width=384, blocks=8, fine_bits=2),
     "imagenet-32": photographs(32, width=384, blocks=8),

@@ -62,16 +62,19 @@ class KnownImage {
     return ((before + k / s.subscale) * across() + before + k % s.subscale) * planes();
   }
 
-  // The image as slice k sees it, (across, across, planes): -1 in the margin around it, 0 for what is hidden.
+  // The image as slice k sees it, (across, across, planes): -1 in the margin around it, 0 for what is hidden. Only rows and
+  // columns that windows read are written, so that the work of a slice does not grow with the image.
   void fill_planes(const uint8_t* coarse, const uint8_t* fine, int64_t k, Element* to) const {
-    for (int64_t y = -margin; y < size + margin; y++)
-      for (int64_t x = -margin; x < size + margin; x++) {
+    const std::vector<int64_t> rows = read(k / s.subscale, s.spacing[k]);
+    const std::vector<int64_t> columns = read(k % s.subscale, s.spacing[k]);
+    for (const int64_t y : rows)
+      for (const int64_t x : columns) {
         const int64_t at = (y * size + x) * s.channels;
+        Element* pixel = to + ((y + margin) * across() + x + margin) * planes();
         if (inside(y, x))
-          fill_pixel(coarse + at, fine + at, earlier(y, x, k), to);
+          fill_pixel(coarse + at, fine + at, earlier(y, x, k), pixel);
         else
-          std::fill_n(to, planes(), full_numbers.front());
-        to += planes();
+          std::fill_n(pixel, planes(), full_numbers.front());
       }
   }
 
@@ -109,6 +112,17 @@ class KnownImage {
   std::vector<Element> coarse_numbers;  // of each coarse value a number in [-1, 1]
   std::vector<Element> fine_numbers;    // of each fine value
   std::vector<Element> full_numbers;    // of each full value
+
+  // The coordinates that windows read around the pixels first, first + S and so on, in order.
+  std::vector<int64_t> read(int64_t first, int64_t spacing) const {
+    std::vector<uint8_t> seen(across());
+    for (int64_t centre = first; centre < size; centre += s.subscale)
+      for (int64_t i = -s.radius; i <= s.radius; i++) seen[margin + centre + i * spacing] = 1;
+    std::vector<int64_t> found;
+    for (int64_t at = 0; at < across(); at++)
+      if (seen[at]) found.push_back(at - margin);
+    return found;
+  }
 
   bool inside(int64_t y, int64_t x) const { return 0 <= y && y < size && 0 <= x && x < size; }
   bool earlier(int64_t y, int64_t x, int64_t k) const { return s.rank[y % s.subscale * s.subscale + x % s.subscale] < s.rank[k]; }
