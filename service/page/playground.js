@@ -51,7 +51,7 @@ const actions = {
   cancel: (card) => gallery.cancel(card),
   remove: (...cards) => gallery.remove(...cards),
   again: async (job) => submit([{ ...await fullRequest(job), seed: seedAfter(job) }]),
-  stagesOf: ({ model }) => composer.models?.find(({ name }) => name === model)?.stages ?? null,
+  startSizesOf: ({ model }) => composer.models?.find(({ name }) => name === model)?.start_sizes ?? {},
   vary: (job, index, stage) => submit([variationsOf(job, index, stage)]),
   repeat: async (job) => submit([await fullRequest(job)]),
   reuse: async (job) => {
@@ -77,7 +77,7 @@ const gallery = new Gallery(actions, {
 });
 connection = new Connection(client, { back: returned, changed: () => gallery.say() });
 
-const start = (job) => startOf(client, job, actions.slicesOf(job));
+const start = (job) => startOf(client, job, actions.startSizesOf(job));
 const fullRequest = async (job) => {
   const parent = parentOf(job);
   return { ...requestOf(job, await start(job)), ...(parent ? { metadata: { variation: parent } } : {}) };

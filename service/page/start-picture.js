@@ -23,14 +23,17 @@ export function keptWords(job) {
 
 /**
  * What a job began with, read back from its first image.
- * @param {import("./client.js").Client} client @param {import("./client.js").Job} job @param {number} slices
+ * @param {import("./client.js").Client} client @param {import("./client.js").Job} job
+ * @param {Object<string, number[]>} sizes `start_sizes` of the model
  * @returns {Promise<?Start>}
  */
-export async function startOf(client, job, slices) {
-  const stage = startStage(job);
+export async function startOf(client, job, sizes) {
+  const [stage, given] = [startStage(job), givenSlices(job)];
   if (!stage) return null;
-  const picture = await loaded(client.pictureUrl(job.images[0].url, { slices: givenSlices(job) }));
-  return { stage, image: encoded(stage === "size" ? thinned(canvasOf(picture), blockOf(slices, true)) : canvasOf(picture)) };
+  const canvas = canvasOf(await loaded(client.pictureUrl(job.images[0].url, { slices: given })));
+  const fits = (/** @type {number} */ side) => side <= Math.sqrt(given) * sizes.size[0];
+  const side = stage === "size" ? Math.max(...sizes.size.filter(fits)) : canvas.width;
+  return { stage, image: encoded(thinned(canvas, canvas.width / side)) };
 }
 
 export class StartPicture {
@@ -54,11 +57,9 @@ export class StartPicture {
   }
 
   /** Which stages can begin with an image, and how large that must be. @param {Object} model of GET /models */
-  offer({ width, slices, stages }) {
-    const block = blockOf(slices, stages.includes("depth"));
-    this.sizes = { size: width / block, depth: width };
-    this.block = block;
-    const offered = STAGES.filter((stage) => stages.includes(stage));
+  offer({ width, start_sizes: sizes }) {
+    this.sizes = { size: Math.max(...(sizes.size ?? [width])), depth: width };
+    const offered = STAGES.filter((stage) => sizes[stage]);
     for (const stage of STAGES) {
       byId(`stage-${stage}`).disabled = !offered.includes(stage);
       byId(`stage-${stage}-size`).textContent = `from ${this.sizes[stage]} × ${this.sizes[stage]} pixels`;
@@ -123,7 +124,7 @@ export class StartPicture {
     const { size, depth } = this.sizes;
     const exact = this.#source.naturalWidth === size && this.#source.naturalHeight === size;
     if (this.stage === "depth" || exact) return fitted(this.#source, this.sizes[this.stage]);
-    return thinned(fitted(this.#source, depth), this.block);
+    return thinned(fitted(this.#source, depth), depth / size);
   }
 }
 
@@ -131,9 +132,6 @@ const HINTS = {
   size: "Keeps a few pixels of your image and generates all that lies between.",
   depth: "Keeps the shapes and rough colours of your image and generates the fine ones.",
 };
-
-/** The side of a block of pixels, one of each slice: an image has block² slices, and as many again with depth. */
-const blockOf = (/** @type {number} */ slices, /** @type {boolean} */ depth) => Math.round(Math.sqrt(depth ? slices / 2 : slices));
 
 const figure = (picture, caption) => element("figure", {}, picture, element("figcaption", {}, caption));
 

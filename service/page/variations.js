@@ -27,10 +27,10 @@ export function variationsOf({ id, model, temperature, guidance, images }, index
 
 /**
  * Offer what the model has networks for.
- * @param {?string[]} stages of the model; null: offer nothing @param {(stage: string) => void} vary
+ * @param {Object<string, number[]>} sizes `start_sizes` of the model; none: offer nothing @param {(stage: string) => void} vary
  */
-export function offerVariations(stages, vary) {
-  const offered = Object.entries(CHOICES).filter(([, { stage }]) => stages?.includes(stage));
+export function offerVariations(sizes, vary) {
+  const offered = Object.entries(CHOICES).filter(([, { stage }]) => sizes[stage]);
   byId("variations").hidden = offered.length === 0;
   for (const id of Object.keys(CHOICES)) byId(id).hidden = true;
   for (const [id, { stage }] of offered) Object.assign(byId(id), { hidden: false, onclick: () => vary(stage) });

@@ -193,7 +193,7 @@ export class Viewer {
       element("div", {}, element("dt", {}, name), element("dd", {}, String(value)))));
     byId("viewer-actions").replaceChildren(...this.#actions(job));
     this.final = picture.final;
-    offerVariations(picture.final ? this.actions.stagesOf(job) : null, (stage) => {
+    offerVariations(picture.final ? this.actions.startSizesOf(job) : {}, (stage) => {
       this.dialog.close();
       this.actions.vary(job, this.index, stage);
     });
