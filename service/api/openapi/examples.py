@@ -218,6 +218,7 @@ MODEL_LIST: Json = {
             "verifier": True,
             "stages": ["base", "size", "depth"],
             "slices": SLICES,
+            "start_sizes": {"size": [16], "depth": [64]},
             "parameters": 3_952_080,
             "bits_per_dim": {"tiles": 0.5048, "all": 0.6116},
             "licence": "Apache-2.0",
