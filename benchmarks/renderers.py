@@ -1,4 +1,7 @@
-"""Whether Chromium shows the SVG documents of images as resvg renders them: `python -m benchmarks.renderers`."""
+"""Whether Chromium shows the SVG documents of images as resvg does, and as the service's own images are.
+
+`python -m benchmarks.renderers`.
+"""
 
 from __future__ import annotations
 
@@ -6,7 +9,7 @@ import argparse
 import base64
 import io
 import shutil
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -39,13 +42,22 @@ def in_chromium(documents: Sequence[str]) -> Image.Image:
     return Image.open(io.BytesIO(shot)).convert("RGB")
 
 
-def by_resvg(documents: Sequence[str]) -> Image.Image:
-    """Return the documents in the same grid, rendered by resvg."""
-    out = Image.new("RGB", (COLUMNS * SIZE, -(-len(documents) // COLUMNS) * SIZE), "white")
-    for place, each in enumerate(documents):
-        corner = SIZE * (place % COLUMNS), SIZE * (place // COLUMNS)
-        out.paste(rendering.image(each, SIZE).convert("RGB"), corner)
+def grid(images: Iterable[Image.Image]) -> Image.Image:
+    """Return images in the same grid, on white."""
+    shown = list(images)
+    out = Image.new("RGB", (COLUMNS * SIZE, -(-len(shown) // COLUMNS) * SIZE), "white")
+    for place, each in enumerate(shown):
+        out.paste(each.convert("RGB"), (SIZE * (place % COLUMNS), SIZE * (place // COLUMNS)))
     return out
+
+
+def differences(name: str, first: Image.Image, second: Image.Image) -> str:
+    """Return how far two images are from each other, in words."""
+    far = np.abs(np.asarray(first, np.int64) - np.asarray(second, np.int64)).max(axis=-1)
+    return (
+        f"{name}: mean difference {far.mean():.3f} of 255, {(far > NOTICEABLE).mean():.5%} of the pixels differ by more "
+        f"than {NOTICEABLE}, at most {far.max()}"
+    )
 
 
 def main() -> None:
@@ -53,13 +65,12 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--sheet", type=Path, help="where the screenshot is written")
     options = parser.parse_args()
-    documents = [svg(vector_form(image), title=name) for name, image, _ in held_out(SHEET)]
+    forms = [(name, vector_form(image)) for name, image, _ in held_out(SHEET)]
+    documents = [svg(form, title=name) for name, form in forms]
     shown = in_chromium(documents)
-    difference = np.abs(np.asarray(shown, np.int64) - np.asarray(by_resvg(documents), np.int64)).max(axis=-1)
-    print(f"{len(documents)} documents at {SIZE} px: mean difference {difference.mean():.3f} of 255,")
-    print(
-        f"{(difference > NOTICEABLE).mean():.5%} of the pixels differ by more than {NOTICEABLE}, at most {difference.max()}"
-    )
+    print(f"{len(documents)} documents at {SIZE} px")
+    print(differences("Chromium and resvg", shown, grid(rendering.by_resvg(each, SIZE) for each in documents)))
+    print(differences("Chromium and the service", shown, grid(rendering.image(form, SIZE) for _, form in forms)))
     if options.sheet:
         shown.save(options.sheet)
 

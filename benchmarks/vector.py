@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import argparse
 import io
+import os
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -24,6 +26,7 @@ from service.vector.composition import coverage_of, take_apart
 from service.vector.paint import Floats
 from service.vector.svg import Recolouring, svg
 from service.vector.vector_form import GlyphForm, vector_form
+from tests.harness.launcher import ONE_THREAD
 from training.data.symbols import Symbols
 from training.data.vocabulary import LABEL, STYLE, Style
 
@@ -60,10 +63,10 @@ def measured(name: str, image: Bytes, *, straight: bool) -> VectorRow:
     form = vector_form(image)
     document = svg(form, title=name)
     drawn = time.process_time()
-    large = Image.open(io.BytesIO(rendering.png(document, LARGE)))
+    large = Image.open(io.BytesIO(rendering.png(form, LARGE)))
     ended = time.process_time()
     seen = np.asarray(large.convert("RGB").reduce(LARGE // side), np.float64)
-    bare = np.asarray(rendering.image(svg(form, title=name, colours=Recolouring(background=None)), side))
+    bare = np.asarray(rendering.image(form, side, Recolouring(background=None)))
     overlap, soft = overlaps(image.astype(np.float64), seen)
     return VectorRow(
         name=name,
@@ -137,10 +140,10 @@ def sheet(images: Sequence[tuple[str, Bytes, bool]], *, columns: int = 4, size: 
     """Return each image beside its vector form."""
     rows = -(-len(images) // columns)
     out = Image.new("RGB", (2 * size * columns, size * rows), "white")
-    for place, (name, image, _) in enumerate(images):
+    for place, (_, image, _) in enumerate(images):
         x, y = 2 * size * (place % columns), size * (place // columns)
         out.paste(Image.fromarray(image).resize((size, size), Image.Resampling.NEAREST), (x, y))
-        out.paste(rendering.image(svg(vector_form(image), title=name), size).convert("RGB"), (x + size, y))
+        out.paste(rendering.image(vector_form(image), size).convert("RGB"), (x + size, y))
     return out
 
 
@@ -165,6 +168,12 @@ def table(rows: Sequence[VectorRow]) -> str:
     return "\n".join(lines) + f"{sum(row.painted_corners for row in rows)} with painted corners"
 
 
+def take_one_thread() -> None:
+    """Start again with one thread of BLAS, as the service has: idle threads spin, and that is processor time too."""
+    if not ONE_THREAD.items() <= os.environ.items():
+        os.execve(sys.executable, sys.orig_argv, {**os.environ, **ONE_THREAD})  # noqa: S606 - this process itself
+
+
 def main() -> None:
     """Measure, print the table, write the sheet."""
     parser = argparse.ArgumentParser(description=__doc__)
@@ -172,6 +181,7 @@ def main() -> None:
     parser.add_argument("--images", type=Path, help="a folder of PNG files; without it, held-out images")
     parser.add_argument("--sheet", type=Path, help="where the contact sheet is written")
     options = parser.parse_args()
+    take_one_thread()
     images = stored(options.images, options.count) if options.images else held_out(options.count)
     vector_form(images[0][1])  # what is computed once
     print(table([measured(name, image, straight=straight) for name, image, straight in images]))

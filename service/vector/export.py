@@ -55,9 +55,7 @@ def export_image(image: Bytes, export: ImageExport) -> ExportedFile:
     """Return the file. Raises RecolourError."""
     form = form_of(image)
     check_parts(form, export.colours)
-    document = svg(form, title=export.title, colours=export.colours, size=export.size)
-    content = document.encode() if export.format is ImageFormat.SVG else raster(document, export)
-    return ExportedFile(content=content, traced=not isinstance(form, GlyphForm))
+    return ExportedFile(content=_content(form, export), traced=not isinstance(form, GlyphForm))
 
 
 def form_of(image: Bytes) -> VectorForm:
@@ -74,12 +72,13 @@ def check_parts(form: VectorForm, colours: Recolouring) -> None:
             raise RecolourError(part)
 
 
-def raster(document: str, export: ImageExport) -> bytes:
-    """Return the document as a PNG, WebP or JPEG of `export.size` pixels."""
-    size = export.size or 0
+def _content(form: VectorForm, export: ImageExport) -> bytes:
+    """The form as an SVG, or as a PNG, WebP or JPEG of `export.size` pixels."""
+    if export.format is ImageFormat.SVG:
+        return svg(form, title=export.title, colours=export.colours, size=export.size).encode()
     if export.format is ImageFormat.PNG:
-        return rendering.png(document, size)
-    out, shown = io.BytesIO(), rendering.image(document, size)
+        return rendering.png(form, export.size or 0, export.colours)
+    out, shown = io.BytesIO(), rendering.image(form, export.size or 0, export.colours)
     if export.format is ImageFormat.WEBP:
         shown.save(out, "WEBP", lossless=True, method=2)
     else:

@@ -1,4 +1,4 @@
-"""Exports in a process of their own: rendering holds Python's lock for tenths of a second, and polls must not wait for it."""
+"""Exports in a process of their own: they may hold Python's lock for tenths of a second, and polls must not wait for it."""
 
 from __future__ import annotations
 

@@ -14,7 +14,7 @@ from models.subscale import Bytes
 from service.vector import rendering
 from service.vector.export import ExportedFile, check_parts, form_of
 from service.vector.ground import Ground, GroundShape
-from service.vector.svg import WHITE, Recolouring, hexadecimal, repainted, svg
+from service.vector.svg import WHITE, Recolouring, hexadecimal, recoloured, svg
 from service.vector.vector_form import GlyphForm, VectorForm
 
 SIZES: Final = (16, 32, 48, 64, 128, 256, 512, 1024)
@@ -58,20 +58,19 @@ def export_set(images: Sequence[NamedImage], kind: ExportSet, colours: Recolouri
 
 def _all_sizes(form: VectorForm, image: NamedImage, colours: Recolouring) -> dict[str, bytes]:
     document = svg(form, title=image.title, colours=colours)
-    rendered = {f"{image.name}-{size}.png": rendering.png(document, size) for size in SIZES}
+    rendered = {f"{image.name}-{size}.png": rendering.png(form, size, colours) for size in SIZES}
     return {f"{image.name}.svg": document.encode(), **rendered}
 
 
 def _web_icon(form: VectorForm, title: str, colours: Recolouring) -> dict[str, bytes]:
     """The files that browsers and phones look for, by name."""
-    document = svg(form, title=title, colours=colours)
-    filled = svg(_filled(form), title=title, colours=replace(colours, background=colours.background or WHITE))
+    filled, opaque = _filled(form), replace(colours, background=colours.background or WHITE)
     return {
-        "favicon.svg": document.encode(),
-        "favicon.ico": _favicon(document),
-        "apple-touch-icon.png": rendering.png(filled, _APPLE),
-        **{f"icon-{size}.png": rendering.png(document, size) for size in _WEB},
-        f"maskable-{_MASKABLE}.png": rendering.png(filled, _MASKABLE),
+        "favicon.svg": svg(form, title=title, colours=colours).encode(),
+        "favicon.ico": _favicon(form, colours),
+        "apple-touch-icon.png": rendering.png(filled, _APPLE, opaque),
+        **{f"icon-{size}.png": rendering.png(form, size, colours) for size in _WEB},
+        f"maskable-{_MASKABLE}.png": rendering.png(filled, _MASKABLE, opaque),
         "manifest.json": json.dumps(_manifest(form, title, colours), indent=2).encode(),
     }
 
@@ -84,9 +83,9 @@ def _filled(form: VectorForm) -> VectorForm:
     return replace(form, ground=Ground(shape=GroundShape.SQUARE, x=middle, y=middle, half=middle, corner=0.0))
 
 
-def _favicon(document: str) -> bytes:
+def _favicon(form: VectorForm, colours: Recolouring) -> bytes:
     """Return an ICO file of three sizes; each size is rendered separately."""
-    *smaller, largest = (rendering.image(document, size) for size in _FAVICON)
+    *smaller, largest = (rendering.image(form, size, colours) for size in _FAVICON)
     out = io.BytesIO()
     largest.save(out, "ICO", sizes=[(size, size) for size in _FAVICON], append_images=smaller)
     return out.getvalue()
@@ -96,7 +95,7 @@ def _manifest(form: VectorForm, title: str, colours: Recolouring) -> dict[str, o
     """A web app manifest that names the files."""
     theme = WHITE
     if isinstance(form, GlyphForm) and form.ground:
-        theme = repainted(form.ground_paint, colours.ground, flat=True).middle
+        theme = recoloured(form, colours).ground_paint.middle
     plain = [{"src": f"icon-{size}.png", "sizes": f"{size}x{size}", "type": "image/png"} for size in _WEB]
     maskable = {"src": f"maskable-{_MASKABLE}.png", "sizes": f"{_MASKABLE}x{_MASKABLE}", "type": "image/png"}
     vector = {"src": "favicon.svg", "sizes": "any", "type": "image/svg+xml"}

@@ -44,7 +44,7 @@ def closed_path(points: Floats) -> MovableCurve:
 def _joined(points: Floats, middle: Floats) -> MovableCurve:
     """The runs of closed points (n, 2) about `middle`, joined."""
     closed = np.vstack([points, points[:1]])
-    runs = divided(closed)
+    runs = _capped(divided(closed))
     joints = [_joint(before, after, points) for before, after in zip([runs[-1], *runs[:-1]], runs, strict=True)]
     controls = [
         thirds(start.place, end.place) if run.straight else _cubic(closed[run.first : run.last + 1], start, end)
@@ -54,12 +54,27 @@ def _joined(points: Floats, middle: Floats) -> MovableCurve:
     return movable(curve, smooth=np.array([joint.along is not None for joint in joints]))
 
 
+def _capped(runs: list[Run]) -> list[Run]:
+    """The runs, with a line across the end of each stroke that is too thin for a run of points."""
+    out: list[Run] = []
+    for before, after in zip([runs[-1], *runs[:-1]], runs, strict=True):
+        back = before.straight and after.straight and before.direction(1.0) @ after.direction(0.0) < 0
+        if back and _crossing(before, after) is None:
+            start, end = before.at(1.0), after.at(0.0)
+            out.append(
+                Run(first=after.first, last=after.first, straight=True, polynomial=np.stack([start, end - start]))
+            )
+        out.append(after)
+    return out
+
+
 def _joint(before: Run, after: Run, points: Floats) -> _Joint:
     """Two lines meet where they cross; a line and a curve on the line; two curves at the point between them."""
     arrive, leave = before.direction(1.0), after.direction(0.0)
     end, start, here = before.at(1.0), after.at(0.0), points[after.first]
     if before.straight and after.straight:
-        return _Joint(place=_crossing(end, arrive, start, leave, here), along=None)
+        crossing = _crossing(before, after)
+        return _Joint(place=here if crossing is None else crossing, along=None)
     if arrive @ leave < np.cos(BEND):
         place, along = (start + end + 2 * here) / 4, None
     else:
@@ -78,14 +93,15 @@ def _tangent(points: Floats, place: int) -> Floats:
     return np.asarray(slope / max(float(np.hypot(*slope)), 1e-9), np.float64)
 
 
-def _crossing(end: Floats, arrive: Floats, start: Floats, leave: Floats, here: Floats) -> Floats:
-    """Where two lines cross; `here` if they are nearly parallel or cross far away."""
+def _crossing(before: Run, after: Run) -> Floats | None:
+    """Where two lines cross; None if they are nearly parallel or cross far from where they end."""
+    arrive, leave, end = before.direction(1.0), after.direction(0.0), before.at(1.0)
     sine = arrive[0] * leave[1] - arrive[1] * leave[0]
     if abs(sine) < _PARALLEL:
-        return here
-    between = start - end
-    crossing = end + arrive * ((between[0] * leave[1] - between[1] * leave[0]) / sine)
-    return np.asarray(crossing if np.hypot(*(crossing - here)) < _REACH else here, np.float64)
+        return None
+    between = after.at(0.0) - end
+    along = (between[0] * leave[1] - between[1] * leave[0]) / sine
+    return np.asarray(end + arrive * along, np.float64) if abs(along) < _REACH else None
 
 
 def _cubic(points: Floats, start: _Joint, end: _Joint) -> Floats:

@@ -56,17 +56,23 @@ def svg(form: VectorForm, *, title: str, colours: Recolouring = AS_IS, size: int
     )
 
 
+def recoloured(form: GlyphForm, colours: Recolouring) -> GlyphForm:
+    """Return the form in other colours."""
+    return replace(
+        form,
+        ground_paint=_repainted(form.ground_paint, colours.ground, flat=colours.flat),
+        glyph_paint=_repainted(form.glyph_paint, colours.glyph, flat=colours.flat),
+    )
+
+
 def hexadecimal(colour: Colour) -> str:
     """Return a colour as #rrggbb."""
     return "#{:02x}{:02x}{:02x}".format(*colour)
 
 
 def _glyph_on_ground(form: GlyphForm, colours: Recolouring) -> str:
-    scale = BOX / form.side
-    paints = {
-        "ground": repainted(form.ground_paint, colours.ground, flat=colours.flat),
-        "glyph": repainted(form.glyph_paint, colours.glyph, flat=colours.flat),
-    }
+    scale, form = BOX / form.side, recoloured(form, colours)
+    paints = {"ground": form.ground_paint, "glyph": form.glyph_paint}
     shown = ["ground", "glyph"] if form.ground else ["glyph"]
     gradients = "".join(_gradient(name, paints[name], scale) for name in shown if not paints[name].flat)
     defs = f"<defs>{gradients}</defs>" if gradients else ""
@@ -84,8 +90,8 @@ def _traced(form: TracedForm) -> str:
     return f'<g id="traced" transform="scale({_number(BOX / form.side, 5)})">{paths}</g>'
 
 
-def repainted(paint: Paint, colours: tuple[Colour, ...] | None, *, flat: bool) -> Paint:
-    """Return the paint in other colours, along the same line; `flat`: in its middle colour."""
+def _repainted(paint: Paint, colours: tuple[Colour, ...] | None, *, flat: bool) -> Paint:
+    """The paint in other colours, along the same line; `flat`: in its middle colour."""
     if colours:
         return replace(paint, start=colours[0], stop=colours[-1])
     return replace(paint, start=paint.middle, stop=paint.middle) if flat else paint

@@ -25,6 +25,16 @@ def disc(x: float, y: float, radius: float) -> Draw:
     return lambda pen: pen.ellipse([each * FINE for each in (x - radius, y - radius, x + radius, y + radius)], fill=255)
 
 
+def both(first: Draw, second: Draw) -> Draw:
+    """Draw one, then the other."""
+
+    def draw(pen: ImageDraw.ImageDraw) -> None:
+        first(pen)
+        second(pen)
+
+    return draw
+
+
 def tile(corner: float) -> Draw:
     """Draw the ground of the data set, with corners of this radius."""
     box = [2 * FINE, 2 * FINE, 62 * FINE - 1, 62 * FINE - 1]

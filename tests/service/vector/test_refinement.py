@@ -56,6 +56,13 @@ def test_the_coverage_of_a_rectangle_is_its_overlap_with_each_pixel() -> None:
     assert found == pytest.approx(np.outer(down, across), abs=1e-9)
 
 
+def test_the_coverage_of_a_rectangle_does_not_depend_on_where_the_handles_of_its_lines_are() -> None:
+    """Handles at the start make the end of a line fast: its edges must still be shorter than a pixel."""
+    even = polygon((20.7, 1.1), (2.3, 1.1), (2.3, 22.05), (20.7, 22.05)).curve
+    fast = Curve(controls=even.controls[:, [0, 0, 0, 3]], straight=even.straight)
+    assert coverage(fast) == pytest.approx(coverage(even), abs=1e-6)
+
+
 def test_what_is_beyond_the_borders_covers_nothing_more() -> None:
     across, down = np.zeros(SIDE), np.zeros(SIDE)
     across[20:], down[:3] = 1, 1

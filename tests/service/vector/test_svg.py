@@ -2,14 +2,12 @@
 
 from __future__ import annotations
 
-import io
 from typing import Any
 from xml.etree import ElementTree as ET
 
 import numpy as np
 import pytest
 from numpy.typing import NDArray
-from PIL import Image
 
 from models.subscale import Bytes
 from service.vector import rendering
@@ -27,7 +25,7 @@ def parsed(document: str) -> Any:  # noqa: ANN401 - elements that are there
 
 
 def rendered(document: str, size: int = 64) -> NDArray[np.int64]:
-    return np.asarray(rendering.image(document, size)).astype(int)
+    return np.asarray(rendering.by_resvg(document, size)).astype(int)
 
 
 def test_the_document_has_named_groups_a_whole_view_box_and_the_gradient_in_defs() -> None:
@@ -97,10 +95,3 @@ def test_a_traced_image_is_shown_as_it_is_in_a_small_file() -> None:
     assert parsed(document).find(f"{NAMESPACE}g").get("id") == "traced"
     assert np.abs(rendered(document)[..., :3] - colours).mean() < 1
     assert len(document) < 5000
-
-
-@pytest.mark.parametrize("size", [16, 100, 1024])
-def test_a_png_has_the_requested_size_and_an_alpha_channel(size: int) -> None:
-    opened = Image.open(io.BytesIO(rendering.png(svg(FORM, title="", colours=Recolouring(background=None)), size)))
-    assert opened.size == (size, size)
-    assert opened.mode == "RGBA"

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 
 from service.vector import rendering
+from service.vector.edges import edges
 from service.vector.ground import GroundShape
-from service.vector.svg import svg
 from service.vector.tracing import TracedForm
 from service.vector.vector_form import GlyphForm, vector_form
-from tests.service.vector.drawings import LETTER_L, ROUNDED, Draw, disc, image, polygon, tile
+from tests.service.vector.drawings import LETTER_L, ROUNDED, Draw, both, covered, disc, image, polygon, tile
 
 STRAIGHT_LETTERS = {
     "E": (20.3, 12.2, 44.1, 19.4, 27.6, 28.3, 41.2, 35.1, 27.6, 44.7, 44.6, 51.8),
@@ -121,6 +121,22 @@ def test_a_sliver_stays_as_long_as_it_is() -> None:
     assert ends[:, 1].max() < 49
 
 
+@pytest.mark.parametrize("turn", [0, 20, 90, 135])
+@pytest.mark.parametrize("width", [0.8, 1.0, 1.4])
+def test_a_thin_stroke_keeps_its_width_up_to_its_ends(turn: float, width: float) -> None:
+    """No point of its contour may lie across its ends: its sides alone enclose nothing, or a triangle."""
+    along = np.exp(1j * np.radians(turn))
+    corners = 40.3 + 38.6j + along * np.array([-11 - width / 2 * 1j, 11 - width / 2 * 1j, 11 + width / 2 * 1j])
+    corners = np.append(corners, corners[0] + corners[2] - corners[1])
+    stroke = polygon(*zip(corners.real.tolist(), corners.imag.tolist(), strict=True))
+    form = vector_form(image(both(disc(14, 14, 6), stroke), ground=ROUNDED))
+    assert isinstance(form, GlyphForm)
+    seen = np.abs(edges(np.concatenate([curve.controls for curve in form.glyph]), 64).coverage())
+    true = covered(stroke)[..., 0]
+    seen[:22, :22] = 0
+    assert np.minimum(seen, true).sum() / np.maximum(seen, true).sum() > 0.85
+
+
 def test_an_image_of_several_inks_is_traced() -> None:
     colours = np.random.default_rng(3).integers(0, 255, (8, 8, 3), np.uint8)
     form = vector_form(colours.repeat(8, axis=0).repeat(8, axis=1))
@@ -131,8 +147,8 @@ def test_an_image_of_several_inks_is_traced() -> None:
 @pytest.mark.parametrize("shape", [(8, 8, 3), (8, 8, 1), (16, 16, 1), (32, 32, 3)])
 @pytest.mark.parametrize("level", [0, 128, 255])
 def test_one_flat_colour_has_a_form_at_any_size(shape: tuple[int, ...], level: int) -> None:
-    document = svg(vector_form(np.full(shape, level, np.uint8)), title="")
-    assert (np.asarray(rendering.image(document, 16))[..., :3] == level).all()
+    form = vector_form(np.full(shape, level, np.uint8))
+    assert (np.asarray(rendering.image(form, 16))[..., :3] == level).all()
 
 
 def test_noise_of_a_few_levels_changes_no_ground_and_no_edge() -> None:
