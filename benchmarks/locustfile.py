@@ -30,13 +30,13 @@ class Designer(FastHttpUser):
         """Submit, wait, load."""
         with self.client.post(f"{self.api}/generate", json={}, name="POST /generate", catch_response=True) as submitted:
             if submitted.status_code != 202:  # noqa: PLR2004 - Accepted
-                return submitted.failure(f"status {submitted.status_code}")
+                submitted.failure(f"status {submitted.status_code}")
+                return
         url, job = submitted.headers["location"], submitted.json()
         while job["status"] not in {"succeeded", "failed", "canceled"}:
             job = self.client.get(self.at(url), params={"wait": 10}, name="GET /jobs/{id}?wait=10").json()
         if job["status"] == "succeeded":
             self.client.get(self.at(job["images"][0]["url"]), name="GET /jobs/{id}/images/0")
-        return None
 
     def at(self, url: str) -> str:
         """Return a URL at the API process of this user."""

@@ -63,6 +63,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Held-out bits/dim of a shipped model, beside lossless codecs.")
     parser.add_argument("model", type=Path, help="folder of the model")
     add_data_arguments(parser)
+    parser.add_argument("--images", type=int, help="only so many held-out images; default: all")
     parser.add_argument("--threads", type=int, default=2)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--chunk", type=int, default=CHUNK, help="slices at once")
@@ -75,7 +76,7 @@ def main() -> None:
     data = open_dataset(args, size=geometry.size)
     if data.controls != card.config.controls:
         parser.error(f"{card.name} was trained on data with other controls than {args.data or 'the symbols'}")
-    held_out = data.held_out()
+    held_out = data.held_out().first(args.images)
     parts = shares(networks.to(args.device), geometry, held_out, chunk=args.chunk)
     scores = scores_of(parts, held_out, data.families, geometry)
     print(f"{table(scores)}\n\nThe same bits over sub-pixels that are not white:\n\n{painted_table(scores)}")

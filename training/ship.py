@@ -123,6 +123,7 @@ def arguments() -> argparse.Namespace:
     parser.add_argument(
         "--replace", type=Stage, choices=list(Stage), nargs="*", default=[], help="stages that may have more bits"
     )
+    parser.add_argument("--images", type=int, help="evaluate on so many held-out images; default: all")
     parser.add_argument("--threads", type=int, default=2)
     return parser.parse_args()
 
@@ -133,7 +134,7 @@ def main() -> None:
     torch.set_num_threads(args.threads)
     folder = args.models / args.preset
     data = open_dataset(args, size=PRESETS[args.preset](()).geometry.size)
-    config, held_out = PRESETS[args.preset](data.controls), data.held_out()
+    config, held_out = PRESETS[args.preset](data.controls), data.held_out().first(args.images)
     networks = averaged(config, args.runs / args.preset)
     round_weights(networks)
     parts = keep_better(networks, folder, config, held_out, replaced=args.replace)

@@ -154,6 +154,8 @@ def test_an_interlaced_level_is_seen_like_that_of_a_smaller_image() -> None:
     """Every other pixel, as an image of its own, gives the conditioning of the coarser levels, but for their own embedding."""
     whole, small = (Geometry(size=size, slice_size=4, order=Order.INTERLACED) for size in (32, 16))
     network, same = (toy_networks(g)[Stage.SIZE] for g in (whole, small))
+    assert isinstance(network, Network)
+    assert isinstance(same, Network)
     network.embedder.meta_position.weight.data.zero_()
     same.load_state_dict(network.state_dict())
     image = torch.randint(0, 256, (1, 32, 32, 3), generator=torch.Generator().manual_seed(5))

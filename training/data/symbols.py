@@ -47,8 +47,8 @@ class ImageBatch:
     families: NDArray[np.int64]
     """(B,): ids of the families."""
 
-    def first(self, count: int) -> ImageBatch:
-        """Return the first images."""
+    def first(self, count: int | None) -> ImageBatch:
+        """Return the first images; None: all."""
         return ImageBatch(images=self.images[:count], controls=self.controls[:count], families=self.families[:count])
 
 

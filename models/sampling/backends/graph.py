@@ -40,7 +40,7 @@ class GraphBackend(EagerBackend):
         self._products = "bfloat16" if bfloat16 else str(decoder.first.weight.dtype).removeprefix("torch.")
         self._device = self.board.front.device
         self._options = known_options()
-        compiled = torch.compile(self.step, fullgraph=True, dynamic=False, options=self._options)
+        compiled = torch.compile(self.step, fullgraph=True, dynamic=False, options={**self._options})
         with torch.cuda.device(self._device):
             self._graphs = {
                 lanes: recorded(partial(compiled, lanes=lanes), self.board) for lanes in range(1, self.board.lanes + 1)

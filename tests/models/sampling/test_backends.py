@@ -147,10 +147,15 @@ def test_what_changes_a_graphs_last_bits_is_in_its_numerics(monkeypatch: pytest.
 def test_options_that_an_older_torch_lacks_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
     """Of the compilation and of the numerics, which then promise less."""
     FakeCuda(monkeypatch)
-    compiled: list[dict[str, object]] = []
+    compiled: list[object] = []
     monkeypatch.setattr(graph, "recorded", lambda *_: (lambda: None, torch.tensor(0)))
     monkeypatch.setattr(torch._inductor, "list_options", lambda: ["deterministic", "shape_padding"])  # noqa: SLF001
-    monkeypatch.setattr(torch, "compile", lambda step, **options: compiled.append(options["options"]) or step)
+
+    def compile_(step: object, **options: object) -> object:
+        compiled.append(options["options"])
+        return step
+
+    monkeypatch.setattr(torch, "compile", compile_)
     backend = GraphBackend(Workspace.of(toy_networks(GEOMETRY)[Stage.BASE], rows=3))  # type: ignore[arg-type]
     assert compiled == [{"deterministic": True, "shape_padding": False}]
     assert "/deterministic/tf32" in backend.numerics
