@@ -10,6 +10,8 @@ from enum import StrEnum
 from typing import Final
 from zipfile import ZIP_DEFLATED, ZIP_STORED, ZipFile, ZipInfo
 
+import numpy as np
+
 from models.subscale import Bytes
 from service.vector import rendering
 from service.vector.export import ExportedFile, check_parts, form_of
@@ -24,6 +26,11 @@ _FAVICON: Final = (16, 32, 48)
 _APPLE: Final = 180
 _WEB: Final = (192, 512)
 _MASKABLE: Final = 512
+_SAFE_ZONE: Final = 0.4
+"""Radius, as a share of the side, of the circle that no phone cuts off from a maskable icon (W3C, Web Application Manifest)."""
+
+_READABLE: Final = 0o644
+"""Permissions of unpacked files: a web server is another user."""
 
 
 class ExportSet(StrEnum):
@@ -70,7 +77,7 @@ def _web_icon(form: VectorForm, title: str, colours: Recolouring) -> dict[str, b
         "favicon.ico": _favicon(form, colours),
         "apple-touch-icon.png": rendering.png(filled, _APPLE, opaque),
         **{f"icon-{size}.png": rendering.png(form, size, colours) for size in _WEB},
-        f"maskable-{_MASKABLE}.png": rendering.png(filled, _MASKABLE, opaque),
+        f"maskable-{_MASKABLE}.png": rendering.png(_in_safe_zone(filled), _MASKABLE, opaque),
         "manifest.json": json.dumps(_manifest(form, title, colours), indent=2).encode(),
     }
 
@@ -81,6 +88,18 @@ def _filled(form: VectorForm) -> VectorForm:
         return form
     middle = form.side / 2
     return replace(form, ground=Ground(shape=GroundShape.SQUARE, x=middle, y=middle, half=middle, corner=0.0))
+
+
+def _in_safe_zone(form: VectorForm) -> VectorForm:
+    """The form, its glyph so small that no mask cuts it."""
+    if not isinstance(form, GlyphForm) or not form.glyph:
+        return form
+    middle = form.side / 2
+    reach = max(float(np.hypot(*(curve.controls - middle).T).max()) for curve in form.glyph)
+    scale = min(1.0, _SAFE_ZONE * form.side / reach)
+    return replace(
+        form, glyph=tuple(replace(curve, controls=middle + scale * (curve.controls - middle)) for curve in form.glyph)
+    )
 
 
 def _favicon(form: VectorForm, colours: Recolouring) -> bytes:
@@ -103,7 +122,7 @@ def _manifest(form: VectorForm, title: str, colours: Recolouring) -> dict[str, o
         "name": title,
         "icons": [vector, *plain, {**maskable, "purpose": "maskable"}],
         "theme_color": hexadecimal(theme),
-        "background_color": hexadecimal(WHITE),
+        "background_color": hexadecimal(colours.background or WHITE),
     }
 
 
@@ -113,5 +132,7 @@ def _archive(files: dict[str, bytes]) -> bytes:
     with ZipFile(out, "w") as archive:
         for name, content in files.items():
             method = ZIP_STORED if name.endswith(".png") else ZIP_DEFLATED
-            archive.writestr(ZipInfo(name), content, compress_type=method)
+            file = ZipInfo(name)
+            file.external_attr = _READABLE << 16
+            archive.writestr(file, content, compress_type=method)
     return out.getvalue()

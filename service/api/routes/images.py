@@ -69,8 +69,11 @@ async def get_image(  # noqa: PLR0913, PLR0917 - one argument per parameter
     if index >= record.request.num_images:
         raise UnknownJobError(f"{job}/images/{index}")
     kind = format or preferred(accept)
+    exporting = options.sent or kind is ImageFormat.SVG
+    if exporting and not record.done[index]:
+        raise NotFinalError
     progress = await drawn(app, record, index, slices)
-    if options.sent or kind is ImageFormat.SVG:
+    if exporting:
         if scale != 1:
             raise FieldError("scale", "enlarges pixels and cannot go with an export; use size")
         image = generated(progress)

@@ -148,9 +148,12 @@ def test_a_glyph_without_a_ground_cannot_have_its_colour(client: httpx.Client, j
     refused(client.get(f"{job(LONE)}/images/0?size=64&ground=0a84ff"), 422, "ground")
 
 
+@pytest.mark.parametrize("missing", [1, len(GEOMETRY.steps)])
 @pytest.mark.parametrize("query", ["format=svg", "size=64", "background=transparent", "style=flat"])
-def test_an_image_that_is_not_final_is_a_conflict(query: str, client: httpx.Client, job: Callable[..., str]) -> None:
-    refused(client.get(f"{job(ICON, missing=1)}/images/0?{query}"), 409)
+def test_an_image_that_is_not_final_is_a_conflict(
+    query: str, missing: int, client: httpx.Client, job: Callable[..., str]
+) -> None:
+    refused(client.get(f"{job(ICON, missing=missing)}/images/0?{query}"), 409)
 
 
 def test_an_earlier_state_is_a_conflict_too(client: httpx.Client, job: Callable[..., str]) -> None:
