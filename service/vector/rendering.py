@@ -71,7 +71,7 @@ def _layer(controls: Floats, paint: Paint, scale: float, size: int) -> Image.Ima
 
 def _coverage(controls: Floats, size: int) -> Bytes:
     """The share of each pixel inside the curves, in levels of 255."""
-    area = edges(controls, size).coverage()
+    area = edges(controls, size).coverage().astype(np.float32)
     area -= 2 * np.rint(area / 2)  # evenodd: what is inside twice is outside
     return np.asarray(np.rint(255 * np.abs(area)), np.uint8)
 
