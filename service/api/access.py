@@ -70,7 +70,7 @@ Bearer = Annotated[
 ]
 
 
-def job_id(job: Annotated[str, Path(description="The id of a job.")]) -> str:
+async def job_id(job: Annotated[str, Path(description="The id of a job.")]) -> str:
     """Return the id of a path. Raises UnknownJobError for one that this server never makes: it would be another Redis key."""
     if not ID.fullmatch(job):
         raise UnknownJobError(job)
@@ -92,12 +92,12 @@ def owner_of(request: Request) -> str:
     return access_of(request).owner(key if scheme.lower() == "bearer" else None)
 
 
-def owner(request: Request, _: Bearer) -> str:
+async def owner(request: Request, _: Bearer) -> str:
     """Return the owner of the request's key. Raises MissingKeyError, UnknownKeyError."""
     return owner_of(request)
 
 
-def viewer(
+async def viewer(
     request: Request,
     bearer: Bearer,
     job: JobId,
@@ -108,7 +108,7 @@ def viewer(
     """Return who looks at a job; a key counts before a signature. Raises MissingKeyError, UnknownKeyError, SignatureError."""
     access = access_of(request)
     if sig is None or bearer or not access.keys:
-        return JobOwner(owner(request, bearer))
+        return JobOwner(owner_of(request))
     access.check_signature(job, sig)
     return SignatureHolder(job)
 

@@ -68,7 +68,7 @@ class ColourOptions:
         )
 
 
-def colour_options(
+async def colour_options(
     background: Annotated[
         ABackground,
         Query(
@@ -114,7 +114,7 @@ class ExportOptions:
         return ImageExport(format=kind, size=size, title=title, colours=self.colours.recolouring())
 
 
-def export_options(
+async def export_options(
     colours: Colours,
     size: Annotated[
         int | None, Query(ge=16, le=1024, description="Pixels along the image, rendered from its vector form.")

@@ -33,8 +33,8 @@ LONGEST = 2000
 
 
 def install(app: FastAPI) -> None:
-    """Install the handlers that turn exceptions into problems."""
-    app.add_exception_handler(ServiceError, refused)
+    """Install the handlers that turn exceptions into problems. One that is not async would run in a thread."""
+    app.add_exception_handler(ServiceError, _refused)
     app.add_exception_handler(RequestValidationError, _invalid)
     app.add_exception_handler(HTTPException, _http)
     app.add_exception_handler(RedisError, _unavailable)
@@ -86,7 +86,11 @@ def refused(request: Request, error: Exception) -> JSONResponse:
     )
 
 
-def _invalid(request: Request, error: Exception) -> JSONResponse:
+async def _refused(request: Request, error: Exception) -> JSONResponse:
+    return refused(request, error)
+
+
+async def _invalid(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, RequestValidationError):
         raise error
     errors = [{"field": field_of(item["loc"]), "message": message_of(item)} for item in error.errors()]
@@ -109,7 +113,7 @@ def field_of(location: tuple[int | str, ...]) -> str:
     return ".".join(names) or str(location[0])
 
 
-def _http(request: Request, error: Exception) -> JSONResponse:
+async def _http(request: Request, error: Exception) -> JSONResponse:
     if not isinstance(error, HTTPException):
         raise error
     if error.status_code == HTTPStatus.BAD_REQUEST:
@@ -133,12 +137,12 @@ def matches(routes: Iterable[BaseRoute], scope: Scope) -> bool:
     return any(route.matches(scope)[0] is Match.FULL for route in routes)
 
 
-def _unavailable(request: Request, error: Exception) -> JSONResponse:
+async def _unavailable(request: Request, error: Exception) -> JSONResponse:
     logger.warning("redis: %s", error)
     return refused(request, UnavailableError())
 
 
-def _of_other_cell(request: Request, error: Exception) -> Response:
+async def _of_other_cell(request: Request, error: Exception) -> Response:
     """Leave the request to the middleware that sends it on; this response is never sent."""
     if not isinstance(error, OtherCellError):
         raise error

@@ -313,7 +313,7 @@ def progress_of(record: JobRecord) -> JobProgress:
 
 def temperature_of(temperature: float | Temperatures) -> float | TemperaturesBody:
     """Return the temperature as it is used."""
-    return TemperaturesBody(**asdict(temperature)) if isinstance(temperature, Temperatures) else temperature
+    return TemperaturesBody(**vars(temperature)) if isinstance(temperature, Temperatures) else temperature
 
 
 def shared(controls: Sequence[Mapping[str, str]]) -> Controls | list[Controls]:

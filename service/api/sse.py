@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import json
 from collections.abc import AsyncIterator
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
@@ -66,21 +66,20 @@ async def seen(request: JobRequest, jobs: Jobs, until: str) -> JobImages:
 
 def message(request: JobRequest, event: Event, images: JobImages | None, links: JobLinks) -> bytes:
     """Return one event as text/event-stream."""
-    body = data(request, event, images, links)
-    return format_sse_event(event=event.kind, id=event.id, data_str=json.dumps(body))
+    return format_sse_event(event=event.kind, id=event.id, data_str=data(request, event, images, links))
 
 
-def data(request: JobRequest, event: Event, images: JobImages | None, links: JobLinks) -> dict[str, Any]:
-    """Return the data of an event."""
+def data(request: JobRequest, event: Event, images: JobImages | None, links: JobLinks) -> str:
+    """Return the data of an event, as JSON."""
     match event.kind:
         case EventKind.SLICE:
-            return slice_body(request, event, images, links).model_dump(mode="json", exclude_none=True)
+            return slice_body(request, event, images, links).model_dump_json(exclude_none=True)
         case EventKind.STATUS:
-            return {"status": event.status}
+            return json.dumps({"status": event.status})
         case EventKind.FAILED if event.error:
-            return problem_of(event.error, links.here).model_dump(mode="json", exclude_none=True)
+            return problem_of(event.error, links.here).model_dump_json(exclude_none=True)
         case _:
-            return {"url": links.urls.self}
+            return json.dumps({"url": links.urls.self})
 
 
 def slice_body(request: JobRequest, event: Event, images: JobImages | None, links: JobLinks) -> SliceEvent:

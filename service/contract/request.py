@@ -5,10 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from dataclasses import dataclass, field
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated
 from urllib.parse import urlsplit
 
-from pydantic import Base64Bytes, BeforeValidator, Field, JsonValue, TypeAdapter
+from pydantic import AfterValidator, Base64Bytes, BeforeValidator, Field, JsonValue, TypeAdapter
 
 from models.config import LABEL, Geometry, Sampling, Temperatures
 from service.contract.redis_keys import Keys
@@ -32,6 +33,12 @@ class Priority(StrEnum):
 def known_events(events: object) -> object:
     """Return the events that this release knows: a newer one may have accepted others."""
     return [each for each in events if each in set(WebhookEvent)] if isinstance(events, list) else events
+
+
+@lru_cache(maxsize=64)
+def shared_geometry(geometry: Geometry) -> Geometry:
+    """Return the same object for equal geometries: each keeps its list of steps, which takes as long to make as a request."""
+    return geometry
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -62,7 +69,7 @@ class JobRequest:
     seed: int
     temperature: float | Temperatures
     controls: tuple[Mapping[str, str], ...]
-    geometry: Geometry
+    geometry: Annotated[Geometry, AfterValidator(shared_geometry)]
     start_slices: Annotated[int, Field(alias="given")] = 0
     retention_seconds: int = 86_400
     metadata: Mapping[str, JsonValue] = field(default_factory=dict)

@@ -59,7 +59,6 @@
 local UNSTORED = 'spn:unstored' -- jobs whose object is not yet as Redis has them, by the time when they may be claimed
 
 local record, stream, queued, running, deadlines, ended = unpack(KEYS, 1, 6)
-local queue = KEYS[8] and Queue(KEYS[8])
 local name, id, token, args = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
 
 -- The time of this call in ms. An event's id begins with it; TIME is read only where a time is needed before the event.
@@ -90,9 +89,16 @@ local function number(field) return tonumber(job[field]) or 0 end
 local function set(fields)
   for field, value in pairs(fields) do
     job[field] = value
-    table.insert(changes, field)
-    table.insert(changes, value)
+    changes[#changes + 1] = field
+    changes[#changes + 1] = value
   end
+end
+
+-- The model's queue. Only some transitions need it, and a script makes its functions anew at each call.
+local made
+local function queue()
+  made = made or Queue(KEYS[8])
+  return made
 end
 
 local function write()
@@ -162,7 +168,7 @@ local function conclude(status, problem, at, expires_at)
   local entry = emit(status, 'error', problem or '')
   at, expires_at = at or now(), expires_at or now() + number('retention_ms')
   local retention = math.max(1, expires_at - now())
-  if not leased() then queue.remove(id, job) end
+  if not leased() then queue().remove(id, job) end
   redis.call('ZREM', job.status == 'queued' and queued or running, id)
   set({status = status, finished_at = at, expires_at = expires_at, error = problem or '', token = '', lease_until = 0})
   notify(status, entry, 'error', problem or '')
@@ -178,102 +184,104 @@ local function conclude(status, problem, at, expires_at)
   return {'done', entry}
 end
 
--- Seconds until the next job ends, at the rate of the last minute: 1 to 60.
-local function turnover()
-  local recent = redis.call('ZCOUNT', ended, now() + args.retention_ms - 60000, '+inf')
-  return math.max(1, math.ceil(60 / math.max(recent, 1)))
-end
-
--- Seconds until the owner may submit again; 0: now. The rate limit counts the submits of the last minute, with those that the
--- API refused (service/jobs/refusal_counter.py).
-local function rate_limit_pause()
-  if args.per_minute == 0 then return 0 end
-  local submits, since = owned(args.owner, 'submits'), '(' .. now() - 60000
-  local over = redis.call('ZCOUNT', submits, since, '+inf') - args.per_minute
-  if over < 0 then return 0 end
-  local nth = redis.call('ZRANGEBYSCORE', submits, since, '+inf', 'WITHSCORES', 'LIMIT', over, 1)
-  return math.ceil((nth[2] + 60000 - now()) / 1000)
-end
-
--- Jobs past their deadline do not count: the reaper is about to fail them, and a lost record must not block its owner.
-local function at_concurrency_limit()
-  return args.concurrent > 0
-    and redis.call('ZCOUNT', owned(args.owner, 'active'), '(' .. now(), '+inf') >= args.concurrent
-end
-
--- An owner without a waiting job is accepted in a full queue: no owner can fill it for others.
-local function full() return redis.call('ZCARD', queued) >= args.bound and queue.length(args.owner) > 0 end
-
--- The reply that refuses a new job, or nil.
-local function refusal()
-  local pause = rate_limit_pause()
-  if pause > 0 then return {'rate_limited', pause} end
-  if at_concurrency_limit() then return {'concurrency_limited', turnover()} end
-  if full() then return {'full', turnover()} end
-end
-
--- Enter the new job in the lists: the queue, its owner's lists, the deadlines.
-local function place(deadline)
-  local owner = args.owner
-  redis.call('ZADD', queued, now(), id)
-  queue.add(id, job)
-  redis.call('ZADD', owned(owner, 'jobs'), now(), id)
-  redis.call('ZREMRANGEBYSCORE', owned(owner, 'active'), '-inf', now())
-  redis.call('ZADD', owned(owner, 'active'), deadline > 0 and deadline or '+inf', id)
-  if deadline > 0 then redis.call('ZADD', deadlines, deadline, id) end
-  if args.per_minute > 0 then
-    redis.call('ZREMRANGEBYSCORE', owned(owner, 'submits'), '-inf', now() - 60000)
-    redis.call('ZADD', owned(owner, 'submits'), now(), id)
-    redis.call('PEXPIRE', owned(owner, 'submits'), 60000)
-  end
-end
-
--- The reply that leaves the new job to the second cell. Its key remembers that, so that retries go there too.
-local function move()
-  if KEYS[9] then
-    redis.call('HSET', KEYS[9], 'cell', args.second)
-    redis.call('EXPIRE', KEYS[9], args.key_seconds)
-  end
-  return {'moved', args.second}
-end
-
--- The reply for a known idempotency key, or nil.
-local function replay()
-  local known = redis.call('HMGET', KEYS[9], 'id', 'fingerprint', 'record', 'cell', 'stored')
-  if known[4] then return {'moved', known[4]} end
-  if not known[1] or not known[5] and redis.call('EXISTS', known[3]) == 0 then return end
-  return {known[2] == args.fingerprint and 'replay' or 'clash', known[1]}
-end
-
--- Store the idempotency key of the new job.
-local function remember()
-  redis.call('HSET', KEYS[9], 'id', id, 'fingerprint', args.fingerprint, 'record', record)
-  redis.call('EXPIRE', KEYS[9], args.key_seconds)
-  set({idempotency = KEYS[9]})
-end
-
 local transition = {}
 
--- `args.slices`: those that every image starts with.
-function transition.create()
-  if job.status ~= '' then return {'done', id} end
-  local refused = KEYS[9] and replay() or refusal()
-  if refused and refused[1] == 'full' and args.second ~= '' then return move() end
-  if refused then return refused end
-  emit('status', 'status', 'queued')
-  local deadline = args.deadline_seconds > 0 and now() + args.deadline_seconds * 1000 or 0
-  set({request = args.request, num_images = args.num_images, given = #args.slices, lanes = args.base_lanes,
-       retention_ms = args.retention_ms, status = 'queued', created_at = now(), owner = args.owner, deadline = deadline,
-       receiver = args.receiver, priority = args.priority, weight = args.weight})
-  if args.results then set({results = 1}) end
-  for _, event in ipairs(args.webhook_events) do set({['webhook:' .. event] = 1}) end
-  place(deadline)
-  for image = 0, args.num_images - 1 do
-    set({['done:' .. image] = 0})
-    for i, slice in ipairs(args.slices) do emit_slice(image, slice, ARGV[4 + i]) end
+if name == 'create' then
+  -- Seconds until the next job ends, at the rate of the last minute: 1 to 60.
+  local function turnover()
+    local recent = redis.call('ZCOUNT', ended, now() + args.retention_ms - 60000, '+inf')
+    return math.max(1, math.ceil(60 / math.max(recent, 1)))
   end
-  if KEYS[9] then remember() end
-  return {'done', id}
+
+  -- Seconds until the owner may submit again; 0: now. The rate limit counts the submits of the last minute, with those that the
+  -- API refused (service/jobs/refusal_counter.py).
+  local function rate_limit_pause()
+    if args.per_minute == 0 then return 0 end
+    local submits, since = owned(args.owner, 'submits'), '(' .. now() - 60000
+    local over = redis.call('ZCOUNT', submits, since, '+inf') - args.per_minute
+    if over < 0 then return 0 end
+    local nth = redis.call('ZRANGEBYSCORE', submits, since, '+inf', 'WITHSCORES', 'LIMIT', over, 1)
+    return math.ceil((nth[2] + 60000 - now()) / 1000)
+  end
+
+  -- Jobs past their deadline do not count: the reaper is about to fail them, and a lost record must not block its owner.
+  local function at_concurrency_limit()
+    return args.concurrent > 0
+      and redis.call('ZCOUNT', owned(args.owner, 'active'), '(' .. now(), '+inf') >= args.concurrent
+  end
+
+  -- An owner without a waiting job is accepted in a full queue: no owner can fill it for others.
+  local function full() return redis.call('ZCARD', queued) >= args.bound and queue().length(args.owner) > 0 end
+
+  -- The reply that refuses a new job, or nil.
+  local function refusal()
+    local pause = rate_limit_pause()
+    if pause > 0 then return {'rate_limited', pause} end
+    if at_concurrency_limit() then return {'concurrency_limited', turnover()} end
+    if full() then return {'full', turnover()} end
+  end
+
+  -- Enter the new job in the lists: the queue, its owner's lists, the deadlines.
+  local function place(deadline)
+    local owner = args.owner
+    redis.call('ZADD', queued, now(), id)
+    queue().add(id, job)
+    redis.call('ZADD', owned(owner, 'jobs'), now(), id)
+    redis.call('ZREMRANGEBYSCORE', owned(owner, 'active'), '-inf', now())
+    redis.call('ZADD', owned(owner, 'active'), deadline > 0 and deadline or '+inf', id)
+    if deadline > 0 then redis.call('ZADD', deadlines, deadline, id) end
+    if args.per_minute > 0 then
+      redis.call('ZREMRANGEBYSCORE', owned(owner, 'submits'), '-inf', now() - 60000)
+      redis.call('ZADD', owned(owner, 'submits'), now(), id)
+      redis.call('PEXPIRE', owned(owner, 'submits'), 60000)
+    end
+  end
+
+  -- The reply that leaves the new job to the second cell. Its key remembers that, so that retries go there too.
+  local function move()
+    if KEYS[9] then
+      redis.call('HSET', KEYS[9], 'cell', args.second)
+      redis.call('EXPIRE', KEYS[9], args.key_seconds)
+    end
+    return {'moved', args.second}
+  end
+
+  -- The reply for a known idempotency key, or nil.
+  local function replay()
+    local known = redis.call('HMGET', KEYS[9], 'id', 'fingerprint', 'record', 'cell', 'stored')
+    if known[4] then return {'moved', known[4]} end
+    if not known[1] or not known[5] and redis.call('EXISTS', known[3]) == 0 then return end
+    return {known[2] == args.fingerprint and 'replay' or 'clash', known[1]}
+  end
+
+  -- Store the idempotency key of the new job.
+  local function remember()
+    redis.call('HSET', KEYS[9], 'id', id, 'fingerprint', args.fingerprint, 'record', record)
+    redis.call('EXPIRE', KEYS[9], args.key_seconds)
+    set({idempotency = KEYS[9]})
+  end
+
+  -- `args.slices`: those that every image starts with.
+  function transition.create()
+    if job.status ~= '' then return {'done', id} end
+    local refused = KEYS[9] and replay() or refusal()
+    if refused and refused[1] == 'full' and args.second ~= '' then return move() end
+    if refused then return refused end
+    emit('status', 'status', 'queued')
+    local deadline = args.deadline_seconds > 0 and now() + args.deadline_seconds * 1000 or 0
+    set({request = args.request, num_images = args.num_images, given = #args.slices, lanes = args.base_lanes,
+         retention_ms = args.retention_ms, status = 'queued', created_at = now(), owner = args.owner, deadline = deadline,
+         receiver = args.receiver, priority = args.priority, weight = args.weight})
+    if args.results then set({results = 1}) end
+    for _, event in ipairs(args.webhook_events) do set({['webhook:' .. event] = 1}) end
+    place(deadline)
+    for image = 0, args.num_images - 1 do
+      set({['done:' .. image] = 0})
+      for i, slice in ipairs(args.slices) do emit_slice(image, slice, ARGV[4 + i]) end
+    end
+    if KEYS[9] then remember() end
+    return {'done', id}
+  end
 end
 
 -- Replies `suspect` or '', the request, the weights and numerics of the slices so far, and whether there may be any.
@@ -288,7 +296,7 @@ function transition.acquire()
     return acquired(true)
   end
   if leased() or past_deadline() then
-    queue.remove(id, job)
+    queue().remove(id, job)
     return {leased() and 'leased' or 'overdue'}
   end
   if job.canceling ~= '' then
@@ -300,8 +308,8 @@ function transition.acquire()
     return {'ended'}
   end
   lease()
-  queue.remove(id, job)
-  queue.charge(job)
+  queue().remove(id, job)
+  queue().charge(job)
   if job.token ~= '' then set({suspect = 'suspect'}) end
   local resumed = number('given') > 0 or job.weights ~= ''
   if job.weights == '' then set({weights = args.weights, numerics = args.numerics}) end
@@ -342,7 +350,7 @@ end
 -- Let a job without a lease wait for a worker. In `running` it is then behind all leases. Reply whether it did not wait before.
 local function wait_again()
   if job.status == 'running' then redis.call('ZADD', running, '+inf', id) end
-  return queue.add(id, job)
+  return queue().add(id, job)
 end
 
 function transition.release()
@@ -417,7 +425,7 @@ function transition.erase()
     end
   end
   local owner = args.owner
-  queue.remove(id, job)
+  queue().remove(id, job)
   redis.call('ZREM', queued, id)
   redis.call('ZREM', running, id)
   redis.call('ZREM', deadlines, id)
@@ -473,18 +481,18 @@ end
 local held_only = {renew = true, append = true, restart = true, release = true, finish = true, fail = true}
 
 -- Fields that a transition reads besides those that all read.
-local ending = {'owner', 'retention_ms', 'idempotency', 'results'}
+local ENDING = ' owner retention_ms idempotency results'
 local needed = {
-  append = {'webhook:slice'},
-  acquire = {'attempts', 'fruitless', 'suspect', 'given', 'weights', 'numerics', 'request', 'owner', 'num_images', 'weight',
-             'webhook:started'},
-  finish = {'webhook:succeeded', 'last_id', unpack(ending)},
-  stored = {'webhook:succeeded', 'final_id', 'created_at', unpack(ending)},
-  fail = {'webhook:failed', unpack(ending)},
-  cancel = {'webhook:canceled', unpack(ending)},
+  append = 'webhook:slice',
+  acquire = 'attempts fruitless suspect given weights numerics request owner num_images weight webhook:started',
+  finish = 'webhook:succeeded last_id' .. ENDING,
+  stored = 'webhook:succeeded final_id created_at' .. ENDING,
+  fail = 'webhook:failed' .. ENDING,
+  cancel = 'webhook:canceled' .. ENDING,
 }
 
-local fields = {'status', 'token', 'lease_until', 'canceling', 'deadline', 'completed_at', unpack(needed[name] or {})}
+local fields = {'status', 'token', 'lease_until', 'canceling', 'deadline', 'completed_at'}
+for field in string.gmatch(needed[name] or '', '%S+') do table.insert(fields, field) end
 for _, slice in ipairs(name == 'append' and args.slices or {}) do table.insert(fields, 'done:' .. slice.image) end
 read(fields)
 

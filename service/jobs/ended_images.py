@@ -17,6 +17,7 @@ class EndedImages:
 
     def __init__(self) -> None:
         self._kept: OrderedDict[str, tuple[JobImages, int]] = OrderedDict()
+        self._bytes = 0
 
     def get(self, job: str) -> JobImages | None:
         """Return the images of a job, if they are kept."""
@@ -29,10 +30,13 @@ class EndedImages:
         """Keep the images of an ended job, and forget the oldest ones beyond the limit."""
         geometry = request.geometry
         size = request.num_images * len(geometry.steps) * prod(geometry.slice_shape)
+        self.forget(request.id)
         self._kept[request.id] = images, size
-        while sum(size for _, size in self._kept.values()) > _KEPT_BYTES:
-            self._kept.popitem(last=False)
+        self._bytes += size
+        while self._bytes > _KEPT_BYTES:
+            self.forget(next(iter(self._kept)))
 
     def forget(self, job: str) -> None:
         """Keep the images of a job no longer."""
-        self._kept.pop(job, None)
+        _, size = self._kept.pop(job, (None, 0))
+        self._bytes -= size

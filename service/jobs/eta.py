@@ -8,9 +8,12 @@ The tests compare the estimate with a simulation of `worker.scheduler`.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cached_property
 from math import ceil
+from operator import itemgetter
 
 from models.config import Stage, Step
 from service.contract.pace import Pace
@@ -28,19 +31,24 @@ class Work:
     jobs: float = 1
     base_lanes: float = 1
 
+    @cached_property
+    def slices(self) -> Mapping[Stage, int]:
+        """Return how many steps each network has."""
+        return Counter(map(itemgetter(0), self.steps))
+
     @property
     def live(self) -> float:
         """Return the number of all images."""
         return self.jobs * self.images
 
-    def lanes(self, step: Step) -> float:
-        """Return the lanes of one image at a step."""
-        return self.base_lanes if step.stage is Stage.BASE else 1
+    def lanes(self, stage: Stage) -> float:
+        """Return the lanes of one image at a network."""
+        return self.base_lanes if stage is Stage.BASE else 1
 
     @property
     def next_lanes(self) -> float:
         """Return the lanes of all images at the next step."""
-        return self.live * (self.lanes(self.steps[0]) if self.steps else 1)
+        return self.live * (self.lanes(self.steps[0].stage) if self.steps else 1)
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -61,7 +69,7 @@ class QueueState:
 def eta_seconds(state: QueueState) -> float | None:
     """Return the seconds until the job ends; None without a worker, or if a network that it needs was not measured."""
     pace, others = state.pace, (*state.running, *state.queued)
-    needed = {step.stage for work in (state.job, *others) for step in work.steps}
+    needed = set[Stage]().union(*(work.slices for work in (state.job, *others)))
     if pace is None or not state.workers or not needed <= pace.stages.keys():
         return None
     live = ceil(sum(work.live for work in others) / state.workers) + state.job.images
@@ -69,7 +77,7 @@ def eta_seconds(state: QueueState) -> float | None:
     alone = alone_seconds(state.job, pace, live) + pace.job_seconds
     if not state.begun:
         return alone + ahead
-    shared = sum(round_seconds(state.job, step, pace, live) for step in state.job.steps)
+    shared = sum(count * round_seconds(state.job, stage, pace, live) for stage, count in state.job.slices.items())
     return min(shared * slowdown(state, pace.capacity), alone + ahead)
 
 
@@ -85,24 +93,27 @@ def slowdown(state: QueueState, capacity: int) -> float:
     return max(1.0, live / capacity, min(len(stages), jobs))
 
 
-def round_seconds(work: Work, step: Step, pace: Pace, live: int) -> float:
-    """Return the seconds of a round that advances its images by `step`, filled by `live` images."""
-    lanes = work.lanes(step)
-    return pace.round_seconds(step.stage, ceil(min(live * lanes, max(lanes, pace.capacity))))
+def round_seconds(work: Work, stage: Stage, pace: Pace, live: int) -> float:
+    """Return the seconds of a round that advances its images by a step of `stage`, filled by `live` images."""
+    lanes = work.lanes(stage)
+    return pace.round_seconds(stage, ceil(min(live * lanes, max(lanes, pace.capacity))))
 
 
 def alone_seconds(work: Work, pace: Pace, live: int) -> float:
     """Return the seconds of all its rounds, several for a step whose images do not fit in one."""
     return sum(
-        round_seconds(work, step, pace, live) * max(1, work.images * work.lanes(step) / pace.capacity)
-        for step in work.steps
+        count * round_seconds(work, stage, pace, live) * max(1, work.images * work.lanes(stage) / pace.capacity)
+        for stage, count in work.slices.items()
     )
 
 
 def drain_seconds(work: Work, pace: Pace, live: int) -> float:
     """Return its share of such rounds, plus the time that its jobs take beside them."""
     shares = (
-        round_seconds(work, step, pace, live) * work.live / min(live, max(1, pace.capacity / work.lanes(step)))
-        for step in work.steps
+        count
+        * round_seconds(work, stage, pace, live)
+        * work.live
+        / min(live, max(1, pace.capacity / work.lanes(stage)))
+        for stage, count in work.slices.items()
     )
     return sum(shares) + work.jobs * pace.job_seconds

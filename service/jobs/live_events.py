@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING
 
 from service.contract.request import JobRequest
 from service.contract.stream import Event
+from service.jobs.store import read_events
 
 if TYPE_CHECKING:
     from service.jobs.event_reader import EventReader
@@ -24,16 +25,15 @@ async def live_events(
     Ends after the final event; without one if this process stops or the job is gone. Raises RedisError and
     UnreadableJobError.
     """
-    while True:
-        events = await jobs.events(request, after=after)
-        if not events and (reader.stopped or not await jobs.exists(request.id)):
-            return
+    events = await jobs.events(request, after=after)
+    while events or (not reader.stopped and await jobs.exists(request.id)):
         for event in events:
             after = event.id
             yield event
             if event.kind.final:
                 return
-        while not await reader.grown(request.keys.stream, after, seconds=KEEPALIVE_SECONDS):
+        while (entries := await reader.entries(request.keys.stream, after, seconds=KEEPALIVE_SECONDS)) is None:
             if reader.stopped:
                 return
             yield None
+        events = read_events(request, entries) or await jobs.events(request, after=after)

@@ -1,23 +1,21 @@
-"""Queue position of a job and estimate of its end. One round trip to Redis per estimate.
+"""Queue position of a job and estimate of its end. At most one round trip to Redis per estimate.
 
 The position counts the jobs that would start before this one if no other came (service/contract/queue.lua).
 """
 
 from __future__ import annotations
 
+import time
 from collections.abc import Sequence
 from dataclasses import dataclass
 from importlib.resources import files
-from typing import TYPE_CHECKING, Any
-
-from redis.exceptions import RedisError, ResponseError
+from typing import TYPE_CHECKING, Any, Self
 
 from models.config import Step
 from service.contract.pace import Pace
 from service.contract.record import JobRecord
 from service.contract.redis_keys import (
     RETURNED,
-    Keys,
     owners_key,
     pace_key,
     queued_key,
@@ -36,11 +34,10 @@ if TYPE_CHECKING:
 SAMPLE = 32
 """Competing jobs that are read. Others are assumed to be like these, so that a poll costs the same in a long queue."""
 
-FIELDS = ("owner", "num_images", "done:0", "lanes")
-COMPETITOR = ["#", *(f"{Keys(id='*', model='').record}->{field}" for field in FIELDS)]
-"""Fields that SORT reads of each: id, owner, images, slices of its first image, lanes of a base slice."""
+SHARED_SECONDS = 0.2
+"""Time for which polls share what was read of the competing jobs: they change once in a round, and are most of the work."""
 
-PLACE = files("service.jobs").joinpath("queue_position.lua").read_text()
+SCRIPT = files("service.jobs").joinpath("queue_state.lua").read_text()
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -60,33 +57,69 @@ class Backlog:
     workers: int
 
 
+@dataclass(frozen=True, kw_only=True)
+class Competition:
+    """What jobs of a model compete with, as it was read at `read_at` by the monotonic clock.
+
+    `begun` and `waiting` count the jobs of which `running` and `queued` are the first rows.
+    """
+
+    pace: Pace | None
+    workers: int
+    begun: int
+    running: Sequence[Any]
+    waiting: int
+    queued: Sequence[Any]
+    read_at: float
+
+    @classmethod
+    def of(cls, answers: Sequence[Any], read_at: float) -> Self:
+        """Read the script's reply, without its first item."""
+        pace, clock, registrations, (begun, running), (waiting, queued) = answers
+        workers = zip(registrations[::2], registrations[1::2], strict=True)
+        return cls(
+            pace=Pace.decode(dict(zip(pace[::2], pace[1::2], strict=True))),
+            workers=len(live_workers(workers, clock)),
+            begun=begun,
+            running=running,
+            waiting=waiting,
+            queued=queued,
+            read_at=read_at,
+        )
+
+
 class QueueEstimates:
     """Estimates for jobs, and backlogs of models."""
 
     def __init__(self, client: Redis) -> None:
-        self._client = client
+        self._client, self._script = client, client.register_script(SCRIPT)
+        self._competition: dict[str, Competition] = {}
 
     async def of(self, record: JobRecord) -> QueueEstimate:
         """Return the estimate for the job of `record`. Raises redis' ConnectionError."""
         if record.status.final:
             return QueueEstimate()
-        model, job = record.request.model, record.request.id
-        async with self._client.pipeline(transaction=False) as pipeline:
-            pipeline.eval(PLACE, 1, owners_key(model), waiting_key(model, ""), RETURNED, record.request.owner, job)
-            pipeline.hgetall(pace_key(model))
-            pipeline.time()
-            pipeline.zrange(workers_key(model), 0, -1, withscores=True)
-            for key in (running_key(model), queued_key(model)):
-                pipeline.zcard(key)
-                pipeline.sort(key, 0, SAMPLE, by="nosort", get=COMPETITOR, groups=True)
-            place, *answers = usable(await pipeline.execute(raise_on_error=False))
-        waits = record.status is Status.QUEUED and place is not None
-        known = None not in answers
-        seconds = eta_seconds(queue_state(record, answers, place=place if waits else None)) if known else None
+        place, competition = await self._read(record)
+        seconds = eta_seconds(queue_state(record, competition, place=place))
         return QueueEstimate(
-            queue_position=sum(place) + 1 if waits else None,
+            queue_position=None if place is None else sum(place) + 1,
             eta_seconds=None if seconds is None else round(seconds, 1),
         )
+
+    async def _read(self, record: JobRecord) -> tuple[Sequence[int] | None, Competition]:
+        """Return the place of a job that waits, else None, and what competes with it."""
+        model, waits, now = record.request.model, record.status is Status.QUEUED, time.monotonic()
+        known = self._competition.get(model)
+        shared = known if known and now - known.read_at < SHARED_SECONDS else None
+        if shared and not waits:
+            return None, shared
+        lists = [key(model) for key in (owners_key, pace_key, workers_key, running_key, queued_key)]
+        sample = 0 if shared else SAMPLE
+        args = (waiting_key(model, ""), RETURNED, record.request.owner, record.request.id, sample)
+        place, *answers = await self._script(keys=lists, args=args)
+        found = shared or Competition.of(answers, now)
+        self._competition[model] = found
+        return place if waits else None, found
 
     async def backlogs(self, models: Sequence[str]) -> dict[str, Backlog]:
         """Return the backlog of each model. Raises redis' ConnectionError."""
@@ -103,35 +136,23 @@ class QueueEstimates:
         }
 
 
-def usable(answers: Sequence[Any]) -> list[Any]:
-    """Return the replies, None for each SORT that Redis refuses.
-
-    It counts SORT as a write, and refuses it when its memory or disk is full. Other errors are raised.
-    """
-    for answer in answers:
-        if isinstance(answer, RedisError) and not isinstance(answer, ResponseError):
-            raise answer
-    return [None if isinstance(answer, ResponseError) else answer for answer in answers]
-
-
-def queue_state(record: JobRecord, answers: Sequence[Any], *, place: Sequence[int] | None) -> QueueState:
-    """Return the state from Redis' replies.
+def queue_state(record: JobRecord, found: Competition, *, place: Sequence[int] | None) -> QueueState:
+    """Return the state of a job and its competition.
 
     `place`: the jobs of the owner, and of others, that wait before this one; None once it is started. The first job of
     an owner that has none in a worker joins at once (`worker.batch.NEWCOMER_ROOM`).
     """
-    pace, clock, workers, begun, running, waiting, queued = answers
     steps, job, owner = record.request.geometry.steps, record.request.id, record.request.owner.encode()
-    newcomer = record.request.priority is Priority.INTERACTIVE and all(row[1] != owner for row in running)
+    newcomer = record.request.priority is Priority.INTERACTIVE and all(row[1] != owner for row in found.running)
     ahead = None if place is None else sum(place)
     return QueueState(
-        pace=Pace.decode(pace),
-        workers=len(live_workers(workers, clock)),
+        pace=found.pace,
+        workers=found.workers,
         job=Work(
             images=record.request.num_images, steps=steps[min(record.done) :], base_lanes=record.request.base_lanes
         ),
-        running=others(running, steps, total=begun, job=job),
-        queued=others(queued[:ahead], steps, total=waiting if ahead is None else ahead, job=job),
+        running=others(found.running, steps, total=found.begun, job=job),
+        queued=others(found.queued[:ahead], steps, total=found.waiting if ahead is None else ahead, job=job),
         begun=place is None or (place[0] == 0 and newcomer),
     )
 

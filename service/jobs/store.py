@@ -6,7 +6,7 @@ A job is in Redis until some minutes after its end, then in the object store alo
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from types import MappingProxyType
@@ -117,8 +117,19 @@ class Jobs:
             raise KeyReusedError
         if reply.outcome is Outcome.REPLAY:
             return await self.get(reply.value, JobOwner(request.owner)), True
-        await self._tickets.deliver(request.keys)
-        return await self.get(request.id, JobOwner(request.owner)), False
+        return await self._delivered(request), False
+
+    async def _delivered(self, request: JobRequest) -> JobRecord:
+        """Put the ticket of a new job, and return its record. If there is no ticket, the reaper puts one later."""
+        async with self._client.pipeline(transaction=False) as pipeline:
+            self._tickets.add(pipeline, request.model, job=request.id)
+            pipeline.hgetall(request.keys.record)
+            *put, fields = await pipeline.execute(raise_on_error=False)
+        if isinstance(fields, RedisError):
+            raise fields
+        if error := next((each for each in put if isinstance(each, RedisError)), None):
+            logger.warning("the ticket of job %s is late: %s", request.id, error, extra={"job": request.id})
+        return decoded(request.id, fields)
 
     async def get(self, job: str, requester: Requester) -> JobRecord:
         """Return a job's record. Raises UnknownJobError, also for a job that `requester` may not see,
@@ -126,10 +137,10 @@ class Jobs:
         """
         try:
             fields = await self._fields(job) if is_job_id(job) else None
-            record = JobRecord.decode(fields) if fields else None
         except UnreadableRecordError as error:
             raise unreadable(job, error) from None
-        if record is None or not requester.may_see(record.request):
+        record = decoded(job, fields)
+        if not requester.may_see(record.request):
             raise UnknownJobError(job)
         return record
 
@@ -157,9 +168,9 @@ class Jobs:
         try:
             if not entries and (stored := await self._stored(request.id)):
                 entries = stored.between(after, until)
-            return decode_events(entries, request.geometry)
         except UnreadableRecordError as error:
             raise unreadable(request.id, error) from None
+        return read_events(request, entries)
 
     async def images(self, record: JobRecord) -> JobImages:
         """Return the images so far. Raises UnreadableJobError."""
@@ -208,6 +219,24 @@ class Jobs:
             pipeline.zscore(UNSTORED, job)
             exists, unstored = await pipeline.execute()
         return None if exists or unstored is not None else await self._results.read(job)
+
+
+def decoded(job: str, fields: Fields | None) -> JobRecord:
+    """Return the record of a job. Raises UnknownJobError without fields, and UnreadableJobError."""
+    if not fields:
+        raise UnknownJobError(job)
+    try:
+        return JobRecord.decode(fields)
+    except UnreadableRecordError as error:
+        raise unreadable(job, error) from None
+
+
+def read_events(request: JobRequest, entries: Iterable[Sequence[Any]]) -> list[Event]:
+    """Return the events of entries as Redis returns them. Raises UnreadableJobError."""
+    try:
+        return decode_events(entries, request.geometry)
+    except UnreadableRecordError as error:
+        raise unreadable(request.id, error) from None
 
 
 def unreadable(job: str, error: UnreadableRecordError) -> UnreadableJobError:

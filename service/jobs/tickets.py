@@ -1,5 +1,5 @@
 """Tickets: one in RQ for each job that waits, so that a worker wakes. Which job a ticket serves is decided when a worker
-takes it (service/contract/queue.lua). RQ blocks, so every call runs in a thread with its own client.
+takes it (service/contract/queue.lua). RQ blocks: what is more than to fill a pipeline runs in a thread with its own client.
 """
 
 from __future__ import annotations
@@ -17,6 +17,8 @@ from service.contract.redis_keys import TASK, Keys, queue_name
 
 if TYPE_CHECKING:
     from redis import Redis
+    from redis.asyncio.client import Pipeline as AsyncPipeline
+    from redis.client import Pipeline
 
 logger = logging.getLogger(__name__)
 
@@ -30,16 +32,21 @@ class Tickets:
     def __init__(self, client: Redis) -> None:
         self._client = client
 
-    async def put(self, model: str, *, job: str = "", count: int = 1) -> None:
-        """Put `count` tickets into the queue of `model`; `job` began to wait. Raises redis' ConnectionError."""
-        await asyncio.to_thread(self._put, model, job, count)
+    def add(self, pipeline: Pipeline | AsyncPipeline, model: str, *, job: str = "") -> None:
+        """Let `pipeline` put a ticket into the queue of `model`; `job` began to wait."""
+        self._queue(model).enqueue_call(
+            TASK,
+            kwargs={"job": job},  # for workers of releases in which a ticket served one job
+            timeout=-1,
+            result_ttl=0,
+            failure_ttl=FAILURE_TTL_SECONDS,
+            job_id=job or None,
+            pipeline=pipeline,  # type: ignore[arg-type] # RQ calls it as it calls its own
+        )
 
-    async def deliver(self, keys: Keys) -> None:
-        """Put a ticket for a job. If Redis fails, the record stays and the reaper puts one later."""
-        try:
-            await self.put(keys.model, job=keys.id)
-        except RedisError as error:
-            logger.warning("the ticket of job %s is late: %s", keys.id, error, extra={"job": keys.id})
+    async def put(self, model: str, *, count: int) -> None:
+        """Put `count` tickets into the queue of `model`. Raises redis' ConnectionError."""
+        await asyncio.to_thread(self._put, model, count)
 
     async def withdraw(self, keys: Keys) -> None:
         """Remove the ticket of a job, if no worker has taken it. If Redis fails it stays: it names the job, and no more."""
@@ -56,19 +63,10 @@ class Tickets:
         """Close the connections."""
         self._client.close()
 
-    def _put(self, model: str, job: str, count: int) -> None:
-        queue = self._queue(model)
+    def _put(self, model: str, count: int) -> None:
         with self._client.pipeline() as pipeline:
             for _ in range(count):
-                queue.enqueue_call(
-                    TASK,
-                    kwargs={"job": job},  # for workers of releases in which a ticket served one job
-                    timeout=-1,
-                    result_ttl=0,
-                    failure_ttl=FAILURE_TTL_SECONDS,
-                    job_id=job or None,
-                    pipeline=pipeline,
-                )
+                self.add(pipeline, model)
             pipeline.execute()
 
     def _withdraw(self, keys: Keys) -> None:

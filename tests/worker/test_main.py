@@ -62,7 +62,7 @@ def begun(client: redis.Redis) -> JobRequest:
     """A job of which a worker has generated a slice."""
     request = replace(a_request(), model="slow", geometry=SLOW)
     Transitions(client)(create(request, bound=9))
-    asyncio.run(Tickets(client).put("slow"))
+    asyncio.run(Tickets(client).put("slow", count=1))
     until(lambda: record(client, request).done[0] > 0)
     return request
 

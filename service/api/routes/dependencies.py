@@ -69,12 +69,17 @@ def services_of(request: Request) -> Services:
     return services
 
 
-def is_forwarded(request: Request) -> bool:
+async def services(request: Request) -> Services:
+    """Return the services of the running app, as a dependency. FastAPI runs one that is not async in a thread."""
+    return services_of(request)
+
+
+async def is_forwarded(request: Request) -> bool:
     """Return whether another cell sent the request on, so that it is answered here."""
     return CELL_HEADER in request.headers
 
 
-App = Annotated[Services, Depends(services_of)]
+App = Annotated[Services, Depends(services)]
 Forwarded = Annotated[bool, Depends(is_forwarded)]
 
 

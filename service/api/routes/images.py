@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from dataclasses import asdict
 from typing import Annotated
 
 from fastapi import APIRouter, Header, Path, Query, Response
@@ -159,7 +158,7 @@ def sampling_text(request: JobRequest, index: int) -> dict[str, str]:
     """Return how an image was sampled."""
     return {
         "Seed": str(request.seed + index),
-        "Temperature": ", ".join(f"{stage}={value:g}" for stage, value in asdict(request.sampling.temperature).items()),
+        "Temperature": ", ".join(f"{stage}={value:g}" for stage, value in vars(request.sampling.temperature).items()),
         "Guidance": f"{request.guidance:g}",
         "Candidates": str(1 + request.extra_slices(index)),
     }

@@ -45,7 +45,7 @@ class SubmitHeaders:
     """Whether another cell sent the request on."""
 
 
-def submit_headers(
+async def submit_headers(
     forwarded: Forwarded,
     idempotency_key: Annotated[str | None, Header(min_length=1, max_length=255)] = None,
     prefer: Annotated[

@@ -19,7 +19,7 @@ from service.contract.record import JobRecord
 from service.contract.redis_keys import Keys, pace_key, queued_key, waiting_key, workers_key
 from service.contract.request import JobRequest
 from service.contract.transitions import UNLIMITED, Claim, Transitions, announce, create, next_job
-from service.jobs.queue_position import SAMPLE, Backlog, QueueEstimate, QueueEstimates
+from service.jobs.queue_position import SAMPLE, SHARED_SECONDS, Backlog, QueueEstimate, QueueEstimates
 from tests.harness.drawing import GEOMETRY, a_claim, a_request, a_running_job, acquire, an_entry, record_of
 
 STEPS = len(GEOMETRY.steps)
@@ -204,7 +204,7 @@ def test_a_poll_costs_one_round_trip_more(store: redis.Redis, redis_url: str, tr
     async def sends() -> int:
         pool = ConnectionPool.from_url(redis_url, connection_class=CountingConnection)
         async with AsyncRedis(connection_pool=pool) as client:
-            await client.ping()
+            await QueueEstimates(client).of(record)  # connects, and loads the script
             CountingConnection.sends = 0
             await QueueEstimates(client).of(record)
         await pool.aclose()
@@ -227,3 +227,28 @@ def test_a_backlog_counts_jobs_and_live_workers(store: redis.Redis, redis_url: s
 
     nothing = Backlog(queued=0, running=0, workers=0)
     assert asyncio.run(ask()) == {"toy": Backlog(queued=1, running=2, workers=1), "other": nothing}
+
+
+def test_polls_share_what_they_read_of_the_queue(store: redis.Redis, redis_url: str, transitions: Transitions) -> None:
+    """A job that runs is estimated without Redis, a job that waits reads its own place alone. Later the queue is read anew."""
+    running, first, second = (
+        record_of(store, a_running_job(transitions)),
+        *(queued(store, transitions) for _ in range(2)),
+    )
+
+    async def ask() -> list[QueueEstimate]:
+        async with AsyncRedis.from_url(redis_url) as client:
+            estimates = QueueEstimates(client)
+            found = [await estimates.of(first)]
+            store.delete(pace_key("toy"))
+            store.config_resetstat()
+            found += [await estimates.of(each) for each in (running, second)]
+            assert store.info("commandstats")["cmdstat_evalsha"]["calls"] == 1
+            await asyncio.sleep(SHARED_SECONDS)
+            return [*found, await estimates.of(running)]
+
+    early, shared, place, late = asyncio.run(ask())
+    assert {early.queue_position, place.queue_position} == {1, 2}
+    assert shared.queue_position is None
+    assert None not in {early.eta_seconds, shared.eta_seconds, place.eta_seconds}
+    assert late.eta_seconds is None

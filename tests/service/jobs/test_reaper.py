@@ -45,7 +45,7 @@ def tickets(store: redis.Redis) -> int:
 def put(url: str) -> None:
     """Deliver a ticket."""
     with redis.Redis.from_url(url) as client:
-        asyncio.run(Tickets(client).put("toy"))
+        asyncio.run(Tickets(client).put("toy", count=1))
 
 
 def waiting(transitions: Transitions) -> JobRequest:

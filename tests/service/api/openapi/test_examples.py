@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -150,7 +151,7 @@ def test_the_data_of_every_event_is_what_is_sent() -> None:
             status=Status.RUNNING if kind is EventKind.STATUS else None,
             error=BROKEN if kind is EventKind.FAILED else None,
         )
-        assert data(request, event, None, JobLinks(job=JOB)) == EVENTS[kind]
+        assert json.loads(data(request, event, None, JobLinks(job=JOB))) == EVENTS[kind]
     assert SliceEvent.model_validate(INLINE_SLICE[1]).image_b64
 
 
