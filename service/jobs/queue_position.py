@@ -37,6 +37,9 @@ SAMPLE = 32
 SHARED_SECONDS = 0.2
 """Time for which polls share what was read of the competing jobs: they change once in a round, and are most of the work."""
 
+STALE_SECONDS = 2.0
+"""Time for which polls use it at most while another one reads anew: all polls that a round wakes come at once."""
+
 SCRIPT = files("service.jobs").joinpath("queue_state.lua").read_text()
 
 
@@ -94,6 +97,7 @@ class QueueEstimates:
     def __init__(self, client: Redis) -> None:
         self._client, self._script = client, client.register_script(SCRIPT)
         self._competition: dict[str, Competition] = {}
+        self._reading: set[str] = set()
 
     async def of(self, record: JobRecord) -> QueueEstimate:
         """Return the estimate for the job of `record`. Raises redis' ConnectionError."""
@@ -108,18 +112,30 @@ class QueueEstimates:
 
     async def _read(self, record: JobRecord) -> tuple[Sequence[int] | None, Competition]:
         """Return the place of a job that waits, else None, and what competes with it."""
-        model, waits, now = record.request.model, record.status is Status.QUEUED, time.monotonic()
-        known = self._competition.get(model)
-        shared = known if known and now - known.read_at < SHARED_SECONDS else None
-        if shared and not waits:
-            return None, shared
-        lists = [key(model) for key in (owners_key, pace_key, workers_key, running_key, queued_key)]
-        sample = 0 if shared else SAMPLE
-        args = (waiting_key(model, ""), RETURNED, record.request.owner, record.request.id, sample)
-        place, *answers = await self._script(keys=lists, args=args)
-        found = shared or Competition.of(answers, now)
-        self._competition[model] = found
+        model, waits = record.request.model, record.status is Status.QUEUED
+        shared = self._shared(model)
+        if shared:
+            return (await self._ask(record, sample=0))[0] if waits else None, shared
+        self._reading.add(model)
+        try:
+            read_at = time.monotonic()
+            place, *answers = await self._ask(record, sample=SAMPLE)
+            found = self._competition[model] = Competition.of(answers, read_at)
+        finally:
+            self._reading.discard(model)
         return place if waits else None, found
+
+    def _shared(self, model: str) -> Competition | None:
+        """Return what was read lately of the jobs of a model."""
+        known = self._competition.get(model)
+        seconds = STALE_SECONDS if model in self._reading else SHARED_SECONDS
+        return known if known and time.monotonic() - known.read_at < seconds else None
+
+    async def _ask(self, record: JobRecord, *, sample: int) -> Any:  # noqa: ANN401 - of redis-py
+        model = record.request.model
+        lists = [key(model) for key in (owners_key, pace_key, workers_key, running_key, queued_key)]
+        args = (waiting_key(model, ""), RETURNED, record.request.owner, record.request.id, sample)
+        return await self._script(keys=lists, args=args)
 
     async def backlogs(self, models: Sequence[str]) -> dict[str, Backlog]:
         """Return the backlog of each model. Raises redis' ConnectionError."""

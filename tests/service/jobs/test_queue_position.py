@@ -252,3 +252,21 @@ def test_polls_share_what_they_read_of_the_queue(store: redis.Redis, redis_url: 
     assert shared.queue_position is None
     assert None not in {early.eta_seconds, shared.eta_seconds, place.eta_seconds}
     assert late.eta_seconds is None
+
+
+def test_polls_that_come_at_once_read_the_queue_once(
+    store: redis.Redis, redis_url: str, transitions: Transitions
+) -> None:
+    """A round wakes all of them. The others use what was read before."""
+    running = [record_of(store, a_running_job(transitions)) for _ in range(5)]
+
+    async def ask() -> list[QueueEstimate]:
+        async with AsyncRedis.from_url(redis_url) as client:
+            estimates = QueueEstimates(client)
+            await estimates.of(running[0])
+            await asyncio.sleep(SHARED_SECONDS)
+            store.config_resetstat()
+            return await asyncio.gather(*map(estimates.of, running))
+
+    assert len(set(asyncio.run(ask()))) == 1
+    assert store.info("commandstats")["cmdstat_evalsha"]["calls"] == 1
