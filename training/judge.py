@@ -50,7 +50,7 @@ class JudgeReport:
     faults: dict[str, Proportion]
 
 
-def judge(  # noqa: PLR0913 - the last three are options
+def judge(  # noqa: PLR0913 - the last four are options
     pipeline: Pipeline,
     reader: Reader,
     references: ReferenceImages,
@@ -58,10 +58,15 @@ def judge(  # noqa: PLR0913 - the last three are options
     each: int,
     labels: Sequence[str] = (),
     sampling: Sampling | None = None,
+    smaller: Pipeline | None = None,
 ) -> JudgeReport:
-    """Draw `each` images per label, half as many again by style, and as many per look; judge all of them."""
+    """Draw `each` images per label, half as many again by style, and as many per look; judge all of them.
+
+    With `smaller`, a pipeline for smaller images, its images are enlarged.
+    """
     requests = judged_requests(pipeline.card.config.controls, each, labels=labels)
-    observations = observe(reader, list(samples(pipeline, requests, sampling=sampling)))
+    starts = samples(smaller, requests) if smaller else None
+    observations = observe(reader, list(samples(pipeline, requests, sampling=sampling, starts=starts)))
     return JudgeReport(
         results=results(requests, observations, references),
         faults=faults(requests, observations, references.bounds()),
@@ -102,7 +107,12 @@ def main() -> None:
         record = {"blank": _blank(args, pipeline, sampling)}
     else:
         report = judge(
-            pipeline, *_reader_and_references(pipeline), each=args.each, labels=args.labels, sampling=sampling
+            pipeline,
+            *_reader_and_references(pipeline),
+            each=args.each,
+            labels=args.labels,
+            sampling=sampling,
+            smaller=load_pipeline(args.enlarge) if args.enlarge else None,
         )
         print(table(report))
         record = {"judgement": asdict(report)}
@@ -171,6 +181,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument(
         "--temperature", type=temperatures, help="0.9, or base=1,size=0.7,depth=0.8; default: that of the card"
     )
+    parser.add_argument("--enlarge", type=Path, help="folder of a model for smaller images: judge its images, enlarged")
     mode = parser.add_mutually_exclusive_group()
     mode.add_argument("--grid", action="store_true", help="compare sampler settings instead")
     mode.add_argument(

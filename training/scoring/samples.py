@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -30,13 +31,22 @@ def compiled_pipeline(networks: nn.ModuleDict, card: ModelCard, *, capacity: int
 
 
 def samples(
-    pipeline: Pipeline, requests: Sequence[ControlValues], *, sampling: Sampling | None = None, seed: int = 0
+    pipeline: Pipeline,
+    requests: Sequence[ControlValues],
+    *,
+    sampling: Sampling | None = None,
+    seed: int = 0,
+    starts: Bytes | None = None,
 ) -> Bytes:
     """Return one image per request, seeds counting from `seed`: (n, H, W, C) uint8, full range.
 
-    `sampling`: by default that of the card.
+    `sampling`: by default that of the card. `starts`, (n, m, m, C): smaller images to enlarge; m is a level of the model.
     """
-    groups = grouped(unstarted(pipeline, requests, sampling=sampling, seed=seed), pipeline.capacity)
+    states = unstarted(pipeline, requests, sampling=sampling, seed=seed)
+    if starts is not None:
+        known = (Progress.of_level(image, pipeline.card.config.geometry) for image in starts)
+        states = [replace(state, progress=progress) for state, progress in zip(states, known, strict=True)]
+    groups = grouped(states, pipeline.capacity)
     done = [finish(pipeline, group) for group in tqdm(groups, desc="drawing", leave=False)]
     return np.stack([state.progress.image() for group in done for state in group])
 
