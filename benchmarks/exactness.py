@@ -27,8 +27,8 @@ from models.network import Network, build
 from models.pipeline import ImageState, Pipeline, next_step
 from models.sampling import reference
 from models.sampling.backends.fastest import Fastest
-from models.sampling.board import SliceInputs
 from models.sampling.deal import SamplerName
+from models.sampling.requests import SliceRequest
 from models.subscale import Bytes, Progress
 from models.verifier import Verifier, load_verifier, verifier_of
 
@@ -45,9 +45,9 @@ MOST_GUIDANCE, MOST_CANDIDATES = 3.0, 4
 class ReferencePipeline(Pipeline):
     """A pipeline that draws by `models.sampling.reference`."""
 
-    def sample(self, stage: Stage, slices: Sequence[SliceInputs]) -> Bytes:
+    def sample(self, stage: Stage, requests: Sequence[SliceRequest]) -> Bytes:
         """Draw the symbols of each slice, (n, h, w, C)."""
-        symbols = reference.sample(self.network(stage), slices).to(torch.uint8).numpy()
+        symbols = reference.sample(self.network(stage), requests).to(torch.uint8).numpy()
         return symbols.reshape(-1, *self.card.config.geometry.slice_shape)
 
 
@@ -108,10 +108,11 @@ def fixed_points(model: Model, count: int) -> int:
     return fixed
 
 
-def is_fixed(network: Network, candidates: Sequence[SliceInputs], drawn: Bytes) -> bool:
+def is_fixed(network: Network, candidates: Sequence[SliceRequest], drawn: Bytes) -> bool:
     """Return whether the model draws a slice again with the noise of exactly one candidate."""
-    symbols = torch.tensor(drawn).long().flatten(0, 1).expand(len(candidates), -1, -1)
-    again = reference.resample(network, candidates, symbols)
+    inputs = reference.SliceInputs.of(network, candidates)
+    symbols = torch.tensor(drawn).long().flatten(0, 1).expand(len(candidates), -1, -1).to(inputs.noise.device)
+    again = reference.resample(network, inputs, symbols)
     return int((again == symbols).flatten(1).all(1).sum()) == 1
 
 

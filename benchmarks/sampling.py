@@ -146,9 +146,8 @@ def reference_seconds(model: tuple[nn.ModuleDict, ModelCard], pixels: int) -> fl
     seconds: dict[Stage, float] = {}
     while (step := state.progress.next) is not None:
         if step.stage not in seconds:
-            given = pipeline.slice_inputs(state)
             begun = time.perf_counter()
-            reference.sample(pipeline.network(step.stage), [given], positions=pixels)
+            reference.sample(pipeline.network(step.stage), pipeline.candidates(state), positions=pixels)
             seconds[step.stage] = (time.perf_counter() - begun) / pixels * card.config.geometry.positions
         total += seconds[step.stage]
         (state,) = pipeline.advance([state])

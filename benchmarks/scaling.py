@@ -21,7 +21,7 @@ from benchmarks.sampling import ARTEFACTS, DOCS
 from models.cards import ModelCard
 from models.config import Geometry, ModelConfig, Order, Stage, Widths
 from models.network import build
-from models.pipeline import ImageState, Pipeline
+from models.pipeline import ImageState, Pipeline, next_step
 from models.sampling.backends.fastest import Fastest
 from models.subscale import Progress
 
@@ -73,10 +73,10 @@ def row(size: int, repeats: int) -> ScalingRow:
 @torch.inference_mode()
 def seconds_of(pipeline: Pipeline, state: ImageState, repeats: int) -> tuple[float, float]:
     """Return the median seconds of the next slice, and those of its embedder and noise alone."""
-    whole, alone = [], []
+    whole, alone, engine = [], [], pipeline.engines[next_step(state).stage]
     for _ in range(repeats + 1):
         begun = time.perf_counter()
-        pipeline.slice_inputs(state)
+        engine.backend.fill([0], pipeline.candidates(state)[:1])
         alone.append(time.perf_counter() - begun)
         begun = time.perf_counter()
         pipeline.advance([state])

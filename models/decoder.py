@@ -9,7 +9,7 @@ from torch import Tensor, nn
 from torch.nn import functional as F
 
 from models.config import Geometry, Stage, Widths
-from models.embedder import ABSENT, Known, lookup, scaled, windows
+from models.embedder import ABSENT, Known, by_slice, scaled, windows
 from models.layers import Block, Past, Table, causal_offsets
 
 NEIGHBOURS: Final = ((0, -1), (-1, 0), (-1, -1), (-1, 1))
@@ -51,6 +51,7 @@ class Decoder(nn.Module):
         self.symbols = 1 << g.target_bits(stage)  # V
         self.value_bits = g.bits if stage is Stage.DEPTH else g.coarse_bits
         self.slice_size, self.widths = g.slice_size, widths
+        self.distances = by_slice(g.distances)
         taps = len(causal_offsets(widths.reach))
         self.pixel = PixelEmbedding(g.channels, self.symbols, widths.conv_width)
         self.first = nn.Linear(taps * widths.conv_width, d)
@@ -73,7 +74,7 @@ class Decoder(nn.Module):
         return Conditioning(
             embedded + self.positions(),
             self.condition(embedded),
-            *image_conditioning(known, k, geometry=geometry, stage=stage),
+            *image_conditioning(known, k, distance=self.distances[k], geometry=geometry, stage=stage),
         )
 
     def positions(self) -> Tensor:
@@ -162,9 +163,13 @@ class Head(nn.Module):
         return out
 
 
-def image_conditioning(known: Known, k: Tensor, *, geometry: Geometry, stage: Stage) -> tuple[Tensor, Tensor]:
-    """Return forecasts and offset of a `Conditioning`: the part of the known image that needs no weights."""
-    distance = lookup(geometry.distances, k)
+def image_conditioning(
+    known: Known, k: Tensor, *, distance: Tensor, geometry: Geometry, stage: Stage
+) -> tuple[Tensor, Tensor]:
+    """Return forecasts and offset of a `Conditioning`: the part of the known image that needs no weights.
+
+    `distance`: (B,), to the nearest pixels that may be known.
+    """
     beside = windows(known.value, k, geometry, distance=distance, radius=1)
     offset = torch.zeros_like(known.coarse) if stage is not Stage.DEPTH else known.coarse << geometry.fine_bits
     own = windows(offset, k, geometry, distance=distance, radius=0)

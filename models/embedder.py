@@ -29,11 +29,15 @@ class Known(NamedTuple):
     value: Tensor
 
 
-def visible(coarse: Tensor, fine: Tensor, k: Tensor, *, stage: Stage, geometry: Geometry) -> Known:
-    """Hide what comes at or after slice `k`, (B,), in `stage`. Only this function knows the order of slices."""
-    rank = torch.tensor(geometry.ranks, device=k.device)
-    whole = rank.view(geometry.subscale, -1).repeat(geometry.slice_size, geometry.slice_size)  # (H, W), of each pixel
-    earlier = (whole < rank[k][:, None, None])[..., None]
+def visible(  # noqa: PLR0913 - by name
+    coarse: Tensor, fine: Tensor, k: Tensor, *, ranks: Tensor, stage: Stage, geometry: Geometry
+) -> Known:
+    """Hide what comes at or after slice `k`, (B,), in `stage`. Only this function knows the order of slices.
+
+    `ranks`: (K,), those of the geometry.
+    """
+    whole = ranks.view(geometry.subscale, -1).repeat(geometry.slice_size, geometry.slice_size)  # (H, W), of each pixel
+    earlier = (whole < ranks[k][:, None, None])[..., None]
     if stage is not Stage.DEPTH:
         coarse = torch.where(earlier, coarse, ABSENT)
         return Known(coarse, torch.full_like(fine, ABSENT), coarse)
@@ -55,9 +59,9 @@ def windows(image: Tensor, k: Tensor, geometry: Geometry, *, distance: Tensor, r
     return padded[batch[:, None, None], rows[:, :, None], columns[:, None, :]]
 
 
-def lookup(table: tuple[int, ...], k: Tensor) -> Tensor:
-    """Return the entry of a table by slice for each of `k`: (B,) int64."""
-    return torch.tensor(table, device=k.device)[k]
+def by_slice(entries: tuple[int, ...]) -> nn.Buffer:
+    """Return a table by slice, (K,) int64, that moves with its module: one made in a call is copied from the host each time."""
+    return nn.Buffer(torch.tensor(entries), persistent=False)
 
 
 class ResidualConvolution(nn.Module):
@@ -128,7 +132,8 @@ class Embedder(nn.Module):
     def __init__(self, geometry: Geometry, stage: Stage, controls: tuple[Control, ...], widths: Widths) -> None:
         super().__init__()
         self.geometry = geometry
-        self.spacings = (1,) * geometry.slices if stage is Stage.DEPTH else geometry.distances
+        self.spacings = by_slice((1,) * geometry.slices if stage is Stage.DEPTH else geometry.distances)
+        self.kinds = by_slice(geometry.kinds)
         planes, across = 3 * geometry.channels + 2, 2 * geometry.radius + 1  # known value, coarse, fine; two flags
         self.first = nn.Conv2d(planes, widths.width, across, stride=across)
         self.meta_position = Table(geometry.kind_count, widths.width)
@@ -141,7 +146,7 @@ class Embedder(nn.Module):
     def forward(self, known: Known, k: Tensor, controls: Tensor) -> Tensor:
         """Return (B, N, D). `k`: (B,), `controls`: (B, n_controls), both int64."""
         g, context = self.geometry, self.context(k, controls)
-        seen = windows(self._planes(known), k, g, distance=lookup(self.spacings, k), radius=g.radius)
+        seen = windows(self._planes(known), k, g, distance=self.spacings[k], radius=g.radius)
         x = self.first(rearrange(seen, "b h w f -> b f h w"))
         x = self.blocks(self.sums(x + rearrange(context, "b (h w) d -> b d h w", h=x.shape[-2])))
         out: Tensor = self.last(rearrange(x, "b d h w -> b (h w) d") + context)
@@ -149,8 +154,7 @@ class Embedder(nn.Module):
 
     def context(self, k: Tensor, controls: Tensor) -> Tensor:
         """Return an embedding of slice index and controls for each position: (B, N, D)."""
-        kind = lookup(self.geometry.kinds, k)
-        vector: Tensor = self.meta_position(kind) + sum(e(controls[:, i]) for i, e in enumerate(self.controls))
+        vector: Tensor = self.meta_position(self.kinds[k]) + sum(e(controls[:, i]) for i, e in enumerate(self.controls))
         everywhere = vector[:, None].expand(-1, self.geometry.positions, -1)
         return everywhere if self.maps is None else everywhere + self.maps(controls)
 

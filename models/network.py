@@ -9,7 +9,7 @@ from torch.nn import functional as F
 
 from models.config import ModelConfig, Stage
 from models.decoder import NEIGHBOURS, Conditioning, Decoder
-from models.embedder import ABSENT, Embedder, visible
+from models.embedder import ABSENT, Embedder, by_slice, visible
 from models.layers import WholeSlice
 
 
@@ -20,6 +20,7 @@ class Network(nn.Module):
         super().__init__()
         widths = config.widths[stage]
         self.stage, self.geometry = stage, config.geometry
+        self.ranks = by_slice(config.geometry.ranks)
         self.embedder = Embedder(config.geometry, stage, config.controls, widths)
         self.decoder = Decoder(config.geometry, stage, widths)
 
@@ -28,7 +29,7 @@ class Network(nn.Module):
 
         What lies at or after slice k in this stage is hidden here; it may hold anything.
         """
-        known = visible(coarse, fine, k, stage=self.stage, geometry=self.geometry)
+        known = visible(coarse, fine, k, ranks=self.ranks, stage=self.stage, geometry=self.geometry)
         embedded = self.embedder(known, k, controls)
         return self.decoder.conditioning(embedded, known, k, self.geometry, self.stage)
 

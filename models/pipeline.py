@@ -14,16 +14,15 @@ from torch import Tensor, nn
 from models.cards import ModelCard
 from models.checkpoint import load_model
 from models.config import ANY, LABEL, MODEL_SAMPLING, Sampling, Stage, Step
-from models.decoder import Conditioning
 from models.errors import ConfigError, NotFiniteError
 from models.network import Network
 from models.sampling.backends.backend import BackendFactory
 from models.sampling.backends.eager import EagerBackend
 from models.sampling.backends.fastest import Fastest
-from models.sampling.board import SliceInputs
 from models.sampling.deal import SamplerName
 from models.sampling.engine import Engine
 from models.sampling.noise import NOISE_VERSION
+from models.sampling.requests import SliceRequest
 from models.sampling.threads import Threads
 from models.sampling.workspace import Workspace
 from models.subscale import Bytes, Progress
@@ -140,49 +139,38 @@ class Pipeline:
         if stage is None or len(states) > self.capacity:
             msg = f"expected 1 to {self.capacity} unfinished images at one stage, got {len(states)} at {set(steps)}"
             raise ConfigError(msg)
-        candidates = self.threads.map(self.candidates, states)
-        sampled = self.sample(stage, [inputs for each in candidates for inputs in each])
+        candidates = [self.candidates(state) for state in states]
+        sampled = self.sample(stage, [request for each in candidates for request in each])
         ends = np.cumsum([len(each) for each in candidates])
         return [self._best(state, slices) for state, slices in zip(states, np.split(sampled, ends[:-1]), strict=True)]
 
-    @torch.inference_mode()
-    def slice_inputs(self, state: ImageState) -> SliceInputs:
-        """Return what determines the next slice of `state`, for one image: a convolution may round otherwise in a batch."""
-        step = next_step(state)
-        backend, guidance = self.engines[step.stage].backend, state.sampling.guidance
-        coarse, fine, *_ = (torch.from_numpy(part)[None].to(self.device) for part in state.progress.known())
-        k = torch.tensor([step.slice], device=self.device)
-
-        def conditioning(controls: Sequence[int]) -> Conditioning:
-            return backend.condition(coarse, fine, k, torch.tensor([controls], dtype=torch.long, device=self.device))
-
-        free = [ANY if i in self._unguided else index for i, index in enumerate(state.controls)]
-        guided = step.stage in self.card.guided and guidance != 1 and tuple(free) != state.controls
-        return SliceInputs(
-            conditioning=conditioning(state.controls),
-            noise=backend.noise(state.seed, step, 0).to(self.device, self.dtype),
+    def candidates(self, state: ImageState) -> list[SliceRequest]:
+        """Return a request for each candidate of the next slice: those of a base slice if a verifier can choose, else one."""
+        step, guidance = next_step(state), state.sampling.guidance
+        free = tuple(ANY if i in self._unguided else index for i, index in enumerate(state.controls))
+        guided = step.stage in self.card.guided and guidance != 1 and free != state.controls
+        first = SliceRequest(
+            progress=state.progress,
+            step=step,
+            seed=state.seed,
+            controls=state.controls,
             temperature=state.sampling.temperature.of(step.stage),
             guidance=guidance if guided else 1.0,
-            unconditional=conditioning(free) if guided else None,
+            unconditional=free if guided else None,
         )
-
-    def candidates(self, state: ImageState) -> list[SliceInputs]:
-        """Return the inputs of each candidate: those of a base slice if a verifier can choose, else one."""
-        first, step = self.slice_inputs(state), next_step(state)
         count = state.sampling.candidates if self._is_scored(state) else 1
-        noises = (self.engines[step.stage].backend.noise(state.seed, step, candidate) for candidate in range(1, count))
-        return [first, *(first._replace(noise=noise.to(self.device, self.dtype)) for noise in noises)]
+        return [first._replace(candidate=candidate) for candidate in range(count)]
 
-    def sample(self, stage: Stage, slices: Sequence[SliceInputs]) -> Bytes:
+    def sample(self, stage: Stage, requests: Sequence[SliceRequest]) -> Bytes:
         """Return the symbols of each slice, (n, h, w, C), sampled `capacity` at a time. Raises NotFiniteError."""
         engine, sampled = self.engines[stage], []
-        for start in range(0, len(slices), self.capacity):
-            symbols = engine.sample(slices[start : start + self.capacity]).cpu()
+        for start in range(0, len(requests), self.capacity):
+            symbols = engine.sample(requests[start : start + self.capacity])
             if bool((symbols >= self.network(stage).decoder.head.symbols).any()):
                 engine.workspace.board.clear()
                 msg = f"{stage}: a logit is NaN; no slice of this call is valid"
                 raise NotFiniteError(msg)
-            sampled.append(symbols.to(torch.uint8).numpy())
+            sampled.append(symbols.numpy())
         return np.concatenate(sampled).reshape(-1, *self.card.config.geometry.slice_shape)
 
     def _best(self, state: ImageState, slices: Bytes) -> ImageState:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from functools import partial
 from typing import NamedTuple, Self
 
@@ -12,19 +13,6 @@ from torch.utils import _pytree as pytree
 from models.decoder import IMAGE_FORECASTS, NEIGHBOURS, Conditioning, Decoder
 from models.embedder import ABSENT
 from models.layers import causal_offsets
-
-
-class SliceInputs(NamedTuple):
-    """Everything that determines one slice: conditioning (1, N, ...), noise (N, C, V), temperature.
-
-    `unconditional`: the conditioning on the unconditional side of guidance, if `guidance` is not 1.
-    """
-
-    conditioning: Conditioning
-    noise: Tensor
-    temperature: float
-    guidance: float = 1.0
-    unconditional: Conditioning | None = None
 
 
 class Board(NamedTuple):
@@ -105,13 +93,15 @@ class Board(NamedTuple):
             if tensor.is_floating_point():
                 tensor.zero_()
 
-    def place(self, row: int, inputs: SliceInputs) -> None:
-        """Start a slice in `row`."""
-        for side, conditioning in enumerate(filter(None, (inputs.conditioning, inputs.unconditional))):
+    def place(
+        self, row: int, sides: Sequence[Conditioning], noise: Tensor, *, temperature: float, guidance: float
+    ) -> None:
+        """Start a slice in `row`. `sides`: a conditioning (1, N, ...) for each lane in use; noise (N, C, V)."""
+        for side, conditioning in enumerate(sides):
             for kept, new in zip(self.conditioning, conditioning, strict=True):
                 kept[row * self.lanes + side].copy_(new[0])
-        self.noise[row].copy_(inputs.noise)
-        self.temperature[row], self.guidance[row] = inputs.temperature, inputs.guidance
+        self.noise[row].copy_(noise)
+        self.temperature[row], self.guidance[row] = temperature, guidance
         self.front[row] = self.seen[row] = 0
         self.pace[row] = 1
 

@@ -5,10 +5,12 @@ from __future__ import annotations
 from collections.abc import Sequence
 from itertools import zip_longest
 
+import torch
 from torch import Tensor
 
 from models.sampling.backends.backend import BackendFactory
-from models.sampling.board import SliceInputs, bands
+from models.sampling.board import bands
+from models.sampling.requests import SliceRequest
 from models.sampling.workspace import Workspace
 
 
@@ -20,14 +22,16 @@ class Engine:
         self.row_order = row_order(workspace.rows, workspace.threads.count)
         self.passes = 0
 
-    def sample(self, slices: Sequence[SliceInputs]) -> Tensor:
-        """Return the symbols of each slice, (len(slices), N, C); V where a logit is NaN (see `gumbel_max`)."""
-        board, raster, row_order = self.workspace.board, self.workspace.raster, self.row_order[: len(slices)]
-        for row, inputs in zip(row_order, slices, strict=True):
-            board.place(row, inputs)
-        self.passes += self.backend.finish(2 if any(inputs.unconditional for inputs in slices) else 1)
-        grid = board.values.view(self.workspace.rows, raster.slots, -1)[row_order][:, raster.own[:-1]]
-        return grid - board.conditioning.offset[:: board.lanes][row_order]
+    def sample(self, requests: Sequence[SliceRequest]) -> Tensor:
+        """Return the symbols of each slice, (n, N, C) uint8 on the host; V where a logit is NaN (see `gumbel_max`)."""
+        board, raster, rows = self.workspace.board, self.workspace.raster, self.row_order[: len(requests)]
+        self.backend.fill(rows, requests)
+        guided = any(request.unconditional is not None for request in requests)
+        self.passes += self.backend.finish(2 if guided else 1)
+        used = slice(max(rows) + 1)
+        grid = board.values.view(self.workspace.rows, raster.slots, -1)[used][:, raster.own[:-1]]
+        symbols = grid - board.conditioning.offset[:: board.lanes][used]
+        return symbols.to(torch.uint8).cpu()[rows]
 
 
 def row_order(rows: int, threads: int) -> list[int]:

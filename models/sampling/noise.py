@@ -24,8 +24,8 @@ _MULTIPLIERS = (0xD2511F53, 0xCD9E8D57)
 _WEYL = (0x9E3779B9, 0xBB67AE85)
 
 
-def philox(counter: tuple[Tensor, ...], key: tuple[int, int]) -> tuple[Tensor, ...]:
-    """Return four random words for four words of counter (int64 tensors of 32-bit values) and two of key."""
+def philox(counter: tuple[Tensor, ...], key: tuple[Tensor, Tensor]) -> tuple[Tensor, ...]:
+    """Return four random words for four words of counter and two of key, all int64 tensors of 32-bit values."""
     c0, c1, c2, c3 = counter
     k0, k1 = key
     for _ in range(10):
@@ -38,7 +38,17 @@ def philox(counter: tuple[Tensor, ...], key: tuple[int, int]) -> tuple[Tensor, .
 
 def gumbel(seed: int, step: Step, shape: Shape, candidate: int = 0) -> Tensor:
     """Return standard Gumbel noise, (N, C, V) float64, of one candidate for one slice of one image."""
-    return to_gumbel(uniform(seed, step, shape, candidate))
+    return gumbel_of(torch.tensor([noise_words(seed, step, candidate)]), shape)[0]
+
+
+def gumbel_of(words: Tensor, shape: Shape) -> Tensor:
+    """Return standard Gumbel noise, (R, N, C, V) float64, of the slices with `noise_words` (R, 4), on their device."""
+    return to_gumbel(uniform(words, shape))
+
+
+def noise_words(seed: int, step: Step, candidate: int) -> tuple[int, int, int, int]:
+    """Return the 32-bit words that determine the noise of a slice: both halves of the seed, its slice word, its stage."""
+    return seed & _MASK, seed >> 32 & _MASK, slice_word(step, candidate), STAGES[step.stage]
 
 
 def slice_word(step: Step, candidate: int) -> int:
@@ -46,15 +56,16 @@ def slice_word(step: Step, candidate: int) -> int:
     return candidate << 16 | step.slice
 
 
-def uniform(seed: int, step: Step, shape: Shape, candidate: int) -> Tensor:
+def uniform(words: Tensor, shape: Shape) -> Tensor:
     """Return uniform numbers (word + 1/2) / 2^32, never 0 or 1. A block of four values is one Philox call."""
     positions, channels, symbols = shape
-    blocks = -(-symbols // 4)
-    place = torch.arange(positions)[:, None, None].expand(positions, channels, blocks)
-    value = (torch.arange(channels)[:, None] * (1 << 16) + torch.arange(blocks)).expand_as(place)
-    fixed = torch.full_like(place, slice_word(step, candidate)), torch.full_like(place, STAGES[step.stage])
-    words = torch.stack(philox((value, place, *fixed), (seed & _MASK, seed >> 32 & _MASK)), -1)
-    return (words.flatten(-2)[..., :symbols].double() + 0.5) / 2**32
+    position, channel, block = (
+        torch.arange(count, device=words.device) for count in (positions, channels, -(-symbols // 4))
+    )
+    low, high, slices, stages = words[..., None, None, None].unbind(1)  # (R, 1, 1, 1) each
+    address = (channel[:, None] * (1 << 16) + block, position[:, None, None], slices, stages)
+    random = torch.stack(philox(address, (low, high)), -1)  # (R, N, C, blocks, 4)
+    return (random.flatten(-2)[..., :symbols].double() + 0.5) / 2**32
 
 
 def to_gumbel(uniform: Tensor) -> Tensor:

@@ -22,8 +22,11 @@ from unittest.mock import patch
 import torch
 from rq import Queue
 
+from models.decoder import Conditioning
 from models.pipeline import ImageState, Pipeline
-from models.sampling.board import SliceInputs
+from models.sampling import row_filling
+from models.sampling.requests import SliceRequest
+from models.sampling.row_filling import RowSource
 from service.contract.transitions import Call, Reply, Transitions
 from tests.chaos.journal import JOURNAL, Line
 from worker import main as worker
@@ -68,7 +71,7 @@ class Poison(IntEnum):
         """The seed that strikes when so many slices are done."""
         return self + step
 
-    def strikes(self, state: ImageState) -> bool:
+    def strikes(self, state: ImageState | SliceRequest) -> bool:
         """Whether it does now."""
         return self <= state.seed < self + MOST_STEPS and state.progress.done == state.seed - self
 
@@ -84,7 +87,7 @@ class Rehearsal:
         """Install the wrappers, until `stack` is closed."""
         for place, name, around in (
             (Pipeline, "advance", self._advance),
-            (Pipeline, "slice_inputs", self._inputs),
+            (row_filling, "conditionings", self._conditionings),
             (Transitions, "__call__", self._transition),
             (Transitions, "together", self._together),
             (Queue, "_fetch_dequeued_job", self._popped),
@@ -102,13 +105,12 @@ class Rehearsal:
 
         return paced
 
-    def _inputs(self, slice_inputs: Callable[..., SliceInputs]) -> Callable[..., SliceInputs]:
-        def spoiled(pipeline: Pipeline, state: ImageState) -> SliceInputs:
-            found = slice_inputs(pipeline, state)
-            if not Poison.NAN.strikes(state):
+    def _conditionings(self, conditionings: Callable[..., list[Conditioning]]) -> Callable[..., list[Conditioning]]:
+        def spoiled(source: RowSource, request: SliceRequest) -> list[Conditioning]:
+            found = conditionings(source, request)
+            if not Poison.NAN.strikes(request):
                 return found
-            start = torch.full_like(found.conditioning.start, torch.nan)
-            return found._replace(conditioning=found.conditioning._replace(start=start))
+            return [side._replace(start=torch.full_like(side.start, torch.nan)) for side in found]
 
         return spoiled
 

@@ -6,8 +6,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 
 import numpy as np
+import torch
 
 from models.config import Geometry, Sampling, Temperatures
+from models.decoder import Conditioning
 from models.pipeline import ImageState, Pipeline
 from models.subscale import Progress
 
@@ -65,3 +67,13 @@ def next_slices(pipeline: Pipeline, rows: list[ImageState], steps: Sequence[int]
     """Return the slices that follow `after` each of `steps`: a test of every network, in few passes."""
     sampled = [pipeline.advance(after(rows, done)) for done in steps]
     return [row.progress.slices[-1].tobytes() for each in sampled for row in each]
+
+
+@torch.inference_mode()
+def conditioned(pipeline: Pipeline, state: ImageState) -> list[Conditioning]:
+    """Return what the next slice is conditioned on, (1, N, ...) for each lane in use."""
+    first, *_ = pipeline.candidates(state)
+    engine = pipeline.engines[first.step.stage]
+    engine.backend.fill([0], [first])
+    lanes = range(1 if first.unconditional is None else 2)
+    return [Conditioning(*(part[[lane]] for part in engine.workspace.board.conditioning)) for lane in lanes]

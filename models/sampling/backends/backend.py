@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from torch import Tensor
-
-from models.config import Step
-from models.decoder import Conditioning
+from models.sampling.requests import SliceRequest
 from models.sampling.workspace import Workspace
 
 
@@ -23,14 +20,8 @@ class Backend(Protocol):
     def numerics(self) -> str:
         """Name of all in this backend that may change the last bits of a logit; a part of `Pipeline.numerics`."""
 
-    def condition(self, coarse: Tensor, fine: Tensor, k: Tensor, controls: Tensor) -> Conditioning:
-        """Return `Network.condition` of one image.
-
-        `coarse`, `fine`: (1, H, W, C) uint8; `k`: (1,) int64; `controls`: (1, n_controls) int64. Threads may call it together.
-        """
-
-    def noise(self, seed: int, step: Step, candidate: int) -> Tensor:
-        """Return the Gumbel noise of a slice, (N, C, V) float64: `models.sampling.noise.gumbel`, bit for bit."""
+    def fill(self, rows: Sequence[int], requests: Sequence[SliceRequest]) -> None:
+        """Start a slice in each of `rows` of the board: conditioning and noise. All other rows are final."""
 
     def finish(self, lanes: int) -> int:
         """Run passes until every row of the board is final; return how many.

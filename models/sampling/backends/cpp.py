@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+from collections.abc import Sequence
 from queue import SimpleQueue
 
 import torch
@@ -14,6 +15,8 @@ from models.sampling.deal import SamplerName
 from models.sampling.native import binding
 from models.sampling.native.binding import NativeObject
 from models.sampling.native.packing import decoder_numbers, decoder_tensors, embedder_numbers, embedder_tensors
+from models.sampling.requests import SliceRequest
+from models.sampling.row_filling import fill_rows
 from models.sampling.workspace import Workspace
 
 NATIVE_TOKENS = {torch.bfloat16: 4, torch.float32: 2}
@@ -52,8 +55,12 @@ class NativeBackend:
         """A row is computed in the same order in any batch, so only the products are named."""
         return f"native/{str(self._layout.dtype).removeprefix('torch.')}"
 
+    def fill(self, rows: Sequence[int], requests: Sequence[SliceRequest]) -> None:
+        """Start slices, one image after the other; see `Backend.fill`."""
+        fill_rows(self, rows, requests)
+
     def condition(self, coarse: Tensor, fine: Tensor, k: Tensor, controls: Tensor) -> Conditioning:
-        """Return what a slice is conditioned on; see `Backend.condition`."""
+        """Return what a slice is conditioned on; see `RowSource.condition`."""
         network = self.workspace.network
         context = network.embedder.context(k, controls)
         embedder = self._embedders.get()
@@ -63,7 +70,7 @@ class NativeBackend:
             self._embedders.put(embedder)
 
     def noise(self, seed: int, step: Step, candidate: int) -> Tensor:
-        """Return the noise of a slice; see `Backend.noise`."""
+        """Return the noise of a slice; see `RowSource.noise`."""
         return binding.gumbel(self._library, seed, step, self.workspace.noise_shape, candidate)
 
     def finish(self, lanes: int) -> int:  # noqa: ARG002 - guidance on the board says which rows have two

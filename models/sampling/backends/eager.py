@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor
 
 from models.config import Step
@@ -9,6 +11,8 @@ from models.decoder import Conditioning, Decoder
 from models.sampling.deal import DEALS
 from models.sampling.noise import gumbel
 from models.sampling.passes import Pass
+from models.sampling.requests import SliceRequest
+from models.sampling.row_filling import fill_rows
 from models.sampling.workspace import Workspace
 
 
@@ -28,12 +32,16 @@ class EagerBackend:
         """The kernels of torch may depend on M."""
         return f"eager/M-{self.workspace.rows}"
 
+    def fill(self, rows: Sequence[int], requests: Sequence[SliceRequest]) -> None:
+        """Start slices, one image after the other; see `Backend.fill`."""
+        fill_rows(self, rows, requests)
+
     def condition(self, coarse: Tensor, fine: Tensor, k: Tensor, controls: Tensor) -> Conditioning:
-        """Return what a slice is conditioned on; see `Backend.condition`."""
+        """Return what a slice is conditioned on; see `RowSource.condition`."""
         return self.workspace.network.condition(coarse.long(), fine.long(), k, controls)
 
     def noise(self, seed: int, step: Step, candidate: int) -> Tensor:
-        """Return the noise of a slice; see `Backend.noise`."""
+        """Return the noise of a slice; see `RowSource.noise`."""
         return gumbel(seed, step, self.workspace.noise_shape, candidate)
 
     def finish(self, lanes: int) -> int:

@@ -2,16 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 from typing import Final
 
 import torch
-from torch import Tensor
+from torch import Tensor, nn
 
 from models.sampling.backends.bfloat16 import with_bfloat16_products
 from models.sampling.backends.eager import EagerBackend
+from models.sampling.batch_filling import BatchFilling
 from models.sampling.board import Board
+from models.sampling.requests import SliceRequest
 from models.sampling.workspace import Workspace
 
 GRAPH_PASSES = 8
@@ -29,9 +31,9 @@ def known_options() -> dict[str, bool]:
 
 
 class GraphBackend(EagerBackend):
-    """The pass of torch, captured once for each number of lanes. A `Backend` for CUDA.
+    """Fillings and passes of torch, captured once, passes for each number of lanes. A `Backend` for CUDA.
 
-    `bfloat16`: products of bfloat16 with float32 sums.
+    `bfloat16`: products of a pass are of bfloat16 with float32 sums.
     """
 
     def __init__(self, workspace: Workspace, *, bfloat16: bool = False) -> None:
@@ -39,18 +41,19 @@ class GraphBackend(EagerBackend):
         super().__init__(workspace, with_bfloat16_products(decoder) if bfloat16 else decoder)
         self._products = "bfloat16" if bfloat16 else str(decoder.first.weight.dtype).removeprefix("torch.")
         self._device = self.board.front.device
-        self._options = known_options()
-        compiled = torch.compile(self.step, fullgraph=True, dynamic=False, options={**self._options})
-        with torch.cuda.device(self._device):
-            self._graphs = {
-                lanes: recorded(partial(compiled, lanes=lanes), self.board) for lanes in range(1, self.board.lanes + 1)
-            }
+        self._filling = BatchFilling(workspace, captured)
+        self._graphs = {lanes: captured(self.step, self.board, lanes=lanes) for lanes in range(1, self.board.lanes + 1)}
 
     @property
     def numerics(self) -> str:
-        """Kernels depend on the dtype of products, M, the options of the compiler, and where TF32 replaces float32."""
-        options = "+".join(name for name, on in self._options.items() if on)
-        return f"graph/{self._products}/M-{self.workspace.rows}/{options}/tf32-{tf32()}"
+        """Kernels depend on the dtype of products, M, the rows that are filled, and `compiler_numerics`."""
+        rows = self.workspace.rows
+        return f"graph/{self._products}/M-{rows}/filled-{rows}/{compiler_numerics()}"
+
+    def fill(self, rows: Sequence[int], requests: Sequence[SliceRequest]) -> None:
+        """Start slices, all in one call; see `Backend.fill`."""
+        with torch.cuda.device(self._device):
+            self._filling(rows, requests)
 
     def finish(self, lanes: int) -> int:
         """Replay passes until every row is final; see `Backend.finish`."""
@@ -64,6 +67,12 @@ class GraphBackend(EagerBackend):
         return passes
 
 
+def compiler_numerics() -> str:
+    """Return the options of the compiler, and where TF32 replaces float32."""
+    options = "+".join(name for name, on in known_options().items() if on)
+    return f"{options}/tf32-{tf32()}"
+
+
 def tf32() -> str:
     """Return where torch may replace float32 by TF32: in products, in convolutions, or `off`."""
     flags = {
@@ -73,8 +82,15 @@ def tf32() -> str:
     return "+".join(name for name, allowed in flags.items() if allowed) or "off"
 
 
+def captured(module: nn.Module, board: Board, **arguments: object) -> tuple[Callable[[], None], Tensor]:
+    """Compile a call of `module` on a board and capture it on the board's device; see `recorded`."""
+    compiled = torch.compile(module, fullgraph=True, dynamic=False, options={**known_options()})
+    with torch.cuda.device(board.front.device):
+        return recorded(partial(compiled, **arguments), board)
+
+
 def recorded(step: Callable[[Board], Tensor], board: Board) -> tuple[Callable[[], None], Tensor]:
-    """Capture a pass as a CUDA graph on the current device; return how to run it, and the tensor of its result."""
+    """Capture a call as a CUDA graph on the current device; return how to run it, and the tensor of its result."""
     side = torch.cuda.Stream()  # type: ignore[no-untyped-call]
     side.wait_stream(torch.cuda.current_stream())  # the board may still be being filled there
     with torch.cuda.stream(side):

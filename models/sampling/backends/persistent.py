@@ -2,19 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
+
 import torch
 import triton
-from torch import Tensor
+from torch import Tensor, nn
 
-from models.config import Step
-from models.decoder import SLICE_FORECASTS, Conditioning
+from models.decoder import SLICE_FORECASTS
 from models.errors import ConfigError
 from models.network import Network
-from models.sampling.backends.graph import tf32
-from models.sampling.noise import STAGES, slice_word
-from models.sampling.persistent.kernel import gumbel_noise, sample_slices
+from models.sampling.backends.graph import captured, compiler_numerics
+from models.sampling.batch_filling import BatchFilling
+from models.sampling.board import Board
+from models.sampling.persistent.kernel import sample_slices
 from models.sampling.persistent.tensors import KEYS, TOKENS, Scratch, Slices, kernel_sizes
 from models.sampling.persistent.weights import NARROWEST, Weights, padded
+from models.sampling.requests import SliceRequest
 from models.sampling.workspace import Workspace
 
 KNOWN_FORECASTS = 5
@@ -48,26 +52,19 @@ class PersistentBackend:
         self._scratch = Scratch.of(decoder, raster, programs * TOKENS, dtype)
         self._tables = [table[:-1].to(torch.int32).contiguous() for table in (raster.own, raster.taps)]
         self._sizes, self._unit = kernel_sizes(workspace), 2 / ((1 << decoder.value_bits) - 1)
+        on_cuda = decoder.first.weight.device.type == "cuda"
+        self._filling = BatchFilling(workspace, captured if on_cuda else uncaptured)
         self._products = str(dtype).removeprefix("torch.")
 
     @property
     def numerics(self) -> str:
-        """A row is computed in the same order in any batch, so only products, tile and compiler are named."""
-        return f"persistent/{self._products}/M-{TOKENS}/keys-{KEYS}/triton-{triton.__version__}/tf32-{tf32()}"
+        """Products, tile and compilers, and the rows that are filled together: a slice itself is the same in any batch."""
+        tile = f"M-{TOKENS}/keys-{KEYS}/triton-{triton.__version__}"
+        return f"persistent/{self._products}/{tile}/filled-{self.workspace.rows}/{compiler_numerics()}"
 
-    def condition(self, coarse: Tensor, fine: Tensor, k: Tensor, controls: Tensor) -> Conditioning:
-        """Return what a slice is conditioned on; see `Backend.condition`."""
-        return self.workspace.network.condition(coarse.long(), fine.long(), k, controls)
-
-    def noise(self, seed: int, step: Step, candidate: int) -> Tensor:
-        """Return the noise of a slice; see `Backend.noise`. The words are equal, logarithms may differ in the last bit."""
-        positions, channels, symbols = self.workspace.noise_shape
-        device = self.workspace.board.noise.device
-        noise = torch.empty(self.workspace.noise_shape, dtype=torch.double, device=device)
-        words = (seed & 0xFFFFFFFF, seed >> 32 & 0xFFFFFFFF, slice_word(step, candidate), STAGES[step.stage])
-        size = padded(channels * -(-symbols // 4))
-        gumbel_noise[(positions,)](noise, *words, C=channels, V=symbols, SIZE=size)
-        return noise
+    def fill(self, rows: Sequence[int], requests: Sequence[SliceRequest]) -> None:
+        """Start slices, all in one call; see `Backend.fill`."""
+        self._filling(rows, requests)
 
     def finish(self, lanes: int) -> int:
         """Sample every slice; see `Backend.finish`. A pass is a position."""
@@ -86,6 +83,11 @@ class PersistentBackend:
         )
         workspace.board.front.fill_(workspace.raster.positions)
         return workspace.raster.positions
+
+
+def uncaptured(module: nn.Module, board: Board, **arguments: object) -> tuple[Callable[[], object], Tensor]:
+    """Return a call as it is: for Triton's interpreter, which has no GPU to capture on."""
+    return partial(module, board, **arguments), board.front
 
 
 def fits(network: Network) -> bool:

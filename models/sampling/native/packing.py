@@ -51,12 +51,9 @@ def embedder_numbers(network: Network) -> dict[str, int]:
 
 def embedder_tensors(network: Network, layout: Layout) -> dict[str, Tensor]:
     """Return the order of slices and the weights of an embedder by name."""
-    geometry, embedder = network.geometry, network.embedder
-    order = {"rank": geometry.ranks, "distance": geometry.distances, "spacing": embedder.spacings}
-    return {
-        **{name: torch.tensor(each) for name, each in order.items()},
-        **embedder_weights(embedder, network.decoder, layout),
-    }
+    embedder, decoder = network.embedder, network.decoder
+    order = {"rank": network.ranks, "distance": decoder.distances, "spacing": embedder.spacings}
+    return {**order, **embedder_weights(embedder, decoder, layout)}
 
 
 def decoder_numbers(decoder: Decoder, board: Board) -> dict[str, int]:

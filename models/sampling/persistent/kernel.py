@@ -278,28 +278,3 @@ def sample_slices(
             pixel += tl.load(w.tables + (channel * V + (symbol & (V - 1)))[:, None] * P2 + p2)
         tl.store(pixels + slot * P2 + p2, pixel)
         tl.debug_barrier()
-
-
-@triton.jit
-def gumbel_noise(noise, low, high, slice_word, stage, C: tl.constexpr, V: tl.constexpr, SIZE: tl.constexpr):
-    """Write the noise of one position, (C, V) float64: `models.sampling.noise.gumbel`. SIZE: a power of two above C V / 4.
-
-    `low`, `high`: the words of the seed.
-    """
-    position, blocks = tl.program_id(0), tl.cdiv(V, 4)
-    call = tl.arange(0, SIZE)
-    channel, block = call // blocks, call % blocks
-    seed = (high.to(tl.uint64) << 32) | low.to(tl.uint64)
-    same = tl.zeros_like(call)
-    words = tl.philox(
-        seed,
-        (channel * 65536 + block).to(tl.uint32),
-        (same + position).to(tl.uint32),
-        (same + slice_word).to(tl.uint32),
-        (same + stage).to(tl.uint32),
-    )
-    for number in tl.static_range(4):
-        symbol = block * 4 + number
-        uniform = (words[number].to(tl.uint32, bitcast=True).to(tl.float64) + 0.5) / 4294967296.0
-        gumbel = -tl.log(-tl.log(uniform))
-        tl.store(noise + (position * C + channel) * V + symbol, gumbel, mask=(channel < C) & (symbol < V))

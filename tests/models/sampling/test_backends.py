@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import itertools
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
 
@@ -25,6 +24,7 @@ from models.sampling.workspace import Workspace
 from tests.harness.image_states import GEOMETRY, finish, states
 from tests.harness.toy import toy_card, toy_networks
 from tests.models.sampling.compiled import COMPILED
+from tests.models.sampling.fake_cuda import FakeCuda
 
 
 @pytest.mark.parametrize("compiled", COMPILED)
@@ -40,53 +40,6 @@ def test_parallel_takes_fewer_passes_than_cached_on_one_image(artefacts: Path, *
     for stage in GEOMETRY.stages:
         slices = sum(step.stage is stage for step in GEOMETRY.steps)
         assert passes[SamplerName.PARALLEL][stage] < passes[SamplerName.CACHED][stage] == slices * GEOMETRY.positions
-
-
-class FakeCuda:
-    """The part of torch.cuda that captures a graph; writes down what is called. Devices are entered by `device`."""
-
-    def __init__(self, monkeypatch: pytest.MonkeyPatch) -> None:
-        self.log: list[str] = []
-        self.devices: list[torch.device] = []
-        for name, fake in {
-            "Stream": lambda: FakeStream("side", self.log),
-            "current_stream": lambda: FakeStream("current", self.log),
-            "stream": self.entered,
-            "graph": self.entered,
-            "CUDAGraph": FakeGraph,
-            "device": self.on,
-        }.items():
-            monkeypatch.setattr(torch.cuda, name, fake)
-
-    @contextmanager
-    def entered(self, _what: object) -> Iterator[None]:
-        """As torch.cuda.stream and torch.cuda.graph."""
-        yield
-
-    @contextmanager
-    def on(self, device: torch.device) -> Iterator[None]:
-        """As torch.cuda.device."""
-        self.devices.append(device)
-        yield
-        self.devices.pop()
-
-
-class FakeStream:
-    """A stream that waits for nothing but says so."""
-
-    def __init__(self, name: str, log: list[str]) -> None:
-        self.name, self.log = name, log
-
-    def wait_stream(self, other: FakeStream) -> None:
-        """As torch.cuda.Stream.wait_stream."""
-        self.log.append(f"{self.name} waits for {other.name}")
-
-
-class FakeGraph:
-    """A graph that holds nothing."""
-
-    def replay(self) -> None:
-        """As torch.cuda.CUDAGraph.replay."""
 
 
 def test_a_capture_waits_for_the_stream_that_fills_the_board(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -115,8 +68,10 @@ def test_a_graph_is_captured_and_replayed_on_the_device_of_its_board(monkeypatch
     monkeypatch.setattr(graph, "recorded", capture)
     monkeypatch.setattr(torch, "compile", lambda step, **_: step)
     workspace = Workspace.of(toy_networks(GEOMETRY)[Stage.BASE], rows=1, guided=True)  # type: ignore[arg-type]
-    assert GraphBackend(workspace).finish(2) == GRAPH_PASSES
-    assert found == [[workspace.board.front.device]] * (2 + GRAPH_PASSES)
+    backend = GraphBackend(workspace)
+    backend.fill([], [])
+    assert backend.finish(2) == GRAPH_PASSES
+    assert found == [[workspace.board.front.device]] * (3 + 1 + GRAPH_PASSES)
 
 
 def test_what_changes_a_graphs_last_bits_is_in_its_numerics(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -131,7 +86,7 @@ def test_what_changes_a_graphs_last_bits_is_in_its_numerics(monkeypatch: pytest.
 
     monkeypatch.setattr(torch, "compile", compile_)
     backend = GraphBackend(Workspace.of(toy_networks(GEOMETRY)[Stage.BASE], rows=3))  # type: ignore[arg-type]
-    assert compiled == [{"fullgraph": True, "dynamic": False, "options": graph.OPTIONS}]
+    assert compiled == [{"fullgraph": True, "dynamic": False, "options": graph.OPTIONS}] * 2  # filling and pass
     assert graph.known_options() == graph.OPTIONS
     matmul, cudnn = torch.backends.cuda.matmul, torch.backends.cudnn
     before, numerics = (matmul.allow_tf32, cudnn.allow_tf32), set()
@@ -141,7 +96,7 @@ def test_what_changes_a_graphs_last_bits_is_in_its_numerics(monkeypatch: pytest.
     finally:
         matmul.allow_tf32, cudnn.allow_tf32 = before
     assert len(numerics) == 4
-    assert "graph/float32/M-3/deterministic+batch_invariant/tf32-off" in numerics
+    assert "graph/float32/M-3/filled-3/deterministic+batch_invariant/tf32-off" in numerics
 
 
 def test_options_that_an_older_torch_lacks_are_left_out(monkeypatch: pytest.MonkeyPatch) -> None:
@@ -157,5 +112,5 @@ def test_options_that_an_older_torch_lacks_are_left_out(monkeypatch: pytest.Monk
 
     monkeypatch.setattr(torch, "compile", compile_)
     backend = GraphBackend(Workspace.of(toy_networks(GEOMETRY)[Stage.BASE], rows=3))  # type: ignore[arg-type]
-    assert compiled == [{"deterministic": True, "shape_padding": False}]
+    assert compiled == [{"deterministic": True, "shape_padding": False}] * 2
     assert "/deterministic/tf32" in backend.numerics

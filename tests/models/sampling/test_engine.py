@@ -24,7 +24,7 @@ from models.sampling.engine import row_order
 from models.sampling.native import binding, compiler, packing
 from models.sampling.native.binding import NativeObject
 from models.subscale import Progress
-from tests.harness.image_states import GEOMETRY, after, finish, images, last_steps, next_slices, states
+from tests.harness.image_states import GEOMETRY, after, conditioned, finish, images, last_steps, next_slices, states
 from tests.harness.toy import ToyVerifier, toy_card, toy_config, toy_networks
 from tests.models.sampling.compiled import needs_compiler
 
@@ -250,7 +250,7 @@ def test_compiled_code_conditions_a_slice_the_same(artefacts: Path) -> None:
     plain, compiled = pipeline(None), pipeline(artefacts, bfloat16=False)
     for done in range(len(GEOMETRY.steps)):
         (state,) = after(states(1), done)
-        found, expected = compiled.slice_inputs(state).conditioning, plain.slice_inputs(state).conditioning
+        found, expected = (conditioned(each, state)[0] for each in (compiled, plain))
         assert torch.equal(found.forecasts, expected.forecasts)
         assert torch.equal(found.offset, expected.offset)
         torch.testing.assert_close((found.start, found.gates), (expected.start, expected.gates), rtol=1e-4, atol=1e-5)

@@ -18,6 +18,7 @@ from models.sampling.backends.fastest import Fastest
 from models.sampling.deal import SamplerName
 from models.sampling.guidance import guided
 from models.subscale import Progress
+from tests.harness.image_states import conditioned
 from tests.harness.toy import CONTROLS, toy_card, toy_networks
 from tests.models.sampling.compiled import COMPILED
 
@@ -60,7 +61,7 @@ def test_guidance_1_is_the_model_and_costs_nothing(artefacts: Path, *, compiled:
     with_it, without = pipeline(folder), pipeline(folder, guided=False)
     assert slices(with_it.advance(states(1, label="A"))) == slices(without.advance(states(1, label="A")))
     assert with_it.engines[Stage.BASE].passes == without.engines[Stage.BASE].passes
-    assert with_it.slice_inputs(states(1, label="A")[0]).unconditional is None
+    assert with_it.candidates(states(1, label="A")[0])[0].unconditional is None
     assert slices(without.advance(states(2, label="A"))) == slices(without.advance(states(1, label="A")))
 
 
@@ -76,12 +77,11 @@ def test_only_the_cards_networks_are_guided() -> None:
     """And from the unconditional side only the named controls are missing: the hue stays."""
     pipe = pipeline()
     (state,) = states(2, count=1, label="A", hue="red", tile="square")
-    given = pipe.slice_inputs(state)
     kept = replace(state, controls=(ANY, state.controls[1], ANY))
-    assert given.unconditional is not None
-    assert same(given.unconditional, pipe.slice_inputs(kept).conditioning)
-    assert not same(given.unconditional, given.conditioning)
-    assert pipe.slice_inputs(pipe.advance([state])[0]).unconditional is None
+    conditional, unconditional = conditioned(pipe, state)
+    assert same([unconditional], conditioned(pipe, kept))
+    assert not same([unconditional], [conditional])
+    assert len(conditioned(pipe, pipe.advance([state])[0])) == 1
 
 
 @pytest.mark.parametrize("compiled", COMPILED)
@@ -90,8 +90,8 @@ def test_where_nothing_is_guided_guidance_is_nothing(artefacts: Path, *, compile
     pipe = pipeline(artefacts if compiled else None)
     plain = slices(pipe.advance(states(1, hue="blue")))
     assert slices(pipe.advance(states(2.5, hue="blue"))) == plain
-    given = [pipe.slice_inputs(state) for state in states(1, hue="blue")]
-    alike = [each._replace(guidance=2.5, unconditional=each.conditioning) for each in given]
+    given = [pipe.candidates(state)[0] for state in states(1, hue="blue")]
+    alike = [each._replace(guidance=2.5, unconditional=each.controls) for each in given]
     assert [sampled.tobytes() for sampled in pipe.sample(Stage.BASE, alike)] == plain
 
 
@@ -145,9 +145,9 @@ def test_frequencies_match_the_guided_distribution() -> None:
 
 
 def conditioning(pipe: Pipeline, state: ImageState) -> Conditioning:
-    one = pipe.slice_inputs(replace(state, sampling=Sampling())).conditioning
+    (one,) = conditioned(pipe, replace(state, sampling=Sampling()))
     return Conditioning(*(part.expand(16, *part.shape[1:]) for part in one))
 
 
-def same(one: Conditioning, other: Conditioning) -> bool:
-    return all(torch.equal(a, b) for a, b in zip(one, other, strict=True))
+def same(one: list[Conditioning], other: list[Conditioning]) -> bool:
+    return all(torch.equal(a, b) for a, b in zip(one[0], other[0], strict=True))
