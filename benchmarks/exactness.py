@@ -28,7 +28,7 @@ from models.pipeline import ImageState, Pipeline, next_step
 from models.sampling import reference
 from models.sampling.backends.fastest import Fastest
 from models.sampling.deal import SamplerName
-from models.sampling.requests import SliceRequest
+from models.sampling.slice_request import SliceRequest
 from models.subscale import Bytes, Progress
 from models.verifier import Verifier, load_verifier, verifier_of
 

@@ -22,7 +22,7 @@ from models.sampling.backends.fastest import Fastest
 from models.sampling.deal import SamplerName
 from models.sampling.engine import Engine
 from models.sampling.noise import NOISE_VERSION
-from models.sampling.requests import SliceRequest
+from models.sampling.slice_request import SliceRequest
 from models.sampling.threads import Threads
 from models.sampling.workspace import Workspace
 from models.subscale import Bytes, Progress

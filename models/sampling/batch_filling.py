@@ -13,7 +13,7 @@ from torch import Tensor, nn
 from models.network import Network
 from models.sampling.board import Board
 from models.sampling.noise import gumbel_of, noise_words
-from models.sampling.requests import SliceRequest
+from models.sampling.slice_request import SliceRequest
 from models.sampling.workspace import Workspace
 
 WORDS, STARTS = 6, 1

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from models.sampling.backends.backend import BackendFactory
 from models.sampling.board import bands
-from models.sampling.requests import SliceRequest
+from models.sampling.slice_request import SliceRequest
 from models.sampling.workspace import Workspace
 
 

@@ -12,7 +12,7 @@ from models.decoder import Conditioning
 from models.network import Network
 from models.sampling.guidance import guided
 from models.sampling.noise import gumbel, gumbel_max
-from models.sampling.requests import SliceRequest
+from models.sampling.slice_request import SliceRequest
 
 
 class SliceInputs(NamedTuple):

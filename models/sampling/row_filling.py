@@ -12,7 +12,7 @@ from torch import Tensor
 
 from models.config import Step
 from models.decoder import Conditioning
-from models.sampling.requests import SliceRequest
+from models.sampling.slice_request import SliceRequest
 from models.sampling.workspace import Workspace
 
 

@@ -25,8 +25,8 @@ from rq import Queue
 from models.decoder import Conditioning
 from models.pipeline import ImageState, Pipeline
 from models.sampling import row_filling
-from models.sampling.requests import SliceRequest
 from models.sampling.row_filling import RowSource
+from models.sampling.slice_request import SliceRequest
 from service.contract.transitions import Call, Reply, Transitions
 from tests.chaos.journal import JOURNAL, Line
 from worker import main as worker

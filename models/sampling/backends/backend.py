@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import Protocol
 
-from models.sampling.requests import SliceRequest
+from models.sampling.slice_request import SliceRequest
 from models.sampling.workspace import Workspace
 
 

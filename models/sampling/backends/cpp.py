@@ -15,8 +15,8 @@ from models.sampling.deal import SamplerName
 from models.sampling.native import binding
 from models.sampling.native.binding import NativeObject
 from models.sampling.native.packing import decoder_numbers, decoder_tensors, embedder_numbers, embedder_tensors
-from models.sampling.requests import SliceRequest
 from models.sampling.row_filling import fill_rows
+from models.sampling.slice_request import SliceRequest
 from models.sampling.workspace import Workspace
 
 NATIVE_TOKENS = {torch.bfloat16: 4, torch.float32: 2}

@@ -11,8 +11,8 @@ from models.decoder import Conditioning, Decoder
 from models.sampling.deal import DEALS
 from models.sampling.noise import gumbel
 from models.sampling.passes import Pass
-from models.sampling.requests import SliceRequest
 from models.sampling.row_filling import fill_rows
+from models.sampling.slice_request import SliceRequest
 from models.sampling.workspace import Workspace
 
 

@@ -13,7 +13,7 @@ from models.sampling.backends.bfloat16 import with_bfloat16_products
 from models.sampling.backends.eager import EagerBackend
 from models.sampling.batch_filling import BatchFilling
 from models.sampling.board import Board
-from models.sampling.requests import SliceRequest
+from models.sampling.slice_request import SliceRequest
 from models.sampling.workspace import Workspace
 
 GRAPH_PASSES = 8

@@ -18,7 +18,7 @@ from models.sampling.board import Board
 from models.sampling.persistent.kernel import sample_slices
 from models.sampling.persistent.tensors import KEYS, TOKENS, Scratch, Slices, kernel_sizes
 from models.sampling.persistent.weights import NARROWEST, Weights, padded
-from models.sampling.requests import SliceRequest
+from models.sampling.slice_request import SliceRequest
 from models.sampling.workspace import Workspace
 
 KNOWN_FORECASTS = 5
