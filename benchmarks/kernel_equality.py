@@ -9,6 +9,7 @@ import argparse
 import json
 import os
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -17,6 +18,7 @@ from benchmarks.gpu.section import MODEL, middle_states
 from models.checkpoint import load_model
 from models.config import Stage, Temperatures
 from models.pipeline import Pipeline
+from models.sampling.batch_filling import uncaptured
 
 ROWS = 8
 
@@ -37,9 +39,8 @@ def main() -> None:
         for state in middle_states(card, stage, ROWS)
     ]
     plain = Pipeline(networks, card, capacity=ROWS)
-    kernel = Pipeline(
-        networks, card, capacity=ROWS, backend=lambda workspace: PersistentBackend(workspace, bfloat16=False)
-    )
+    backend = partial(PersistentBackend, bfloat16=False, capture=uncaptured)
+    kernel = Pipeline(networks, card, capacity=ROWS, backend=backend)
     expected, found = (
         np.stack([state.progress.slices[-1] for state in each.advance(states)]) for each in (plain, kernel)
     )

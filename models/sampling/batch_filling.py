@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from functools import partial
 from typing import NamedTuple, Self
 
 import numpy as np
@@ -91,6 +92,11 @@ class Filling(nn.Module):
         geometry, ranks = self.network.geometry, self.network.ranks
         by_k = rearrange(slices, "r (two k h) w c -> two r k h w c", two=2, h=geometry.slice_size)[:, :, ranks]
         return rearrange(by_k, "two r (s t) h w c -> two r (h s) (w t) c", s=geometry.subscale).long()
+
+
+def uncaptured(module: nn.Module, board: Board, **arguments: object) -> tuple[Callable[[], object], Tensor]:
+    """Return a call as it is, on any device."""
+    return partial(module, board, **arguments), board.front
 
 
 class BatchFilling:

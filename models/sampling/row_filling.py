@@ -1,4 +1,4 @@
-"""Start of slices row by row, on a CPU: each image is conditioned alone, as a convolution may round otherwise in a batch."""
+"""Start of slices row by row, for a CPU: each image is conditioned alone, as a convolution may round otherwise in a batch."""
 
 from __future__ import annotations
 
@@ -49,8 +49,8 @@ def _fill_image(source: RowSource, candidates: Sequence[tuple[int, SliceRequest]
 
 def conditionings(source: RowSource, request: SliceRequest) -> list[Conditioning]:
     """Return the conditioning of each lane of a slice, (1, N, ...) each: one, or two with guidance."""
-    coarse, fine, *_ = (torch.from_numpy(part)[None] for part in request.progress.known())
-    k, sides = torch.tensor([request.step.slice]), (request.controls, request.unconditional)
-    return [
-        source.condition(coarse, fine, k, torch.tensor([side], dtype=torch.long)) for side in sides if side is not None
-    ]
+    device = source.workspace.board.front.device
+    coarse, fine, *_ = (torch.from_numpy(part)[None].to(device) for part in request.progress.known())
+    k, sides = torch.tensor([request.step.slice], device=device), (request.controls, request.unconditional)
+    indices = (torch.tensor([side], dtype=torch.long, device=device) for side in sides if side is not None)
+    return [source.condition(coarse, fine, k, controls) for controls in indices]

@@ -2,19 +2,16 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
-from functools import partial
+from collections.abc import Sequence
 
 import torch
 import triton
-from torch import Tensor, nn
 
 from models.decoder import SLICE_FORECASTS
 from models.errors import ConfigError
 from models.network import Network
 from models.sampling.backends.graph import captured, compiler_numerics
-from models.sampling.batch_filling import BatchFilling
-from models.sampling.board import Board
+from models.sampling.batch_filling import BatchFilling, Capture
 from models.sampling.persistent.kernel import sample_slices
 from models.sampling.persistent.tensors import KEYS, TOKENS, Scratch, Slices, kernel_sizes
 from models.sampling.persistent.weights import NARROWEST, Weights, padded
@@ -35,10 +32,11 @@ class PersistentBackend:
     """Every slice of the board from its first pixel to its last in one launch; `Backend` for CUDA. Not yet run on a GPU.
 
     One token a row and position, as the cached sampler: no pixel is sampled twice. `bfloat16`: weights, keys and values
-    are of bfloat16, sums of float32. Raises ConfigError for a network that it cannot run.
+    are of bfloat16, sums of float32. `capture`: how fillings run; `uncaptured` in Triton's interpreter, which has no GPU.
+    Raises ConfigError for a network that it cannot run.
     """
 
-    def __init__(self, workspace: Workspace, *, bfloat16: bool = True) -> None:
+    def __init__(self, workspace: Workspace, *, bfloat16: bool = True, capture: Capture = captured) -> None:
         self.workspace, network, raster = workspace, workspace.network, workspace.raster
         if not fits(network):
             raise ConfigError(
@@ -52,8 +50,7 @@ class PersistentBackend:
         self._scratch = Scratch.of(decoder, raster, programs * TOKENS, dtype)
         self._tables = [table[:-1].to(torch.int32).contiguous() for table in (raster.own, raster.taps)]
         self._sizes, self._unit = kernel_sizes(workspace), 2 / ((1 << decoder.value_bits) - 1)
-        on_cuda = decoder.first.weight.device.type == "cuda"
-        self._filling = BatchFilling(workspace, captured if on_cuda else uncaptured)
+        self._filling = BatchFilling(workspace, capture)
         self._products = str(dtype).removeprefix("torch.")
 
     @property
@@ -83,11 +80,6 @@ class PersistentBackend:
         )
         workspace.board.front.fill_(workspace.raster.positions)
         return workspace.raster.positions
-
-
-def uncaptured(module: nn.Module, board: Board, **arguments: object) -> tuple[Callable[[], object], Tensor]:
-    """Return a call as it is: for Triton's interpreter, which has no GPU to capture on."""
-    return partial(module, board, **arguments), board.front
 
 
 def fits(network: Network) -> bool:

@@ -181,6 +181,13 @@ def test_neither_fill_nor_pass_needs_anything_from_the_host(
         assert len(work.found) == 1
 
 
+def test_row_by_row_works_on_any_device() -> None:
+    """A check on a GPU compares with it; on a device without numbers."""
+    pipe = Pipeline(toy_networks(GEOMETRY).to("meta"), toy_card(GEOMETRY), capacity=2)
+    for state in after(states(1), 0) + after(states(1), 7):
+        assert all(part.device.type == "meta" for side in conditioned(pipe, state) for part in side)
+
+
 @pytest.mark.parametrize("stage", [Stage.BASE, Stage.DEPTH])
 def test_a_fill_is_one_graph_for_the_compiler(stage: Stage) -> None:
     """It is traced without a break, and writes the same."""

@@ -21,6 +21,7 @@ from models.network import Network, build  # noqa: E402
 from models.pipeline import ImageState, Pipeline  # noqa: E402
 from models.sampling.backends.eager import EagerBackend  # noqa: E402
 from models.sampling.backends.persistent import PersistentBackend, fits  # noqa: E402
+from models.sampling.batch_filling import uncaptured  # noqa: E402
 from models.sampling.guidance import guided  # noqa: E402
 from models.sampling.persistent.weights import Weights  # noqa: E402
 from models.sampling.workspace import Workspace  # noqa: E402
@@ -32,7 +33,8 @@ GEOMETRY = Geometry(size=4, slice_size=2)
 """Four positions in a slice: the interpreter takes half a second for each."""
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
-FLOAT32 = partial(PersistentBackend, bfloat16=False)
+KERNEL = partial(PersistentBackend, capture=uncaptured)
+FLOAT32 = partial(KERNEL, bfloat16=False)
 
 
 @pytest.fixture(autouse=True)
@@ -114,7 +116,7 @@ def test_a_row_does_not_depend_on_its_batch() -> None:
 def test_bfloat16_gives_nearly_the_same() -> None:
     """The first pixels, before one that differs changes the others."""
     plain, _ = pipelines(GEOMETRY, capacity=16, blocks=1, reach=1)
-    kernel = Pipeline(plain.networks, plain.card, capacity=16, backend=PersistentBackend)
+    kernel = Pipeline(plain.networks, plain.card, capacity=16, backend=KERNEL)
     rows = after(
         [ImageState(seed=s, controls=(0, 0, 0), progress=states(1, GEOMETRY)[0].progress) for s in range(16)], 7
     )
