@@ -142,6 +142,10 @@ class Geometry:
             return (self.slice_size,)
         return tuple(self.slice_size << level for level in range(self.subscale.bit_length() - 1)) or (self.slice_size,)
 
+    def start_sizes(self, stage: Stage) -> tuple[int, ...]:
+        """Return the sides of a given image with which `stage` can start: size continues a smaller image, depth a whole one."""
+        return (self.size,) if stage is Stage.DEPTH else self.level_sizes
+
     @property
     def radius(self) -> int:
         """Pixels on each side of a target pixel that the embedder sees."""

@@ -105,13 +105,8 @@ def started(encoded: str, stage: Stage, geometry: Geometry) -> Progress:
     if stage not in geometry.stages or stage is Stage.BASE:
         msg = f"this model cannot start there; it can: {', '.join(geometry.stages[1:])}"
         raise FieldError("start.stage", msg)
-    image = pixels(encoded, geometry, sizes=start_sizes(stage, geometry), field=START)
+    image = pixels(encoded, geometry, sizes=geometry.start_sizes(stage), field=START)
     return Progress.of(image, geometry, geometry.slices) if stage is Stage.DEPTH else Progress.of_level(image, geometry)
-
-
-def start_sizes(stage: Stage, geometry: Geometry) -> tuple[int, ...]:
-    """Return the sides of a caller's image with which `stage` can start."""
-    return (geometry.size,) if stage is Stage.DEPTH else geometry.level_sizes
 
 
 def pixels(encoded: str, geometry: Geometry, *, sizes: Sequence[int], field: str) -> Bytes:

@@ -15,7 +15,6 @@ from service.api.requests import Controls, StartStage
 from service.contract.record import JobRecord
 from service.contract.request import JobRequest, Priority, Task
 from service.contract.statuses import Status
-from service.images import start_sizes
 from service.problem_body import ProblemBody, problem_of
 from service.supervisor import TaskState
 from service.urls import JobLinks, JobUrls
@@ -223,7 +222,7 @@ class ModelBody(BaseModel):
             verifier=bool(card.verifier),
             stages=list(geometry.stages),
             slices=len(geometry.steps),
-            start_sizes={stage: list(start_sizes(stage, geometry)) for stage in geometry.stages[1:]},
+            start_sizes={stage: list(geometry.start_sizes(stage)) for stage in geometry.stages[1:]},
             parameters=card.parameters,
             bits_per_dim=dict(card.bits_per_dim),
             licence=card.licence,

@@ -14,7 +14,7 @@ from PIL import Image
 from models.config import Geometry, Order, Stage
 from models.subscale import Bytes, Progress
 from service.errors import FieldError
-from service.images import ImageFormat, encode, pixels, preferred, start_sizes, started
+from service.images import ImageFormat, encode, pixels, preferred, started
 from tests.harness.drawing import GEOMETRY
 
 SIZE = GEOMETRY.size
@@ -79,9 +79,8 @@ def test_every_level_of_an_interlaced_image_is_a_start() -> None:
     """A quarter and a half of the side: their pixels are kept in coarse bits. Raster order has the first slice alone."""
     geometry = Geometry(size=32, slice_size=8, order=Order.INTERLACED)
     noise = np.random.default_rng(2).integers(0, 256, (16, 16, 3), np.uint8)
-    assert start_sizes(Stage.SIZE, geometry) == (8, 16)
-    assert start_sizes(Stage.DEPTH, geometry) == (32,)
-    assert start_sizes(Stage.SIZE, replace(geometry, order=Order.RASTER)) == (8,)
+    assert (geometry.start_sizes(Stage.SIZE), geometry.start_sizes(Stage.DEPTH)) == ((8, 16), (32,))
+    assert replace(geometry, order=Order.RASTER).start_sizes(Stage.SIZE) == (8,)
     progress = started(png(Image.fromarray(noise)), Stage.SIZE, geometry)
     coarse, _, known, _ = progress.known()
     assert progress.done == 4
