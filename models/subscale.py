@@ -91,11 +91,12 @@ class Progress:
         g = self.geometry
         parts = []
         for finished in (self.slices[: g.slices], self.slices[g.slices :]):
-            values = np.zeros((g.slices, g.slice_size, g.slice_size, g.channels), np.uint8)
-            where = np.zeros((*values.shape[:-1], 1), np.uint8)
-            for k, each in zip(g.sampling_order, finished, strict=False):
-                values[k], where[k] = each, 1
-            parts.append((from_slices(values, g.subscale), from_slices(where, g.subscale)[..., 0].astype(bool)))
+            values, known = np.zeros((g.slices, *g.slice_shape), np.uint8), np.zeros(g.slices, np.bool_)
+            if finished:
+                places = list(g.sampling_order[: len(finished)])
+                values[places], known[places] = np.concatenate(finished).reshape(-1, *g.slice_shape), True
+            cell = known.reshape(g.subscale, g.subscale)
+            parts.append((from_slices(values, g.subscale), np.tile(cell, (g.slice_size, g.slice_size))))
         (coarse, coarse_known), (fine, fine_known) = parts
         return coarse, fine, coarse_known, fine_known
 
