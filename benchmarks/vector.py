@@ -7,7 +7,6 @@ The sheet shows each image beside its vector form.
 from __future__ import annotations
 
 import argparse
-import io
 import os
 import sys
 import time
@@ -63,8 +62,9 @@ def measured(name: str, image: Bytes, *, straight: bool) -> VectorRow:
     form = vector_form(image)
     document = svg(form, title=name)
     drawn = time.process_time()
-    large = Image.open(io.BytesIO(rendering.png(form, LARGE)))
+    rendering.png(form, LARGE)
     ended = time.process_time()
+    large = rendering.by_resvg(document, LARGE)
     seen = np.asarray(large.convert("RGB").reduce(LARGE // side), np.float64)
     bare = np.asarray(rendering.image(form, side, Recolouring(background=None)))
     overlap, soft = overlaps(image.astype(np.float64), seen)

@@ -84,19 +84,19 @@ def test_entries_between_two_ids() -> None:
     }
 
 
-@pytest.mark.parametrize(
-    "content",
-    [
-        b"",
-        b"no gzip",
-        gzip.compress(b"no JSON"),
-        gzip.compress(b"{}"),
-        gzip.compress(b'{"version": 2}'),
-        gzip.compress(b'{"version": 1, "record": [], "events": []}'),
-        gzip.compress(b'{"version": 1, "record": {}, "events": [["1-0", {"data": "x"}]]}'),
-        gzip.compress(b'{"version": 1, "record": {}, "events": []}')[:-9],
-    ],
-)
+DAMAGED = {
+    "empty": b"",
+    "no gzip": b"no gzip",
+    "no JSON": gzip.compress(b"no JSON"),
+    "no fields": gzip.compress(b"{}"),
+    "another version": gzip.compress(b'{"version": 2}'),
+    "no record": gzip.compress(b'{"version": 1, "record": [], "events": []}'),
+    "no event": gzip.compress(b'{"version": 1, "record": {}, "events": [["1-0", {"data": "x"}]]}'),
+    "cut off": gzip.compress(b'{"version": 1, "record": {}, "events": []}')[:-9],
+}
+
+
+@pytest.mark.parametrize("content", DAMAGED.values(), ids=DAMAGED)
 def test_a_damaged_object_is_unreadable(content: bytes) -> None:
     """Whatever is wrong with it."""
     with pytest.raises(UnreadableRecordError):
