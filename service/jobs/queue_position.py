@@ -35,7 +35,7 @@ SAMPLE = 32
 """Competing jobs that are read. Others are assumed to be like these, so that a poll costs the same in a long queue."""
 
 SHARED_SECONDS = 0.2
-"""Time for which polls share what was read of the competing jobs: they change once in a round, and are most of the work."""
+"""Time for which polls of started jobs share what was read of the others. It changes once in a round, and is most of the work."""
 
 STALE_SECONDS = 2.0
 """Time for which polls use it at most while another one reads anew: all polls that a round wakes come at once."""
@@ -111,15 +111,17 @@ class QueueEstimates:
         )
 
     async def _read(self, record: JobRecord) -> tuple[Sequence[int] | None, Competition]:
-        """Return the place of a job that waits, else None, and what competes with it."""
+        """Return the place of a job that waits, else None, and what competes with it.
+
+        A job that waits does not share: of fifty that are submitted within `SHARED_SECONDS`, each waits for those before it.
+        """
         model, waits = record.request.model, record.status is Status.QUEUED
-        shared = self._shared(model)
-        if shared:
-            return (await self._ask(record, sample=0))[0] if waits else None, shared
+        if not waits and (shared := self._shared(model)):
+            return None, shared
         self._reading.add(model)
         try:
             read_at = time.monotonic()
-            place, *answers = await self._ask(record, sample=SAMPLE)
+            place, *answers = await self._ask(record)
             found = self._competition[model] = Competition.of(answers, read_at)
         finally:
             self._reading.discard(model)
@@ -131,10 +133,10 @@ class QueueEstimates:
         seconds = STALE_SECONDS if model in self._reading else SHARED_SECONDS
         return known if known and time.monotonic() - known.read_at < seconds else None
 
-    async def _ask(self, record: JobRecord, *, sample: int) -> Any:  # noqa: ANN401 - of redis-py
+    async def _ask(self, record: JobRecord) -> Any:  # noqa: ANN401 - of redis-py
         model = record.request.model
         lists = [key(model) for key in (owners_key, pace_key, workers_key, running_key, queued_key)]
-        args = (waiting_key(model, ""), RETURNED, record.request.owner, record.request.id, sample)
+        args = (waiting_key(model, ""), RETURNED, record.request.owner, record.request.id, SAMPLE)
         return await self._script(keys=lists, args=args)
 
     async def backlogs(self, models: Sequence[str]) -> dict[str, Backlog]:

@@ -2,7 +2,7 @@
 -- a full Redis still answers it.
 --
 -- KEYS: owners, pace, workers, running, queued. ARGV: prefix of the owners' queues (service/contract/queue.lua), name of the
--- queue of returned jobs, owner, job id, how many competing jobs of a list to read; '0': reply the place alone.
+-- queue of returned jobs, owner, job id, how many competing jobs of a list to read.
 -- Replies {place, pace, time, workers with their scores, {running jobs, the first of them}, {queued jobs, the first of them}}.
 --
 -- The place takes the jobs of an owner to be like its first one. Of more than MOST owners, the others count as the read ones do.
@@ -49,6 +49,5 @@ local function jobs(list)
   return {redis.call('ZCARD', list), found}
 end
 
-if sample == '0' then return {place()} end
 return {place(), redis.call('HGETALL', pace), redis.call('TIME'), redis.call('ZRANGE', workers, 0, -1, 'WITHSCORES'),
         jobs(running), jobs(queued)}

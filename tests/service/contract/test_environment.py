@@ -13,6 +13,7 @@ import pytest
 
 import service.local.__main__ as local
 import worker.doctor.__main__ as doctor
+from models.cards import WEIGHTS
 from service import main as service_main
 from service.contract.environment import INVALID, redis_url, require_model
 from service.contract.listening import listening_address
@@ -21,6 +22,7 @@ from worker import main as worker_main
 BOTH = ("service", "worker", "doctor", "local")
 OF_WORKER = ("worker", "doctor")
 OF_SERVICE = ("service", "local")
+SHIPPED = sorted(folder.name for folder in WEIGHTS.iterdir())
 STARTING = ("service", "worker", "local")
 """All but the doctor, which has a finding about the model."""
 
@@ -62,7 +64,7 @@ CASES = [
     (OF_SERVICE, "SPN_HOST", "[::1]", "'[::1]' is not accepted: expected an address of this machine, such as"),
     (OF_WORKER, "SPN_METRICS_HOST", "192.0.2.1", "'192.0.2.1' is not accepted: expected an address of this machine"),
     (STARTING, "SPN_MODELS", "/none", "'/none' is not accepted: expected a folder that has one folder for each model"),
-    (STARTING, "SPN_MODEL", "gone", "'gone' is not accepted: expected symbols-64, in SPN_MODELS='"),
+    (STARTING, "SPN_MODEL", "gone", f"'gone' is not accepted: expected {' or '.join(SHIPPED)}, in SPN_MODELS='"),
     (OF_SERVICE, "SPN_PORT", "70000", "'70000' is not accepted: expected an integer from 1 to 65535"),
     (OF_SERVICE, "SPN_QUEUE_BOUND", "many", "'many' is not accepted: expected an integer from 1 to 1000000"),
     (OF_SERVICE, "SPN_REAPER_SECONDS", "0", "'0' is not accepted: expected a number from 0.1 to 60"),

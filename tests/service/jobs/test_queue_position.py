@@ -230,28 +230,27 @@ def test_a_backlog_counts_jobs_and_live_workers(store: redis.Redis, redis_url: s
 
 
 def test_polls_share_what_they_read_of_the_queue(store: redis.Redis, redis_url: str, transitions: Transitions) -> None:
-    """A job that runs is estimated without Redis, a job that waits reads its own place alone. Later the queue is read anew."""
-    running, first, second = (
-        record_of(store, a_running_job(transitions)),
-        *(queued(store, transitions) for _ in range(2)),
-    )
+    """A job that runs is estimated without Redis, until the queue is read anew. A job that waits always reads it."""
+    running, first = record_of(store, a_running_job(transitions)), queued(store, transitions)
 
     async def ask() -> list[QueueEstimate]:
         async with AsyncRedis.from_url(redis_url) as client:
             estimates = QueueEstimates(client)
             found = [await estimates.of(first)]
+            behind = [queued(store, transitions) for _ in range(3)]
+            found += [await estimates.of(each) for each in behind]
             store.delete(pace_key("toy"))
             store.config_resetstat()
-            found += [await estimates.of(each) for each in (running, second)]
-            assert store.info("commandstats")["cmdstat_evalsha"]["calls"] == 1
+            found.append(await estimates.of(running))
+            assert "cmdstat_evalsha" not in store.info("commandstats")
             await asyncio.sleep(SHARED_SECONDS)
             return [*found, await estimates.of(running)]
 
-    early, shared, place, late = asyncio.run(ask())
-    assert {early.queue_position, place.queue_position} == {1, 2}
-    assert shared.queue_position is None
-    assert None not in {early.eta_seconds, shared.eta_seconds, place.eta_seconds}
-    assert late.eta_seconds is None
+    *waiting, shared, late = asyncio.run(ask())
+    assert [each.queue_position for each in waiting] == [1, 2, 3, 4]
+    seconds = [each.eta_seconds or 0 for each in waiting]
+    assert sorted(set(seconds)) == seconds, "each waits for those before it"
+    assert (shared.queue_position, shared.eta_seconds is None, late.eta_seconds) == (None, False, None)
 
 
 def test_polls_that_come_at_once_read_the_queue_once(
