@@ -35,7 +35,7 @@ SAMPLE = 32
 """Competing jobs that are read. Others are assumed to be like these, so that a poll costs the same in a long queue."""
 
 SHARED_SECONDS = 0.2
-"""Time for which polls of started jobs share what was read of the others. It changes once in a round, and is most of the work."""
+"""Time for which polls of started jobs share what was read of the others. It changes once a round, and is most of the work."""
 
 STALE_SECONDS = 2.0
 """Time for which polls use it at most while another one reads anew: all polls that a round wakes come at once."""
