@@ -88,7 +88,11 @@ def downloaded(viewer: Locator, name: str) -> tuple[str, bytes]:
 
 def test_a_finished_image_is_downloaded_in_every_form(viewer: Locator) -> None:
     """By keyboard to the menu; SVG, three sizes of PNG, web icons, all images, and the pixels as they were generated."""
-    viewer.locator("summary", has_text="Download").focus()
+    menu = viewer.locator("summary", has_text="Download")
+    # Its code is loaded with the first image. Until then Space would press what has the focus.
+    expect(menu).to_be_visible()
+    menu.focus()
+    expect(menu).to_be_focused()
     viewer.page.keyboard.press("Space")
     expect(viewer.get_by_role("checkbox", name="Transparent background")).to_be_checked()
     name, content = downloaded(viewer, "SVG, any size")
