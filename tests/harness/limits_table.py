@@ -8,6 +8,7 @@ from pathlib import Path
 from pydantic.fields import FieldInfo
 
 from service.api import requests
+from service.api.middleware.body_limit import BYTES_PER_SECOND, SMALL
 from service.api.request_body import MAX_SEPARATORS
 from service.api.routes.dependencies import MAX_WAIT_SECONDS
 from service.app import MAX_BODY_BYTES
@@ -47,6 +48,9 @@ def rows() -> list[Row]:
     return [
         fixed("request line and headers", MAX_HEAD_BYTES, " bytes"),
         fixed("request body", MAX_BODY_BYTES, " bytes"),
+        fixed(
+            f"what bodies have beyond {SMALL:,} bytes, all of a process together", BYTES_PER_SECOND, " bytes per second"
+        ),
         fixed("values of a body outside of `metadata`", requests.MAX_VALUES),
         fixed("commas, `{` and `[` of a body, those in strings included", MAX_SEPARATORS),
         fixed("levels of a body outside of `metadata`", requests.MAX_DEPTH),
