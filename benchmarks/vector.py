@@ -78,7 +78,7 @@ def measured(name: str, image: Bytes, *, straight: bool) -> VectorRow:
         painted_corners=bool(form.ground and form.ground.corner and bare[[0, 0, -1, -1], [0, -1, 0, -1], 3].any())
         if isinstance(form, GlyphForm)
         else False,
-        bend=bend(form) / side if straight and isinstance(form, GlyphForm) else None,
+        bend=bend(form, side) / side if straight and isinstance(form, GlyphForm) else None,
         svg_ms=(drawn - begun) * 1e3,
         png_ms=(ended - drawn) * 1e3,
     )
@@ -95,13 +95,13 @@ def overlaps(image: Floats, seen: Floats) -> tuple[float, float]:
     return float((inked[0] & inked[1]).sum() / max(1, (inked[0] | inked[1]).sum())), soft
 
 
-def bend(form: GlyphForm) -> float:
+def bend(form: GlyphForm, side: int) -> float:
     """Return the largest distance in pixels of a long edge between two corners from a straight line."""
-    return max((_bend(edge) for curve in form.glyph for edge in _edges(curve)), default=0.0)
+    return max((_bend(edge) for curve in form.glyph for edge in _edges(curve, least=side / 8)), default=0.0)
 
 
-def _edges(curve: Curve) -> list[Floats]:
-    """The edges between corners of a curve, longer than an eighth of the image: points (n, 2)."""
+def _edges(curve: Curve, *, least: float) -> list[Floats]:
+    """The edges between corners of a curve that are longer than `least` pixels: points (n, 2)."""
     dense = np.einsum("tc,ncx->ntx", bernstein(np.arange(8) / 8), curve.controls).reshape(-1, 2)
     ahead = np.roll(dense, -1, axis=0) - dense
     ahead /= np.maximum(np.hypot(*ahead.T), 1e-9)[:, None]
@@ -111,7 +111,7 @@ def _edges(curve: Curve) -> list[Floats]:
     around = np.concatenate([dense, dense])
     ends = [*corners[1:], corners[0] + len(dense)]
     edges = [around[first : last + 1] for first, last in zip(corners, ends, strict=True)]
-    return [edge for edge in edges if np.hypot(*(edge[-1] - edge[0])) > 8]  # noqa: PLR2004 - an eighth of 64
+    return [edge for edge in edges if np.hypot(*(edge[-1] - edge[0])) > least]
 
 
 def _bend(edge: Floats) -> float:
@@ -131,9 +131,15 @@ def held_out(count: int) -> list[tuple[str, Bytes, bool]]:
 
 
 def stored(folder: Path, count: int) -> list[tuple[str, Bytes, bool]]:
-    """Return the PNG files of a folder, by name."""
+    """Return the PNG files of a folder, by name; a name like `0007-E-sans-red-circle` is that of a straight letter."""
     files = sorted(folder.glob("*.png"))[:count]
-    return [(file.stem, np.asarray(Image.open(file).convert("RGB")), False) for file in files]
+    return [(file.stem, np.asarray(Image.open(file).convert("RGB")), names_straight(file.stem)) for file in files]
+
+
+def names_straight(name: str) -> bool:
+    """Return whether a name, as `benchmarks.keepers` gives them, is that of a straight letter without serifs."""
+    parts = name.split("-")
+    return bool(STRAIGHT & set(parts)) and Style.SANS.value in parts
 
 
 def sheet(images: Sequence[tuple[str, Bytes, bool]], *, columns: int = 4, size: int = 256) -> Image.Image:

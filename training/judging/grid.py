@@ -24,7 +24,11 @@ from training.scoring.scores import markdown
 
 GUIDANCES: Final = (1.0, 1.5, 2.0, 3.0)
 CANDIDATES: Final = (1, 4, 8)
-TEMPERATURES: Final = (Temperatures(), Temperatures(size=0.7, depth=0.8), Temperatures(size=0.4, depth=0.4))
+TEMPERATURES: Final = (
+    Temperatures(),
+    Temperatures(base=0.8, size=0.4, depth=0.4),
+    Temperatures(base=0.8, size=0.2, depth=0.2),
+)
 """The grid is every combination; a model without guided networks or without a verifier has fewer points."""
 
 CONCEPTS: Final = 5
