@@ -9,7 +9,7 @@ import numpy as np
 import pytest
 import torch
 
-from models.cards import ModelCard
+from models.cards import WEIGHTS, ModelCard, load_card
 from models.checkpoint import save_model
 from models.config import Control, Geometry, ModelConfig, Sampling, Stage, Temperatures, Widths
 from models.network import build
@@ -116,11 +116,14 @@ def test_settings_that_make_no_difference_are_left_out() -> None:
 
 
 def test_the_grid_has_the_default_temperatures_and_up_to_eight_candidates() -> None:
-    """Size and depth at 0.4 are among the temperatures; guidance goes to 3."""
+    """Those of the shipped model are among the temperatures; guidance goes to 3."""
     pipeline = untrained(FEW, TWO_HUES, ONE_TILE, guided=(Stage.BASE,))
     pipeline.verifier = verifier_of(pipeline.card.config)
     found = settings(pipeline)
-    assert {each.temperature for each in found} >= {Temperatures(), Temperatures(size=0.4, depth=0.4)}
+    assert {each.temperature for each in found} >= {
+        Temperatures(),
+        load_card(WEIGHTS / "symbols-64").sampling.temperature,
+    }
     assert {each.candidates for each in found} == {1, 4, 8}
     assert {each.guidance for each in found} == {1, 1.5, 2, 3}
 
