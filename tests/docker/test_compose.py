@@ -33,10 +33,11 @@ from tests.harness.settings_pages import (
 from worker.settings import WorkerSettings
 
 SERVICES: dict[str, Any] = yaml.safe_load(COMPOSE.read_text())["services"]
-OF_PROCESS = {"api": "API", "worker": "worker", "worker-gpu": "worker"}
+OF_PROCESS = {"api": "API", "worker": "worker", "worker-128": "worker", "worker-gpu": "worker"}
 LEFT_ALONE = {
     "api": {"SPN_PORT"},  # of the container; PORT is the one outside
     "worker": {"SPN_DEVICE", "SPN_ARTEFACTS"},  # the CPU; the image's
+    "worker-128": {"SPN_DEVICE", "SPN_ARTEFACTS"},
     "worker-gpu": {"SPN_ARTEFACTS"},
 }
 OTHER_DEFAULTS = {"SPN_LOG_FORMAT": "json"}
