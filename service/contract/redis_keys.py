@@ -86,6 +86,12 @@ def pace_key(model: str) -> str:
     return f"spn:pace:{model}"
 
 
+def model_keys(model: str) -> list[str]:
+    """Return the keys of a model's lists: the first KEYS of `transitions.lua`, in its order."""
+    lists = [queued_key(model), running_key(model), deadlines_key(model), ENDED, OUTBOX]
+    return [*lists, owners_key(model), workers_key(model)]
+
+
 def idempotency_key(key: str, owner: str = "") -> str:
     """Return the key of an owner's Idempotency-Key."""
     return owned_key(owner, f"idempotency:{key}")
@@ -107,9 +113,3 @@ class Keys:
     def stream(self) -> str:
         """Return the key of the stream of events."""
         return f"spn:job:{self.id}:stream"
-
-    @property
-    def all(self) -> list[str]:
-        """Return KEYS of every transition of the job, in the script's order."""
-        lists = [queued_key(self.model), running_key(self.model), deadlines_key(self.model), ENDED, OUTBOX]
-        return [self.record, self.stream, *lists, owners_key(self.model)]

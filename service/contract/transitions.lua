@@ -1,4 +1,5 @@
--- Every change of a job's state, each in one atomic step. Nothing else writes a record or its stream.
+-- Every change of a job's state, each in one atomic step. Nothing else writes a record or its stream. One call of the script
+-- runs several transitions, each on its own, one after the other.
 --
 --   transition  from                token   effect
 --   create      (absent)            -       record, first event, place in the queue. Refused when the queue is full or
@@ -28,8 +29,10 @@
 --
 -- Token: `new` is a fresh one, `held` that of the lease, `any` may be empty, `-` is not read.
 -- succeeded, failed and canceled are final; record and stream are then kept for the job's retention.
--- A refused transition changes nothing. When Redis is out of memory, it refuses the first write of a script and with it the
--- whole transition; after a first write it lets the script finish.
+-- A refused transition changes nothing. One whose record is damaged replies `broken`, and the others go on. Any other error
+-- ends the script: those before have happened, those after have not. So only transitions that count once share a call. When
+-- Redis is out of memory, it refuses the first write of a script and with it all that follow; after a first write it lets
+-- the script finish.
 -- renew and append also reply that the worker should stop: `canceling` after a cancel, `overdue` after the deadline.
 -- `announce` and `expire` maintain the two lists around the jobs: live workers, and jobs past their retention. `next` replies
 -- the job that a worker should acquire (queue.lua). Two workers may get the same one; the slower is refused and asks again.
@@ -49,21 +52,26 @@
 --   completed_at, final_id         of a complete job: when its last slice was there, and the id of its final event. Both are
 --                                  in its object before they are in the stream
 --
--- KEYS: record, stream, queued, running, deadlines, ended, outbox, owners (service.contract.redis_keys.Keys). create has one
--- more, the idempotency key. The keys of an owner's lists are built here, by `owned` and by queue.lua: a worker does not know
--- the owner.
--- ARGV: transition, job id, token or "", a JSON object with the transition's arguments by name. create and append: then
--- the compressed values of each slice in `slices`; they are bytes, so they cannot be in the JSON.
--- Replies {outcome, ...}. Times are those of Redis' clock, in ms.
+-- KEYS: queued, running, deadlines, ended, outbox, owners, workers of the model (service.contract.redis_keys.model_keys); then
+-- the keys of the jobs. The keys of an owner's lists are built here, by `owned` and by queue.lua: a worker does not know the
+-- owner.
+-- ARGV[1]: a JSON list with an object for each transition: `transition`, `id`, `token` or "", the places in KEYS of `record`,
+-- `stream` and, if there is one, `idempotency`, and the transition's arguments by name. The values of slices are bytes, so they
+-- cannot be in the JSON: `slice.data` is the place in ARGV of a slice's compressed values.
+-- Replies a list with {outcome, ...} for each transition. Times are those of Redis' clock, in ms.
 
 local UNSTORED = 'spn:unstored' -- jobs whose object is not yet as Redis has them, by the time when they may be claimed
 
-local record, stream, queued, running, deadlines, ended = unpack(KEYS, 1, 6)
-local name, id, token, args = ARGV[1], ARGV[2], ARGV[3], cjson.decode(ARGV[4])
+-- The transition that runs: its object in the JSON, and the keys of its job.
+local call
+local key = {queued = KEYS[1], running = KEYS[2], deadlines = KEYS[3], ended = KEYS[4], outbox = KEYS[5], owners = KEYS[6],
+             workers = KEYS[7]}
 
--- The time of this call in ms. An event's id begins with it; TIME is read only where a time is needed before the event.
-local clock
+-- The time of this transition in ms: that with which the id of its first event begins. TIME is read only where a time is
+-- needed before.
+local clock, first_entry
 local function now()
+  if not clock and first_entry then clock = tonumber(string.match(first_entry, '^%d+')) end
   if not clock then
     local seconds, microseconds = unpack(redis.call('TIME'))
     clock = seconds * 1000 + math.floor(microseconds / 1000)
@@ -73,60 +81,62 @@ end
 
 -- The record's fields, '' for one that is absent. Those that a transition needs are read at once (`needed`), others when
 -- they are used; all changes are written at once. HGET after HGET was most of Redis' work for a job.
-local job = setmetatable({}, {__index = function(known, field)
-  local value = redis.call('HGET', record, field) or ''
+local job, changes
+local fields_of_record = {__index = function(known, field)
+  local value = redis.call('HGET', key.record, field) or ''
   rawset(known, field, value)
   return value
-end})
-local changes = {}
+end}
 
 local function read(fields)
-  for i, value in ipairs(redis.call('HMGET', record, unpack(fields))) do job[fields[i]] = value or '' end
+  for i, value in ipairs(redis.call('HMGET', key.record, unpack(fields))) do job[fields[i]] = value or '' end
 end
 
 local function number(field) return tonumber(job[field]) or 0 end
 
-local function set(fields)
-  for field, value in pairs(fields) do
-    job[field] = value
-    changes[#changes + 1] = field
-    changes[#changes + 1] = value
-  end
+local function set(field, value)
+  job[field] = value
+  changes[#changes + 1] = field
+  changes[#changes + 1] = value
 end
 
--- The model's queue. Only some transitions need it, and a script makes its functions anew at each call.
+local function set_all(fields)
+  for field, value in pairs(fields) do set(field, value) end
+end
+
+-- The model's queue. Only some transitions need it, and its functions are made anew at each call.
 local made
 local function queue()
-  made = made or Queue(KEYS[8])
+  made = made or Queue(key.owners)
   return made
 end
 
 local function write()
-  if #changes > 0 then redis.call('HSET', record, unpack(changes)) end
+  if #changes > 0 then redis.call('HSET', key.record, unpack(changes)) end
 end
 
-local entry_id = '*'
+local entry_id -- of the next event; '*': a new one
 local function emit(event, ...)
-  local entry = redis.call('XADD', stream, entry_id, 'event', event, ...)
-  clock = clock or tonumber(string.match(entry, '^%d+'))
-  set({last_id = entry})
+  local entry = redis.call('XADD', key.stream, entry_id, 'event', event, ...)
+  first_entry = first_entry or entry
+  set('last_id', entry)
   return entry
 end
 
 local function notify(event, entry, ...)
   if job['webhook:' .. event] == '' then return end
-  local delivery = {id = 'msg_' .. id .. '-' .. entry, job = id, owner = job.owner, receiver = job.receiver,
+  local delivery = {id = 'msg_' .. call.id .. '-' .. entry, job = call.id, owner = job.owner, receiver = job.receiver,
                     event = event, request = job.request}
-  Outbox(KEYS[7], now()).add(delivery, 'status', job.status, 'at', now(), ...)
+  Outbox(key.outbox, now()).add(delivery, 'status', job.status, 'at', now(), ...)
 end
 
 -- `slice.score`: the verifier's probability of the label; only a scored base slice has it
-local function emit_slice(image, slice, data)
+local function emit_slice(image, slice)
   local score = slice.score or ''
   local entry = emit('slice', 'image', image, 'step', slice.step, 'stage', slice.stage, 'k', slice.k, 'bits', slice.bits,
-                     'dtype', slice.dtype, 'version', slice.version, 'data', data, 'score', score)
-  set({['done:' .. image] = slice.step + 1})
-  if slice.score then set({['score:' .. image] = score}) end
+                     'dtype', slice.dtype, 'version', slice.version, 'data', ARGV[slice.data], 'score', score)
+  set('done:' .. image, slice.step + 1)
+  if slice.score then set('score:' .. image, score) end
   notify('slice', entry, 'image', image, 'step', slice.step, 'stage', slice.stage)
 end
 
@@ -148,9 +158,9 @@ end
 
 -- Start or extend the lease.
 local function lease()
-  local lease_until = now() + args.lease_seconds * 1000
-  redis.call('ZADD', running, lease_until, id)
-  set({lease_until = lease_until, lease_ms = args.lease_seconds * 1000})
+  local lease_until = now() + call.lease_seconds * 1000
+  redis.call('ZADD', key.running, lease_until, call.id)
+  set_all({lease_until = lease_until, lease_ms = call.lease_seconds * 1000})
 end
 
 -- Let the job's object be written, or deleted if the job is gone. A claim that is under way ends first.
@@ -168,120 +178,118 @@ local function conclude(status, problem, at, expires_at)
   local entry = emit(status, 'error', problem or '')
   at, expires_at = at or now(), expires_at or now() + number('retention_ms')
   local retention = math.max(1, expires_at - now())
-  if not leased() then queue().remove(id, job) end
-  redis.call('ZREM', job.status == 'queued' and queued or running, id)
-  set({status = status, finished_at = at, expires_at = expires_at, error = problem or '', token = '', lease_until = 0})
+  if not leased() then queue().remove(call.id, job) end
+  redis.call('ZREM', job.status == 'queued' and key.queued or key.running, call.id)
+  set_all({status = status, finished_at = at, expires_at = expires_at, error = problem or '', token = '', lease_until = 0})
   notify(status, entry, 'error', problem or '')
-  if number('deadline') > 0 then redis.call('ZREM', deadlines, id) end
-  redis.call('ZREM', owned(owner, 'active'), id)
-  redis.call('ZADD', ended, expires_at, owner == '' and id or id .. ':' .. owner)
-  if job.results ~= '' and name ~= 'stored' then store(id) end
-  redis.call('PEXPIRE', record, retention)
-  redis.call('PEXPIRE', stream, retention)
+  if number('deadline') > 0 then redis.call('ZREM', key.deadlines, call.id) end
+  redis.call('ZREM', owned(owner, 'active'), call.id)
+  redis.call('ZADD', key.ended, expires_at, owner == '' and call.id or call.id .. ':' .. owner)
+  if job.results ~= '' and call.transition ~= 'stored' then store(call.id) end
+  redis.call('PEXPIRE', key.record, retention)
+  redis.call('PEXPIRE', key.stream, retention)
   if job.idempotency ~= '' and redis.call('PTTL', job.idempotency) > retention then
     redis.call('PEXPIRE', job.idempotency, retention)
   end
   return {'done', entry}
 end
 
+-- Seconds until the next job ends, at the rate of the last minute: 1 to 60.
+local function turnover()
+  local recent = redis.call('ZCOUNT', key.ended, now() + call.retention_ms - 60000, '+inf')
+  return math.max(1, math.ceil(60 / math.max(recent, 1)))
+end
+
+-- Seconds until the owner may submit again; 0: now. The rate limit counts the submits of the last minute, with those that the
+-- API refused (service/jobs/refusal_counter.py).
+local function rate_limit_pause()
+  if call.per_minute == 0 then return 0 end
+  local submits, since = owned(call.owner, 'submits'), '(' .. now() - 60000
+  local over = redis.call('ZCOUNT', submits, since, '+inf') - call.per_minute
+  if over < 0 then return 0 end
+  local nth = redis.call('ZRANGEBYSCORE', submits, since, '+inf', 'WITHSCORES', 'LIMIT', over, 1)
+  return math.ceil((nth[2] + 60000 - now()) / 1000)
+end
+
+-- Jobs past their deadline do not count: the reaper is about to fail them, and a lost record must not block its owner.
+local function at_concurrency_limit()
+  return call.concurrent > 0
+    and redis.call('ZCOUNT', owned(call.owner, 'active'), '(' .. now(), '+inf') >= call.concurrent
+end
+
+-- An owner without a waiting job is accepted in a full queue: no owner can fill it for others.
+local function full() return redis.call('ZCARD', key.queued) >= call.bound and queue().length(call.owner) > 0 end
+
+-- The reply that refuses a new job, or nil.
+local function refusal()
+  local pause = rate_limit_pause()
+  if pause > 0 then return {'rate_limited', pause} end
+  if at_concurrency_limit() then return {'concurrency_limited', turnover()} end
+  if full() then return {'full', turnover()} end
+end
+
+-- Enter the new job in the lists: the queue, its owner's lists, the deadlines.
+local function place(deadline)
+  local owner = call.owner
+  redis.call('ZADD', key.queued, now(), call.id)
+  queue().add(call.id, job)
+  redis.call('ZADD', owned(owner, 'jobs'), now(), call.id)
+  redis.call('ZREMRANGEBYSCORE', owned(owner, 'active'), '-inf', now())
+  redis.call('ZADD', owned(owner, 'active'), deadline > 0 and deadline or '+inf', call.id)
+  if deadline > 0 then redis.call('ZADD', key.deadlines, deadline, call.id) end
+  if call.per_minute > 0 then
+    redis.call('ZREMRANGEBYSCORE', owned(owner, 'submits'), '-inf', now() - 60000)
+    redis.call('ZADD', owned(owner, 'submits'), now(), call.id)
+    redis.call('PEXPIRE', owned(owner, 'submits'), 60000)
+  end
+end
+
+-- The reply that leaves the new job to the second cell. Its key remembers that, so that retries go there too.
+local function move()
+  if key.idempotency then
+    redis.call('HSET', key.idempotency, 'cell', call.second)
+    redis.call('EXPIRE', key.idempotency, call.key_seconds)
+  end
+  return {'moved', call.second}
+end
+
+-- The reply for a known idempotency key, or nil.
+local function replay()
+  local known = redis.call('HMGET', key.idempotency, 'id', 'fingerprint', 'record', 'cell', 'stored')
+  if known[4] then return {'moved', known[4]} end
+  if not known[1] or not known[5] and redis.call('EXISTS', known[3]) == 0 then return end
+  return {known[2] == call.fingerprint and 'replay' or 'clash', known[1]}
+end
+
+-- Store the idempotency key of the new job.
+local function remember()
+  redis.call('HSET', key.idempotency, 'id', call.id, 'fingerprint', call.fingerprint, 'record', key.record)
+  redis.call('EXPIRE', key.idempotency, call.key_seconds)
+  set('idempotency', key.idempotency)
+end
+
 local transition = {}
 
-if name == 'create' then
-  -- Seconds until the next job ends, at the rate of the last minute: 1 to 60.
-  local function turnover()
-    local recent = redis.call('ZCOUNT', ended, now() + args.retention_ms - 60000, '+inf')
-    return math.max(1, math.ceil(60 / math.max(recent, 1)))
+-- `slices`: those that every image starts with.
+function transition.create()
+  if job.status ~= '' then return {'done', call.id} end
+  local refused = key.idempotency and replay() or refusal()
+  if refused and refused[1] == 'full' and call.second ~= '' then return move() end
+  if refused then return refused end
+  emit('status', 'status', 'queued')
+  local deadline = call.deadline_seconds > 0 and now() + call.deadline_seconds * 1000 or 0
+  set_all({request = call.request, num_images = call.num_images, given = #call.slices, lanes = call.base_lanes,
+       retention_ms = call.retention_ms, status = 'queued', created_at = now(), owner = call.owner, deadline = deadline,
+       receiver = call.receiver, priority = call.priority, weight = call.weight})
+  if call.results then set('results', 1) end
+  for _, event in ipairs(call.webhook_events) do set('webhook:' .. event, 1) end
+  place(deadline)
+  for image = 0, call.num_images - 1 do
+    set('done:' .. image, 0)
+    for _, slice in ipairs(call.slices) do emit_slice(image, slice) end
   end
-
-  -- Seconds until the owner may submit again; 0: now. The rate limit counts the submits of the last minute, with those that the
-  -- API refused (service/jobs/refusal_counter.py).
-  local function rate_limit_pause()
-    if args.per_minute == 0 then return 0 end
-    local submits, since = owned(args.owner, 'submits'), '(' .. now() - 60000
-    local over = redis.call('ZCOUNT', submits, since, '+inf') - args.per_minute
-    if over < 0 then return 0 end
-    local nth = redis.call('ZRANGEBYSCORE', submits, since, '+inf', 'WITHSCORES', 'LIMIT', over, 1)
-    return math.ceil((nth[2] + 60000 - now()) / 1000)
-  end
-
-  -- Jobs past their deadline do not count: the reaper is about to fail them, and a lost record must not block its owner.
-  local function at_concurrency_limit()
-    return args.concurrent > 0
-      and redis.call('ZCOUNT', owned(args.owner, 'active'), '(' .. now(), '+inf') >= args.concurrent
-  end
-
-  -- An owner without a waiting job is accepted in a full queue: no owner can fill it for others.
-  local function full() return redis.call('ZCARD', queued) >= args.bound and queue().length(args.owner) > 0 end
-
-  -- The reply that refuses a new job, or nil.
-  local function refusal()
-    local pause = rate_limit_pause()
-    if pause > 0 then return {'rate_limited', pause} end
-    if at_concurrency_limit() then return {'concurrency_limited', turnover()} end
-    if full() then return {'full', turnover()} end
-  end
-
-  -- Enter the new job in the lists: the queue, its owner's lists, the deadlines.
-  local function place(deadline)
-    local owner = args.owner
-    redis.call('ZADD', queued, now(), id)
-    queue().add(id, job)
-    redis.call('ZADD', owned(owner, 'jobs'), now(), id)
-    redis.call('ZREMRANGEBYSCORE', owned(owner, 'active'), '-inf', now())
-    redis.call('ZADD', owned(owner, 'active'), deadline > 0 and deadline or '+inf', id)
-    if deadline > 0 then redis.call('ZADD', deadlines, deadline, id) end
-    if args.per_minute > 0 then
-      redis.call('ZREMRANGEBYSCORE', owned(owner, 'submits'), '-inf', now() - 60000)
-      redis.call('ZADD', owned(owner, 'submits'), now(), id)
-      redis.call('PEXPIRE', owned(owner, 'submits'), 60000)
-    end
-  end
-
-  -- The reply that leaves the new job to the second cell. Its key remembers that, so that retries go there too.
-  local function move()
-    if KEYS[9] then
-      redis.call('HSET', KEYS[9], 'cell', args.second)
-      redis.call('EXPIRE', KEYS[9], args.key_seconds)
-    end
-    return {'moved', args.second}
-  end
-
-  -- The reply for a known idempotency key, or nil.
-  local function replay()
-    local known = redis.call('HMGET', KEYS[9], 'id', 'fingerprint', 'record', 'cell', 'stored')
-    if known[4] then return {'moved', known[4]} end
-    if not known[1] or not known[5] and redis.call('EXISTS', known[3]) == 0 then return end
-    return {known[2] == args.fingerprint and 'replay' or 'clash', known[1]}
-  end
-
-  -- Store the idempotency key of the new job.
-  local function remember()
-    redis.call('HSET', KEYS[9], 'id', id, 'fingerprint', args.fingerprint, 'record', record)
-    redis.call('EXPIRE', KEYS[9], args.key_seconds)
-    set({idempotency = KEYS[9]})
-  end
-
-  -- `args.slices`: those that every image starts with.
-  function transition.create()
-    if job.status ~= '' then return {'done', id} end
-    local refused = KEYS[9] and replay() or refusal()
-    if refused and refused[1] == 'full' and args.second ~= '' then return move() end
-    if refused then return refused end
-    emit('status', 'status', 'queued')
-    local deadline = args.deadline_seconds > 0 and now() + args.deadline_seconds * 1000 or 0
-    set({request = args.request, num_images = args.num_images, given = #args.slices, lanes = args.base_lanes,
-         retention_ms = args.retention_ms, status = 'queued', created_at = now(), owner = args.owner, deadline = deadline,
-         receiver = args.receiver, priority = args.priority, weight = args.weight})
-    if args.results then set({results = 1}) end
-    for _, event in ipairs(args.webhook_events) do set({['webhook:' .. event] = 1}) end
-    place(deadline)
-    for image = 0, args.num_images - 1 do
-      set({['done:' .. image] = 0})
-      for i, slice in ipairs(args.slices) do emit_slice(image, slice, ARGV[4 + i]) end
-    end
-    if KEYS[9] then remember() end
-    return {'done', id}
-  end
+  if key.idempotency then remember() end
+  return {'done', call.id}
 end
 
 -- Replies `suspect` or '', the request, the weights and numerics of the slices so far, and whether there may be any.
@@ -291,32 +299,32 @@ end
 
 -- A job that is refused waits no longer: it is held, has ended, or is left to the reaper.
 function transition.acquire()
-  if job.token == token then
+  if job.token == call.token then
     lease()
     return acquired(true)
   end
   if leased() or past_deadline() then
-    queue().remove(id, job)
+    queue().remove(call.id, job)
     return {leased() and 'leased' or 'overdue'}
   end
   if job.canceling ~= '' then
     conclude('canceled')
     return {'ended'}
   end
-  if number('fruitless') >= args.max_attempts then
-    conclude('failed', args.problem)
+  if number('fruitless') >= call.max_attempts then
+    conclude('failed', call.problem)
     return {'ended'}
   end
   lease()
-  queue().remove(id, job)
+  queue().remove(call.id, job)
   queue().charge(job)
-  if job.token ~= '' then set({suspect = 'suspect'}) end
+  if job.token ~= '' then set('suspect', 'suspect') end
   local resumed = number('given') > 0 or job.weights ~= ''
-  if job.weights == '' then set({weights = args.weights, numerics = args.numerics}) end
-  set({attempts = number('attempts') + 1, fruitless = number('fruitless') + 1, token = token})
+  if job.weights == '' then set_all({weights = call.weights, numerics = call.numerics}) end
+  set_all({attempts = number('attempts') + 1, fruitless = number('fruitless') + 1, token = call.token})
   if job.status == 'queued' then
-    redis.call('ZREM', queued, id)
-    set({status = 'running', started_at = now()})
+    redis.call('ZREM', key.queued, call.id)
+    set_all({status = 'running', started_at = now()})
     notify('started', emit('status', 'status', 'running'))
   end
   return acquired(resumed)
@@ -328,42 +336,43 @@ function transition.renew()
 end
 
 function transition.append()
-  for _, slice in ipairs(args.slices) do
+  for _, slice in ipairs(call.slices) do
     if slice.step > number('done:' .. slice.image) then return {'gap'} end
   end
-  for i, slice in ipairs(args.slices) do
-    if slice.step == number('done:' .. slice.image) then
-      emit_slice(slice.image, slice, ARGV[4 + i])
-      set({fruitless = 0, suspect = ''})
-    end
+  for _, slice in ipairs(call.slices) do
+    if slice.step == number('done:' .. slice.image) then emit_slice(slice.image, slice) end
+  end
+  if first_entry then
+    set('fruitless', 0)
+    set('suspect', '')
   end
   return verdict()
 end
 
 function transition.restart()
   local entry = emit('restarted')
-  set({weights = args.weights, numerics = args.numerics})
-  for image = 0, number('num_images') - 1 do set({['done:' .. image] = number('given'), ['score:' .. image] = ''}) end
+  set_all({weights = call.weights, numerics = call.numerics})
+  for image = 0, number('num_images') - 1 do set_all({['done:' .. image] = number('given'), ['score:' .. image] = ''}) end
   return {'done', entry}
 end
 
 -- Let a job without a lease wait for a worker. In `running` it is then behind all leases. Reply whether it did not wait before.
 local function wait_again()
-  if job.status == 'running' then redis.call('ZADD', running, '+inf', id) end
-  return queue().add(id, job)
+  if job.status == 'running' then redis.call('ZADD', key.running, '+inf', call.id) end
+  return queue().add(call.id, job)
 end
 
 function transition.release()
   if job.canceling ~= '' then return conclude('canceled') end
   wait_again()
-  set({attempts = number('attempts') - 1, fruitless = math.max(0, number('fruitless') - 1), token = '',
+  set_all({attempts = number('attempts') - 1, fruitless = math.max(0, number('fruitless') - 1), token = '',
        lease_until = 0})
   return {'done'}
 end
 
 function transition.cancel()
-  if leased() and token ~= job.token then
-    set({canceling = 1})
+  if leased() and call.token ~= job.token then
+    set('canceling', 1)
     return {'canceling'}
   end
   return conclude('canceled')
@@ -372,42 +381,42 @@ end
 function transition.finish()
   if job.results == '' then return conclude('succeeded') end
   local last = tonumber(string.match(job.last_id, '^%d+'))
-  set({completed_at = now(), final_id = string.format('%.0f-0', math.max(now(), last + 1)), token = '', lease_until = 0})
-  redis.call('ZREM', running, id)
-  redis.call('ZREM', deadlines, id)
-  store(id)
+  set_all({completed_at = now(), final_id = string.format('%.0f-0', math.max(now(), last + 1)), token = '', lease_until = 0})
+  redis.call('ZREM', key.running, call.id)
+  redis.call('ZREM', key.deadlines, call.id)
+  store(call.id)
   return {'complete'}
 end
 
 function transition.stored()
-  redis.call('ZREM', UNSTORED, id) -- the first write, so that a full Redis does not refuse this: it frees memory
+  redis.call('ZREM', UNSTORED, call.id) -- the first write, so that a full Redis does not refuse this: it frees memory
   if job.status == 'running' then
     now() -- the id of the final event is older
     entry_id = job.final_id
-    conclude('succeeded', nil, number('completed_at'), args.expires_at)
+    conclude('succeeded', nil, number('completed_at'), call.expires_at)
   end
-  local keep_ms = math.max(1, math.min(args.keep_ms, number('expires_at') - now()))
-  redis.call('PEXPIRE', record, keep_ms)
-  redis.call('PEXPIRE', stream, keep_ms)
-  unlist(job.owner, id)
-  redis.call('ZADD', owned(job.owner, 'jobs'), job.created_at, id .. ':' .. job.status)
+  local keep_ms = math.max(1, math.min(call.keep_ms, number('expires_at') - now()))
+  redis.call('PEXPIRE', key.record, keep_ms)
+  redis.call('PEXPIRE', key.stream, keep_ms)
+  unlist(job.owner, call.id)
+  redis.call('ZADD', owned(job.owner, 'jobs'), job.created_at, call.id .. ':' .. job.status)
   if redis.call('EXISTS', job.idempotency) == 1 then redis.call('HSET', job.idempotency, 'stored', 1) end
   return {'done'}
 end
 
-function transition.fail() return conclude('failed', args.problem) end
+function transition.fail() return conclude('failed', call.problem) end
 
 function transition.overdue()
   if not past_deadline() then return {'stale'} end
-  if leased() and not past_deadline(args.grace_seconds) then return {'leased'} end
-  return conclude('failed', args.problem)
+  if leased() and not past_deadline(call.grace_seconds) then return {'leased'} end
+  return conclude('failed', call.problem)
 end
 
 function transition.limit_lease()
   local lease_until = now() + number('lease_ms')
   if number('lease_ms') == 0 or number('lease_until') <= lease_until then return {'stale'} end
-  redis.call('ZADD', running, lease_until, id)
-  set({lease_until = lease_until})
+  redis.call('ZADD', key.running, lease_until, call.id)
+  set('lease_until', lease_until)
   return {'done'}
 end
 
@@ -420,98 +429,131 @@ end
 -- knows owner and idempotency key.
 function transition.erase()
   if job.receiver ~= '' then
-    for _, entry in ipairs(redis.call('XRANGE', stream, '-', '+')) do
-      Outbox(KEYS[7], now()).drop('msg_' .. id .. '-' .. entry[1])
+    for _, entry in ipairs(redis.call('XRANGE', key.stream, '-', '+')) do
+      Outbox(key.outbox, now()).drop('msg_' .. call.id .. '-' .. entry[1])
     end
   end
-  local owner = args.owner
-  queue().remove(id, job)
-  redis.call('ZREM', queued, id)
-  redis.call('ZREM', running, id)
-  redis.call('ZREM', deadlines, id)
-  redis.call('ZREM', owned(owner, 'active'), id)
-  unlist(owner, id)
-  redis.call('ZREM', ended, owner == '' and id or id .. ':' .. owner)
-  if args.idempotency ~= '' then redis.call('DEL', args.idempotency) end
-  if args.results then store(id) end
-  redis.call('DEL', record, stream)
+  local owner = call.owner
+  queue().remove(call.id, job)
+  redis.call('ZREM', key.queued, call.id)
+  redis.call('ZREM', key.running, call.id)
+  redis.call('ZREM', key.deadlines, call.id)
+  redis.call('ZREM', owned(owner, 'active'), call.id)
+  unlist(owner, call.id)
+  redis.call('ZREM', key.ended, owner == '' and call.id or call.id .. ':' .. owner)
+  if key.idempotency then redis.call('DEL', key.idempotency) end
+  if call.results then store(call.id) end
+  redis.call('DEL', key.record, key.stream)
   return {'done'}
 end
 
--- KEYS: workers. id: that of the worker. `seconds`: until it expires; 0 removes it.
-if name == 'announce' then
-  redis.call('ZREMRANGEBYSCORE', KEYS[1], '-inf', now())
-  if args.seconds == 0 then redis.call('ZREM', KEYS[1], id) else redis.call('ZADD', KEYS[1], now() + args.seconds * 1000, id) end
+-- Transitions without a record.
+local listing = {}
+
+-- id: that of the worker. `seconds`: until it expires; 0 removes it.
+function listing.announce()
+  redis.call('ZREMRANGEBYSCORE', key.workers, '-inf', now())
+  if call.seconds > 0 then
+    redis.call('ZADD', key.workers, now() + call.seconds * 1000, call.id)
+  else
+    redis.call('ZREM', key.workers, call.id)
+  end
   return {'done'}
 end
 
--- KEYS: ended. Its members are `id`, or `id:owner` for a job with an owner. `results`: their objects are to be deleted.
-if name == 'expire' then
-  local gone = redis.call('ZRANGEBYSCORE', KEYS[1], '-inf', now(), 'LIMIT', 0, 1000)
+-- The members of `ended` are `id`, or `id:owner` for a job with an owner. `results`: their objects are to be deleted.
+function listing.expire()
+  local gone = redis.call('ZRANGEBYSCORE', key.ended, '-inf', now(), 'LIMIT', 0, 1000)
   for _, past in ipairs(gone) do
     local ended_id, owner = string.match(past, '^([^:]*):?(.*)$')
     unlist(owner, ended_id)
-    redis.call('ZREM', KEYS[1], past)
-    if args.results then store(ended_id) end
+    redis.call('ZREM', key.ended, past)
+    if call.results then store(ended_id) end
   end
   return {'done', #gone}
 end
 
--- No KEYS. Let the jobs of `returned` be due again, whose claims ended without success. Claim at most `count` that are due,
--- for `claim_ms`: nobody else is replied the same ones until then.
-if name == 'unstored' then
+-- Let the jobs of `returned` be due again, whose claims ended without success. Claim at most `count` that are due, for
+-- `claim_ms`: nobody else is replied the same ones until then.
+function listing.unstored()
   local function due_at(time, each)
     -- ZREM first: a full Redis refuses ZADD as the first write of a script, and these jobs have to leave it
     if redis.call('ZREM', UNSTORED, each) == 1 then redis.call('ZADD', UNSTORED, time, each) end
   end
-  for _, each in ipairs(args.returned) do due_at(now(), each) end
-  local due = redis.call('ZRANGEBYSCORE', UNSTORED, '-inf', now(), 'LIMIT', 0, args.count)
-  for _, each in ipairs(due) do due_at(now() + args.claim_ms, each) end
+  for _, each in ipairs(call.returned) do due_at(now(), each) end
+  local due = redis.call('ZRANGEBYSCORE', UNSTORED, '-inf', now(), 'LIMIT', 0, call.count)
+  for _, each in ipairs(due) do due_at(now() + call.claim_ms, each) end
   return {'done', unpack(due)}
 end
 
--- KEYS: owners. The next job of all, if `every_owner`; else the next interactive one of an owner not in `except_owners`.
-if name == 'next' then
-  local except = not args.every_owner and {} or nil
-  for _, owner in ipairs(args.except_owners) do except[owner] = true end
-  local found = Queue(KEYS[1]).next(except)
+-- The next job of all, if `every_owner`; else the next interactive one of an owner not in `except_owners`.
+function listing.next()
+  local except = not call.every_owner and {} or nil
+  for _, owner in ipairs(call.except_owners) do except[owner] = true end
+  local found = queue().next(except)
   return found and {'done', found} or {'empty'}
 end
 
 local held_only = {renew = true, append = true, restart = true, release = true, finish = true, fail = true}
 
+-- The reply that refuses a transition because of the job's status or the token, or nil.
+local function barred()
+  local complete = job.status == 'running' and job.completed_at ~= ''
+  local ends = complete or job.status ~= 'queued' and job.status ~= 'running'
+  if call.transition == 'overdue' and ends then redis.call('ZREM', key.deadlines, call.id) end
+  if call.transition == 'requeue' and ends then
+    redis.call('ZREM', key.queued, call.id)
+    redis.call('ZREM', key.running, call.id)
+  end
+  if call.transition ~= 'erase' then
+    if job.status == '' then return {'unknown'} end
+    if complete and call.transition == 'cancel' then return {'canceling'} end -- too late: it ends soon, with its images
+    if ends ~= (call.transition == 'stored') then return {ends and 'ended' or 'stale'} end
+  end
+  if call.transition == 'acquire' and call.token == '' then return {'lost'} end
+  if held_only[call.transition] and (call.token == '' or job.token ~= call.token) then return {'lost'} end
+end
+
 -- Fields that a transition reads besides those that all read.
-local ENDING = ' owner retention_ms idempotency results'
 local needed = {
   append = 'webhook:slice',
   acquire = 'attempts fruitless suspect given weights numerics request owner num_images weight webhook:started',
-  finish = 'webhook:succeeded last_id' .. ENDING,
-  stored = 'webhook:succeeded final_id created_at' .. ENDING,
-  fail = 'webhook:failed' .. ENDING,
-  cancel = 'webhook:canceled' .. ENDING,
+  finish = 'webhook:succeeded owner retention_ms idempotency results last_id',
+  stored = 'webhook:succeeded owner retention_ms idempotency results final_id created_at',
+  fail = 'webhook:failed owner retention_ms idempotency results',
+  cancel = 'webhook:canceled owner retention_ms idempotency results',
 }
 
-local fields = {'status', 'token', 'lease_until', 'canceling', 'deadline', 'completed_at'}
-for field in string.gmatch(needed[name] or '', '%S+') do table.insert(fields, field) end
-for _, slice in ipairs(name == 'append' and args.slices or {}) do table.insert(fields, 'done:' .. slice.image) end
-read(fields)
-
-if name ~= 'create' then
-  local complete = job.status == 'running' and job.completed_at ~= ''
-  local ends = complete or job.status ~= 'queued' and job.status ~= 'running'
-  if name == 'overdue' and ends then redis.call('ZREM', deadlines, id) end
-  if name == 'requeue' and ends then
-    redis.call('ZREM', queued, id)
-    redis.call('ZREM', running, id)
-  end
-  if name ~= 'erase' then
-    if job.status == '' then return {'unknown'} end
-    if complete and name == 'cancel' then return {'canceling'} end -- too late: it ends soon, with its images
-    if ends ~= (name == 'stored') then return {ends and 'ended' or 'stale'} end
-  end
-  if name == 'acquire' and token == '' then return {'lost'} end
-  if held_only[name] and (token == '' or job.token ~= token) then return {'lost'} end
+local function fields_to_read()
+  local fields = {'status', 'token', 'lease_until', 'canceling', 'deadline', 'completed_at'}
+  for field in string.gmatch(needed[call.transition] or '', '%S+') do table.insert(fields, field) end
+  for _, slice in ipairs(call.transition == 'append' and call.slices or {}) do table.insert(fields, 'done:' .. slice.image) end
+  return fields
 end
-local reply = transition[name]()
-write()
-return reply
+
+-- Run one transition and return its reply.
+local function run(each)
+  call, clock, first_entry, entry_id, changes = each, nil, nil, '*', {}
+  if listing[call.transition] then return listing[call.transition]() end
+  key.record, key.stream, key.idempotency = KEYS[call.record], KEYS[call.stream], KEYS[call.idempotency]
+  job = setmetatable({}, fields_of_record)
+  read(fields_to_read())
+  local reply = call.transition ~= 'create' and barred() or transition[call.transition]()
+  write()
+  return reply
+end
+
+-- The reply of a transition; an error reply if the script ends with it.
+local function run_alone(each)
+  local succeeded, reply = pcall(run, each)
+  if succeeded then return reply end
+  if string.find(reply, 'WRONGTYPE', 1, true) then return {'broken', reply} end
+  return redis.error_reply(reply)
+end
+
+local replies = {}
+for i, each in ipairs(cjson.decode(ARGV[1])) do
+  replies[i] = run_alone(each)
+  if replies[i].err then return replies[i] end
+end
+return replies

@@ -6,17 +6,18 @@ A `Call` is plain data; `Transitions` and `AsyncTransitions` send it. The table 
 from __future__ import annotations
 
 import json
-from collections.abc import Collection, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from importlib.resources import files
+from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
 from pydantic import JsonValue
-from redis.exceptions import NoScriptError
+from redis.exceptions import ResponseError
 
 from service.contract.record import OVERDUE, Problem
-from service.contract.redis_keys import ENDED, Keys, idempotency_key, owners_key, workers_key
+from service.contract.redis_keys import Keys, idempotency_key, model_keys
 from service.contract.request import JobRequest
 from service.contract.stream import SliceEntry
 
@@ -26,6 +27,9 @@ if TYPE_CHECKING:
 
 SCRIPTS = ("outbox.lua", "queue.lua", "transitions.lua")
 SCRIPT = "\n".join(files("service.contract").joinpath(name).read_text() for name in SCRIPTS)
+
+AT_ONCE = 64
+"""Transitions of one call of the script, for which Redis serves nobody else: 64 appends take about a millisecond."""
 
 
 class Outcome(StrEnum):
@@ -64,6 +68,8 @@ class Outcome(StrEnum):
     """next: no job waits."""
     UNKNOWN = "unknown"
     """No such job."""
+    BROKEN = "broken"
+    """The job's record or stream is damaged; `value` is the error of Redis."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -105,55 +111,85 @@ class Acquired:
         return cls(suspect=bool(suspect), request=request, weights=weights, numerics=numerics, resumed=bool(resumed))
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, kw_only=True)
 class Call:
-    """KEYS and ARGV of the script."""
+    """One transition: its arguments, and its keys besides those of the model, both by name. `slices`: None without any."""
 
-    keys: list[str]
-    args: list[str | bytes]
+    transition: str
+    model: str
+    keys: Mapping[str, str]
+    id: str
+    token: str
+    slices: Sequence[SliceEntry] | None
+    arguments: Mapping[str, JsonValue]
 
     @classmethod
-    def of(
+    def of(  # noqa: PLR0913 - all but the first by keyword
         cls,
-        name: str,
+        transition: str,
         *,
-        keys: list[str],
+        model: str = "",
+        keys: Mapping[str, str] = MappingProxyType({}),
         id: str = "",  # noqa: A002 - its name in the script
         token: str = "",
         slices: Sequence[SliceEntry] | None = None,
         **arguments: JsonValue,
     ) -> Call:
-        """Return a call with its arguments by name; the values of `slices` follow as bytes."""
-        if slices is not None:
-            arguments["slices"] = [each.header for each in slices]
+        """Return a call without a job, unless `keys` are those of one."""
         return cls(
-            keys, [name, id, token, json.dumps(arguments, ensure_ascii=False), *(each.data for each in slices or ())]
+            transition=transition, model=model, keys=keys, id=id, token=token, slices=slices, arguments=arguments
         )
+
+    @classmethod
+    def on(
+        cls,
+        job: Keys,
+        transition: str,
+        *,
+        token: str = "",
+        idempotency: str = "",
+        slices: Sequence[SliceEntry] | None = None,
+        **arguments: JsonValue,
+    ) -> Call:
+        """Return a call on `job`. `idempotency`: the key in Redis of its Idempotency-Key, "" without one."""
+        keys = {"record": job.record, "stream": job.stream, **({"idempotency": idempotency} if idempotency else {})}
+        return cls.of(transition, model=job.model, keys=keys, id=job.id, token=token, slices=slices, **arguments)
+
+
+def encoded(calls: Sequence[Call]) -> dict[str, Any]:
+    """Return KEYS and ARGV of the script, as redis-py names them. All calls must be of one model."""
+    (model,) = {call.model for call in calls}
+    keys, values, objects = model_keys(model), list[bytes](), list[JsonValue]()
+    for call in calls:
+        places = {name: len(keys) + place for place, name in enumerate(call.keys, 1)}
+        keys += call.keys.values()
+        described: dict[str, JsonValue] = {"transition": call.transition, "id": call.id, "token": call.token}
+        if call.slices is not None:
+            first = len(values) + 2  # ARGV[1] is the JSON
+            values += [each.data for each in call.slices]
+            described["slices"] = [{**each.header, "data": first + n} for n, each in enumerate(call.slices)]
+        objects.append({**described, **places, **call.arguments})
+    return {"keys": keys, "args": [json.dumps(objects, ensure_ascii=False), *values]}
 
 
 class Transitions:
     """Sender of calls over a blocking client."""
 
     def __init__(self, client: Redis) -> None:
-        self._client, self._script = client, client.register_script(SCRIPT)
+        self._script = client.register_script(SCRIPT)
 
     def __call__(self, call: Call) -> Reply:
-        """Run one transition. Raises redis' ConnectionError."""
-        return Reply.decode(self._script(keys=call.keys, args=call.args))
+        """Run one transition. Raises redis' ConnectionError, and ResponseError if the job's record is damaged."""
+        return only(self._script(**encoded([call])))
 
     def together(self, calls: Sequence[Call]) -> list[Reply]:
-        """Run transitions in one round trip, each independent; Redis syncs its file once for all of them.
+        """Run transitions in one round trip for each `AT_ONCE` of them, each independent.
 
         After a broken connection all are sent again: use it only for transitions that count once.
-        Raises redis' ConnectionError.
+        Raises redis' ConnectionError. The reply for a damaged record is BROKEN.
         """
-        with self._client.pipeline(transaction=False) as pipeline:
-            for call in calls:  # not by the script object, which asks first whether Redis knows the script
-                pipeline.evalsha(self._script.sha, len(call.keys), *call.keys, *call.args)
-            try:
-                return [Reply.decode(raw) for raw in pipeline.execute()]
-            except NoScriptError:  # Redis is new, or was restarted and has forgotten the script
-                return [self(call) for call in calls]
+        parts = (calls[start : start + AT_ONCE] for start in range(0, len(calls), AT_ONCE))
+        return [Reply.decode(raw) for part in parts for raw in self._script(**encoded(part))]
 
 
 class AsyncTransitions:
@@ -163,8 +199,17 @@ class AsyncTransitions:
         self._script = client.register_script(SCRIPT)
 
     async def __call__(self, call: Call) -> Reply:
-        """Run one transition. Raises redis' ConnectionError."""
-        return Reply.decode(await self._script(keys=call.keys, args=call.args))
+        """Run one transition. Raises redis' ConnectionError, and ResponseError if the job's record is damaged."""
+        return only(await self._script(**encoded([call])))
+
+
+def only(replies: Sequence[Any]) -> Reply:
+    """Return the reply to a single call. Raises ResponseError if the job's record is damaged."""
+    (raw,) = replies
+    reply = Reply.decode(raw)
+    if reply.outcome is Outcome.BROKEN:
+        raise ResponseError(reply.value)
+    return reply
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -207,10 +252,10 @@ def create(  # noqa: PLR0913 - the terms of a submit, by keyword
     it goes to the object store when it ends.
     """
     once = idempotency or Idempotency(key="", fingerprint="")
-    return Call.of(
+    return Call.on(
+        request.keys,
         "create",
-        keys=[*request.keys.all, *([idempotency_key(once.key, request.owner)] if idempotency else [])],
-        id=request.id,
+        idempotency=idempotency_key(once.key, request.owner) if idempotency else "",
         bound=bound,
         owner=request.owner,
         per_minute=limits.per_minute,
@@ -283,13 +328,13 @@ class Claim:
         """End the job as failed."""
         return self._call("fail", problem=problem.to_json().decode())
 
-    def _call(self, name: str, *, slices: Sequence[SliceEntry] | None = None, **arguments: JsonValue) -> Call:
-        return Call.of(name, keys=self.keys.all, id=self.keys.id, token=self.token, slices=slices, **arguments)
+    def _call(self, transition: str, *, slices: Sequence[SliceEntry] | None = None, **arguments: JsonValue) -> Call:
+        return Call.on(self.keys, transition, token=self.token, idempotency="", slices=slices, **arguments)
 
 
 def cancel(keys: Keys) -> Call:
     """Ask a job to stop."""
-    return Call.of("cancel", keys=keys.all, id=keys.id)
+    return Call.on(keys, "cancel")
 
 
 def erase(keys: Keys, *, owner: str = "", idempotency: str = "", results: bool = False) -> Call:
@@ -297,7 +342,7 @@ def erase(keys: Keys, *, owner: str = "", idempotency: str = "", results: bool =
 
     `idempotency`: the key in Redis of its Idempotency-Key, "" without one. `results`: its object is to be deleted too.
     """
-    return Call.of("erase", keys=keys.all, id=keys.id, owner=owner, idempotency=idempotency, results=results)
+    return Call.on(keys, "erase", idempotency=idempotency, owner=owner, results=results)
 
 
 def unstored(*, count: int, claim_seconds: float, returned: Collection[str] = ()) -> Call:
@@ -306,7 +351,7 @@ def unstored(*, count: int, claim_seconds: float, returned: Collection[str] = ()
     `returned`: those whose claims ended without success. They are due again.
     """
     back, claim_ms = list[JsonValue](returned), int(claim_seconds * 1000)
-    return Call.of("unstored", keys=[], count=count, claim_ms=claim_ms, returned=back)
+    return Call.of("unstored", count=count, claim_ms=claim_ms, returned=back)
 
 
 def stored(keys: Keys, *, keep_seconds: float, expires_at: int) -> Call:
@@ -315,7 +360,7 @@ def stored(keys: Keys, *, keep_seconds: float, expires_at: int) -> Call:
     `expires_at`: when the retention of a complete job ends, as its object says. UNKNOWN: it was erased, and its object is to
     be deleted.
     """
-    return Call.of("stored", keys=keys.all, id=keys.id, keep_ms=int(keep_seconds * 1000), expires_at=expires_at)
+    return Call.on(keys, "stored", keep_ms=int(keep_seconds * 1000), expires_at=expires_at)
 
 
 def next_job(model: str, *, except_owners: Collection[str] | None = None) -> Call:
@@ -324,30 +369,30 @@ def next_job(model: str, *, except_owners: Collection[str] | None = None) -> Cal
     With `except_owners`: the next interactive job of an owner that is not among them.
     """
     every_owner, others = except_owners is None, list[JsonValue](except_owners or ())
-    return Call.of("next", keys=[owners_key(model)], every_owner=every_owner, except_owners=others)
+    return Call.of("next", model=model, every_owner=every_owner, except_owners=others)
 
 
 def requeue(keys: Keys) -> Call:
     """Let a job without a lease wait for a worker again; STALE if it does already."""
-    return Call.of("requeue", keys=keys.all, id=keys.id)
+    return Call.on(keys, "requeue")
 
 
 def overdue(keys: Keys, *, grace_seconds: float) -> Call:
     """Fail a job whose deadline has passed; a worker that holds it has `grace_seconds` more to do that itself."""
     problem = OVERDUE.to_json().decode()
-    return Call.of("overdue", keys=keys.all, id=keys.id, grace_seconds=grace_seconds, problem=problem)
+    return Call.on(keys, "overdue", grace_seconds=grace_seconds, problem=problem)
 
 
 def limit_lease(keys: Keys) -> Call:
     """Shorten a lease that ends later than one taken now would, because Redis' clock was set back."""
-    return Call.of("limit_lease", keys=keys.all, id=keys.id)
+    return Call.on(keys, "limit_lease")
 
 
 def announce(model: str, worker: str, *, seconds: float) -> Call:
     """Register a worker of `model` for `seconds` more; 0 removes it."""
-    return Call.of("announce", keys=[workers_key(model)], id=worker, seconds=seconds)
+    return Call.of("announce", model=model, id=worker, seconds=seconds)
 
 
 def expire(*, results: bool = False) -> Call:
     """Remove the ids of jobs past their retention. `results`: their objects are to be deleted."""
-    return Call.of("expire", keys=[ENDED], results=results)
+    return Call.of("expire", results=results)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import time
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from importlib.resources import files
 from typing import TYPE_CHECKING, Any, Self
 
@@ -35,7 +35,7 @@ SAMPLE = 32
 """Competing jobs that are read. Others are assumed to be like these, so that a poll costs the same in a long queue."""
 
 SHARED_SECONDS = 0.2
-"""Time for which polls of started jobs share what was read of the others. It changes once a round, and is most of the work."""
+"""Time for which polls share what was read of the jobs that compete. It changes once a round, and is most of the work."""
 
 STALE_SECONDS = 2.0
 """Time for which polls use it at most while another one reads anew: all polls that a round wakes come at once."""
@@ -113,11 +113,12 @@ class QueueEstimates:
     async def _read(self, record: JobRecord) -> tuple[Sequence[int] | None, Competition]:
         """Return the place of a job that waits, else None, and what competes with it.
 
-        A job that waits does not share: of fifty that are submitted within `SHARED_SECONDS`, each waits for those before it.
+        A job that waits shares only the running ones: of fifty that are submitted within `SHARED_SECONDS`, each waits for
+        those before it.
         """
         model, waits = record.request.model, record.status is Status.QUEUED
-        if not waits and (shared := self._shared(model)):
-            return None, shared
+        if shared := self._shared(model):
+            return await self._waiting(record, shared) if waits else (None, shared)
         self._reading.add(model)
         try:
             read_at = time.monotonic()
@@ -127,16 +128,22 @@ class QueueEstimates:
             self._reading.discard(model)
         return place if waits else None, found
 
+    async def _waiting(self, record: JobRecord, shared: Competition) -> tuple[Sequence[int], Competition]:
+        """Return the place of a job that waits, and what competes with it: the running jobs are those of `shared`."""
+        place, *answers = await self._ask(record, running=0)
+        found = Competition.of(answers, shared.read_at)
+        return place, replace(found, begun=shared.begun, running=shared.running)
+
     def _shared(self, model: str) -> Competition | None:
         """Return what was read lately of the jobs of a model."""
         known = self._competition.get(model)
         seconds = STALE_SECONDS if model in self._reading else SHARED_SECONDS
         return known if known and time.monotonic() - known.read_at < seconds else None
 
-    async def _ask(self, record: JobRecord) -> Any:  # noqa: ANN401 - of redis-py
+    async def _ask(self, record: JobRecord, *, running: int = SAMPLE) -> Any:  # noqa: ANN401 - of redis-py
         model = record.request.model
         lists = [key(model) for key in (owners_key, pace_key, workers_key, running_key, queued_key)]
-        args = (waiting_key(model, ""), RETURNED, record.request.owner, record.request.id, SAMPLE)
+        args = (waiting_key(model, ""), RETURNED, record.request.owner, record.request.id, running, SAMPLE)
         return await self._script(keys=lists, args=args)
 
     async def backlogs(self, models: Sequence[str]) -> dict[str, Backlog]:

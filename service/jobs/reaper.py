@@ -139,5 +139,5 @@ class Reaper:
         try:
             return await self._transitions(call)
         except ResponseError as error:
-            warn_once(__name__, f"{call.args[0]!r} of job {call.args[1]!r} is skipped: {error}")
+            warn_once(__name__, f"{call.transition!r} of job {call.id!r} is skipped: {error}")
             return None

@@ -116,28 +116,32 @@ class Rehearsal:
 
     def _transition(self, send: Callable[..., Reply]) -> Callable[..., Reply]:
         def noted(transitions: Transitions, call: Call) -> Reply:
-            words, sent = [str(word) for word in call.args[:3]], time.time()
-            self._strike(BEFORE.get(words[0]))
+            sent = time.time()
+            self._strike(BEFORE.get(call.transition))
             reply = send(transitions, call)
-            self._strike(AFTER.get(words[0]))
-            self._note(sent, words, reply)
+            self._strike(AFTER.get(call.transition))
+            self._note(sent, call, reply)
             return reply
 
         return noted
 
     def _together(self, send: Callable[..., list[Reply]]) -> Callable[..., list[Reply]]:
         def noted(transitions: Transitions, calls: Sequence[Call]) -> list[Reply]:
-            sent, replies = time.time(), send(transitions, calls)
+            sent = time.time()
+            for call in calls:
+                self._strike(BEFORE.get(call.transition))
+            replies = send(transitions, calls)
             for call, reply in zip(calls, replies, strict=True):
-                self._note(sent, [str(word) for word in call.args[:3]], reply)
+                self._strike(AFTER.get(call.transition))
+                self._note(sent, call, reply)
             return replies
 
         return noted
 
-    def _note(self, sent: float, words: Sequence[str], reply: Reply) -> None:
-        name, job, token = words
+    def _note(self, sent: float, call: Call, reply: Reply) -> None:
+        name, token = call.transition, call.token or "-"
         if name not in {"announce", "next"}:  # of no job
-            line = Line(at=sent, pid=os.getpid(), transition=name, job=job, token=token or "-", outcome=reply.outcome)
+            line = Line(at=sent, pid=os.getpid(), transition=name, job=call.id, token=token, outcome=reply.outcome)
             self._journal.write(line.encode())
 
     def _popped(self, fetch: Callable[..., Result]) -> Callable[..., Result]:

@@ -85,12 +85,13 @@ class HeldJobs:
         return job
 
     def conclude(self) -> None:
-        """Remove the jobs that are over; all of them if the worker stops."""
-        for job in list(self._jobs.values()):
-            if self._is_over(job):
-                del self._jobs[job.id]
-                self._moves += 1
-                self._heartbeat.drop(job.lease)
+        """Remove the jobs that are over; all of them if the worker stops. Complete ones end together."""
+        over = [job for job in self._jobs.values() if self._is_over(job)]
+        self._publisher.finish([job.lease for job in over if job.succeeds])
+        for job in over:
+            del self._jobs[job.id]
+            self._moves += 1
+            self._heartbeat.drop(job.lease)
 
     def count_moves(self) -> int:
         """Return how many jobs joined or left since the last call."""
@@ -138,7 +139,7 @@ class HeldJobs:
         )
 
     def _is_over(self, job: LiveJob) -> bool:
-        """Return whether `job` needs no more work here; if so, its end is written."""
+        """Return whether `job` needs no more work here; if so, its end is written, but for one that succeeds."""
         lease = job.lease
         if lease.expired and not lease.lost:
             self._publisher.renew(lease)  # another worker may have the job: only Redis knows
@@ -146,8 +147,8 @@ class HeldJobs:
             logger.warning("job %s is no longer held by this worker", job.id, extra={"job": job.id})
         elif job.problem:
             self._publisher.fail(lease, job.problem)
-        elif job.complete:
-            self._publisher.finish(lease)
+        elif job.succeeds:
+            return True
         elif lease.canceling:
             self._publisher.cancel(lease)
         elif lease.overdue:

@@ -56,7 +56,9 @@ class Lease:
         """Set the flags that follow from the reply to a write under this lease."""
         self.canceling |= reply.outcome is Outcome.CANCELING
         self.overdue |= reply.outcome is Outcome.OVERDUE
-        self.lost |= reply.outcome in {Outcome.LOST, Outcome.ENDED, Outcome.UNKNOWN, Outcome.GAP}
+        self.lost |= reply.outcome in {Outcome.LOST, Outcome.ENDED, Outcome.UNKNOWN, Outcome.GAP, Outcome.BROKEN}
+        if reply.outcome is Outcome.BROKEN:
+            logger.error("job %s is damaged: %s", self.claim.keys.id, reply.value)
 
 
 class Heartbeat:

@@ -80,9 +80,10 @@ class LiveJob:
         return any(self.generated)
 
     @property
-    def complete(self) -> bool:
-        """Whether every image is complete."""
-        return all(state.progress.next is None for state in self.states)
+    def succeeds(self) -> bool:
+        """Whether the job ends as succeeded: this worker holds it, it has no problem, and every image is complete."""
+        held = not self.lease.lost and self.problem is None
+        return held and all(state.progress.next is None for state in self.states)
 
 
 def state_lanes(state: State, card: ModelCard) -> int:

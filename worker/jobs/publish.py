@@ -105,7 +105,7 @@ class Publisher:
         lease.renew(self._transitions, lease_seconds=self._terms.lease_seconds)
 
     def append(self, slices: Sequence[NewSlice]) -> None:
-        """Publish the slices of a round in one round trip, one call for each job. Each lease learns from its reply."""
+        """Publish the slices of a round together, one transition for each job. Each lease learns from its reply."""
         by_token: dict[str, list[NewSlice]] = {}
         for each in slices:
             by_token.setdefault(each.lease.claim.token, []).append(each)
@@ -114,9 +114,9 @@ class Publisher:
         for job, reply in zip(jobs, self._transitions.together(calls), strict=True):
             job[0].lease.learn(reply)
 
-    def finish(self, lease: Lease) -> Outcome:
-        """End the job as succeeded: all slices are published."""
-        return self._transitions(lease.claim.finish()).outcome
+    def finish(self, leases: Sequence[Lease]) -> list[Outcome]:
+        """End jobs as succeeded, together: all slices are published."""
+        return [reply.outcome for reply in self._transitions.together([lease.claim.finish() for lease in leases])]
 
     def cancel(self, lease: Lease) -> Outcome:
         """End the job as canceled."""

@@ -32,7 +32,7 @@ class JobObserver(Protocol):
 
 
 class BatchLog(Publisher):
-    """A publisher that reports first slices and ends to `observer` and the log. Each report is one read from Redis."""
+    """A publisher that reports first slices and ends to `observer` and the log. Those of a round are one read from Redis."""
 
     def __init__(self, client: Redis, *, model: str, terms: LeaseTerms, observer: JobObserver) -> None:
         super().__init__(client, model=model, terms=terms)
@@ -49,14 +49,17 @@ class BatchLog(Publisher):
     def append(self, slices: Sequence[NewSlice]) -> None:
         """Do as Publisher.append; report first slices."""
         super().append(slices)
-        for lease in (each.lease for each in slices if each.lease.claim.keys.id in self._without_slice):
-            self._without_slice.discard(lease.claim.keys.id)
-            if not lease.lost:
-                self._report_first_slice(lease)
+        leases = {job: each.lease for each in slices if (job := each.lease.claim.keys.id) in self._without_slice}
+        self._without_slice -= leases.keys()
+        held = [lease for lease in leases.values() if not lease.lost]
+        for created, last in self._read(held, "created_at", "last_id"):
+            self._observer.first_slice((int(last.partition(b"-")[0]) - int(created)) / 1000)
 
-    def finish(self, lease: Lease) -> Outcome:
-        """Do as Publisher.finish; report the end. Storing a complete job is no work of this worker."""
-        return self._reported(lease, super().finish(lease))
+    def finish(self, leases: Sequence[Lease]) -> list[Outcome]:
+        """Do as Publisher.finish; report the ends. Storing a complete job is no work of this worker."""
+        outcomes = super().finish(leases)
+        self._report(leases, outcomes)
+        return outcomes
 
     def cancel(self, lease: Lease) -> Outcome:
         """Do as Publisher.cancel; report the end."""
@@ -70,20 +73,22 @@ class BatchLog(Publisher):
         """Do as Publisher.fail; report the end."""
         return self._reported(lease, super().fail(lease, problem))
 
-    def _report_first_slice(self, lease: Lease) -> None:
-        created, last = self._read(lease, "created_at", "last_id")
-        self._observer.first_slice((int(last.partition(b"-")[0]) - int(created)) / 1000)
-
     def _reported(self, lease: Lease, outcome: Outcome) -> Outcome:
-        job = lease.claim.keys.id
-        self._without_slice.discard(job)
-        if outcome is Outcome.COMPLETE:
-            created, completed = self._read(lease, "created_at", "completed_at")
-            self._report_end(job, Status.SUCCEEDED, int(completed) - int(created))
-        if outcome is Outcome.DONE:
-            status, created, finished = self._read(lease, "status", "created_at", "finished_at")
-            self._report_end(job, Status(status.decode()), int(finished or 0) - int(created))
+        self._report([lease], [outcome])
         return outcome
+
+    def _report(self, leases: Sequence[Lease], outcomes: Sequence[Outcome]) -> None:
+        self._without_slice -= {lease.claim.keys.id for lease in leases}
+        pairs = zip(leases, outcomes, strict=True)
+        ended = [(lease, outcome) for lease, outcome in pairs if outcome in {Outcome.DONE, Outcome.COMPLETE}]
+        times = self._read([lease for lease, _ in ended], "status", "created_at", "finished_at", "completed_at")
+        for (lease, outcome), (status, created, finished, completed) in zip(ended, times, strict=True):
+            complete = outcome is Outcome.COMPLETE
+            self._report_end(
+                lease.claim.keys.id,
+                Status.SUCCEEDED if complete else Status(status.decode()),
+                int((completed if complete else finished) or 0) - int(created),
+            )
 
     def _report_end(self, job: str, status: Status, milliseconds: int) -> None:
         if not status.final:
@@ -94,6 +99,9 @@ class BatchLog(Publisher):
         logger.info("job %s %s after %.1f s", job, status, seconds, extra=fields)
         self._observer.ended(status, seconds)
 
-    def _read(self, lease: Lease, *names: str) -> list[Any]:
-        values: Any = self._client.hmget(lease.claim.keys.record, list(names))
-        return list(values)
+    def _read(self, leases: Sequence[Lease], *names: str) -> list[Any]:
+        """Return the fields `names` of the record of each job, in one round trip."""
+        with self._client.pipeline(transaction=False) as pipeline:
+            for lease in leases:
+                pipeline.hmget(lease.claim.keys.record, list(names))
+            return pipeline.execute()

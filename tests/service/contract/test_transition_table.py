@@ -9,7 +9,7 @@ from itertools import product
 import pytest
 import redis
 
-from service.contract.redis_keys import RETURNED, owners_key, waiting_key
+from service.contract.redis_keys import RETURNED, model_keys, owners_key, waiting_key
 from service.contract.statuses import Status
 from service.contract.transitions import (
     Call,
@@ -97,8 +97,7 @@ CALLS: dict[str, Callable[[Claim], Call]] = {
 
 def with_token(call: Call, token: str) -> Call:
     """A call that carries a token it does not need."""
-    name, job, _, *rest = call.args
-    return Call(call.keys, [name, job, token, *rest])
+    return replace(call, token=token)
 
 
 def cells() -> list[tuple[str, str, str, Outcome]]:
@@ -155,7 +154,7 @@ class Scene:
         """All that is kept of the job."""
         keys = self.own.keys
         queues = [waiting_key("toy", ""), waiting_key("toy", RETURNED), owners_key("toy")]
-        lists = [self.store.zrange(key, 0, -1, withscores=True) for key in [*keys.all[2:5], *queues]]
+        lists = [self.store.zrange(key, 0, -1, withscores=True) for key in [*model_keys(keys.model)[:3], *queues]]
         return self.store.hgetall(keys.record), self.store.xrange(keys.stream), lists
 
 

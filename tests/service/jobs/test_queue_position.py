@@ -63,6 +63,12 @@ def queued(store: redis.Redis, transitions: Transitions) -> JobRecord:
     return read(store, request)
 
 
+def queued_later(store: redis.Redis, transitions: Transitions) -> JobRecord:
+    """One more job, created in a later millisecond than all before: those of one go by their ids."""
+    time.sleep(0.002)
+    return queued(store, transitions)
+
+
 def read(store: redis.Redis, request: JobRequest) -> JobRecord:
     """How it stands."""
     return record_of(store, a_claim(request))
@@ -237,7 +243,7 @@ def test_polls_share_what_they_read_of_the_queue(store: redis.Redis, redis_url: 
         async with AsyncRedis.from_url(redis_url) as client:
             estimates = QueueEstimates(client)
             found = [await estimates.of(first)]
-            behind = [queued(store, transitions) for _ in range(3)]
+            behind = [queued_later(store, transitions) for _ in range(3)]
             found += [await estimates.of(each) for each in behind]
             store.delete(pace_key("toy"))
             store.config_resetstat()
@@ -251,6 +257,27 @@ def test_polls_share_what_they_read_of_the_queue(store: redis.Redis, redis_url: 
     seconds = [each.eta_seconds or 0 for each in waiting]
     assert sorted(set(seconds)) == seconds, "each waits for those before it"
     assert (shared.queue_position, shared.eta_seconds is None, late.eta_seconds) == (None, False, None)
+
+
+def test_jobs_that_wait_share_what_was_read_of_the_running_ones(
+    store: redis.Redis, redis_url: str, transitions: Transitions
+) -> None:
+    """The second of two reads the queued jobs alone, and its estimate counts the running ones."""
+    for _ in range(20):
+        a_running_job(transitions)
+    first, second = queued(store, transitions), queued_later(store, transitions)
+
+    async def ask(*records: JobRecord) -> QueueEstimate:
+        async with AsyncRedis.from_url(redis_url) as client:
+            estimates = QueueEstimates(client)
+            for each in records:
+                store.config_resetstat()
+                found = await estimates.of(each)
+            return found
+
+    shared = asyncio.run(ask(first, second))
+    assert store.info("commandstats")["cmdstat_hmget"]["calls"] < 5
+    assert shared == asyncio.run(ask(second))
 
 
 def test_polls_that_come_at_once_read_the_queue_once(

@@ -9,7 +9,7 @@ import pytest
 import redis
 from redis.asyncio import Redis as AsyncRedis
 
-from service.contract.redis_keys import owners_key, queue_name, running_key, waiting_key
+from service.contract.redis_keys import deadlines_key, owners_key, queue_name, running_key, waiting_key
 from service.contract.request import JobRequest
 from service.contract.statuses import Status
 from service.contract.transitions import Claim, Outcome, Transitions, create, next_job
@@ -111,7 +111,7 @@ def test_a_damaged_record_stops_nobody_else(
     broken, healthy, late = waiting(transitions), waiting(transitions), waiting(transitions)
     store.delete(waiting_key("toy", ""))
     store.hset(late.keys.record, "deadline", 1)
-    store.zadd(late.keys.all[4], {late.id: 1, broken.id: 1})
+    store.zadd(deadlines_key(late.model), {late.id: 1, broken.id: 1})
     if damage in {"gone", "other type"}:
         store.delete(broken.keys.record)
     if damage == "other type":

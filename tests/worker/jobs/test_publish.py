@@ -9,7 +9,7 @@ import pytest
 import redis
 
 from models.subscale import Progress
-from service.contract.transitions import Claim, Transitions, cancel
+from service.contract.transitions import Claim, Outcome, Transitions, cancel
 from tests.harness.counting import CountingConnection, counting_client
 from tests.harness.drawing import GEOMETRY, a_picture, a_running_job, events_of
 from tests.harness.later import later
@@ -63,6 +63,29 @@ def test_each_lease_learns_what_concerns_its_job(store: redis.Redis) -> None:
     leases = [each.lease for each in round_[::IMAGES]]
     assert [(lease.lost, lease.canceling) for lease in leases] == [(False, False), (True, False), (False, True)]
     assert [slices(store, claim) for claim in (held, stolen, stopped)] == [[0, 1, 2], [], [0, 1, 2]]
+
+
+def test_a_broken_job_is_given_up_and_the_others_are_published(
+    store: redis.Redis, caplog: pytest.LogCaptureFixture
+) -> None:
+    """Its stream is of another type. The log has the reason."""
+    first, broken, last = claims(store)
+    store.set(broken.keys.stream, "not of this type")
+    round_ = generated([first, broken, last])
+    publisher(store).append(round_)
+    assert [each.lease.lost for each in round_[::IMAGES]] == [False, True, False]
+    assert [slices(store, claim) for claim in (first, last)] == [[0, 1, 2]] * 2
+    assert f"job {broken.keys.id} is damaged: WRONGTYPE" in caplog.text
+
+
+def test_jobs_end_together(store: redis.Redis, redis_url: str) -> None:
+    """In one write; one that was taken over does not."""
+    held, stolen, other = claims(store)
+    store.hset(stolen.keys.record, "token", "thief")
+    leases = [Lease(claim, until=time.monotonic() + 30) for claim in (held, stolen, other)]
+    with counting_client(redis_url) as client:
+        outcomes = publisher(client).finish(leases)
+    assert (outcomes, CountingConnection.sends) == ([Outcome.DONE, Outcome.LOST, Outcome.DONE], 1)
 
 
 def test_nothing_generated_is_nothing_to_say(store: redis.Redis) -> None:
