@@ -1,8 +1,8 @@
 """Cost of an image outside of the networks: `python -m benchmarks.single_jobs`.
 
 Jobs of one image over HTTP, 256 in flight, with one API process and a worker whose networks cost nothing. A caller submits,
-waits by long polls, and loads the image. Printed as JSON: images per second, polls per image, and the CPU milliseconds of
-Redis, API and worker per image.
+waits by long polls, and loads the image. Printed as JSON: images per second, polls per image, the CPU milliseconds of Redis,
+API and worker per image, and the commands of Redis per image, those inside scripts too.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import psutil
+import redis
 
 from benchmarks.caller import Caller
 from models.cards import WEIGHTS
@@ -53,6 +54,12 @@ def cpu_ms(process: ManagedProcess) -> float:
     return 1000 * float(used.user + used.system)
 
 
+def commands(store: RedisServer) -> int:
+    """Return the commands that Redis has run."""
+    with redis.Redis.from_url(store.url) as client:
+        return sum(each["calls"] for each in client.info("commandstats").values())
+
+
 def main() -> None:
     """Run the command."""
     parser = argparse.ArgumentParser(description="Cost of an image outside of the networks.")
@@ -69,12 +76,15 @@ def main() -> None:
         ):
             parts = {"redis": store, "api": api, "worker": worker}
             asyncio.run(all_images(api.port, WARM_UP))
+            commands_before = commands(store)
             before, begun = {part: cpu_ms(process) for part, process in parts.items()}, time.perf_counter()
             polls = asyncio.run(all_images(api.port, jobs))
             seconds = time.perf_counter() - begun
             spent = {part: round((cpu_ms(process) - before[part]) / jobs, 2) for part, process in parts.items()}
+            sent = round((commands(store) - commands_before) / jobs, 1)
     found = {"jobs": jobs, "images_per_s": round(jobs / seconds, 1), "polls_per_image": round(polls / jobs, 2)}
-    print(json.dumps({**found, "cpu_ms_per_image": spent, "load": round(os.getloadavg()[0], 1)}))
+    costs = {"cpu_ms_per_image": spent, "commands_per_image": sent}
+    print(json.dumps({**found, **costs, "load": round(os.getloadavg()[0], 1)}))
 
 
 if __name__ == "__main__":
