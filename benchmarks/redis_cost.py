@@ -1,9 +1,9 @@
 """Cost of a job in Redis: `python -m benchmarks.redis_cost`.
 
-Makes jobs and publishes their slices as API and worker do (`benchmarks.redis_rounds`), 32 jobs in a round, without a model
-and without RQ, into a Redis of its own that syncs its file as that of the service. Prints for each size of jobs the commands
-(those inside scripts too), the bytes and the CPU of Redis, and the CPU of the process that sends, per image: the medians of
-three runs. `--against FOLDER` measures another checkout too, in turn with this one.
+Makes jobs and publishes their slices as API and worker do (`benchmarks.redis_rounds`), without a model and without RQ. There
+are 32 jobs in a round, and a Redis of its own that syncs its file as that of the service. Prints the medians of three runs,
+per image: commands of Redis (those inside scripts too), bytes, CPU of Redis, CPU of the process that sends.
+`--against FOLDER` measures another checkout too, in turn with this one.
 """
 
 from __future__ import annotations

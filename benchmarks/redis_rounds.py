@@ -32,10 +32,11 @@ except ImportError:
     RELEASE_0_1 = True
 
 GEOMETRY = Geometry(size=64, slice_size=16)
+ROUNDS = 6
 POISONED = Problem(type="urn:test", title="", detail="")
 
 
-class Jobs:
+class JobRounds:
     """Writes of API and worker for jobs of one model."""
 
     def __init__(self, client: redis.Redis, num_images: int) -> None:
@@ -94,16 +95,15 @@ def totals(client: redis.Redis) -> dict[str, float]:
 def main() -> None:
     """Run the command."""
     port, jobs, num_images = map(int, sys.argv[1:])
-    rounds = 6
     with redis.Redis(port=port) as client:
-        run = Jobs(client, num_images)
+        run = JobRounds(client, num_images)
         run.round_of(jobs)
         client.config_resetstat()
         before = totals(client)
-        for _ in range(rounds):
+        for _ in range(ROUNDS):
             run.round_of(jobs)
         after = totals(client)
-    images = rounds * jobs * num_images
+    images = ROUNDS * jobs * num_images
     print(json.dumps({name: (after[name] - before[name]) / images for name in after}))
 
 
