@@ -183,9 +183,9 @@ class Transitions:
         return only(self._script(**encoded([call])))
 
     def together(self, calls: Sequence[Call]) -> list[Reply]:
-        """Run transitions in one round trip for each `AT_ONCE` of them, each independent.
+        """Run transitions of one model, each independent, in one round trip for each `AT_ONCE` of them.
 
-        After a broken connection all are sent again: use it only for transitions that count once.
+        After a broken connection they are sent again: use it only for transitions that count once.
         Raises redis' ConnectionError. The reply for a damaged record is BROKEN.
         """
         parts = (calls[start : start + AT_ONCE] for start in range(0, len(calls), AT_ONCE))

@@ -113,37 +113,35 @@ class QueueEstimates:
     async def _read(self, record: JobRecord) -> tuple[Sequence[int] | None, Competition]:
         """Return the place of a job that waits, else None, and what competes with it.
 
-        A job that waits shares only the running ones: of fifty that are submitted within `SHARED_SECONDS`, each waits for
-        those before it.
+        A job that waits shares the rows of running jobs alone: of fifty that are submitted within `SHARED_SECONDS`, each
+        waits for those before it.
         """
         model, waits = record.request.model, record.status is Status.QUEUED
-        if shared := self._shared(model):
-            return await self._waiting(record, shared) if waits else (None, shared)
+        shared = self._shared(model, waits=waits)
+        if shared and not waits:
+            return None, shared
         self._reading.add(model)
         try:
             read_at = time.monotonic()
-            place, *answers = await self._ask(record)
-            found = self._competition[model] = Competition.of(answers, read_at)
+            place, *answers = await self._ask(record, known=len(shared.running) if shared else 0)
+            found = Competition.of(answers, read_at)
         finally:
             self._reading.discard(model)
+        if shared and found.begun and not found.running:
+            found = replace(found, running=shared.running, read_at=shared.read_at)
+        self._competition[model] = found
         return place if waits else None, found
 
-    async def _waiting(self, record: JobRecord, shared: Competition) -> tuple[Sequence[int], Competition]:
-        """Return the place of a job that waits, and what competes with it: the running jobs are those of `shared`."""
-        place, *answers = await self._ask(record, running=0)
-        found = Competition.of(answers, shared.read_at)
-        return place, replace(found, begun=shared.begun, running=shared.running)
-
-    def _shared(self, model: str) -> Competition | None:
-        """Return what was read lately of the jobs of a model."""
+    def _shared(self, model: str, *, waits: bool) -> Competition | None:
+        """Return what was read lately of the jobs of a model, for a job that waits or not."""
         known = self._competition.get(model)
-        seconds = STALE_SECONDS if model in self._reading else SHARED_SECONDS
+        seconds = STALE_SECONDS if model in self._reading and not waits else SHARED_SECONDS
         return known if known and time.monotonic() - known.read_at < seconds else None
 
-    async def _ask(self, record: JobRecord, *, running: int = SAMPLE) -> Any:  # noqa: ANN401 - of redis-py
+    async def _ask(self, record: JobRecord, *, known: int) -> Any:  # noqa: ANN401 - of redis-py
         model = record.request.model
         lists = [key(model) for key in (owners_key, pace_key, workers_key, running_key, queued_key)]
-        args = (waiting_key(model, ""), RETURNED, record.request.owner, record.request.id, running, SAMPLE)
+        args = (waiting_key(model, ""), RETURNED, record.request.owner, record.request.id, SAMPLE, known)
         return await self._script(keys=lists, args=args)
 
     async def backlogs(self, models: Sequence[str]) -> dict[str, Backlog]:

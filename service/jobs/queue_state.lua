@@ -2,14 +2,16 @@
 -- a full Redis still answers it.
 --
 -- KEYS: owners, pace, workers, running, queued. ARGV: prefix of the owners' queues (service/contract/queue.lua), name of the
--- queue of returned jobs, owner, job id, how many running and how many queued jobs to read.
+-- queue of returned jobs, owner, job id, how many competing jobs of a list to read, how many running ones the caller knows. The
+-- running jobs are read only if it knows less than that.
 -- Replies {place, pace, time, workers with their scores, {running jobs, the first of them}, {queued jobs, the first of them}}.
 --
 -- The place takes the jobs of an owner to be like its first one. Of more than MOST owners, the others count as the read ones do.
 
 local MOST = 64
 local owners, pace, workers, running, queued = unpack(KEYS)
-local prefix, returned, owner, id, most_running, most_queued = unpack(ARGV)
+local prefix, returned, owner, id = unpack(ARGV)
+local sample, known = tonumber(ARGV[5]), tonumber(ARGV[6])
 
 -- The turn that one job of an owner takes: its images over the weight.
 local function share(name)
@@ -39,15 +41,16 @@ end
 
 -- How many jobs a list has, and the first of them: id, owner, images, slices of the first image, lanes of a base slice. false
 -- for what a damaged record does not have.
-local function jobs(list, most)
-  local found = {}
-  for _, job in ipairs(redis.call('ZRANGEBYSCORE', list, '-inf', '+inf', 'LIMIT', 0, most)) do
+local function jobs(list)
+  local count, found = redis.call('ZCARD', list), {}
+  if list == running and known >= math.min(count, sample) then return {count, found} end
+  for _, job in ipairs(redis.call('ZRANGE', list, 0, sample - 1)) do
     local fields = redis.pcall('HMGET', 'spn:job:' .. job, 'owner', 'num_images', 'done:0', 'lanes')
     if fields.err then fields = {false, false, false, false} end
     table.insert(found, {job, unpack(fields)})
   end
-  return {redis.call('ZCARD', list), found}
+  return {count, found}
 end
 
 return {place(), redis.call('HGETALL', pace), redis.call('TIME'), redis.call('ZRANGE', workers, 0, -1, 'WITHSCORES'),
-        jobs(running, most_running), jobs(queued, most_queued)}
+        jobs(running), jobs(queued)}

@@ -115,8 +115,11 @@ class Publisher:
             job[0].lease.learn(reply)
 
     def finish(self, leases: Sequence[Lease]) -> list[Outcome]:
-        """End jobs as succeeded, together: all slices are published."""
-        return [reply.outcome for reply in self._transitions.together([lease.claim.finish() for lease in leases])]
+        """End jobs as succeeded, together: all slices are published. Each lease learns from its reply."""
+        replies = self._transitions.together([lease.claim.finish() for lease in leases])
+        for lease, reply in zip(leases, replies, strict=True):
+            lease.learn(reply)
+        return [reply.outcome for reply in replies]
 
     def cancel(self, lease: Lease) -> Outcome:
         """End the job as canceled."""

@@ -280,6 +280,25 @@ def test_jobs_that_wait_share_what_was_read_of_the_running_ones(
     assert shared == asyncio.run(ask(second))
 
 
+def test_a_job_that_waits_counts_those_that_were_taken_since(
+    store: redis.Redis, redis_url: str, transitions: Transitions
+) -> None:
+    """As in a burst of submits, of which a worker takes the first at once: they are neither queued nor known as running."""
+    first = queued(store, transitions)
+
+    async def ask() -> tuple[QueueEstimate, QueueEstimate]:
+        async with AsyncRedis.from_url(redis_url) as client:
+            estimates = QueueEstimates(client)
+            await estimates.of(first)
+            for _ in range(4):
+                a_running_job(transitions)
+            last = queued_later(store, transitions)
+            return await estimates.of(last), await QueueEstimates(client).of(last)
+
+    shared, fresh = asyncio.run(ask())
+    assert shared == fresh
+
+
 def test_polls_that_come_at_once_read_the_queue_once(
     store: redis.Redis, redis_url: str, transitions: Transitions
 ) -> None:

@@ -86,6 +86,7 @@ def test_jobs_end_together(store: redis.Redis, redis_url: str) -> None:
     with counting_client(redis_url) as client:
         outcomes = publisher(client).finish(leases)
     assert (outcomes, CountingConnection.sends) == ([Outcome.DONE, Outcome.LOST, Outcome.DONE], 1)
+    assert [lease.lost for lease in leases] == [False, True, False]
 
 
 def test_nothing_generated_is_nothing_to_say(store: redis.Redis) -> None:
