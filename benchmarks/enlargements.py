@@ -47,13 +47,13 @@ def main() -> None:
     parser.add_argument("--count", type=int, default=96)
     options = parser.parse_args()
     torch.set_num_threads(1)
-    asked = list(requests(options.count))
-    small = samples(load_pipeline(WEIGHTS / SMALL), asked)
-    large = samples(load_pipeline(WEIGHTS / LARGE), asked, starts=small)
+    chosen = list(requests(options.count))
+    small = samples(load_pipeline(WEIGHTS / SMALL), chosen)
+    large = samples(load_pipeline(WEIGHTS / LARGE), chosen, starts=small)
     for name, images in ((SMALL, small), (LARGE, large)):
         folder = options.folder / name
         folder.mkdir(parents=True, exist_ok=True)
-        for place, (request, image) in enumerate(zip(asked, images, strict=True)):
+        for place, (request, image) in enumerate(zip(chosen, images, strict=True)):
             Image.fromarray(image).save(folder / f"{place:04}-{'-'.join(request.values())}.png")
 
 

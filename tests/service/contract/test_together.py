@@ -158,7 +158,7 @@ def test_many_transitions_are_sent_in_parts(store: redis.Redis, transitions: Tra
 
 
 def test_no_transitions_are_no_call(store: redis.Redis, transitions: Transitions) -> None:
-    """Redis hears nothing."""
+    """Redis gets no command."""
     store.config_resetstat()
     assert transitions.together([]) == []
     assert "cmdstat_evalsha" not in store.info("commandstats")
