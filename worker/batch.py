@@ -113,13 +113,14 @@ class Batch:
 
     def _fill(self) -> None:
         """Admit waiting jobs while there is room and no suspect."""
-        lanes, suspect = self._jobs.lanes, self._jobs.suspect
+        lanes, suspect, admitted = self._jobs.lanes, self._jobs.suspect, 0
         while lanes < NEWCOMER_ROOM * self._capacity and not self._tickets.stopping and not suspect:
             served = None if lanes < ROOM * self._capacity else self._jobs.owners_with(self._capacity)
             if (job := self._jobs.admit(except_owners=served)) is None:
                 break
-            self._tickets.discard()
+            admitted += 1
             lanes, suspect = lanes + lanes_of(job.rows()), job if job.suspect else None
+        self._tickets.discard(admitted)
         self._jobs.conclude()
 
     def _advance(self, rows: Sequence[BatchRow]) -> bool:

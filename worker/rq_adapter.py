@@ -17,19 +17,20 @@ from uuid import uuid4
 
 from rq import Queue, SimpleWorker
 from rq.exceptions import DeserializationError, StopRequested
+from rq.job import Job
 from rq.serializers import JSONSerializer
-from rq.utils import now
+from rq.utils import as_text, now
 from rq.worker.base import WorkerStatus
 
 from service.contract.redis_keys import TASK, queue_name
 from worker.errors import WorkerError
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
     from types import FrameType
 
     from redis import Redis
     from redis.client import Pipeline
-    from rq.job import Job
 
     from worker.batch import Batch
 
@@ -72,7 +73,7 @@ class TicketWorker(SimpleWorker):
     def execute_job(self, job: Job, queue: Queue) -> None:
         """Run the batch until it is empty; RQ calls this for one ticket. A WorkerError ends the work; `failure` keeps it."""
         try:
-            if self.batch and self._taken(job, queue):
+            if self.batch and self._taken([job], queue):
                 self._awake = True
                 self.batch.run()
         except WorkerError as error:
@@ -81,14 +82,12 @@ class TicketWorker(SimpleWorker):
         except Exception:
             logger.exception("the batch failed; the leases of its jobs run out")
 
-    def discard(self) -> None:
-        """Remove a ticket, if there is one. The one that woke the worker was removed then."""
-        if self._awake:
-            self._awake = False
-            return
-        while dequeued := Queue.dequeue_any(self.queues, None, self.connection, serializer=self.serializer):
-            if self._taken(*dequeued):
-                return
+    def discard(self, count: int) -> None:
+        """Remove `count` tickets, or all if there are fewer. The one that woke the worker was removed then."""
+        if count and self._awake:
+            self._awake, count = False, count - 1
+        while count and (moved := self._moved(count)):
+            count -= self._taken(moved, self.queues[0])
 
     def beat(self) -> None:
         """Send RQ's heartbeat of the worker, if it is due."""
@@ -121,20 +120,32 @@ class TicketWorker(SimpleWorker):
         if self.get_state() != WorkerStatus.BUSY:
             raise StopRequested
 
-    def _taken(self, job: Job, queue: Queue) -> bool:
-        """Remove the ticket `job` from RQ and return True; False, marked as failed, if it is no ticket."""
-        try:
-            check_task(job)
-        except (UnknownTaskError, DeserializationError) as error:
-            self._reject(job, queue, error)
-            return False
+    def _moved(self, count: int) -> list[Job]:
+        """Move at most `count` messages as RQ does before it takes one, and return those that it still has."""
+        queue = self.queues[0]
         with self.connection.pipeline(transaction=False) as pipeline:
-            pipeline.delete(job.key)
-            pipeline.lrem(queue.intermediate_queue_key, 1, job.id)
-            self.increment_successful_job_count(pipeline)
+            for _ in range(count):
+                pipeline.lmove(queue.key, queue.intermediate_queue_key)
+            names = [as_text(name) for name in pipeline.execute() if name]
+        return [job for job in Job.fetch_many(names, self.connection, self.serializer) if job]
+
+    def _taken(self, jobs: Sequence[Job], queue: Queue) -> int:
+        """Remove tickets from RQ and return how many they were. Messages that are no tickets are marked as failed."""
+        tickets = []
+        for job in jobs:
+            try:
+                check_task(job)
+                tickets.append(job)
+            except (UnknownTaskError, DeserializationError) as error:
+                self._reject(job, queue, error)
+        with self.connection.pipeline(transaction=False) as pipeline:
+            for ticket in tickets:
+                pipeline.delete(ticket.key)
+                pipeline.lrem(queue.intermediate_queue_key, 1, ticket.id)
+                self.increment_successful_job_count(pipeline)
             self.set_state(WorkerStatus.BUSY, pipeline=pipeline)
             pipeline.execute()
-        return True
+        return len(tickets)
 
     def _reject(self, job: Job, queue: Queue, error: Exception) -> None:
         execution = self.prepare_execution(job)

@@ -9,6 +9,7 @@ import time
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from importlib.resources import files
+from math import inf
 from typing import TYPE_CHECKING, Any, Self
 
 from models.config import Step
@@ -90,6 +91,16 @@ class Competition:
             read_at=read_at,
         )
 
+    def with_rows_of(self, shared: Self) -> Self:
+        """Return this with the rows of `shared` for each list that was counted and not read."""
+        running, queued = self.begun and not self.running, self.waiting and not self.queued
+        return replace(
+            self,
+            running=shared.running if running else self.running,
+            queued=shared.queued if queued else self.queued,
+            read_at=shared.read_at if running or queued else self.read_at,
+        )
+
 
 class QueueEstimates:
     """Estimates for jobs, and backlogs of models."""
@@ -113,35 +124,41 @@ class QueueEstimates:
     async def _read(self, record: JobRecord) -> tuple[Sequence[int] | None, Competition]:
         """Return the place of a job that waits, else None, and what competes with it.
 
-        A job that waits shares the rows of running jobs alone: of fifty that are submitted within `SHARED_SECONDS`, each
-        waits for those before it.
+        A job that waits asks Redis for its place and for how many jobs compete, and shares the rows.
         """
         model, waits = record.request.model, record.status is Status.QUEUED
-        shared = self._shared(model, waits=waits)
+        shared = self._shared(model)
         if shared and not waits:
             return None, shared
-        self._reading.add(model)
+        if shared is None:
+            self._reading.add(model)
         try:
             read_at = time.monotonic()
-            place, *answers = await self._ask(record, known=len(shared.running) if shared else 0)
-            found = Competition.of(answers, read_at)
+            place, *answers = await self._ask(record, shared)
         finally:
-            self._reading.discard(model)
-        if shared and found.begun and not found.running:
-            found = replace(found, running=shared.running, read_at=shared.read_at)
-        self._competition[model] = found
+            if shared is None:
+                self._reading.discard(model)
+        found = Competition.of(answers, read_at)
+        if shared:
+            found = found.with_rows_of(shared)
+        if found.read_at >= self._read_at(model):
+            self._competition[model] = found
         return place if waits else None, found
 
-    def _shared(self, model: str, *, waits: bool) -> Competition | None:
-        """Return what was read lately of the jobs of a model, for a job that waits or not."""
-        known = self._competition.get(model)
-        seconds = STALE_SECONDS if model in self._reading and not waits else SHARED_SECONDS
-        return known if known and time.monotonic() - known.read_at < seconds else None
+    def _shared(self, model: str) -> Competition | None:
+        """Return what was read lately of the jobs of a model."""
+        seconds = STALE_SECONDS if model in self._reading else SHARED_SECONDS
+        return self._competition[model] if time.monotonic() - self._read_at(model) < seconds else None
 
-    async def _ask(self, record: JobRecord, *, known: int) -> Any:  # noqa: ANN401 - of redis-py
+    def _read_at(self, model: str) -> float:
+        known = self._competition.get(model)
+        return known.read_at if known else -inf
+
+    async def _ask(self, record: JobRecord, shared: Competition | None) -> Any:  # noqa: ANN401 - of redis-py
         model = record.request.model
         lists = [key(model) for key in (owners_key, pace_key, workers_key, running_key, queued_key)]
-        args = (waiting_key(model, ""), RETURNED, record.request.owner, record.request.id, SAMPLE, known)
+        known = (len(shared.running), len(shared.queued)) if shared else (0, 0)
+        args = (waiting_key(model, ""), RETURNED, record.request.owner, record.request.id, SAMPLE, *known)
         return await self._script(keys=lists, args=args)
 
     async def backlogs(self, models: Sequence[str]) -> dict[str, Backlog]:

@@ -2,8 +2,8 @@
 -- a full Redis still answers it.
 --
 -- KEYS: owners, pace, workers, running, queued. ARGV: prefix of the owners' queues (service/contract/queue.lua), name of the
--- queue of returned jobs, owner, job id, how many competing jobs of a list to read, how many running ones the caller knows. The
--- running jobs are read only if it knows less than that.
+-- queue of returned jobs, owner, job id, how many competing jobs of a list to read, how many running and how many queued ones the
+-- caller knows. A list is read only if the caller knows less than half of what it would read.
 -- Replies {place, pace, time, workers with their scores, {running jobs, the first of them}, {queued jobs, the first of them}}.
 --
 -- The place takes the jobs of an owner to be like its first one. Of more than MOST owners, the others count as the read ones do.
@@ -11,7 +11,7 @@
 local MOST = 64
 local owners, pace, workers, running, queued = unpack(KEYS)
 local prefix, returned, owner, id = unpack(ARGV)
-local sample, known = tonumber(ARGV[5]), tonumber(ARGV[6])
+local sample = tonumber(ARGV[5])
 
 -- The turn that one job of an owner takes: its images over the weight.
 local function share(name)
@@ -41,9 +41,9 @@ end
 
 -- How many jobs a list has, and the first of them: id, owner, images, slices of the first image, lanes of a base slice. false
 -- for what a damaged record does not have.
-local function jobs(list)
+local function jobs(list, known)
   local count, found = redis.call('ZCARD', list), {}
-  if list == running and known >= math.min(count, sample) then return {count, found} end
+  if 2 * known >= math.min(count, sample) then return {count, found} end
   for _, job in ipairs(redis.call('ZRANGE', list, 0, sample - 1)) do
     local fields = redis.pcall('HMGET', 'spn:job:' .. job, 'owner', 'num_images', 'done:0', 'lanes')
     if fields.err then fields = {false, false, false, false} end
@@ -53,4 +53,4 @@ local function jobs(list)
 end
 
 return {place(), redis.call('HGETALL', pace), redis.call('TIME'), redis.call('ZRANGE', workers, 0, -1, 'WITHSCORES'),
-        jobs(running), jobs(queued)}
+        jobs(running, tonumber(ARGV[6])), jobs(queued, tonumber(ARGV[7]))}

@@ -81,9 +81,9 @@ class CountedTickets:
         self.stopping = False
         self.discarded = 0
 
-    def discard(self) -> None:
-        """Count it."""
-        self.discarded += 1
+    def discard(self, count: int) -> None:
+        """Count them."""
+        self.discarded += count
 
     def beat(self) -> None:
         """Nothing to keep alive."""

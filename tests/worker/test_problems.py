@@ -21,7 +21,7 @@ from tests.worker.test_batch import STEPS, KnownSampler, Workplace
 from worker.batch import Batch, SliceSampler
 from worker.errors import BoardTooLargeError, DeviceLostError, RoundTooLargeError
 from worker.jobs.lease import Heartbeat
-from worker.jobs.publish import LeaseTerms, Publisher
+from worker.jobs.publish import AcquiredJob, LeaseTerms, Publisher
 from worker.telemetry.rounds import MeasuredSampler
 
 
@@ -214,7 +214,7 @@ def test_a_job_that_kills_its_worker_ends_alone_after_three_attempts(place: Work
     assert len(killing[0]) > 1
 
 
-def test_a_suspect_waits_for_newcomers_and_then_draws_alone(place: Workplace) -> None:
+def test_a_suspect_waits_for_newcomers_and_then_draws_alone(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
     """Who has nothing new yet could be lost with it: those come first. After one slice it is a job like any other."""
     request = a_request(seed=5)
     suspect, dead = place.submit(request), a_claim(request)
@@ -222,13 +222,15 @@ def test_a_suspect_waits_for_newcomers_and_then_draws_alone(place: Workplace) ->
     place.client.hset(dead.keys.record, "lease_until", 1)
     others = [place.submit(a_request(seed=seed)) for seed in (1, 2, 3)]
 
-    def lease_runs_out() -> None:
-        """While jobs join: the suspect is third."""
-        place.tickets.discarded += 1
-        if place.tickets.discarded == 2:
-            place.transitions(requeue(suspect))
+    take = Publisher.take
 
-    place.tickets.discard = lease_runs_out  # type: ignore[method-assign]
+    def taken(publisher: Publisher, job: str) -> AcquiredJob | None:
+        """Its lease runs out while jobs join: it is third."""
+        if job == others[1].id:
+            place.transitions(requeue(suspect))
+        return take(publisher, job)
+
+    monkeypatch.setattr(Publisher, "take", taken)
     place.batch.run()
     generated = [{seed for seed, _ in batch} for batch in place.sampler.batches]
     assert generated[:2] == [{1, 2}, {5}]

@@ -27,8 +27,8 @@ class TicketSource(Protocol):
     def stopping(self) -> bool:
         """Whether the worker shall take no more jobs and return those that it has."""
 
-    def discard(self) -> None:
-        """Remove a ticket, if there is one: its job was acquired without it."""
+    def discard(self, count: int) -> None:
+        """Remove `count` tickets, or all if there are fewer: that many jobs were acquired without them."""
 
     def beat(self) -> None:
         """Keep the worker alive in the queue; called after each round."""
