@@ -174,6 +174,25 @@ def test_a_job_that_cannot_be_read_fails_alone(place: Workplace, store: redis.Re
     assert place.record(jobs[1]).status is Status.SUCCEEDED
 
 
+@pytest.mark.parametrize("resumed", [False, True])
+def test_a_job_whose_stream_was_overwritten_ends_no_batch(
+    place: Workplace, store: redis.Redis, *, resumed: bool
+) -> None:
+    """Its record cannot change any more; the worker goes on with the other job."""
+    bad, good = a_request(seed=1), a_request(seed=2)
+    jobs = [place.submit(bad), place.submit(good)]
+    if resumed:
+        returned = a_claim(bad)
+        place.transitions(acquire(returned))
+        place.transitions(returned.append(an_entry(0, seed=1)))
+        place.transitions(returned.release())
+    store.delete(bad.keys.stream)
+    store.set(bad.keys.stream, "no stream")
+    place.batch.run()
+    assert place.record(jobs[1]).status is Status.SUCCEEDED
+    assert place.record(jobs[0]).status is (Status.RUNNING if resumed else Status.QUEUED)
+
+
 class Killer(KnownSampler):
     """A worker dies of seed 66: everything breaks off, as at a kill, and no lease is given back."""
 

@@ -44,7 +44,8 @@ class Lease:
     def renew(self, transitions: Transitions, *, lease_seconds: float) -> None:
         """Extend the lease to `lease_seconds` from now. Raises redis' ConnectionError."""
         sent = time.monotonic()
-        self.renewed(transitions(self.claim.renew(lease_seconds=lease_seconds)), until=sent + lease_seconds)
+        (reply,) = transitions.together([self.claim.renew(lease_seconds=lease_seconds)])
+        self.renewed(reply, until=sent + lease_seconds)
 
     def renewed(self, reply: Reply, *, until: float) -> None:
         """Learn from the reply to a renewal; `until` is counted from before it was sent."""

@@ -9,12 +9,14 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from redis.exceptions import ResponseError
+
 from service.contract.problem_types import POISONED, UNREADABLE
 from service.contract.record import Problem
 from service.contract.redis_keys import Keys
 from service.contract.request import JobRequest
 from service.contract.stream import JobImages, SliceEntry, decode_events, replay
-from service.contract.transitions import Acquired, Claim, Outcome, Transitions, next_job
+from service.contract.transitions import Acquired, Call, Claim, Outcome, Reply, Transitions, next_job
 from worker.jobs.lease import Lease
 
 if TYPE_CHECKING:
@@ -81,7 +83,7 @@ class Publisher:
         """Acquire `job` and read its images; None if it is not available, or failed because it cannot be read."""
         claim, terms = Claim(keys=Keys(id=job, model=self._model), token=uuid4().hex), self._terms
         lease = Lease(claim, until=time.monotonic() + terms.lease_seconds)
-        reply = self._transitions(
+        reply = self._sent(
             claim.acquire(
                 lease_seconds=terms.lease_seconds,
                 max_attempts=terms.max_attempts,
@@ -95,7 +97,7 @@ class Publisher:
             return None
         try:
             return self._resume(lease, Acquired.of(reply))
-        except (LookupError, ValueError, zlib.error):
+        except (LookupError, ValueError, zlib.error, ResponseError):
             logger.exception("job %s cannot be read", job, extra={"job": job})
             self.fail(lease, UNREADABLE)
             return None
@@ -123,21 +125,26 @@ class Publisher:
 
     def cancel(self, lease: Lease) -> Outcome:
         """End the job as canceled."""
-        return self._transitions(lease.claim.cancel()).outcome
+        return self._sent(lease.claim.cancel()).outcome
 
     def release(self, lease: Lease) -> Outcome:
         """Return the job, so that another worker continues it."""
-        return self._transitions(lease.claim.release()).outcome
+        return self._sent(lease.claim.release()).outcome
 
     def fail(self, lease: Lease, problem: Problem) -> Outcome:
         """End the job as failed, for the reason `problem`."""
-        return self._transitions(lease.claim.fail(problem)).outcome
+        return self._sent(lease.claim.fail(problem)).outcome
+
+    def _sent(self, call: Call) -> Reply:
+        """Run one transition. That of a damaged job replies BROKEN: it must not end the batch that this worker has."""
+        (reply,) = self._transitions.together([call])
+        return reply
 
     def _resume(self, lease: Lease, acquired: Acquired) -> AcquiredJob:
         """Read the slices of earlier attempts. Slices of other weights or numerics are void: the job starts again."""
         request, terms = JobRequest.from_json(acquired.request), self._terms
         if (acquired.weights, acquired.numerics) != (terms.weights, terms.numerics):
-            lease.learn(self._transitions(lease.claim.restart(weights=terms.weights, numerics=terms.numerics)))
+            lease.learn(self._sent(lease.claim.restart(weights=terms.weights, numerics=terms.numerics)))
         entries: Any = self._client.xrange(lease.claim.keys.stream) if acquired.resumed else []
         return AcquiredJob(
             request=request,
