@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -24,10 +25,16 @@ WAIT_SECONDS = 20
 """An outage may have let the writer's pause grow to 5 s."""
 
 
-@pytest.fixture(params=["folder", "bucket"])
+OWN = os.environ.get("SPN_TEST_RESULTS")
+"""A bucket to test with too, whose credentials are in the environment."""
+
+
+@pytest.fixture(params=["folder", "bucket", *filter(None, [OWN])])
 def location(request: pytest.FixtureRequest, tmp_path: Path) -> str:
-    """Both kinds of object stores."""
-    return str(tmp_path / "results") if request.param == "folder" else str(request.getfixturevalue("bucket"))
+    """Both kinds of object stores, and the bucket of SPN_TEST_RESULTS if there is one."""
+    if request.param == "folder":
+        return str(tmp_path / "results")
+    return str(request.getfixturevalue("bucket")) if request.param == "bucket" else str(request.param)
 
 
 @contextmanager
