@@ -2,41 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Final
-
 import numpy as np
+from contourpy import contour_generator
 from numpy.typing import NDArray
 
 Floats = NDArray[np.float64]
-
-_TOP, _RIGHT, _BOTTOM, _LEFT = range(4)
-
-_SEGMENTS: Final = {
-    0b0001: ((_LEFT, _TOP),),
-    0b0010: ((_TOP, _RIGHT),),
-    0b0011: ((_LEFT, _RIGHT),),
-    0b0100: ((_RIGHT, _BOTTOM),),
-    0b0110: ((_TOP, _BOTTOM),),
-    0b0111: ((_LEFT, _BOTTOM),),
-    0b1000: ((_BOTTOM, _LEFT),),
-    0b1001: ((_BOTTOM, _TOP),),
-    0b1011: ((_BOTTOM, _RIGHT),),
-    0b1100: ((_RIGHT, _LEFT),),
-    0b1101: ((_RIGHT, _TOP),),
-    0b1110: ((_TOP, _LEFT),),
-}
-"""Edges that a contour enters and leaves a cell by, per set of corners inside.
-
-Bits: 1 top left, 2 top right, 4 bottom right, 8 bottom left. The inside lies to the left of the direction of travel.
-"""
-
-_SADDLES: Final = {
-    (0b0101, False): ((_LEFT, _TOP), (_RIGHT, _BOTTOM)),
-    (0b0101, True): ((_LEFT, _BOTTOM), (_RIGHT, _TOP)),
-    (0b1010, False): ((_TOP, _RIGHT), (_BOTTOM, _LEFT)),
-    (0b1010, True): ((_TOP, _LEFT), (_BOTTOM, _RIGHT)),
-}
-"""The same for two opposite corners inside, by whether the mean of the four is inside too."""
 
 
 def contours(coverage: Floats, level: float = 0.5) -> list[Floats]:
@@ -44,17 +14,8 @@ def contours(coverage: Floats, level: float = 0.5) -> list[Floats]:
 
     The image counts as empty outside its frame. Islands and holes run in opposite directions.
     """
-    field = np.pad(coverage, 1)
-    following, points = _links(field, level)
-    curves = []
-    while following:
-        start, edge = following.popitem()
-        curve = [start]
-        while edge != start:
-            curve.append(edge)
-            edge = following.pop(edge)
-        curves.append(points[curve] - 1)
-    return curves
+    lines = [np.asarray(line, np.float64) for line in contour_generator(z=np.pad(coverage, 1)).lines(level)]
+    return [line[:0:-1, ::-1] - 1 for line in lines]
 
 
 def area(curve: Floats) -> float:
@@ -79,30 +40,3 @@ def evenly(curve: Floats, spacing: float) -> Floats:
 
 def _steps(curve: Floats) -> Floats:
     return np.asarray(np.hypot(*(np.roll(curve, -1, axis=0) - curve).T), np.float64)
-
-
-def _links(field: Floats, level: float) -> tuple[dict[int, int], Floats]:
-    """Return which crossed edge follows which, and the crossing point (2,) of every edge; horizontal edges come first."""
-    height, width = field.shape
-    inside = field > level
-    mean = (field[:-1, :-1] + field[:-1, 1:] + field[1:, 1:] + field[1:, :-1]) / 4
-    cells = inside[:-1, :-1] + 2 * inside[:-1, 1:] + 4 * inside[1:, 1:] + 8 * inside[1:, :-1]
-    following: dict[int, int] = {}
-    for row, column in np.argwhere((cells > 0) & (cells < 15)).tolist():  # noqa: PLR2004 - all four corners
-        corner = row * width + column
-        upright = height * width + corner
-        edges = (corner, upright + 1, corner + width, upright)
-        corners = int(cells[row, column])
-        pairs = _SEGMENTS.get(corners) or _SADDLES[corners, bool(mean[row, column] > level)]
-        following.update({edges[entry]: edges[way_out] for entry, way_out in pairs})
-    return following, np.concatenate([_crossings(field, level, axis) for axis in (1, 0)])
-
-
-def _crossings(field: Floats, level: float, axis: int) -> Floats:
-    """Return where each edge along `axis` is crossed: (H * W, 2); meaningless for edges that are not crossed."""
-    after = np.roll(field, -1, axis)
-    rise = after - field
-    share = np.where(rise == 0, 0.5, (level - field) / np.where(rise == 0, 1.0, rise))
-    places = np.moveaxis(np.indices(field.shape, np.float64), 0, -1).copy()
-    places[..., axis] += np.clip(share, 0.0, 1.0)
-    return np.asarray(places.reshape(-1, 2), np.float64)
