@@ -1,7 +1,7 @@
-"""The cost of guidance and candidates: `python -m benchmarks.guidance`.
+"""The cost of guidance, candidates and temperature: `python -m benchmarks.guidance`.
 
-Whole images by the C++ sampler on one thread, settings in turn, medians of processor seconds: a busy machine disturbs these
-less than wall time.
+Whole images by the C++ sampler on one thread, settings in turn, the last that of the model's card; medians of processor
+seconds: a busy machine disturbs these less than wall time.
 """
 
 from __future__ import annotations
@@ -36,8 +36,7 @@ SETTINGS = (
 class GuidanceRow:
     """One setting: processor seconds of the base slices, and of `batch` whole images together."""
 
-    guidance: float
-    candidates: int
+    sampling: Sampling
     batch: int
     base_seconds: float
     seconds: float
@@ -46,7 +45,7 @@ class GuidanceRow:
 def table_of(model: Model, *, batch: int, repeats: int) -> list[GuidanceRow]:
     """Measure all settings after one warm-up each."""
     pipeline = Pipeline(*model, capacity=16, verifier=verifier(model[1]), backend=Fastest(ARTEFACTS))
-    runs: dict[Sampling, list[tuple[float, float]]] = {way: [] for way in SETTINGS}
+    runs: dict[Sampling, list[tuple[float, float]]] = {way: [] for way in (*SETTINGS, model[1].sampling)}
     for repeat in tqdm(range(repeats + 1), leave=False):
         for way, times in runs.items():
             times.append(draw(pipeline, blank(pipeline, way, batch, seed=repeat * batch)))
@@ -78,8 +77,7 @@ def row(way: Sampling, batch: int, times: Sequence[tuple[float, float]]) -> Guid
     """Return the figures of one setting."""
     base, whole = zip(*times, strict=True)
     return GuidanceRow(
-        guidance=way.guidance,
-        candidates=way.candidates,
+        sampling=way,
         batch=batch,
         base_seconds=round(statistics.median(base), 4),
         seconds=round(statistics.median(whole), 4),
@@ -88,7 +86,7 @@ def row(way: Sampling, batch: int, times: Sequence[tuple[float, float]]) -> Guid
 
 def main() -> None:
     """Run the command line."""
-    parser = argparse.ArgumentParser(description="The cost of guidance and candidates.")
+    parser = argparse.ArgumentParser(description="The cost of guidance, candidates and temperature.")
     parser.add_argument("--model", default="symbols-64")
     parser.add_argument("--batches", type=int, nargs="+", default=[1, 4])
     parser.add_argument("--repeats", type=int, default=9)
@@ -96,9 +94,11 @@ def main() -> None:
     torch.set_num_threads(1)
     model = model_of(args.model)
     rows = [each for batch in args.batches for each in table_of(model, batch=batch, repeats=args.repeats)]
-    print("| batch | guidance | candidates | base s | s per batch |\n|---|---|---|---|---|")
+    print("| batch | temperatures | guidance | candidates | base s | s per batch |\n|---|---|---|---|---|---|")
     for r in rows:
-        print(f"| {r.batch} | {r.guidance:g} | {r.candidates} | {r.base_seconds:.3f} | {r.seconds:.3f} |")
+        heat = r.sampling.temperature
+        settings = f"{heat.base:g}, {heat.size:g}, {heat.depth:g} | {r.sampling.guidance:g} | {r.sampling.candidates}"
+        print(f"| {r.batch} | {settings} | {r.base_seconds:.3f} | {r.seconds:.3f} |")
     DOCS.mkdir(parents=True, exist_ok=True)
     found = {"model": args.model, "sha256": model[1].sha256, "rows": [asdict(r) for r in rows]}
     Path(DOCS / f"guidance-{args.model}.json").write_text(json.dumps(found, indent=1) + "\n")
