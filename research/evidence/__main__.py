@@ -6,6 +6,7 @@ Every command continues where it was stopped. Tables are made from finished runs
 from __future__ import annotations
 
 import argparse
+import hashlib
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from typing import Final
@@ -13,9 +14,10 @@ from typing import Final
 import torch
 
 from research.baselines.baseline import Baseline
-from research.evidence import accuracy, digits, diversity, likelihood, memorisation, speed
+from research.evidence import accuracy, digits, diversity, likelihood, memorisation, rates, speed
 from research.evidence.comparison import SampleComparison
 from research.evidence.contestants import SIZE, contestants
+from research.evidence.likelihood import LikelihoodRow
 from research.evidence.model_samples import (
     DEFAULTS,
     OWN,
@@ -27,7 +29,7 @@ from research.evidence.model_samples import (
     series_of_shipped,
     spn_card,
 )
-from research.evidence.pages import DOCS, publish
+from research.evidence.pages import DOCS, by_line, publish, with_earlier
 from research.evidence.sample_requests import LABELS, labels_in_turn
 from research.evidence.training_runs import TrainingRun, train
 from training.data.symbols import DEFAULT, ImageBatch, Pack, Symbols
@@ -43,8 +45,9 @@ class Evidence:
         self.args = args
         self.runs = [
             TrainingRun(contestant=contestant, seed=seed, minutes=args.minutes)
-            for seed in range(args.seeds)
             for contestant in contestants()
+            for seed in args.seeds
+            if args.only is None or contestant.name in args.only
         ]
 
     @property
@@ -60,6 +63,11 @@ class Evidence:
     def held_out(self) -> ImageBatch:
         """Return the first held-out images of the fixed order, which mixes the families."""
         return self.data.held_out().first(self.args.images)
+
+    def conditions(self, held_out: ImageBatch) -> dict[str, object]:
+        """Return what figures of contestants must share to stand in one table."""
+        data = hashlib.sha256(DEFAULT.read_bytes()).hexdigest()
+        return {"size": SIZE, "images": len(held_out.images), "minutes": self.args.minutes, "data": data}
 
     def run(self, label: str) -> TrainingRun:
         """Return a finished run by its label."""
@@ -80,7 +88,7 @@ class Evidence:
 
 
 def train_all(evidence: Evidence) -> None:
-    """Train all runs, one seed after another."""
+    """Train all runs, one after another."""
     data = evidence.data
     for run in evidence.runs:
         if not train(run, data):
@@ -97,12 +105,25 @@ def digits_table(evidence: Evidence) -> None:
         publish("digits", digits.table(data, rows), [asdict(row) for row in rows])
 
 
+def rates_table(evidence: Evidence) -> None:
+    """Search for the peak rates of the contestants, and keep the results of others that are in the JSON."""
+    held_out, data = evidence.held_out(), evidence.data
+    chosen = dict.fromkeys(run.contestant.name for run in evidence.runs)
+    found = [rates.row(each, evidence.args.minutes, data, held_out) for each in contestants() if each.name in chosen]
+    conditions = evidence.conditions(held_out)
+    rows = with_earlier("rates", [each for each in found if each], conditions)
+    publish("rates", rates.table(rows), by_line(rows, conditions))
+
+
 def bits_table(evidence: Evidence) -> None:
-    """Compare likelihood at equal budget."""
+    """Compare likelihood at equal budget, of the runs that are finished here and of those in the JSON."""
     held_out = evidence.held_out()
-    rows, codecs = likelihood.rows_of(evidence.finished, held_out), likelihood.codec_bits(held_out.images)
-    publish("bits", likelihood.table(rows, codecs), likelihood.record(rows, codecs, len(held_out.images)))
+    conditions, here = evidence.conditions(held_out), likelihood.rows_of(evidence.finished, held_out)
+    records = with_earlier("bits", [asdict(each) for each in here], conditions)
+    rows, codecs = [LikelihoodRow(**each) for each in records], likelihood.codec_bits(held_out.images)
+    publish("bits", likelihood.table(rows, codecs), by_line(records, {**conditions, "codecs": codecs}))
     likelihood.plot(rows, codecs)
+    likelihood.plot_curves(rows)
 
 
 def speed_table(evidence: Evidence) -> None:
@@ -158,6 +179,7 @@ def memorisation_table(evidence: Evidence) -> None:
 COMMANDS: Final[dict[str, Callable[[Evidence], None]]] = {
     "train": train_all,
     "digits": digits_table,
+    "rates": rates_table,
     "bits": bits_table,
     "speed": speed_table,
     "sample": draw_samples,
@@ -172,7 +194,10 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser = argparse.ArgumentParser(description="Evidence: equal training, likelihood, samples. See docs/evidence.md.")
     parser.add_argument("what", choices=COMMANDS)
     parser.add_argument("--minutes", type=float, default=15.0, help="processor time of each model in all")
-    parser.add_argument("--seeds", type=int, default=2)
+    parser.add_argument("--seeds", type=int, nargs="+", default=[0, 1])
+    parser.add_argument(
+        "--only", nargs="+", choices=[each.name for each in contestants()], help="default: all contestants"
+    )
     parser.add_argument("--images", type=int, default=1008, help="held-out images for bits/dim")
     parser.add_argument("--models", nargs="+", default=[SHIPPED], help=f"{SHIPPED} or runs, e.g. spn-0 pixelcnn-0")
     parser.add_argument("--samples", type=int, default=5000, help="images of each model and setting")

@@ -13,6 +13,7 @@ from models.config import Geometry, ModelConfig, Stage, Widths
 from models.network import Network
 from research.baselines.baseline import Baseline
 from research.baselines.baseline_presets import BaselineKind, whole
+from research.baselines.plain_head import without_kernels
 from training.data.vocabulary import CONTROLS
 from training.loop.recipe import Recipe
 
@@ -22,6 +23,9 @@ SPN: Final = ModelConfig(
     geometry=Geometry(size=SIZE, slice_size=16), controls=CONTROLS, widths=dict.fromkeys(Stage, WIDTHS)
 )
 """The network of the comparison. Unlike a preset it always has as many parameters as the baselines."""
+
+OURS: Final = "spn"
+"""The name of the contestant with which the others are compared."""
 
 SHARES: Final = {Stage.BASE: 0.2, Stage.SIZE: 0.2, Stage.DEPTH: 0.6}
 """Shares of the budget. By bits alone they would be 0.07, 0.11, 0.82, but half a minute of training is too little."""
@@ -86,21 +90,27 @@ class Contestant:
 
 
 def contestants() -> tuple[Contestant, ...]:
-    """Return the Subscale Pixel Network, the four baselines, and the control: Gated PixelCNN with kernels in its head."""
+    """Return the Subscale Pixel Network, the four baselines, and two controls.
+
+    The controls exchange heads: the network without kernels, and Gated PixelCNN with them.
+    """
     return (
-        spn("spn", "SPN", SPN),
+        spn(OURS, "SPN", SPN),
         baseline(BaselineKind.GATED, "Gated PixelCNN"),
         baseline(BaselineKind.PIXELCNN, "PixelCNN"),
         baseline(BaselineKind.SNAIL, "PixelSNAIL"),
         baseline(BaselineKind.ROW_LSTM, "PixelRNN (Row LSTM)"),
-        baseline(BaselineKind.GATED, "Gated PixelCNN, our head", kernels=True),
+        spn("spn-plain", "SPN without kernels", SPN, make=without_kernels),
+        baseline(BaselineKind.GATED, "Gated PixelCNN with kernels", kernels=True),
     )
 
 
-def spn(name: str, title: str, config: ModelConfig) -> Contestant:
-    """Return a Subscale Pixel Network: three networks, trained one after another."""
+def spn(
+    name: str, title: str, config: ModelConfig, *, make: Callable[[ModelConfig, Stage], Network] = Network
+) -> Contestant:
+    """Return a Subscale Pixel Network: three networks by `make`, trained one after another."""
     parts = [
-        Part(stage=stage, share=share, geometry=config.geometry, make=partial(Network, config, stage), rates=SPN_RATES)
+        Part(stage=stage, share=share, geometry=config.geometry, make=partial(make, config, stage), rates=SPN_RATES)
         for stage, share in SHARES.items()
     ]
     return Contestant(name=name, title=title, parts=tuple(parts))

@@ -16,7 +16,7 @@ from models.config import Control, Geometry
 from research.baselines.baseline import Baseline
 from research.baselines.baseline_presets import BaselineKind, small
 from research.evidence.contestants import BASELINE_RATES, Contestant, Part
-from research.evidence.likelihood import LikelihoodRow, half, rows_of
+from research.evidence.likelihood import LikelihoodRow, excess, half, interval, rows_of
 from research.evidence.training_runs import RUNS, TrainingRun
 from training.data.symbols import ImageBatch
 from training.scoring.scores import Floats, markdown
@@ -62,11 +62,11 @@ def binarised(rng: np.random.Generator, chances: Floats) -> ImageBatch:
     return ImageBatch(images=images, controls=np.zeros((count, 0), np.int64), families=np.zeros(count, np.int64))
 
 
-def runs(minutes: float, seeds: int, folder: Path = FOLDER) -> list[TrainingRun]:
+def runs(minutes: float, seeds: Sequence[int], folder: Path = FOLDER) -> list[TrainingRun]:
     """Return runs of the four baselines in a small size."""
     return [
         TrainingRun(contestant=contestant(kind), seed=seed, minutes=minutes, folder=folder)
-        for seed in range(seeds)
+        for seed in seeds
         for kind in BaselineKind
     ]
 
@@ -85,16 +85,16 @@ def rows(digits: Digits, finished: Sequence[TrainingRun]) -> list[LikelihoodRow]
 
 def table(digits: Digits, found: Sequence[LikelihoodRow]) -> str:
     """Return the rows in nats per image, best first, as Markdown."""
-    nats = GEOMETRY.dimensions * np.log(2)
+    nats, first = GEOMETRY.dimensions * np.log(2), found[0]
     lines = [
         [
             r.title,
             f"{r.parameters:,}",
             " / ".join(f"{b * nats:.2f}" for b in r.bits),
-            f"{np.mean(r.bits) * nats:.2f} ± {half(r.interval) * nats:.2f}",
-            f"{r.excess * nats:+.2f} ± {half(r.excess_interval) * nats:.2f}" if r.excess else "",
+            f"{np.mean(r.bits) * nats:.2f} ± {half(interval(r.mean)) * nats:.2f}",
+            "" if r is first else excess((r.mean - first.mean) * nats, decimals=2),
         ]
         for r in sorted(found, key=lambda r: float(np.mean(r.bits)))
     ]
     lines.append(["independent pixels", "64", "", f"{digits.independent_nats():.2f}", ""])
-    return markdown(["model", "parameters", "nats, by seed", "mean", f"above {found[0].title}"], lines)
+    return markdown(["model", "parameters", "nats, by seed", "mean", f"above {first.title}"], lines)

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from statistics import fmean
 
 import numpy as np
 
 from models.subscale import Bytes
-from research.evidence.contestants import SIZE, Contestant
+from research.evidence.contestants import OURS, Contestant
 from research.evidence.pages import DOCS
 from research.evidence.training_runs import TrainingRun
 from training.data.symbols import ImageBatch
@@ -22,45 +23,58 @@ _LEVELS = (2.5, 97.5)
 Interval = tuple[float, float]
 
 
+CURVE_POINTS = 40
+DIGITS = 4
+"""Decimals of the kept bits/dim of an image."""
+
+
 @dataclass(frozen=True, kw_only=True)
 class LikelihoodRow:
-    """One contestant: bits/dim of each seed; 95 % intervals over images of the mean and of the excess over the SPN."""
+    """One contestant: bits/dim of each seed and image.
+
+    `curve`: training bits/dim at `CURVE_POINTS` equal shares of the budget, mean of the seeds.
+    """
 
     name: str
     title: str
     parameters: int
     minutes: float
     updates: list[dict[str, int]]
-    bits: list[float]
-    interval: Interval
-    excess: float
-    excess_interval: Interval
+    image_bits: list[list[float]]
+    curve: list[float]
+
+    @property
+    def bits(self) -> list[float]:
+        """The bits/dim of each seed."""
+        return [fmean(each) for each in self.image_bits]
+
+    @property
+    def mean(self) -> Floats:
+        """The bits/dim of each image, mean of the seeds: (images,)."""
+        mean: Floats = np.mean(self.image_bits, axis=0)
+        return mean
 
 
 def rows_of(runs: Sequence[TrainingRun], held_out: ImageBatch) -> list[LikelihoodRow]:
-    """Return a row per contestant with finished runs; the others are compared with the first."""
+    """Return a row per contestant with finished runs."""
     by_name: dict[str, list[TrainingRun]] = {}
     for run in runs:
         by_name.setdefault(run.contestant.name, []).append(run)
-    seeds = {name: np.stack([image_bits(run, held_out) for run in each]) for name, each in by_name.items()}
-    first = next(iter(seeds.values())).mean(0)
-    return [row(by_name[name], bits, first) for name, bits in seeds.items()]
+    return [row(each, held_out) for each in by_name.values()]
 
 
-def row(runs: list[TrainingRun], bits: Floats, first: Floats) -> LikelihoodRow:
-    """Return the row of a contestant from bits/dim by seed and image."""
+def row(runs: Sequence[TrainingRun], held_out: ImageBatch) -> LikelihoodRow:
+    """Return the row of a contestant from its runs, one of each seed."""
     contestant: Contestant = runs[0].contestant
-    excess = bits.mean(0) - first
+    curves = np.mean([run.curve(CURVE_POINTS) for run in runs], axis=0)
     return LikelihoodRow(
         name=contestant.name,
         title=contestant.title,
         parameters=contestant.parameters,
-        minutes=sum(run.spent_seconds for run in runs) / 60 / len(runs),
+        minutes=fmean(run.spent_seconds for run in runs) / 60,
         updates=[run.steps for run in runs],
-        bits=[float(each) for each in bits.mean(1)],
-        interval=interval(bits.mean(0)),
-        excess=float(excess.mean()),
-        excess_interval=interval(excess),
+        image_bits=[image_bits(run, held_out).round(DIGITS).tolist() for run in runs],
+        curve=curves.round(DIGITS).tolist(),
     )
 
 
@@ -89,8 +103,9 @@ def codec_bits(images: Bytes) -> dict[str, float]:
     return {name: bits_per_dim(images, encode) for name, encode in CODECS.items()}
 
 
-def table(rows: Sequence[LikelihoodRow], codecs: dict[str, float]) -> str:
-    """Return the rows, then the codecs, as Markdown."""
+def table(rows: Sequence[LikelihoodRow], codecs: Mapping[str, float]) -> str:
+    """Return the rows, then the codecs, as Markdown. Without a row of the SPN nothing is compared with it."""
+    ours = next((r.mean for r in rows if r.name == OURS), None)
     lines = [
         [
             r.title,
@@ -98,17 +113,22 @@ def table(rows: Sequence[LikelihoodRow], codecs: dict[str, float]) -> str:
             f"{r.minutes:.1f}",
             " / ".join("+".join(str(steps) for steps in updates.values()) for updates in r.updates),
             " / ".join(f"{b:.3f}" for b in r.bits),
-            f"**{np.mean(r.bits):.3f}** ± {half(r.interval):.3f}",
-            f"{r.excess:+.3f} ± {half(r.excess_interval):.3f}" if r.excess else "",
+            f"**{r.mean.mean():.3f}** ± {half(interval(r.mean)):.3f}",
+            "" if ours is None or r.name == OURS else excess(r.mean - ours),
         ]
         for r in rows
     ]
     lines += [
-        [name, "-", "-", "-", "-", f"{bits:.3f}", f"{bits - np.mean(rows[0].bits):+.3f}"]
+        [name, "-", "-", "-", "-", f"{bits:.3f}", "" if ours is None else f"{bits - ours.mean():+.3f}"]
         for name, bits in codecs.items()
     ]
     head = ["model", "parameters", "minutes", "updates, by seed", "bits/dim, by seed", "mean", "above the SPN"]
     return markdown(head, lines)
+
+
+def excess(differences: Floats, decimals: int = 3) -> str:
+    """Return the mean of differences by image, with half its interval."""
+    return f"{differences.mean():+.{decimals}f} ± {half(interval(differences)):.{decimals}f}"
 
 
 def half(ends: Interval) -> float:
@@ -116,21 +136,16 @@ def half(ends: Interval) -> float:
     return (ends[1] - ends[0]) / 2
 
 
-def record(rows: Sequence[LikelihoodRow], codecs: dict[str, float], images: int) -> dict[str, object]:
-    """Return the figures for JSON."""
-    return {"size": SIZE, "images": images, "rows": [asdict(r) for r in rows], "codecs": codecs}
-
-
-def plot(rows: Sequence[LikelihoodRow], codecs: dict[str, float]) -> None:
+def plot(rows: Sequence[LikelihoodRow], codecs: Mapping[str, float]) -> None:
     """Plot seeds as dots on bars of means, and codecs as lines."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - needs the benchmarks extra
 
     figure = Figure(figsize=(8, 3.5))
     axes = figure.subplots()
     for place, r in enumerate(rows):
-        mean = float(np.mean(r.bits))
-        ends = np.abs(np.array(r.interval) - mean)[:, None]
-        axes.barh(place, mean, color="#1f4e79" if place == 0 else "#8fbce0", xerr=ends, ecolor="#444444", capsize=3)
+        mean = float(r.mean.mean())
+        ends = np.abs(np.array(interval(r.mean)) - mean)[:, None]
+        axes.barh(place, mean, color="#1f4e79" if r.name == OURS else "#8fbce0", xerr=ends, ecolor="#444444", capsize=3)
         axes.plot(r.bits, [place] * len(r.bits), "o", color="black", markersize=3)
     for (name, bits), style in zip(codecs.items(), (":", "--", "-."), strict=False):
         axes.axvline(bits, color="#888888", linestyle=style, label=name)
@@ -139,3 +154,18 @@ def plot(rows: Sequence[LikelihoodRow], codecs: dict[str, float]) -> None:
     axes.set_xlabel("held-out bits/dim at equal budget")
     axes.legend(fontsize=8)
     figure.savefig(DOCS / "evidence-bits.png", dpi=110, bbox_inches="tight")
+
+
+def plot_curves(rows: Sequence[LikelihoodRow]) -> None:
+    """Plot the training bits/dim of each contestant over the minutes of its budget."""
+    from matplotlib.figure import Figure  # noqa: PLC0415 - needs the benchmarks extra
+
+    figure = Figure(figsize=(8, 4))
+    axes = figure.subplots()
+    shares = np.arange(1, CURVE_POINTS + 1) / CURVE_POINTS
+    for r in rows:
+        axes.plot(r.minutes * shares, r.curve, label=r.title, linewidth=2.5 if r.name == OURS else 1.2)
+    axes.set(xlabel="processor minutes", ylabel="training bits/dim", yscale="log")
+    axes.grid(alpha=0.3, which="both")
+    axes.legend(fontsize=8)
+    figure.savefig(DOCS / "evidence-curves.png", dpi=110, bbox_inches="tight")

@@ -4,19 +4,48 @@ from __future__ import annotations
 
 import json
 import re
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Final
+from typing import Any, Final
+
+from research.evidence.contestants import contestants
 
 DOCS: Final = Path("docs/benchmarks")
 PAGE: Final = Path("docs/evidence.md")
 
 
 def publish(name: str, table: str, record: object) -> None:
-    """Print a table, put it between its two marks in the page, and write its JSON."""
+    """Print a table, put it between its two marks in the page, and write its JSON; a `str` is JSON already."""
     print(table)
     DOCS.mkdir(parents=True, exist_ok=True)
-    (DOCS / f"evidence-{name}.json").write_text(json.dumps(record, indent=1) + "\n")
+    text = record if isinstance(record, str) else json.dumps(record, indent=1)
+    json_path(name).write_text(text + "\n")
     PAGE.write_text(filled(PAGE.read_text(), name, table))
+
+
+def json_path(name: str) -> Path:
+    """Return the file of the figures of a table."""
+    return DOCS / f"evidence-{name}.json"
+
+
+def with_earlier(
+    name: str, rows: Sequence[Mapping[str, Any]], conditions: Mapping[str, object]
+) -> list[Mapping[str, Any]]:
+    """Return the rows of contestants, with those of others that the JSON of a table has, if its conditions are the same.
+
+    So contestants can be trained on different days, and their checkpoints need not be kept.
+    """
+    path = json_path(name)
+    found = json.loads(path.read_text()) if path.exists() else {}
+    same = isinstance(found, dict) and {each: found.get(each) for each in conditions} == conditions
+    known = {each["name"]: each for each in [*(found["rows"] if same else []), *rows]}
+    return [known[each.name] for each in contestants() if each.name in known]
+
+
+def by_line(rows: Sequence[Mapping[str, Any]], head: Mapping[str, object]) -> str:
+    """Return `head` and rows as JSON, each row in a line."""
+    start = json.dumps(head, indent=1).removesuffix("\n}")
+    return start + ',\n "rows": [\n  ' + ",\n  ".join(map(json.dumps, rows)) + "\n ]\n}"
 
 
 def filled(page: str, name: str, table: str) -> str:

@@ -9,8 +9,10 @@ import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
 from pathlib import Path
+from statistics import fmean
 from typing import Any, Final
 
+import numpy as np
 import torch
 from torch import nn
 
@@ -21,7 +23,7 @@ from training.loop.stopping import stop_on_signal
 from training.loop.trainer import Trainer
 
 RUNS: Final = Path("runs/evidence")
-SAVE_EVERY_SECONDS: Final = 60.0
+SAVE_EVERY_SECONDS: Final = 30.0
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -71,6 +73,15 @@ class TrainingRun:
         """The processor time of all parts."""
         return sum(float(self.state(part)["spent_seconds"]) for part in self.parts)
 
+    def curve(self, points: int) -> list[float]:
+        """Return the training bits/dim at `points` equal shares of the budget: each part is then at that share of its own."""
+        shares = np.arange(1, points + 1) / points
+        total = np.zeros(points)
+        for part in self.parts:
+            seconds, bits = zip(*self.state(part)["curve"], strict=True)
+            total += np.interp(shares * self.seconds(part), seconds, bits)
+        return total.tolist()
+
     def state(self, part: Part) -> dict[str, Any]:
         """Return the saved state of a part. Raises ValueError if it was trained by another recipe."""
         path = self.path(part)
@@ -104,30 +115,35 @@ def spend(run: TrainingRun, part: Part, data: Dataset, stopped: Callable[[], boo
     """Train one part until its budget is used, at the rates of the recipe."""
     torch.manual_seed(run.seed)
     recipe, budget, path = part.recipe(run.seed), run.seconds(part), run.path(part)
-    trainer, spent = Trainer(part.make(), recipe), 0.0
+    trainer, spent, curve = Trainer(part.make(), recipe), 0.0, list[tuple[float, float]]()
     if path.exists():
         state = run.state(part)
         trainer.resume(state)
-        spent = state["spent_seconds"]
+        spent, curve = state["spent_seconds"], state["curve"]
     source = ExampleSource(data=data, stage=part.stage, geometry=part.geometry, recipe=recipe)
-    bits = saved = spent
+    recent, saved = list[float](), spent
     with Prefetcher(source, trainer.step) as prefetcher:
         begun = time.thread_time() - spent
         for minibatches in prefetcher:
             spent = time.thread_time() - begun
             if spent >= budget or stopped():
                 break
-            bits = trainer.update(minibatches, recipe.rate(spent / budget))
+            recent.append(trainer.update(minibatches, recipe.rate(spent / budget)))
             if spent - saved > SAVE_EVERY_SECONDS:
                 saved = spent
-                keep(trainer, path, spent)
-                print(f"{path.parent.name} {part.stage}: {spent:.0f} s, step {trainer.step}, {bits:.3f}", flush=True)
-    keep(trainer, path, spent)
+                curve.append((spent, fmean(recent)))
+                recent.clear()
+                keep(trainer, path, spent, curve)
+                print(f"{run.label} {part.stage}: {spent:.0f} s, step {trainer.step}, {curve[-1][1]:.3f}", flush=True)
+    if recent:
+        curve.append((spent, fmean(recent)))
+    keep(trainer, path, spent, curve)
 
 
-def keep(trainer: Trainer, path: Path, spent_seconds: float) -> None:
-    """Write a checkpoint atomically."""
+def keep(trainer: Trainer, path: Path, spent_seconds: float, curve: list[tuple[float, float]]) -> None:
+    """Write a checkpoint atomically. `curve`: mean training bits/dim since the point before, by seconds spent."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    torch.save({**trainer.state(), "recipe": asdict(trainer.recipe), "spent_seconds": spent_seconds}, partial)
+    record = {"recipe": asdict(trainer.recipe), "spent_seconds": spent_seconds, "curve": curve}
+    torch.save({**trainer.state(), **record}, partial)
     partial.replace(path)
