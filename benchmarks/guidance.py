@@ -1,7 +1,7 @@
 """The cost of guidance, candidates and temperature: `python -m benchmarks.guidance`.
 
-Whole images by the C++ sampler on one thread, settings in turn, the last that of the model's card; medians of processor
-seconds: a busy machine disturbs these less than wall time.
+Whole images by the C++ sampler on one thread, settings in turn. The last is that of the model's card. The table has medians of
+processor seconds: a busy machine disturbs these less than wall time.
 """
 
 from __future__ import annotations
