@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING
 from uuid import uuid4
 
 from rq import Queue, SimpleWorker
-from rq.exceptions import DeserializationError, StopRequested
+from rq.exceptions import DeserializationError, NoSuchJobError, StopRequested
 from rq.job import Job
 from rq.serializers import JSONSerializer
 from rq.utils import as_text, now
@@ -86,8 +86,8 @@ class TicketWorker(SimpleWorker):
         """Remove `count` tickets, or all if there are fewer. The one that woke the worker was removed then."""
         if count and self._awake:
             self._awake, count = False, count - 1
-        while count and (moved := self._moved(count)):
-            count -= self._taken(moved, self.queues[0])
+        while count and (names := self._moved(count)):
+            count -= self._taken(self._messages(names), self.queues[0])
 
     def beat(self) -> None:
         """Send RQ's heartbeat of the worker, if it is due."""
@@ -120,14 +120,29 @@ class TicketWorker(SimpleWorker):
         if self.get_state() != WorkerStatus.BUSY:
             raise StopRequested
 
-    def _moved(self, count: int) -> list[Job]:
-        """Move at most `count` messages as RQ does before it takes one, and return those that it still has."""
+    def _moved(self, count: int) -> list[str]:
+        """Move at most `count` names of messages as RQ does before it takes one."""
         queue = self.queues[0]
         with self.connection.pipeline(transaction=False) as pipeline:
             for _ in range(count):
                 pipeline.lmove(queue.key, queue.intermediate_queue_key)
-            names = [as_text(name) for name in pipeline.execute() if name]
-        return [job for job in Job.fetch_many(names, self.connection, self.serializer) if job]
+            return [as_text(name) for name in pipeline.execute() if name]
+
+    def _messages(self, names: Sequence[str]) -> list[Job]:
+        """Return the messages; a name whose message is gone, as after a delete, is dropped as RQ drops it."""
+        with self.connection.pipeline(transaction=False) as pipeline:
+            for name in names:
+                pipeline.hgetall(Job.key_for(name))
+            found = pipeline.execute()
+        jobs = []
+        for name, fields in zip(names, found, strict=True):
+            job = Job(name, connection=self.connection, serializer=self.serializer)
+            try:
+                job.restore(fields)
+                jobs.append(job)
+            except NoSuchJobError:
+                self.connection.lrem(self.queues[0].intermediate_queue_key, 1, name)
+        return jobs
 
     def _taken(self, jobs: Sequence[Job], queue: Queue) -> int:
         """Remove tickets from RQ and return how many they were. Messages that are no tickets are marked as failed."""

@@ -316,16 +316,18 @@ function transition.acquire()
     return {'ended'}
   end
   lease()
+  local begins = job.status == 'queued'
+  local entry = begins and emit('status', 'status', 'running')
   queue().remove(call.id, job)
   queue().charge(job)
   if job.token ~= '' then set('suspect', 'suspect') end
   local resumed = number('given') > 0 or job.weights ~= ''
   if job.weights == '' then set_all({weights = call.weights, numerics = call.numerics}) end
   set_all({attempts = number('attempts') + 1, fruitless = number('fruitless') + 1, token = call.token})
-  if job.status == 'queued' then
+  if begins then
     redis.call('ZREM', key.queued, call.id)
     set_all({status = 'running', started_at = now()})
-    notify('started', emit('status', 'status', 'running'))
+    notify('started', entry)
   end
   return acquired(resumed)
 end
@@ -547,7 +549,10 @@ end
 local function run_alone(each)
   local succeeded, reply = pcall(run, each)
   if succeeded then return reply end
-  if string.find(reply, 'WRONGTYPE', 1, true) then return {'broken', reply} end
+  if string.find(reply, 'WRONGTYPE', 1, true) then
+    if call.transition == 'acquire' then pcall(queue().remove, call.id, job) end -- else the job would be next for ever
+    return {'broken', reply}
+  end
   return redis.error_reply(reply)
 end
 

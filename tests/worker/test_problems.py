@@ -17,7 +17,7 @@ from service.contract.request import JobRequest
 from service.contract.statuses import Status
 from service.contract.transitions import create, requeue
 from tests.harness.drawing import a_claim, a_request, acquire, an_entry, events_of
-from tests.worker.test_batch import STEPS, KnownSampler, Workplace
+from tests.worker.test_batch import STEPS, TERMS, KnownSampler, Workplace
 from worker.batch import Batch, SliceSampler
 from worker.errors import BoardTooLargeError, DeviceLostError, RoundTooLargeError
 from worker.jobs.lease import Heartbeat
@@ -178,7 +178,7 @@ def test_a_job_that_cannot_be_read_fails_alone(place: Workplace, store: redis.Re
 def test_a_job_whose_stream_was_overwritten_ends_no_batch(
     place: Workplace, store: redis.Redis, *, resumed: bool
 ) -> None:
-    """Its record cannot change any more; the worker goes on with the other job."""
+    """Nor is it next for ever, although no end of it can be written. Its record stays; the other job is finished."""
     bad, good = a_request(seed=1), a_request(seed=2)
     jobs = [place.submit(bad), place.submit(good)]
     if resumed:
@@ -188,6 +188,11 @@ def test_a_job_whose_stream_was_overwritten_ends_no_batch(
         place.transitions(returned.release())
     store.delete(bad.keys.stream)
     store.set(bad.keys.stream, "no stream")
+    for _ in range(TERMS.max_attempts + 2):
+        place.batch.run()
+        store.hset(bad.keys.record, "lease_until", 0)
+        place.transitions(requeue(jobs[0]))
+    store.hset(bad.keys.record, "canceling", 1)
     place.batch.run()
     assert place.record(jobs[1]).status is Status.SUCCEEDED
     assert place.record(jobs[0]).status is (Status.RUNNING if resumed else Status.QUEUED)

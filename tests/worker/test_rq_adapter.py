@@ -86,6 +86,17 @@ def test_a_message_that_is_no_json_is_failed(queue: Queue, worker: TicketWorker)
     assert queue.failed_job_registry.get_job_ids() == ["odd"]
 
 
+def test_names_without_a_message_are_dropped(queue: Queue, worker: TicketWorker) -> None:
+    """As of a ticket that was withdrawn, or whose hash lost its data; the tickets behind them are removed."""
+    for name in "abcde":
+        put(queue, name)
+    queue.connection.delete("rq:job:a")
+    queue.connection.hdel("rq:job:b", "data")
+    worker.discard(2)
+    assert queue.connection.lrange(queue.key, 0, -1) == [b"e"]
+    assert queue.connection.llen(queue.intermediate_queue_key) == 0
+
+
 def test_tickets_are_removed_in_four_round_trips(queue: Queue, redis_url: str) -> None:
     """However many. Of RQ's own there are ten for each."""
     for name in "abcdefgh":

@@ -97,7 +97,7 @@ class Publisher:
             return None
         try:
             return self._resume(lease, Acquired.of(reply))
-        except (LookupError, ValueError, zlib.error, ResponseError):
+        except (LookupError, ValueError, zlib.error):
             logger.exception("job %s cannot be read", job, extra={"job": job})
             self.fail(lease, UNREADABLE)
             return None
@@ -138,14 +138,25 @@ class Publisher:
     def _sent(self, call: Call) -> Reply:
         """Run one transition. That of a damaged job replies BROKEN: it must not end the batch that this worker has."""
         (reply,) = self._transitions.together([call])
+        if reply.outcome is Outcome.BROKEN:
+            logger.error("job %s is damaged: %s", call.id, reply.value, extra={"job": call.id})
         return reply
+
+    def _entries(self, stream: str) -> Any:  # noqa: ANN401 - of redis-py
+        """Return the entries of a job's stream. Raises ValueError if it is none."""
+        try:
+            return self._client.xrange(stream)
+        except ResponseError as error:
+            if not str(error).startswith("WRONGTYPE"):
+                raise
+            raise ValueError(str(error)) from error
 
     def _resume(self, lease: Lease, acquired: Acquired) -> AcquiredJob:
         """Read the slices of earlier attempts. Slices of other weights or numerics are void: the job starts again."""
         request, terms = JobRequest.from_json(acquired.request), self._terms
         if (acquired.weights, acquired.numerics) != (terms.weights, terms.numerics):
             lease.learn(self._sent(lease.claim.restart(weights=terms.weights, numerics=terms.numerics)))
-        entries: Any = self._client.xrange(lease.claim.keys.stream) if acquired.resumed else []
+        entries = self._entries(lease.claim.keys.stream) if acquired.resumed else []
         return AcquiredJob(
             request=request,
             images=replay(request, decode_events(entries, request.geometry)),
