@@ -12,12 +12,13 @@ from dataclasses import asdict
 from typing import Final
 
 import torch
+from pydantic import TypeAdapter
 
 from research.baselines.baseline import Baseline
 from research.evidence import accuracy, digits, diversity, likelihood, memorisation, rates, speed
 from research.evidence.comparison import SampleComparison
 from research.evidence.contestants import SIZE, contestants
-from research.evidence.likelihood import LikelihoodRow
+from research.evidence.likelihood import RunBits
 from research.evidence.model_samples import (
     DEFAULTS,
     OWN,
@@ -31,7 +32,7 @@ from research.evidence.model_samples import (
 )
 from research.evidence.pages import DOCS, by_line, publish, with_earlier
 from research.evidence.sample_requests import LABELS, labels_in_turn
-from research.evidence.training_runs import TrainingRun, train
+from research.evidence.training_runs import RUNS, TrainingRun, train
 from training.data.symbols import DEFAULT, ImageBatch, Pack, Symbols
 from training.judging.glyphs import Glyphs
 from training.judging.reader_training import reader_of
@@ -43,11 +44,13 @@ class Evidence:
     def __init__(self, args: argparse.Namespace) -> None:
         self.pack = Pack.read(DEFAULT)
         self.args = args
+        self.digest = hashlib.sha256(DEFAULT.read_bytes()).hexdigest()
+        self.folder = RUNS / self.digest[:8]
+        self.compared = [each for each in contestants() if args.only is None or each.name in args.only]
         self.runs = [
-            TrainingRun(contestant=contestant, seed=seed, minutes=args.minutes)
-            for contestant in contestants()
+            TrainingRun(contestant=contestant, seed=seed, minutes=args.minutes, folder=self.folder)
+            for contestant in self.compared
             for seed in args.seeds
-            if args.only is None or contestant.name in args.only
         ]
 
     @property
@@ -66,8 +69,7 @@ class Evidence:
 
     def conditions(self, held_out: ImageBatch) -> dict[str, object]:
         """Return what figures of contestants must share to stand in one table."""
-        data = hashlib.sha256(DEFAULT.read_bytes()).hexdigest()
-        return {"size": SIZE, "images": len(held_out.images), "minutes": self.args.minutes, "data": data}
+        return {"size": SIZE, "images": len(held_out.images), "minutes": self.args.minutes, "data": self.digest}
 
     def run(self, label: str) -> TrainingRun:
         """Return a finished run by its label."""
@@ -102,25 +104,30 @@ def digits_table(evidence: Evidence) -> None:
     runs = digits.runs(evidence.args.minutes, evidence.args.seeds)
     if all(train(run, data) for run in runs):
         rows = digits.rows(data, runs)
-        publish("digits", digits.table(data, rows), [asdict(row) for row in rows])
+        publish("digits", digits.table(data, rows), by_line([asdict(run) for row in rows for run in row.runs], {}))
 
 
 def rates_table(evidence: Evidence) -> None:
-    """Search for the peak rates of the contestants, and keep the results of others that are in the JSON."""
-    held_out, data = evidence.held_out(), evidence.data
-    chosen = dict.fromkeys(run.contestant.name for run in evidence.runs)
-    found = [rates.row(each, evidence.args.minutes, data, held_out) for each in contestants() if each.name in chosen]
-    conditions = evidence.conditions(held_out)
-    rows = with_earlier("rates", [each for each in found if each], conditions)
-    publish("rates", rates.table(rows), by_line(rows, conditions))
+    """Search for the peak rates of the contestants, on the last held-out images: the other tables are of the first."""
+    images, data, found = evidence.data.held_out().part(slice(-evidence.args.images, None)), evidence.data, []
+    for each in evidence.compared:
+        row = rates.row(each, evidence.args.minutes, data, images, evidence.folder)
+        if row is None:
+            break
+        found.append(asdict(row))
+    conditions = {**evidence.conditions(images), "grid": [list(each) for each in rates.GRID]}
+    records = with_earlier("rates", found, conditions)
+    rows = TypeAdapter(list[rates.RatesRow]).validate_python(records)
+    publish("rates", rates.table(rows, contestants()), by_line(records, conditions))
 
 
 def bits_table(evidence: Evidence) -> None:
     """Compare likelihood at equal budget, of the runs that are finished here and of those in the JSON."""
     held_out = evidence.held_out()
-    conditions, here = evidence.conditions(held_out), likelihood.rows_of(evidence.finished, held_out)
-    records = with_earlier("bits", [asdict(each) for each in here], conditions)
-    rows, codecs = [LikelihoodRow(**each) for each in records], likelihood.codec_bits(held_out.images)
+    conditions, here = evidence.conditions(held_out), [RunBits.of(run, held_out) for run in evidence.finished]
+    records = with_earlier("bits", [asdict(each) for each in here], conditions, by=("name", "seed"))
+    runs = TypeAdapter(list[RunBits]).validate_python(records)
+    rows, codecs = likelihood.rows_of(runs, contestants()), likelihood.codec_bits(held_out.images)
     publish("bits", likelihood.table(rows, codecs), by_line(records, {**conditions, "codecs": codecs}))
     likelihood.plot(rows, codecs)
     likelihood.plot_curves(rows)

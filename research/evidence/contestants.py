@@ -83,6 +83,11 @@ class Contestant:
     parts: tuple[Part, ...]
 
     @property
+    def rates(self) -> tuple[float, float]:
+        """The `rates` of every part."""
+        return self.parts[0].rates
+
+    @property
     def parameters(self) -> int:
         """The parameters of all parts."""
         with torch.device("meta"):
@@ -101,7 +106,7 @@ def contestants() -> tuple[Contestant, ...]:
         baseline(BaselineKind.SNAIL, "PixelSNAIL"),
         baseline(BaselineKind.ROW_LSTM, "PixelRNN (Row LSTM)"),
         spn("spn-plain", "SPN without kernels", SPN, make=without_kernels),
-        baseline(BaselineKind.GATED, "Gated PixelCNN with kernels", kernels=True),
+        baseline(BaselineKind.GATED, "Gated PixelCNN, our head", kernels=True),
     )
 
 

@@ -16,7 +16,7 @@ from models.config import Control, Geometry
 from research.baselines.baseline import Baseline
 from research.baselines.baseline_presets import BaselineKind, small
 from research.evidence.contestants import BASELINE_RATES, Contestant, Part
-from research.evidence.likelihood import LikelihoodRow, excess, half, interval, rows_of
+from research.evidence.likelihood import LikelihoodRow, RunBits, excess, half, interval, rows_of
 from research.evidence.training_runs import RUNS, TrainingRun
 from training.data.symbols import ImageBatch
 from training.scoring.scores import Floats, markdown
@@ -80,7 +80,8 @@ def contestant(kind: BaselineKind) -> Contestant:
 
 def rows(digits: Digits, finished: Sequence[TrainingRun]) -> list[LikelihoodRow]:
     """Return the rows in bits/dim."""
-    return rows_of(finished, digits.held_out())
+    held_out = digits.held_out()
+    return rows_of([RunBits.of(run, held_out) for run in finished], [contestant(kind) for kind in BaselineKind])
 
 
 def table(digits: Digits, found: Sequence[LikelihoodRow]) -> str:
@@ -88,8 +89,8 @@ def table(digits: Digits, found: Sequence[LikelihoodRow]) -> str:
     nats, first = GEOMETRY.dimensions * np.log(2), found[0]
     lines = [
         [
-            r.title,
-            f"{r.parameters:,}",
+            r.contestant.title,
+            f"{r.contestant.parameters:,}",
             " / ".join(f"{b * nats:.2f}" for b in r.bits),
             f"{np.mean(r.bits) * nats:.2f} ± {half(interval(r.mean)) * nats:.2f}",
             "" if r is first else excess((r.mean - first.mean) * nats, decimals=2),
@@ -97,4 +98,4 @@ def table(digits: Digits, found: Sequence[LikelihoodRow]) -> str:
         for r in sorted(found, key=lambda r: float(np.mean(r.bits)))
     ]
     lines.append(["independent pixels", "64", "", f"{digits.independent_nats():.2f}", ""])
-    return markdown(["model", "parameters", "nats, by seed", "mean", f"above {first.title}"], lines)
+    return markdown(["model", "parameters", "nats, by seed", "mean", f"above {first.contestant.title}"], lines)

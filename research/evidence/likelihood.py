@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from statistics import fmean
+from typing import Self
 
 import numpy as np
 
@@ -29,53 +30,59 @@ DIGITS = 4
 
 
 @dataclass(frozen=True, kw_only=True)
-class LikelihoodRow:
-    """One contestant: bits/dim of each seed and image.
-
-    `curve`: training bits/dim at `CURVE_POINTS` equal shares of the budget, mean of the seeds.
-    """
+class RunBits:
+    """Bits/dim of one run, by image. `curve`: training bits/dim at `CURVE_POINTS` equal shares of the budget."""
 
     name: str
-    title: str
-    parameters: int
+    seed: int
+    rates: tuple[float, float]
     minutes: float
-    updates: list[dict[str, int]]
-    image_bits: list[list[float]]
+    updates: dict[str, int]
+    image_bits: list[float]
     curve: list[float]
+
+    @classmethod
+    def of(cls, run: TrainingRun, held_out: ImageBatch) -> Self:
+        """Return the figures of a finished run."""
+        return cls(
+            name=run.contestant.name,
+            seed=run.seed,
+            rates=run.contestant.rates,
+            minutes=run.spent_seconds / 60,
+            updates=run.steps,
+            image_bits=image_bits(run, held_out).round(DIGITS).tolist(),
+            curve=np.round(run.curve(CURVE_POINTS), DIGITS).tolist(),
+        )
+
+
+@dataclass(frozen=True, kw_only=True)
+class LikelihoodRow:
+    """One contestant and its runs, one of each seed."""
+
+    contestant: Contestant
+    runs: Sequence[RunBits]
 
     @property
     def bits(self) -> list[float]:
         """The bits/dim of each seed."""
-        return [fmean(each) for each in self.image_bits]
+        return [fmean(run.image_bits) for run in self.runs]
 
     @property
     def mean(self) -> Floats:
         """The bits/dim of each image, mean of the seeds: (images,)."""
-        mean: Floats = np.mean(self.image_bits, axis=0)
+        mean: Floats = np.mean([run.image_bits for run in self.runs], axis=0)
         return mean
 
-
-def rows_of(runs: Sequence[TrainingRun], held_out: ImageBatch) -> list[LikelihoodRow]:
-    """Return a row per contestant with finished runs."""
-    by_name: dict[str, list[TrainingRun]] = {}
-    for run in runs:
-        by_name.setdefault(run.contestant.name, []).append(run)
-    return [row(each, held_out) for each in by_name.values()]
+    @property
+    def minutes(self) -> float:
+        """The mean processor time of a run."""
+        return fmean(run.minutes for run in self.runs)
 
 
-def row(runs: Sequence[TrainingRun], held_out: ImageBatch) -> LikelihoodRow:
-    """Return the row of a contestant from its runs, one of each seed."""
-    contestant: Contestant = runs[0].contestant
-    curves = np.mean([run.curve(CURVE_POINTS) for run in runs], axis=0)
-    return LikelihoodRow(
-        name=contestant.name,
-        title=contestant.title,
-        parameters=contestant.parameters,
-        minutes=fmean(run.spent_seconds for run in runs) / 60,
-        updates=[run.steps for run in runs],
-        image_bits=[image_bits(run, held_out).round(DIGITS).tolist() for run in runs],
-        curve=curves.round(DIGITS).tolist(),
-    )
+def rows_of(runs: Sequence[RunBits], compared: Sequence[Contestant]) -> list[LikelihoodRow]:
+    """Return a row for each contestant with runs at its present rates."""
+    found = {each.name: [run for run in runs if (run.name, run.rates) == (each.name, each.rates)] for each in compared}
+    return [LikelihoodRow(contestant=each, runs=found[each.name]) for each in compared if found[each.name]]
 
 
 def image_bits(run: TrainingRun, held_out: ImageBatch) -> Floats:
@@ -105,16 +112,16 @@ def codec_bits(images: Bytes) -> dict[str, float]:
 
 def table(rows: Sequence[LikelihoodRow], codecs: Mapping[str, float]) -> str:
     """Return the rows, then the codecs, as Markdown. Without a row of the SPN nothing is compared with it."""
-    ours = next((r.mean for r in rows if r.name == OURS), None)
+    ours = next((r.mean for r in rows if r.contestant.name == OURS), None)
     lines = [
         [
-            r.title,
-            f"{r.parameters / 1e6:.2f} M",
+            r.contestant.title,
+            f"{r.contestant.parameters / 1e6:.2f} M",
             f"{r.minutes:.1f}",
-            " / ".join("+".join(str(steps) for steps in updates.values()) for updates in r.updates),
+            " / ".join("+".join(map(str, run.updates.values())) for run in r.runs),
             " / ".join(f"{b:.3f}" for b in r.bits),
             f"**{r.mean.mean():.3f}** ± {half(interval(r.mean)):.3f}",
-            "" if ours is None or r.name == OURS else excess(r.mean - ours),
+            "" if ours is None or r.contestant.name == OURS else excess(r.mean - ours),
         ]
         for r in rows
     ]
@@ -145,11 +152,18 @@ def plot(rows: Sequence[LikelihoodRow], codecs: Mapping[str, float]) -> None:
     for place, r in enumerate(rows):
         mean = float(r.mean.mean())
         ends = np.abs(np.array(interval(r.mean)) - mean)[:, None]
-        axes.barh(place, mean, color="#1f4e79" if r.name == OURS else "#8fbce0", xerr=ends, ecolor="#444444", capsize=3)
+        axes.barh(
+            place,
+            mean,
+            color="#1f4e79" if r.contestant.name == OURS else "#8fbce0",
+            xerr=ends,
+            ecolor="#444444",
+            capsize=3,
+        )
         axes.plot(r.bits, [place] * len(r.bits), "o", color="black", markersize=3)
     for (name, bits), style in zip(codecs.items(), (":", "--", "-."), strict=False):
         axes.axvline(bits, color="#888888", linestyle=style, label=name)
-    axes.set_yticks(range(len(rows)), [r.title for r in rows])
+    axes.set_yticks(range(len(rows)), [r.contestant.title for r in rows])
     axes.invert_yaxis()
     axes.set_xlabel("held-out bits/dim at equal budget")
     axes.legend(fontsize=8)
@@ -164,7 +178,8 @@ def plot_curves(rows: Sequence[LikelihoodRow]) -> None:
     axes = figure.subplots()
     shares = np.arange(1, CURVE_POINTS + 1) / CURVE_POINTS
     for r in rows:
-        axes.plot(r.minutes * shares, r.curve, label=r.title, linewidth=2.5 if r.name == OURS else 1.2)
+        curve, width = np.mean([run.curve for run in r.runs], axis=0), 2.5 if r.contestant.name == OURS else 1.2
+        axes.plot(r.minutes * shares, curve, label=r.contestant.title, linewidth=width)
     axes.set(xlabel="processor minutes", ylabel="training bits/dim", yscale="log")
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize=8)

@@ -8,8 +8,6 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final
 
-from research.evidence.contestants import contestants
-
 DOCS: Final = Path("docs/benchmarks")
 PAGE: Final = Path("docs/evidence.md")
 
@@ -29,23 +27,23 @@ def json_path(name: str) -> Path:
 
 
 def with_earlier(
-    name: str, rows: Sequence[Mapping[str, Any]], conditions: Mapping[str, object]
+    name: str, rows: Sequence[Mapping[str, Any]], conditions: Mapping[str, object], *, by: Sequence[str] = ("name",)
 ) -> list[Mapping[str, Any]]:
-    """Return the rows of contestants, with those of others that the JSON of a table has, if its conditions are the same.
+    """Return the rows, with those that the JSON of a table has under the same conditions; `by` names the fields of a key.
 
     So contestants can be trained on different days, and their checkpoints need not be kept.
     """
     path = json_path(name)
     found = json.loads(path.read_text()) if path.exists() else {}
     same = isinstance(found, dict) and {each: found.get(each) for each in conditions} == conditions
-    known = {each["name"]: each for each in [*(found["rows"] if same else []), *rows]}
-    return [known[each.name] for each in contestants() if each.name in known]
+    known = {tuple(each[field] for field in by): each for each in [*(found["rows"] if same else []), *rows]}
+    return [known[key] for key in sorted(known)]
 
 
 def by_line(rows: Sequence[Mapping[str, Any]], head: Mapping[str, object]) -> str:
     """Return `head` and rows as JSON, each row in a line."""
-    start = json.dumps(head, indent=1).removesuffix("\n}")
-    return start + ',\n "rows": [\n  ' + ",\n  ".join(map(json.dumps, rows)) + "\n ]\n}"
+    start = json.dumps({**head, "rows": []}, indent=1).removesuffix("]\n}")
+    return start + "\n  " + ",\n  ".join(map(json.dumps, rows)) + "\n ]\n}"
 
 
 def filled(page: str, name: str, table: str) -> str:

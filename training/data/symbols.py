@@ -49,7 +49,11 @@ class ImageBatch:
 
     def first(self, count: int | None) -> ImageBatch:
         """Return the first images; None: all."""
-        return ImageBatch(images=self.images[:count], controls=self.controls[:count], families=self.families[:count])
+        return self.part(slice(count))
+
+    def part(self, rows: slice) -> ImageBatch:
+        """Return some of the images."""
+        return ImageBatch(images=self.images[rows], controls=self.controls[rows], families=self.families[rows])
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,5 +1,6 @@
 """The evidence commands: budgets are kept and resumed, glyphs compare without their looks, and scores are right."""
 
+import json
 from collections.abc import Sequence
 from dataclasses import asdict, replace
 from functools import partial
@@ -19,10 +20,10 @@ from research.baselines.plain_head import PlainHead
 from research.evidence import rates
 from research.evidence.accuracy import ratio_interval, scores
 from research.evidence.comparison import SampleComparison, held_out_drawings, reduced
-from research.evidence.contestants import POSITIONS, Contestant, Part, contestants
+from research.evidence.contestants import BASELINE_RATES, OURS, POSITIONS, Contestant, Part, contestants
 from research.evidence.diversity import clusters, coverage, half_radii
 from research.evidence.drawings import Drawings, correct, distances
-from research.evidence.likelihood import LikelihoodRow, image_bits, interval, rows_of, table
+from research.evidence.likelihood import RunBits, image_bits, interval, rows_of, table
 from research.evidence.memorisation import Gallery, nearest_distances
 from research.evidence.model_samples import SETTINGS, SHIPPED, TOGETHER, SampleSeries, draw_in_turn, sampling_of
 from research.evidence.pages import by_line, filled, with_earlier
@@ -102,41 +103,47 @@ def test_bits_are_kept_by_image(tmp_path: Path) -> None:
     held_out = Flat().held_out()
     first = image_bits(runs[0], held_out)
     np.save(runs[0].place / f"bits-{len(first)}.npy", first + 1)
-    (row,) = rows_of(runs, held_out)
+    (row,) = rows_of([RunBits.of(run, held_out) for run in runs], [runs[0].contestant])
     assert row.bits[0] == pytest.approx(first.mean() + 1, abs=1e-3)
     low, high = interval(row.mean)
     assert low < np.mean(row.bits) < high
 
 
-def a_row(name: str, bits: float = 1.0) -> LikelihoodRow:
-    images = [[bits, bits + 0.5], [bits, bits + 0.7]]
-    return LikelihoodRow(
-        name=name, title=name, parameters=1, minutes=1.0, updates=[{"base": 1}], image_bits=images, curve=[2.0, 1.0]
+def figures(name: str, bits: float = 1.0, seed: int = 0, rates: tuple[float, float] = (1.0, 8.0)) -> RunBits:
+    images = [bits, bits + 0.5 + seed]
+    return RunBits(
+        name=name, seed=seed, rates=rates, minutes=1.0, updates={"base": 1}, image_bits=images, curve=[2.0, 1.0]
     )
 
 
-def test_contestants_of_another_day_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    """Under the same conditions; a contestant that is measured again has its new figures, and the order is the usual one."""
+def test_runs_of_another_day_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Under the same conditions; a run that is measured again has its new figures, and its other seed stays."""
     monkeypatch.setattr("research.evidence.pages.DOCS", tmp_path)
-    conditions = {"images": 2, "minutes": 40.0}
-    spn, again, other = asdict(a_row("spn", 3.0)), asdict(a_row("spn", 2.0)), asdict(a_row("pixelcnn"))
-    assert with_earlier("bits", [spn], conditions) == [spn]
-    (tmp_path / "evidence-bits.json").write_text(by_line([other, spn], {**conditions, "codecs": {"PNG": 4.0}}))
-    assert with_earlier("bits", [again], conditions) == [again, other]
-    assert with_earlier("bits", [again], {**conditions, "images": 3}) == [again]
+    conditions, key = {"images": 2, "minutes": 40.0}, ("name", "seed")
+    old, again, second, other = (
+        asdict(each) for each in (figures("spn", 3.0), figures("spn", 2.0), figures("spn", seed=1), figures("pixelcnn"))
+    )
+    assert with_earlier("bits", [old], conditions, by=key) == [old]
+    (tmp_path / "evidence-bits.json").write_text(by_line([other, old, second], {**conditions, "codecs": {"PNG": 4.0}}))
+    found = json.loads(json.dumps(with_earlier("bits", [again], conditions, by=key)))
+    assert found == json.loads(json.dumps([other, again, second]))
+    assert with_earlier("bits", [again], {**conditions, "images": 3}, by=key) == [again]
 
 
 def test_contestants_are_compared_with_ours() -> None:
-    """Image by image, if it is there."""
-    rows = [a_row("spn", 2.0), a_row("pixelcnn")]
+    """Image by image, if it is there. Runs at rates that a contestant no longer has do not count."""
+    ours = next(each for each in contestants() if each.name == OURS)
+    rows = rows_of([figures("spn", 2.0, rates=ours.rates), figures("pixelcnn", rates=BASELINE_RATES)], contestants())
+    assert [row.contestant.name for row in rows] == ["spn", "pixelcnn"]
     assert "-1.000 ± 0.000" in table(rows, {})
-    assert "+1.600" not in table(rows[1:], {"PNG": 4.0})
+    assert "+1.750" not in table(rows[1:], {"PNG": 4.0})
+    assert rows_of([figures("spn", rates=(9.0, 9.0))], contestants()) == []
 
 
 def test_the_best_rates_are_bold() -> None:
     """Of each contestant alone."""
-    row = {"name": "spn", "title": "SPN", "bits": dict.fromkeys(("1x3", "1x8", "3x3", "3x8"), 2.0) | {"1x8": 1.5}}
-    assert "| SPN | 2.000 | **1.500** | 2.000 | 2.000 |" in rates.table([row])
+    row = rates.RatesRow(name="spn", bits=(2.0, 1.5, 2.0, 2.0))
+    assert "| SPN | 2.000 | **1.500** | 2.000 | 2.000 |" in rates.table([row], contestants())
 
 
 def test_a_curve_adds_the_parts_at_equal_shares_of_their_budgets(tmp_path: Path) -> None:

@@ -236,7 +236,7 @@ def test_a_backlog_counts_jobs_and_live_workers(store: redis.Redis, redis_url: s
 
 
 def test_polls_share_what_they_read_of_the_queue(store: redis.Redis, redis_url: str, transitions: Transitions) -> None:
-    """A job that runs is estimated without Redis, until the queue is read anew. A job that waits always reads it."""
+    """A job that runs is estimated without Redis, until the queue is read anew. A job that waits always asks for its place."""
     running, first = record_of(store, a_running_job(transitions)), queued(store, transitions)
 
     async def ask() -> list[QueueEstimate]:
@@ -262,7 +262,7 @@ def test_polls_share_what_they_read_of_the_queue(store: redis.Redis, redis_url: 
 def test_jobs_that_wait_share_what_was_read_of_the_running_ones(
     store: redis.Redis, redis_url: str, transitions: Transitions
 ) -> None:
-    """The second of two reads the queued jobs alone, and its estimate counts the running ones."""
+    """The second of two does not read them again, and its estimate counts them."""
     for _ in range(20):
         a_running_job(transitions)
     first, second = queued(store, transitions), queued_later(store, transitions)
@@ -278,6 +278,27 @@ def test_jobs_that_wait_share_what_was_read_of_the_running_ones(
     shared = asyncio.run(ask(first, second))
     assert store.info("commandstats")["cmdstat_hmget"]["calls"] < 5
     assert shared == asyncio.run(ask(second))
+
+
+def test_jobs_that_wait_share_what_was_read_of_the_queue(
+    store: redis.Redis, redis_url: str, transitions: Transitions
+) -> None:
+    """Of a list that has not doubled nobody reads the rows again: the place alone needs the first job of the owner."""
+    for _ in range(10):
+        queued(store, transitions)
+    first, second = queued(store, transitions), queued_later(store, transitions)
+
+    async def ask(*records: JobRecord) -> tuple[QueueEstimate, int]:
+        async with AsyncRedis.from_url(redis_url) as client:
+            estimates = QueueEstimates(client)
+            for each in records:
+                store.config_resetstat()
+                found = await estimates.of(each)
+            return found, store.info("commandstats")["cmdstat_hmget"]["calls"]
+
+    (shared, few), (alone, many) = asyncio.run(ask(first, second)), asyncio.run(ask(second))
+    assert shared == alone
+    assert (few, many) == (1, 13)
 
 
 def test_a_job_that_waits_counts_those_that_were_taken_since(
