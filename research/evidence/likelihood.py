@@ -23,7 +23,6 @@ _LEVELS = (2.5, 97.5)
 
 Interval = tuple[float, float]
 
-
 CURVE_POINTS = 40
 DIGITS = 4
 """Decimals of the kept bits/dim of an image."""
