@@ -20,8 +20,6 @@ from research.evidence.comparison import SampleComparison
 from research.evidence.contestants import SIZE, contestants
 from research.evidence.likelihood import RunBits
 from research.evidence.model_samples import (
-    DEFAULTS,
-    OWN,
     SETTINGS,
     SHIPPED,
     SampleSeries,
@@ -78,9 +76,9 @@ class Evidence:
                 return run
         raise SystemExit(f"no finished run {label}; there are: {', '.join(r.label for r in self.finished) or 'none'}")
 
-    def series(self, settings: Sequence[str] = SETTINGS) -> list[SampleSeries]:
-        """Return the samples of every model of `--models`: the shipped one with each setting, or a run by name and seed."""
-        requests = labels_in_turn(self.pack)
+    def series(self) -> list[SampleSeries]:
+        """Return the samples of every model of `--models`: the shipped one with each of `--settings`, or a run by name and seed."""
+        requests, settings = labels_in_turn(self.pack), self.args.settings
         found: list[SampleSeries] = []
         for name in self.args.models:
             found += (
@@ -175,7 +173,7 @@ def diversity_table(evidence: Evidence) -> None:
 
 def memorisation_table(evidence: Evidence) -> None:
     """Measure the distances to the nearest training drawing, and show the closest pairs."""
-    pack, comparison = evidence.pack, SampleComparison.of(evidence.pack, evidence.series((OWN, DEFAULTS)))
+    pack, comparison = evidence.pack, SampleComparison.of(evidence.pack, evidence.series())
     gallery = memorisation.Gallery(pack, comparison.requests.labels)
     nearest = {title: gallery.nearest(some) for title, some in comparison.samples.items()}
     rows = memorisation.rows(gallery, comparison, nearest)
@@ -207,6 +205,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     )
     parser.add_argument("--images", type=int, default=1008, help="held-out images for bits/dim")
     parser.add_argument("--models", nargs="+", default=[SHIPPED], help=f"{SHIPPED} or runs, e.g. spn-0 pixelcnn-0")
+    parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=SETTINGS, help="of the shipped model")
     parser.add_argument("--samples", type=int, default=5000, help="images of each model and setting")
     parser.add_argument("--sampling-minutes", type=float, default=45.0, help="processor time of one call of `sample`")
     parser.add_argument("--repeats", type=int, default=3, help="timed draws")
