@@ -6,13 +6,14 @@ Source: arXiv:1812.01608, section 3 (subscale ordering, multidimensional upscali
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
+from functools import cached_property
 from typing import Self
 
 import numpy as np
 from einops import rearrange
 from numpy.typing import NDArray
 
-from models.config import Geometry, Step
+from models.config import Geometry, Stage, Step
 from models.errors import ConfigError
 
 Bytes = NDArray[np.uint8]
@@ -84,21 +85,40 @@ class Progress:
         if values.size and int(values.max()) >> g.target_bits(step.stage):
             msg = f"a {step.stage} slice holds {g.target_bits(step.stage)} bits per sub-pixel, got {int(values.max())}"
             raise ConfigError(msg)
-        return replace(self, slices=(*self.slices, values))
+        following = replace(self, slices=(*self.slices, values))
+        if "values" in self.__dict__:  # it is in use: one slice in a copy is cheaper than all slices anew
+            following.__dict__["values"] = self._values_with(step, values)
+        return following
 
-    def known(self) -> tuple[Bytes, Bytes, NDArray[np.bool_], NDArray[np.bool_]]:
-        """Return coarse and fine values, (H, W, C) each, and a mask of the known pixels for each, (H, W)."""
+    @cached_property
+    def values(self) -> tuple[Bytes, Bytes]:
+        """Coarse and fine values, (H, W, C) each, 0 where unknown. Others share the arrays, so they must not be changed."""
         g = self.geometry
         parts = []
         for finished in (self.slices[: g.slices], self.slices[g.slices :]):
-            values, known = np.zeros((g.slices, *g.slice_shape), np.uint8), np.zeros(g.slices, np.bool_)
+            values = np.zeros((g.slices, *g.slice_shape), np.uint8)
             if finished:
-                places = list(g.sampling_order[: len(finished)])
-                values[places], known[places] = np.concatenate(finished).reshape(-1, *g.slice_shape), True
-            cell = known.reshape(g.subscale, g.subscale)
-            parts.append((from_slices(values, g.subscale), np.tile(cell, (g.slice_size, g.slice_size))))
-        (coarse, coarse_known), (fine, fine_known) = parts
-        return coarse, fine, coarse_known, fine_known
+                values[list(g.sampling_order[: len(finished)])] = finished
+            parts.append(from_slices(values, g.subscale))
+        coarse, fine = parts
+        return coarse, fine
+
+    def _values_with(self, step: Step, values: Bytes) -> tuple[Bytes, Bytes]:
+        """Return `values` with those of one slice more."""
+        s, (coarse, fine) = self.geometry.subscale, self.values
+        changed = (fine if step.stage is Stage.DEPTH else coarse).copy()
+        changed[step.slice // s :: s, step.slice % s :: s] = values
+        return (coarse, changed) if step.stage is Stage.DEPTH else (changed, fine)
+
+    def known(self) -> tuple[NDArray[np.bool_], NDArray[np.bool_]]:
+        """Return masks of the pixels whose coarse, and of those whose fine value is known, (H, W) each."""
+        g, masks = self.geometry, []
+        for count in (min(self.done, g.slices), max(self.done - g.slices, 0)):
+            known = np.zeros(g.slices, np.bool_)
+            known[list(g.sampling_order[:count])] = True
+            masks.append(np.tile(known.reshape(g.subscale, g.subscale), (g.slice_size, g.slice_size)))
+        coarse, fine = masks
+        return coarse, fine
 
     def image(self) -> Bytes:
         """Return the image so far, (H, W, C) uint8 in full range. Raises ConfigError before the first slice.
@@ -109,7 +129,7 @@ class Progress:
             msg = "an image needs at least one finished slice; this one has none"
             raise ConfigError(msg)
         g = self.geometry
-        coarse, fine, coarse_known, fine_known = self.known()
+        (coarse, fine), (coarse_known, fine_known) = self.values, self.known()
         middle = np.uint8(1 << (g.fine_bits - 1))
         value = join_depth(coarse, np.where(fine_known[..., None], fine, middle), g.fine_bits)
         if self.done < g.slices:

@@ -47,7 +47,7 @@ class SliceInputs(NamedTuple):
 def conditioning(network: Network, request: SliceRequest, controls: Sequence[int]) -> Conditioning:
     """Return the conditioning of one slice with some controls, (1, N, ...)."""
     device = network.ranks.device
-    coarse, fine, *_ = (torch.from_numpy(part)[None].long().to(device) for part in request.progress.known())
+    coarse, fine = (torch.from_numpy(part)[None].long().to(device) for part in request.progress.values)
     indices = torch.tensor([controls], dtype=torch.long, device=device)
     return network.condition(coarse, fine, torch.tensor([request.step.slice], device=device), indices)
 

@@ -50,7 +50,7 @@ def _fill_image(source: RowSource, candidates: Sequence[tuple[int, SliceRequest]
 def conditionings(source: RowSource, request: SliceRequest) -> list[Conditioning]:
     """Return the conditioning of each lane of a slice, (1, N, ...) each: one, or two with guidance."""
     device = source.workspace.board.front.device
-    coarse, fine, *_ = (torch.from_numpy(part)[None].to(device) for part in request.progress.known())
+    coarse, fine = (torch.from_numpy(part)[None].to(device) for part in request.progress.values)
     k, sides = torch.tensor([request.step.slice], device=device), (request.controls, request.unconditional)
     indices = (torch.tensor([side], dtype=torch.long, device=device) for side in sides if side is not None)
     return [source.condition(coarse, fine, k, controls) for controls in indices]

@@ -77,7 +77,7 @@ class Evidence:
         raise SystemExit(f"no finished run {label}; there are: {', '.join(r.label for r in self.finished) or 'none'}")
 
     def series(self) -> list[SampleSeries]:
-        """Return the samples of every model of `--models`: the shipped one with each of `--settings`, or a run by name and seed."""
+        """Return the samples of every model of `--models`: the shipped one with all `--settings`, or a run by name and seed."""
         requests, settings = labels_in_turn(self.pack), self.args.settings
         found: list[SampleSeries] = []
         for name in self.args.models:

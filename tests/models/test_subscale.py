@@ -36,7 +36,7 @@ def test_interlaced_slices_come_level_by_level() -> None:
     assert geometry.sampling_order == (0, 2, 8, 10, 1, 3, 9, 11, 4, 5, 6, 7, 12, 13, 14, 15)
     assert [geometry.sampling_order[rank] for rank in geometry.ranks] == list(range(16))
     for slices, every in ((1, 4), (4, 2), (16, 1)):
-        _, _, known, _ = Progress.of(random_image(16), geometry, slices).known()
+        known, _ = Progress.of(random_image(16), geometry, slices).known()
         expected = np.zeros((16, 16), bool)
         expected[::every, ::every] = True
         assert (known == expected).all()
@@ -74,7 +74,7 @@ def test_partial_pictures_are_exact_where_known(steps: int, order: Order) -> Non
     image, geometry = random_image(32), Geometry(size=32, slice_size=8, order=order)
     progress = Progress.of(image, geometry, steps)
     shown = progress.image()
-    _, _, coarse_known, fine_known = progress.known()
+    coarse_known, fine_known = progress.known()
     assert (shown[coarse_known] >> 5 == image[coarse_known] >> 5).all()
     assert (shown[fine_known] == image[fine_known]).all()
     assert set(map(tuple, shown[~coarse_known])) <= set(map(tuple, shown[coarse_known]))

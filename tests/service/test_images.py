@@ -82,7 +82,7 @@ def test_every_level_of_an_interlaced_image_is_a_start() -> None:
     assert (geometry.start_sizes(Stage.SIZE), geometry.start_sizes(Stage.DEPTH)) == ((8, 16), (32,))
     assert replace(geometry, order=Order.RASTER).start_sizes(Stage.SIZE) == (8,)
     progress = started(png(Image.fromarray(noise)), Stage.SIZE, geometry)
-    coarse, _, known, _ = progress.known()
+    (coarse, _), (known, _) = progress.values, progress.known()
     assert progress.done == 4
     assert (coarse[::2, ::2] == noise >> 5).all()
     assert known.sum() == known[::2, ::2].sum() == 16 * 16

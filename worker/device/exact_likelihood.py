@@ -32,7 +32,7 @@ def bits_of_next(pipeline: Pipeline, state: ScoreState) -> NDArray[np.float32]:
     if (step := likelihood.next) is None:
         msg = "the likelihood is complete; it has no next slice"
         raise ConfigError(msg)
-    coarse, fine, *_ = (torch.from_numpy(part)[None].long().to(device) for part in likelihood.given.known())
+    coarse, fine = (torch.from_numpy(part)[None].long().to(device) for part in likelihood.given.values)
     k, controls = torch.tensor([step.slice], device=device), torch.tensor([state.controls], device=device)
     nats = pipeline.network(step.stage)(coarse, fine, k, controls)
     bits: NDArray[np.float32] = (nats / math.log(2)).float().cpu().numpy().reshape(likelihood.geometry.slice_shape)

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
+from functools import lru_cache
 from queue import SimpleQueue
+from typing import Final
 
 import torch
 from torch import Tensor
@@ -13,21 +15,23 @@ from models.config import Step
 from models.decoder import Conditioning
 from models.sampling.deal import SamplerName
 from models.sampling.native import binding
-from models.sampling.native.binding import NativeObject
+from models.sampling.native.binding import NativeHelper, NativeObject
 from models.sampling.native.packing import decoder_numbers, decoder_tensors, embedder_numbers, embedder_tensors
 from models.sampling.row_filling import fill_rows
 from models.sampling.slice_request import SliceRequest
 from models.sampling.workspace import Workspace
 
-NATIVE_TOKENS = {torch.bfloat16: 4, torch.float32: 2}
-"""Tokens of a pass, by the dtype of its products: the fastest for one and for two images (docs/sampling.md).
+NATIVE_TOKENS: Final = 4
+"""Tokens of a pass: the fastest for one and for two images (docs/sampling.md)."""
 
-Time grows with tokens, faster where products are slow.
-"""
+CONTEXTS: Final = 64
+"""Contexts that are kept, (N, D) each: an image has one for many slices."""
 
 
 class NativeBackend:
-    """Embedder, noise and passes in C++; each thread works on some of the rows. A `Backend` for CPUs.
+    """Embedder, noise and passes in C++. A `Backend` for CPUs.
+
+    Each thread works on some of the rows. While one of them has none, another thread helps the others (docs/decisions/033).
 
     Products are of bfloat16 with float32 sums, as in training, if the library was compiled so and the CPU has them. A pass
     has a fixed number of tokens, or one for each row if that is more.
@@ -37,15 +41,18 @@ class NativeBackend:
         self.workspace, self._library = workspace, library
         self._layout, network = binding.layout(library), workspace.network
         numbers, tensors = embedder_numbers(network), embedder_tensors(network, self._layout)
+        helper = NativeHelper(library, workspace.threads.count)
+        self._context = lru_cache(CONTEXTS)(self._context_of)
         self._embedders: SimpleQueue[NativeObject] = SimpleQueue()
         for _ in range(workspace.threads.count):
-            self._embedders.put(NativeObject(library, "embedder", numbers, tensors))
+            self._embedders.put(NativeObject(library, "embedder", numbers, tensors, helper))
         self._decoders = [
             NativeObject(
                 library,
                 "decoder",
                 decoder_numbers(network.decoder, band),
                 decoder_tensors(network.decoder, band, workspace.raster, self._layout),
+                helper,
             )
             for band in workspace.board.bands(workspace.threads.count)
         ]
@@ -61,13 +68,19 @@ class NativeBackend:
 
     def condition(self, coarse: Tensor, fine: Tensor, k: Tensor, controls: Tensor) -> Conditioning:
         """Return what a slice is conditioned on; see `RowSource.condition`."""
-        network = self.workspace.network
-        context = network.embedder.context(k, controls)
+        network, at = self.workspace.network, int(k)
+        context = self._context(network.geometry.kinds[at], tuple(controls[0].tolist()))
         embedder = self._embedders.get()
         try:
-            return binding.run_embedder(embedder, network.decoder, known=(coarse, fine), k=int(k), context=context)
+            return binding.run_embedder(embedder, network.decoder, known=(coarse, fine), k=at, context=context)
         finally:
             self._embedders.put(embedder)
+
+    def _context_of(self, kind: int, controls: tuple[int, ...]) -> Tensor:
+        """Return `Embedder.context`, which is the same for all slices of a kind."""
+        network = self.workspace.network
+        k = network.geometry.kinds.index(kind)
+        return network.embedder.context(torch.tensor([k]), torch.tensor([controls])).contiguous()
 
     def noise(self, seed: int, step: Step, candidate: int) -> Tensor:
         """Return the noise of a slice; see `RowSource.noise`."""
@@ -78,5 +91,5 @@ class NativeBackend:
         return sum(self.workspace.threads.map(self._finish, self._decoders))
 
     def _finish(self, decoder: NativeObject) -> int:
-        tokens = NATIVE_TOKENS[self._layout.dtype] if self.workspace.sampler is SamplerName.PARALLEL else 0
+        tokens = NATIVE_TOKENS if self.workspace.sampler is SamplerName.PARALLEL else 0
         return binding.run_decoder(decoder, tokens)

@@ -42,8 +42,16 @@ class Argument(ctypes.Structure):
         return cls(name.encode(), dtype.encode(), tensor.data_ptr(), tensor.numel())
 
 
-_CREATE: Final = (ctypes.POINTER(Argument), ctypes.c_int64, ctypes.c_char_p, ctypes.c_int64)
-"""Parameters of a function that makes an object: arguments, their count, room for an error text, its bytes."""
+_CREATE: Final = (ctypes.POINTER(Argument), ctypes.c_int64, Address, ctypes.c_char_p, ctypes.c_int64)
+"""Parameters of a function that makes an object: arguments, their count, a helper, room for an error text, its bytes."""
+
+
+class NativeHelper:
+    """A thread that shares the work of objects while fewer than `threads` of them are at work; none for one thread."""
+
+    def __init__(self, library: ctypes.CDLL, threads: int) -> None:
+        self.address = Address(library.helper_create(threads))
+        weakref.finalize(self, library.helper_destroy, self.address)
 
 
 class NativeObject:
@@ -53,14 +61,19 @@ class NativeObject:
     """
 
     def __init__(
-        self, library: ctypes.CDLL, name: str, numbers: Mapping[str, int], tensors: Mapping[str, Tensor]
+        self,
+        library: ctypes.CDLL,
+        name: str,
+        numbers: Mapping[str, int],
+        tensors: Mapping[str, Tensor],
+        helper: NativeHelper,
     ) -> None:
-        self.library = library
+        self.library, self._helper = library, helper
         self._kept = {**{key: torch.tensor([value]) for key, value in numbers.items()}, **tensors}
         arguments = [Argument.of(key, tensor) for key, tensor in self._kept.items()]
         error = ctypes.create_string_buffer(_MESSAGE_BYTES)
         create, count = getattr(library, f"{name}_create"), len(arguments)
-        self.address = Address(create((Argument * count)(*arguments), count, error, len(error)))
+        self.address = Address(create((Argument * count)(*arguments), count, helper.address, error, len(error)))
         if not self.address:
             raise NativeArgumentError(f"{name}: {error.value.decode()}")
         weakref.finalize(self, getattr(library, f"{name}_destroy"), self.address)
@@ -129,6 +142,8 @@ def library(folder: Path, *, bfloat16: bool) -> ctypes.CDLL:
     for name, result, parameters in (
         ("lanes", ctypes.c_int64, ()),
         ("group", ctypes.c_int64, ()),
+        ("helper_create", Address, (ctypes.c_int64,)),
+        ("helper_destroy", None, (Address,)),
         ("embedder_create", Address, _CREATE),
         ("embedder_destroy", None, (Address,)),
         ("embedder_run", None, (*(Address,) * 3, ctypes.c_int64, *(Address,) * 5)),

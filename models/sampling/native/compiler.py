@@ -25,7 +25,7 @@ CONSTANTS = {
 }
 """Constants that Python and C++ share, as compile flags."""
 DEFINED = tuple(f"-D{name}={value}" for name, value in CONSTANTS.items())
-FLAGS = ("-std=c++20", "-O3", "-march=native", "-shared", "-fPIC", *DEFINED)
+FLAGS = ("-std=c++20", "-O3", "-march=native", "-shared", "-fPIC", "-pthread", *DEFINED)
 
 
 def built(folder: Path, *, bfloat16: bool) -> Path:

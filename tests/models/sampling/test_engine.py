@@ -3,7 +3,7 @@
 import ctypes
 import platform
 from dataclasses import asdict, replace
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import TypedDict, Unpack
 
@@ -16,13 +16,14 @@ from models.errors import NativeArgumentError, NotFiniteError
 from models.network import Network, build
 from models.pipeline import Pipeline
 from models.sampling import noise
+from models.sampling.backends.cpp import NATIVE_TOKENS
 from models.sampling.backends.eager import EagerBackend
 from models.sampling.backends.fastest import Fastest
 from models.sampling.board import Board, Raster, bands
 from models.sampling.deal import SamplerName
 from models.sampling.engine import row_order
 from models.sampling.native import binding, compiler, packing
-from models.sampling.native.binding import NativeObject
+from models.sampling.native.binding import NativeHelper, NativeObject
 from models.subscale import Progress
 from tests.harness.image_states import GEOMETRY, after, conditioned, finish, images, last_steps, next_slices, states
 from tests.harness.toy import ToyVerifier, toy_card, toy_config, toy_networks
@@ -98,22 +99,23 @@ def test_compiled_code_refuses_what_it_was_not_made_for(artefacts: Path, part: s
     """Every number and tensor left out, of a wrong size or of a wrong dtype is named; so is one that nobody reads."""
     library = binding.library(artefacts, bfloat16=False)
     numbers, tensors = arguments(library, part)
-    NativeObject(library, part, numbers, tensors)
+    create = partial(NativeObject, library, part, helper=NativeHelper(library, 1))
+    create(numbers=numbers, tensors=tensors)
     for name in numbers:
         with pytest.raises(NativeArgumentError, match=f"{part}: {name} is missing"):
-            NativeObject(library, part, {key: value for key, value in numbers.items() if key != name}, tensors)
+            create(numbers={key: value for key, value in numbers.items() if key != name}, tensors=tensors)
     for name, tensor in tensors.items():
         left_out = {key: value for key, value in tensors.items() if key != name}
         with pytest.raises(NativeArgumentError, match=f"{part}: {name} is missing"):
-            NativeObject(library, part, numbers, left_out)
+            create(numbers=numbers, tensors=left_out)
         short = tensor.flatten()[:1] if tensor.numel() > 1 else tensor.repeat(2)
         for wrong in (short, tensor.to(torch.int32)):
             with pytest.raises(
                 NativeArgumentError, match=rf"^{part}: {name}: expected .*\d+ of \w+, got {wrong.numel()} "
             ):
-                NativeObject(library, part, numbers, {**tensors, name: wrong})
+                create(numbers=numbers, tensors={**tensors, name: wrong})
     with pytest.raises(NativeArgumentError, match=f"{part}: no use for bias, more"):
-        NativeObject(library, part, {**numbers, "more": 1}, {**tensors, "bias": torch.zeros(3)})
+        create(numbers={**numbers, "more": 1}, tensors={**tensors, "bias": torch.zeros(3)})
 
 
 @needs_compiler
@@ -210,6 +212,17 @@ def test_threads_change_nothing_but_time(artefacts: Path, threads: int) -> None:
     assert many.numerics == one.numerics
     for rows in (1, 5, 8):
         assert images(finish(many, states(rows))) == images(finish(one, states(rows)))
+
+
+@needs_compiler
+def test_a_compiled_image_alone_takes_as_few_passes_as_by_torch(artefacts: Path) -> None:
+    """All tokens of every pass are its own, whatever its pace; rounding once left it one less."""
+    passes = []
+    for each in (pipeline(None, capacity=NATIVE_TOKENS), pipeline(artefacts, capacity=NATIVE_TOKENS, bfloat16=False)):
+        finish(each, states(1))
+        passes.append({stage: engine.passes for stage, engine in each.engines.items()})
+    of_torch, compiled = passes
+    assert compiled == of_torch
 
 
 @pytest.mark.parametrize(("rows", "threads"), [(8, 1), (8, 3), (5, 2), (2, 4)])

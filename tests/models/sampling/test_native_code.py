@@ -8,10 +8,12 @@ from pathlib import Path
 
 import pytest
 
+from models.errors import NoCompilerError
 from models.sampling.native import compiler
 from tests.models.sampling.compiled import needs_compiler
 
 NM = shutil.which("nm")
+SHARING = Path(__file__).with_name("sharing.cpp")
 
 
 @needs_compiler
@@ -23,3 +25,21 @@ def test_the_sums_of_a_product_stay_in_registers(artefacts: Path, *, bfloat16: b
     symbols = subprocess.run([str(NM), "--demangle", library], capture_output=True, text=True, check=True).stdout
     assert "decoder_run" in symbols
     assert [line for line in symbols.splitlines() if "unrolled" in line or "multiply_add" in line] == []
+
+
+@needs_compiler
+@pytest.mark.parametrize("option", ["-DFLOAT32", "-fsanitize=thread"])
+def test_a_helper_changes_no_numbers(tmp_path: Path, option: str) -> None:
+    """Callers together and in turn, each part once, without a data race; and the helper does some of the work."""
+    flags = [flag for flag in compiler.FLAGS if flag != "-shared"]
+    program, include = tmp_path / "sharing", f"-I{compiler.SOURCES}"
+    try:
+        compiler.compile_with(*flags, option, include, "-o", str(program), str(SHARING))
+    except NoCompilerError as error:
+        if option != "-fsanitize=thread":
+            raise
+        pytest.skip(f"the compiler has no thread sanitizer: {error}")
+    found = subprocess.run([program], capture_output=True, text=True, timeout=300, check=False)
+    if "unexpected memory mapping" in found.stderr:
+        pytest.skip("the thread sanitizer does not run with this kernel's address layout")
+    assert (found.returncode, found.stderr) == (0, "")

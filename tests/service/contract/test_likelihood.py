@@ -36,7 +36,7 @@ def test_a_pixel_has_the_bits_of_its_channels_coarse_and_fine(order: Order) -> N
     image = np.random.default_rng(0).integers(0, 256, (8, 8, 3), np.uint8)
     whole = Progress.of(image, geometry)
     likelihood = Likelihood(given=whole, slices=tuple(each.astype(np.float32) for each in whole.slices))
-    coarse, fine, *_ = whole.known()
+    coarse, fine = whole.values
     np.testing.assert_array_equal(likelihood.bits_per_pixel(), (coarse.astype(int) + fine).sum(-1))
 
 

@@ -7,6 +7,7 @@
 #include <string>
 #include <vector>
 
+#include "helper.hpp"
 #include "image.hpp"
 
 namespace spn {
@@ -23,7 +24,8 @@ struct EmbedderShape {
 // models.embedder.Embedder, and the layers of the decoder that read nothing but its output.
 class Embedder {
  public:
-  explicit Embedder(Arguments a) : s(a), image(s.image), side(s.image.side), window(2 * s.image.radius + 1), n(side * side) {
+  Embedder(Arguments a, Helper& helper)
+      : s(a), image(s.image), caller(helper), side(s.image.side), window(2 * s.image.radius + 1), n(side * side) {
     first = a.linear("first", window * window * image.planes(), s.width);
     sums_mix = a.linear("sums.mix", 4 * s.width, s.width);
     for (int64_t i = 0; i < s.blocks; i++) {
@@ -45,26 +47,30 @@ class Embedder {
   // Fills the four parts of models.decoder.Conditioning for slice k. context: (N, D), of Embedder.context.
   void run(const uint8_t* coarse, const uint8_t* fine, int64_t k, const float* context, float* start, float* gates, int64_t* forecasts,
            int64_t* offset) {
+    const Caller::Working working(caller);
     image.forecast(coarse, fine, k, forecasts, offset);
     image.fill_planes(coarse, fine, k, planes.data());
     const Windows seen{window, s.image.spacing[k], s.image.subscale};
-    gather(&planes[image.first_window(k)], first.pitch, image.across(), image.planes(), seen);
-    matmul(first, input.data(), n, x.data());
-    add(context, x.data(), n * s.width);
+    by_line([&](int64_t m) {
+      gather(&planes[image.first_window(k)], m, first.pitch, image.across(), image.planes(), seen);
+      matmul(first, &input[m * first.pitch], side, &x[m * s.width]);
+      add(context + m * s.width, &x[m * s.width], side * s.width);
+    });
     directional_sums();
     for (int64_t i = 0; i < s.blocks; i++) residual_convolution(spreads[i], mixes[i]);
-    for (int64_t m = 0; m < n; m++) {
-      add(context + m * s.width, &x[m * s.width], s.width);
-      layer_norm(last, &x[m * s.width], s.width, start + m * s.width);
-    }
-    pack(input.data(), start, n * s.width);
-    matmul(condition, input.data(), n, gates);
-    add(positions, start, n * s.width);
+    by_line([&](int64_t m) {
+      add(context + m * s.width, &x[m * s.width], side * s.width);
+      for (int64_t i = m * s.width; i < (m + side) * s.width; i += s.width) layer_norm(last, &x[i], s.width, start + i);
+      pack(&input[m * s.width], start + m * s.width, side * s.width);
+      matmul(condition, &input[m * s.width], side, gates + m * s.gates);
+      add(positions + m * s.width, start + m * s.width, side * s.width);
+    });
   }
 
  private:
   EmbedderShape s;
   KnownImage image;
+  Caller caller;
   int64_t side;
   int64_t window;               // of the first layer, 2 * radius + 1
   int64_t n;                    // N
@@ -88,10 +94,17 @@ class Embedder {
     int64_t stride;
   };
 
-  // Writes the windows of `from`, whose lines have `across` pixels of `depth` numbers, to the rows of `input`, `pitch` apart.
-  void gather(const Element* from, int64_t pitch, int64_t across, int64_t depth, const Windows& w) {
+  // Calls f with the first position of each line of the slice; lines are shared with the helper.
+  template <class F>
+  void by_line(const F& f) {
+    caller.share(side, [&](int64_t line) { f(line * side); });
+  }
+
+  // Writes the windows of a line of positions from `start` on to their rows of `input`, `pitch` apart. Lines of `from` have `across`
+  // pixels of `depth` numbers.
+  void gather(const Element* from, int64_t start, int64_t pitch, int64_t across, int64_t depth, const Windows& w) {
     const int64_t run = w.spacing == 1 ? w.size : 1;  // pixels that lie side by side
-    for (int64_t m = 0; m < n; m++) {
+    for (int64_t m = start; m < start + side; m++) {
       Element* to = &input[m * pitch];
       const Element* corner = from + (m / side * across + m % side) * w.stride * depth;
       for (int64_t y = 0; y < w.size; y++)
@@ -122,8 +135,7 @@ class Embedder {
       run(i, side, 2);
       run(n - side + i, -side, 3);
     }
-    matmul(sums_mix, input.data(), n, hidden.data());
-    add(hidden.data(), x.data(), n * s.width);
+    by_line([&](int64_t m) { add_output(sums_mix, &input[m * sums_mix.pitch], m); });
   }
 
   void residual_convolution(const Linear& spread, const Linear& mix) {
@@ -131,11 +143,19 @@ class Embedder {
       Element* cell = &grid[((m / side + 1) * (side + 2) + m % side + 1) * s.width];
       for (int64_t i = 0; i < s.width; i += LANES) pack(cell + i, gelu(load(&x[m * s.width + i])));
     }
-    gather(grid.data(), spread.pitch, side + 2, s.width, {3, 1, 1});
-    matmul(spread, input.data(), n, hidden.data());
-    for (int64_t i = 0; i < n * s.width; i += LANES) pack(&input[i], gelu(load(&hidden[i])));
-    matmul(mix, input.data(), n, hidden.data());
-    add(hidden.data(), x.data(), n * s.width);
+    by_line([&](int64_t m) {
+      Element* line = &input[m * spread.pitch];
+      gather(grid.data(), m, spread.pitch, side + 2, s.width, {3, 1, 1});
+      matmul(spread, line, side, &hidden[m * s.width]);
+      for (int64_t i = 0; i < side * s.width; i += LANES) pack(line + i, gelu(load(&hidden[m * s.width + i])));
+      add_output(mix, line, m);
+    });
+  }
+
+  // x += linear(from), for the line of positions from m on.
+  void add_output(const Linear& linear, const Element* from, int64_t m) {
+    matmul(linear, from, side, &hidden[m * s.width]);
+    add(&hidden[m * s.width], &x[m * s.width], side * s.width);
   }
 };
 

@@ -8,12 +8,14 @@
 #include <vector>
 
 #include "board.hpp"
+#include "helper.hpp"
 
 namespace spn {
 
 class Head {
  public:
-  Head(const DecoderShape& shape, const DecoderWeights& weights, const Board& board) : s(shape), d(weights), b(board) {}
+  Head(const DecoderShape& shape, const DecoderWeights& weights, const Board& board, Caller& calling)
+      : s(shape), d(weights), b(board), caller(calling) {}
 
   // The values that the model samples at the conditional tokens, (M, C). features: (M, D).
   const std::vector<int64_t>& sample(const Tokens& tokens, const std::vector<float>& features) {
@@ -23,7 +25,7 @@ class Head {
     logits.resize(all * d.head_out[0].outputs);
     samples.resize(tokens.conditional * s.channels);
     for (int64_t m = 0; m < all; m++) layer_norm(d.head_norm, &features[m * s.width], s.width, &input[m * s.width]);
-    matmul(d.head_hidden, input.data(), all, hiddens.data());
+    caller.multiply(d.head_hidden, input.data(), all, hiddens.data());
     for (int64_t c = 0; c < s.channels; c++) sample_channel(tokens, c);
     return samples;
   }
@@ -32,6 +34,7 @@ class Head {
   const DecoderShape& s;
   const DecoderWeights& d;
   const Board& b;
+  Caller& caller;
   std::vector<Element> input;    // (M, D)
   std::vector<float> hiddens;    // (M, C, D)
   std::vector<float> logits;     // (M, outputs): plain logits, then one kernel for each forecast, (V) each
@@ -43,7 +46,7 @@ class Head {
       const float* hidden = &hiddens[(m * s.channels + c) * s.width];
       for (int64_t i = 0; i < s.width; i += LANES) pack(&input[m * s.width + i], gelu(load(hidden + i)));
     }
-    matmul(out, input.data(), tokens.count(), logits.data());
+    caller.multiply(out, input.data(), tokens.count(), logits.data());
     for (int64_t m = 0; m < tokens.count(); m++) add_kernels(tokens[m], c, &logits[m * out.outputs]);
     for (size_t i = 0; i < tokens.twins.size(); i++)
       guide(tokens.twin(i), &logits[tokens.twins[i] * out.outputs], &logits[(tokens.conditional + i) * out.outputs]);

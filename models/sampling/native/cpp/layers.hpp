@@ -12,13 +12,14 @@
 #include <vector>
 
 #include "board.hpp"
+#include "helper.hpp"
 
 namespace spn {
 
 class Layers {
  public:
-  Layers(const DecoderShape& shape, const DecoderWeights& weights, const Board& board)
-      : s(shape), d(weights), b(board), n(s.positions()), taps(s.taps()), depth(s.depth()) {}
+  Layers(const DecoderShape& shape, const DecoderWeights& weights, const Board& board, Caller& calling)
+      : s(shape), d(weights), b(board), caller(calling), n(s.positions()), taps(s.taps()), depth(s.depth()) {}
 
   // The features of each token, (M, D). Writes the caches of the tokens' positions.
   const std::vector<float>& run(const Tokens& tokens) {
@@ -33,25 +34,27 @@ class Layers {
   const DecoderShape& s;
   const DecoderWeights& d;
   const Board& b;
+  Caller& caller;
   int64_t n;                     // N
   int64_t taps;                  // T
   int64_t depth;                 // of a head
   std::vector<float> x;          // (M, D) residual stream
   std::vector<float> hidden;     // (M, outputs of a layer)
-  std::vector<float> scores;     // (window, N) of one head
-  std::vector<float> attended;   // (window, depth) of one head
   std::vector<Element> input;    // (M, inputs of a layer)
-  std::vector<Element> queries;  // (window, depth) of one head
-  std::vector<Element> shares;   // (window, N) of one head
+  // Of each head, whose work is shared:
+  std::vector<float> scores;     // (heads, window, N)
+  std::vector<float> attended;   // (heads, window, depth)
+  std::vector<Element> queries;  // (heads, window, depth)
+  std::vector<Element> shares;   // (heads, window, N)
 
   void reserve(int64_t m) {
     x.resize(m * s.width);
     hidden.resize(m * std::max(s.conv, std::max<int64_t>(3, s.expansion) * s.width));
     input.resize(m * std::max((taps + 1) * s.conv, s.expansion * s.width));
-    scores.resize(m * n);
-    shares.resize(m * n);
-    queries.resize(m * depth);
-    attended.resize(m * depth);
+    scores.resize(s.heads * m * n);
+    shares.resize(s.heads * m * n);
+    queries.resize(s.heads * m * depth);
+    attended.resize(s.heads * m * depth);
   }
 
   // Embeds the pixel before each token.
@@ -79,7 +82,7 @@ class Layers {
   // The first layer on the pixels before each token, which twins share, and what the slice is conditioned on.
   void first_layer(const Tokens& tokens) {
     for (int64_t m = 0; m < tokens.conditional; m++) gather(b.pixels, tokens[m].row, tokens[m], &input[m * taps * s.conv]);
-    matmul(d.first, input.data(), tokens.conditional, x.data());
+    caller.multiply(d.first, input.data(), tokens.conditional, x.data());
     for (size_t i = 0; i < tokens.twins.size(); i++)
       std::copy_n(&x[tokens.twins[i] * s.width], s.width, &x[(tokens.conditional + i) * s.width]);
     for (int64_t m = 0; m < tokens.count(); m++) add(b.start + tokens[m].at * s.width, &x[m * s.width], s.width);
@@ -104,13 +107,13 @@ class Layers {
     const int64_t inputs = (taps + 1) * s.conv;
     float* grid = b.grids[layer];
     normalise(block.convolution_norm, tokens.count());
-    matmul(block.narrow, input.data(), tokens.count(), hidden.data());
+    caller.multiply(block.narrow, input.data(), tokens.count(), hidden.data());
     for (int64_t m = 0; m < tokens.count(); m++) std::copy_n(&hidden[m * s.conv], s.conv, grid + tokens[m].cell * s.conv);
     for (int64_t m = 0; m < tokens.count(); m++) {
       gather(grid, tokens[m].lane, tokens[m], &input[m * inputs]);
       pack(&input[m * inputs + taps * s.conv], grid + tokens[m].cell * s.conv, s.conv);
     }
-    matmul(block.gates, input.data(), tokens.count(), hidden.data());
+    caller.multiply(block.gates, input.data(), tokens.count(), hidden.data());
     for (int64_t m = 0; m < tokens.count(); m++)
       gate(&hidden[m * 2 * s.width], b.gates + (tokens[m].at * s.blocks + layer) * 2 * s.width, &input[m * s.width]);
     add_output(block.convolution_out, tokens.count());
@@ -129,10 +132,10 @@ class Layers {
   void attend(const Tokens& tokens, int64_t layer) {
     const BlockWeights& block = d.blocks[layer];
     normalise(block.attention_norm, tokens.count());
-    matmul(block.qkv, input.data(), tokens.count(), hidden.data());
+    caller.multiply(block.qkv, input.data(), tokens.count(), hidden.data());
     for (int64_t m = 0; m < tokens.count(); m++) write_cache(tokens[m], &hidden[m * 3 * s.width], layer);
     for (int64_t first = 0; first < tokens.count(); first += tokens.window[tokens[first].row])
-      for (int64_t head = 0; head < s.heads; head++) attend_window(tokens, first, head, layer);
+      caller.share(s.heads, [&](int64_t head) { attend_window(tokens, first, head, layer); });
     add_output(block.attention_out, tokens.count());
   }
 
@@ -162,13 +165,17 @@ class Layers {
     const int64_t count = tokens.window[t.row];
     const int64_t end = rounded_up(t.position + count);
     const float scale = 1.0f / std::sqrt(static_cast<float>(depth));
+    Element* query = &queries[head * count * depth];
+    float* score = &scores[head * count * n];
+    Element* share = &shares[head * count * n];
+    float* result = &attended[head * count * depth];
     for (int64_t m = 0; m < count; m++)
       for (int64_t i = 0; i < depth; i += LANES)
-        pack(&queries[m * depth + i], load(&hidden[(first + m) * 3 * s.width + head * depth + i]) * scale);
-    matmul({depth, depth, end, b.keys[layer] + cache_of(t, head), nullptr}, queries.data(), count, scores.data());
-    for (int64_t m = 0; m < count; m++) softmax(&scores[m * end], t.position + m + 1, end, &shares[m * n]);
-    matmul({end, n, depth, b.contents[layer] + cache_of(t, head), nullptr}, shares.data(), count, attended.data());
-    for (int64_t m = 0; m < count; m++) pack(&input[(first + m) * s.width + head * depth], &attended[m * depth], depth);
+        pack(query + m * depth + i, load(&hidden[(first + m) * 3 * s.width + head * depth + i]) * scale);
+    matmul({depth, depth, end, b.keys[layer] + cache_of(t, head), nullptr}, query, count, score);
+    for (int64_t m = 0; m < count; m++) softmax(score + m * end, t.position + m + 1, end, share + m * n);
+    matmul({end, n, depth, b.contents[layer] + cache_of(t, head), nullptr}, share, count, result);
+    for (int64_t m = 0; m < count; m++) pack(&input[(first + m) * s.width + head * depth], result + m * depth, depth);
   }
 
   // Over the first `seen` scores of `end`; the rest get nothing.
@@ -187,7 +194,7 @@ class Layers {
 
   void feed_forward(int64_t m, const BlockWeights& block) {
     normalise(block.feed_norm, m);
-    matmul(block.feed_in, input.data(), m, hidden.data());
+    caller.multiply(block.feed_in, input.data(), m, hidden.data());
     for (int64_t i = 0; i < m * s.expansion * s.width; i += LANES) pack(&input[i], gelu(load(&hidden[i])));
     add_output(block.feed_out, m);
   }
@@ -199,7 +206,7 @@ class Layers {
 
   // x += linear(input), for m tokens.
   void add_output(const Linear& linear, int64_t m) {
-    matmul(linear, input.data(), m, hidden.data());
+    caller.multiply(linear, input.data(), m, hidden.data());
     add(hidden.data(), x.data(), m * s.width);
   }
 };

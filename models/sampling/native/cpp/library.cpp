@@ -17,9 +17,9 @@ namespace {
 
 // A new object; or null, and the reason in `error`, which has room for `room` bytes.
 template <class T>
-T* create(const Argument* arguments, int64_t count, char* error, int64_t room) {
+T* create(const Argument* arguments, int64_t count, void* helper, char* error, int64_t room) {
   try {
-    return new T(spn::Arguments(arguments, count));
+    return new T(spn::Arguments(arguments, count), *static_cast<spn::Helper*>(helper));
   } catch (const std::exception& exception) {
     std::snprintf(error, room, "%s", exception.what());
     return nullptr;
@@ -36,8 +36,13 @@ int64_t lanes() { return spn::LANES; }
 // Neighbouring inputs that share a register lane in packed weights: 2 for bfloat16, 1 for float32.
 int64_t group() { return spn::GROUP; }
 
-void* embedder_create(const Argument* arguments, int64_t count, char* error, int64_t room) {
-  return create<spn::Embedder>(arguments, count, error, room);
+// What embedders and decoders share: a helper of up to `threads` of their calls at a time. It must outlive them.
+void* helper_create(int64_t threads) { return new spn::Helper(threads); }
+
+void helper_destroy(void* helper) { delete static_cast<spn::Helper*>(helper); }
+
+void* embedder_create(const Argument* arguments, int64_t count, void* helper, char* error, int64_t room) {
+  return create<spn::Embedder>(arguments, count, helper, error, room);
 }
 
 void embedder_destroy(void* embedder) { delete static_cast<spn::Embedder*>(embedder); }
@@ -51,16 +56,12 @@ void uniform(uint64_t seed, int64_t slice, int64_t stage, int64_t positions, int
   spn::uniform(seed, {slice, stage, positions, channels, symbols}, to);
 }
 
-void* decoder_create(const Argument* arguments, int64_t count, char* error, int64_t room) {
-  return create<spn::Passes>(arguments, count, error, room);
+void* decoder_create(const Argument* arguments, int64_t count, void* helper, char* error, int64_t room) {
+  return create<spn::Passes>(arguments, count, helper, error, room);
 }
 
 void decoder_destroy(void* passes) { delete static_cast<spn::Passes*>(passes); }
 
 // Passes of about `budget` tokens until every row is final; returns how many.
-int64_t decoder_run(void* passes, int64_t budget) {
-  int64_t count = 0;
-  while (static_cast<spn::Passes*>(passes)->run(budget)) count++;
-  return count;
-}
+int64_t decoder_run(void* passes, int64_t budget) { return static_cast<spn::Passes*>(passes)->run(budget); }
 }

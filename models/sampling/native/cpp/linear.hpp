@@ -98,14 +98,18 @@ inline void stripe(const Linear& linear, int64_t panel, const Element* x, int64_
   for (; rows >= 1; next(1)) tile<1, PANELS>(linear, panel, x, out);
 }
 
-// (rows, inputs) -> (rows, outputs). Few rows take more panels at once: sums enough to keep the multipliers busy.
-inline void matmul(const Linear& linear, const Element* x, int64_t rows, float* out) {
-  const int64_t panels = linear.outputs / LANES;
-  int64_t panel = 0;
+// The outputs of panels `panel` to `end` - 1 of (rows, inputs) -> (rows, outputs). Few rows take more panels at once: sums enough to keep
+// the multipliers busy.
+inline void matmul(const Linear& linear, const Element* x, int64_t rows, float* out, int64_t panel, int64_t end) {
   if (rows < SUMS / 3)
-    for (; panel + 6 <= panels; panel += 6) stripe<6>(linear, panel, x, rows, out);
-  for (; panel + 3 <= panels; panel += 3) stripe<3>(linear, panel, x, rows, out);
-  for (; panel < panels; panel++) stripe<1>(linear, panel, x, rows, out);
+    for (; panel + 6 <= end; panel += 6) stripe<6>(linear, panel, x, rows, out);
+  for (; panel + 3 <= end; panel += 3) stripe<3>(linear, panel, x, rows, out);
+  for (; panel < end; panel++) stripe<1>(linear, panel, x, rows, out);
+}
+
+// (rows, inputs) -> (rows, outputs)
+inline void matmul(const Linear& linear, const Element* x, int64_t rows, float* out) {
+  matmul(linear, x, rows, out, 0, linear.outputs / LANES);
 }
 
 constexpr float EPSILON = 1e-5f;  // of torch's LayerNorm

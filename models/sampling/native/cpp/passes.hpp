@@ -15,14 +15,36 @@ constexpr float PACE_STEP = SPN_PACE_STEP;
 
 class Passes {
  public:
-  explicit Passes(Arguments a) : s(a), weights(s, a), b(s, a), layers(s, weights, b), head(s, weights, b), n(s.positions()) { a.finish(); }
+  Passes(Arguments a, Helper& helper)
+      : s(a), weights(s, a), b(s, a), caller(helper), layers(s, weights, b, caller), head(s, weights, b, caller), n(s.positions()) {
+    a.finish();
+  }
 
   // The parts refer to each other, so the object stays where it is.
   Passes(const Passes&) = delete;
   Passes& operator=(const Passes&) = delete;
 
+  // Passes of about `budget` tokens until every row is final; returns how many.
+  int64_t run(int64_t budget) {
+    const Caller::Working working(caller);
+    int64_t count = 0;
+    while (pass(budget)) count++;
+    return count;
+  }
+
+ private:
+  DecoderShape s;
+  DecoderWeights weights;
+  Board b;
+  Caller caller;
+  Layers layers;
+  Head head;
+  int64_t n;                     // N
+  Tokens tokens;
+  std::vector<int64_t> guesses;  // (M, C) of the conditional tokens
+
   // Advances every unfinished row by at least one pixel; returns whether there was one.
-  bool run(int64_t budget) {
+  bool pass(int64_t budget) {
     deal(budget);
     if (tokens.all.empty()) return false;
     for (int64_t m = 0; m < tokens.conditional; m++) forecast(tokens[m]);
@@ -31,16 +53,6 @@ class Passes {
     accept(head.sample(tokens, layers.run(tokens)));
     return true;
   }
-
- private:
-  DecoderShape s;
-  DecoderWeights weights;
-  Board b;
-  Layers layers;
-  Head head;
-  int64_t n;                     // N
-  Tokens tokens;
-  std::vector<int64_t> guesses;  // (M, C) of the conditional tokens
 
   // models.sampling.deal.deal_by_pace: a token for each unfinished row, and the rest in proportion to pace.
   void deal(int64_t budget) {
@@ -53,10 +65,11 @@ class Passes {
       busy++;
       pace += b.pace[row];
     }
-    const float spare = static_cast<float>(std::max<int64_t>(budget - busy, 0)) / std::max(pace, 1.0f);
+    const float spare = static_cast<float>(std::max<int64_t>(budget - busy, 0));
     for (int64_t row = 0; row < s.rows; row++) {
       if (b.front[row] >= n) continue;
-      tokens.window[row] = std::min(1 + static_cast<int64_t>(spare * b.pace[row]), n - b.front[row]);
+      const float share = spare * b.pace[row] / pace;  // in this order all of it for a row alone, whatever its pace
+      tokens.window[row] = std::min(1 + static_cast<int64_t>(share), n - b.front[row]);
       for (int64_t i = 0; i < tokens.window[row]; i++) tokens.all.push_back(token(row, 0, b.front[row] + i));
     }
     tokens.conditional = tokens.count();
