@@ -93,6 +93,9 @@ class Progress:
     @cached_property
     def values(self) -> tuple[Bytes, Bytes]:
         """Coarse and fine values, (H, W, C) each, 0 where unknown. Others share the arrays, so they must not be changed."""
+        return self._joined()
+
+    def _joined(self) -> tuple[Bytes, Bytes]:
         g = self.geometry
         parts = []
         for finished in (self.slices[: g.slices], self.slices[g.slices :]):
@@ -129,7 +132,8 @@ class Progress:
             msg = "an image needs at least one finished slice; this one has none"
             raise ConfigError(msg)
         g = self.geometry
-        (coarse, fine), (coarse_known, fine_known) = self.values, self.known()
+        coarse, fine = self.__dict__.get("values") or self._joined()  # not kept: most images are asked for once
+        coarse_known, fine_known = self.known()
         middle = np.uint8(1 << (g.fine_bits - 1))
         value = join_depth(coarse, np.where(fine_known[..., None], fine, middle), g.fine_bits)
         if self.done < g.slices:

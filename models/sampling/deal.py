@@ -40,7 +40,7 @@ def deal_by_pace(left: Tensor, pace: Tensor, tokens: int) -> Tensor:
     A single image gets all tokens: latency. As many images as tokens get one each: no token is wasted.
     """
     busy = left > 0
-    weight = torch.where(busy, pace, 0)
+    weight = torch.where(busy, pace, 0).double()  # exact for a row alone: it has all tokens, whatever its pace
     spare = (tokens - busy.sum()) * weight / weight.sum().clamp(min=1)
     return torch.minimum(1 + spare.to(torch.long), left)
 

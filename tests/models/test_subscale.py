@@ -1,5 +1,7 @@
 """Slices, bits and the state of a image between slices."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -21,6 +23,20 @@ def test_slices_and_bits_round_trip(size: int, slice_size: int, order: Order) ->
     image, geometry = random_image(size), Geometry(size=size, slice_size=slice_size, order=order)
     assert (Progress.of(image, geometry).image() == image).all()
     assert (from_slices(to_slices(image, geometry.subscale), geometry.subscale) == image).all()
+
+
+@pytest.mark.parametrize("order", Order)
+def test_values_kept_from_slice_to_slice_are_those_of_all_slices(order: Order) -> None:
+    """After each of the 2K slices; and an image that has had its values read keeps them."""
+    whole = Progress.of(random_image(16), Geometry(size=16, slice_size=4, order=order))
+    grown = Progress(geometry=whole.geometry)
+    for count, values in enumerate(whole.slices, 1):
+        before, kept = grown, [part.copy() for part in grown.values]
+        grown = grown.with_slice(values)
+        anew = replace(whole, slices=whole.slices[:count])
+        assert all((one == other).all() for one, other in zip(grown.values, anew.values, strict=True))
+        assert all((one == other).all() for one, other in zip(before.values, kept, strict=True))
+    assert (grown.image() == whole.image()).all()
 
 
 def test_slice_k_is_the_strided_subsample() -> None:

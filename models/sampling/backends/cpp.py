@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import ctypes
 from collections.abc import Sequence
-from functools import lru_cache
+from functools import lru_cache, partial
 from queue import SimpleQueue
 from typing import Final
 
@@ -13,6 +13,7 @@ from torch import Tensor
 
 from models.config import Step
 from models.decoder import Conditioning
+from models.network import Network
 from models.sampling.deal import SamplerName
 from models.sampling.native import binding
 from models.sampling.native.binding import NativeHelper, NativeObject
@@ -42,7 +43,7 @@ class NativeBackend:
         self._layout, network = binding.layout(library), workspace.network
         numbers, tensors = embedder_numbers(network), embedder_tensors(network, self._layout)
         helper = NativeHelper(library, workspace.threads.count)
-        self._context = lru_cache(CONTEXTS)(self._context_of)
+        self._context = lru_cache(CONTEXTS)(partial(context_of, network))
         self._embedders: SimpleQueue[NativeObject] = SimpleQueue()
         for _ in range(workspace.threads.count):
             self._embedders.put(NativeObject(library, "embedder", numbers, tensors, helper))
@@ -76,12 +77,6 @@ class NativeBackend:
         finally:
             self._embedders.put(embedder)
 
-    def _context_of(self, kind: int, controls: tuple[int, ...]) -> Tensor:
-        """Return `Embedder.context`, which is the same for all slices of a kind."""
-        network = self.workspace.network
-        k = network.geometry.kinds.index(kind)
-        return network.embedder.context(torch.tensor([k]), torch.tensor([controls])).contiguous()
-
     def noise(self, seed: int, step: Step, candidate: int) -> Tensor:
         """Return the noise of a slice; see `RowSource.noise`."""
         return binding.gumbel(self._library, seed, step, self.workspace.noise_shape, candidate)
@@ -93,3 +88,9 @@ class NativeBackend:
     def _finish(self, decoder: NativeObject) -> int:
         tokens = NATIVE_TOKENS if self.workspace.sampler is SamplerName.PARALLEL else 0
         return binding.run_decoder(decoder, tokens)
+
+
+def context_of(network: Network, kind: int, controls: tuple[int, ...]) -> Tensor:
+    """Return `Embedder.context`, (1, N, D): it is the same for all slices of a kind."""
+    k = network.geometry.kinds.index(kind)
+    return network.embedder.context(torch.tensor([k]), torch.tensor([controls])).contiguous()

@@ -1,9 +1,11 @@
-// Products of two callers at once and in turn, with a helper: the same numbers as alone, and the helper does some of them.
+// Products of callers at once and in turn, with a helper: the same numbers as alone, and the helper does some of them. It sleeps while
+// nobody or everybody works.
 // Compiled and run by test_native_code.py, also with the compiler's thread sanitizer.
 
-#include <atomic>
+#include <chrono>
 #include <cstdio>
 #include <cstdlib>
+#include <ctime>
 #include <mutex>
 #include <set>
 #include <thread>
@@ -66,6 +68,14 @@ std::set<std::thread::id> call(spn::Helper& helper, int64_t seed, int64_t rounds
   return threads;
 }
 
+// The processor time of this process, in seconds, while the calling thread sleeps for a fifth of a second.
+double spent_asleep() {
+  std::this_thread::sleep_for(std::chrono::milliseconds(20));  // the helper falls asleep
+  const std::clock_t before = std::clock();
+  std::this_thread::sleep_for(std::chrono::milliseconds(200));
+  return static_cast<double>(std::clock() - before) / CLOCKS_PER_SEC;
+}
+
 }  // namespace
 
 int main() {
@@ -74,6 +84,13 @@ int main() {
   spn::Helper helper(2);
   for (int64_t turn = 0; call(helper, turn, 200).size() != 2; turn++)
     if (turn == 1000) fail("the helper never helped");
+  if (spent_asleep() > 0.02) fail("the helper does not sleep while nobody works");
+  {
+    spn::Caller one(helper), other(helper);
+    const spn::Caller::Working first(one);
+    const spn::Caller::Working second(other);
+    if (spent_asleep() > 0.02) fail("the helper does not sleep while all threads work");
+  }
   spn::Helper busy(3);
   for (int64_t turn = 0; turn < 20; turn++) {
     std::vector<std::thread> callers;

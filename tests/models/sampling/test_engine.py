@@ -20,7 +20,7 @@ from models.sampling.backends.cpp import NATIVE_TOKENS
 from models.sampling.backends.eager import EagerBackend
 from models.sampling.backends.fastest import Fastest
 from models.sampling.board import Board, Raster, bands
-from models.sampling.deal import SamplerName
+from models.sampling.deal import SamplerName, deal_by_pace
 from models.sampling.engine import row_order
 from models.sampling.native import binding, compiler, packing
 from models.sampling.native.binding import NativeHelper, NativeObject
@@ -223,6 +223,13 @@ def test_a_compiled_image_alone_takes_as_few_passes_as_by_torch(artefacts: Path)
         passes.append({stage: engine.passes for stage, engine in each.engines.items()})
     of_torch, compiled = passes
     assert compiled == of_torch
+
+
+def test_a_row_alone_has_all_tokens_whatever_its_pace() -> None:
+    """Of 3 x / x with x = 3.50000143 float32 makes less than 3."""
+    pace = torch.tensor([14680070 / 2**22, 2.0])
+    assert deal_by_pace(torch.tensor([100, 0]), pace, 4).tolist() == [4, 0]
+    assert deal_by_pace(torch.tensor([100, 100]), pace, 2).tolist() == [1, 1]
 
 
 @pytest.mark.parametrize(("rows", "threads"), [(8, 1), (8, 3), (5, 2), (2, 4)])

@@ -4,6 +4,7 @@
 
 #include <atomic>
 #include <cstdint>
+#include <system_error>
 #include <thread>
 
 #if defined(__x86_64__)
@@ -25,11 +26,16 @@ inline void relax() {
 
 // While fewer than `threads` callers are at work, the helper takes parts of the work of one of them. It sleeps while none or all are.
 //
-// The caller takes parts too and never waits for one that nobody has begun: a helper without a core costs nothing.
+// The caller takes parts too and never waits for one that nobody has begun. It does wait for a part that the helper has begun, so give a
+// process as many threads as it has cores.
 class Helper {
  public:
   explicit Helper(int64_t threads) : threads(static_cast<int32_t>(threads)) {
-    if (threads > 1) thread = std::thread([this] { help(); });
+    if (threads < 2) return;
+    try {
+      thread = std::thread([this] { help(); });
+    } catch (const std::system_error&) {  // a limit of the system: callers work alone
+    }
   }
 
   ~Helper() {
@@ -46,7 +52,7 @@ class Helper {
  private:
   friend class Caller;
 
-  static constexpr int64_t PATIENCE = 1 << 10;  // turns of a waiting loop before the thread lets others have the core
+  static constexpr int64_t PATIENCE = 64;  // turns of a waiting loop before the thread lets others have the core
 
   const int32_t threads;
   std::atomic<int32_t> callers{0};
@@ -136,24 +142,25 @@ class Caller {
   // (rows, inputs) -> (rows, outputs)
   void multiply(const Linear& linear, const Element* x, int64_t rows, float* out) {
     const int64_t panels = linear.outputs / LANES;
-    if (linear.inputs * linear.outputs * rows < WORTH || panels < 2 || !free()) return matmul(linear, x, rows, out);
+    if (linear.inputs * linear.outputs * rows < WORTH || panels < FEWEST || !free()) return matmul(linear, x, rows, out);
     helper.run(2, [&](int64_t part) { matmul(linear, x, rows, out, panels * part / 2, panels * (part + 1) / 2); });
   }
 
  private:
   static constexpr int64_t WORTH = 1 << 13;  // products of two numbers; fewer are done before another core has noticed
+  static constexpr int64_t FEWEST = 6;       // panels; of half of them a tile still has three
 
   Helper& helper;
   bool helped = false;  // by the helper, until the end of this call
 
   void count(int32_t change) {
-    if (helper.threads < 2) return;
+    if (!helper.thread.joinable()) return;
     helper.callers += change;
     helper.callers.notify_all();
   }
 
   bool free() {
-    if (helper.callers.load(std::memory_order_relaxed) >= helper.threads) return false;
+    if (!helper.thread.joinable() || helper.callers.load(std::memory_order_relaxed) >= helper.threads) return false;
     if (!helped && !helper.taken.load(std::memory_order_relaxed)) helped = !helper.taken.exchange(true, std::memory_order_acquire);
     return helped;
   }

@@ -58,17 +58,17 @@ class Passes {
   void deal(int64_t budget) {
     tokens.all.clear();
     tokens.window.assign(s.rows, 0);
-    float pace = 0;
+    double pace = 0;
     int64_t busy = 0;
     for (int64_t row = 0; row < s.rows; row++) {
       if (b.front[row] >= n) continue;
       busy++;
       pace += b.pace[row];
     }
-    const float spare = static_cast<float>(std::max<int64_t>(budget - busy, 0));
+    const double spare = static_cast<double>(std::max<int64_t>(budget - busy, 0));
     for (int64_t row = 0; row < s.rows; row++) {
       if (b.front[row] >= n) continue;
-      const float share = spare * b.pace[row] / pace;  // in this order all of it for a row alone, whatever its pace
+      const double share = spare * b.pace[row] / std::max(pace, 1.0);  // exact for a row alone: it has all of them
       tokens.window[row] = std::min(1 + static_cast<int64_t>(share), n - b.front[row]);
       for (int64_t i = 0; i < tokens.window[row]; i++) tokens.all.push_back(token(row, 0, b.front[row] + i));
     }
