@@ -21,7 +21,7 @@ from training.judging.bending import bent
 from training.judging.reader import names
 from training.scoring.scores import markdown
 
-STEPS: Final = 200
+STEPS: Final = 600
 BATCH: Final = 32
 RATE: Final = 3e-3
 CLASSIFIERS: Final = 3
