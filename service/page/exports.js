@@ -35,11 +35,12 @@ export class Exports {
     if (!picture.final) return;
     this.#brand = {};
     this.#offer({}, "");
-    this.#readColours(picture);
+    this.reading = this.#readColours(picture);
   }
 
   /** The drawing in the chosen colours. @returns {Promise<string>} */
   async svg() {
+    await this.reading;
     return recoloured(await vectorOf(this.client, this.picture), this.#recoloured());
   }
 

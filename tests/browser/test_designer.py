@@ -17,7 +17,7 @@ from zipfile import ZipFile
 import pytest
 import redis
 from PIL import Image
-from playwright.sync_api import Locator, Page, expect
+from playwright.sync_api import Locator, Page, Route, expect
 
 from models.cards import WEIGHTS, load_card
 from service.app import PAGE
@@ -154,6 +154,29 @@ def test_styles_are_those_of_the_subject(page: Page, sent: list[dict[str, Any]])
     expect(page.get_by_role("radio", name="serif", exact=True)).to_be_hidden()
     generate(page)
     assert sent[0]["controls"] == {"label": "coffee"}
+
+
+def test_a_copy_made_at_once_has_the_colours_of_the_brand(page: Page, sent: list[dict[str, Any]]) -> None:
+    """Also before the code of the exports is loaded, and so before the colours of the image are read."""
+    held = list[Route]()
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route(re.compile(r"/exports\.js"), hold)
+    page.get_by_role("checkbox", name="Brand colours").check()
+    code = page.get_by_label("Tile colour as #rrggbb")
+    code.fill(BRAND)
+    code.press("Tab")
+    entry = generate(page)
+    shown = entry.locator(".tile img")
+    expect(shown).to_have_attribute("src", re.compile("^data:image/svg.*%2312ab9f"), timeout=EXPORT_SECONDS * 1000)
+    entry.locator(".tile").click()
+    page.get_by_role("dialog").get_by_role("button", name="Copy SVG").click()
+    held.pop().continue_()
+    expect(page.locator("#status")).to_have_text("Copied: SVG")
+    assert BRAND in page.evaluate("navigator.clipboard.readText()")
+    assert len(sent) == 1
 
 
 def test_brand_colours_are_shown_copied_and_remembered(page: Page, sent: list[dict[str, Any]]) -> None:
