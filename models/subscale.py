@@ -86,7 +86,7 @@ class Progress:
             msg = f"a {step.stage} slice holds {g.target_bits(step.stage)} bits per sub-pixel, got {int(values.max())}"
             raise ConfigError(msg)
         following = replace(self, slices=(*self.slices, values))
-        if "values" in self.__dict__:  # it is in use: one slice in a copy is cheaper than all slices anew
+        if "values" in self.__dict__:  # a sampler reads them: to add a slice to a copy is cheaper than to join all slices
             following.__dict__["values"] = self._values_with(step, values)
         return following
 
@@ -132,8 +132,8 @@ class Progress:
             msg = "an image needs at least one finished slice; this one has none"
             raise ConfigError(msg)
         g = self.geometry
-        coarse, fine = self.__dict__.get("values") or self._joined()  # not kept: most images are asked for once
-        coarse_known, fine_known = self.known()
+        # Not by `values`: the API keeps many images, and would keep these arrays beside each.
+        (coarse, fine), (coarse_known, fine_known) = self._joined(), self.known()
         middle = np.uint8(1 << (g.fine_bits - 1))
         value = join_depth(coarse, np.where(fine_known[..., None], fine, middle), g.fine_bits)
         if self.done < g.slices:

@@ -26,13 +26,13 @@ NATIVE_TOKENS: Final = 4
 """Tokens of a pass: the fastest for one and for two images (docs/sampling.md)."""
 
 CONTEXTS: Final = 64
-"""Contexts that are kept, (N, D) each: an image has one for many slices."""
+"""Contexts that a backend keeps, (N, D) each. The slices of one kind share a context."""
 
 
 class NativeBackend:
     """Embedder, noise and passes in C++. A `Backend` for CPUs.
 
-    Each thread works on some of the rows. While one of them has none, another thread helps the others (docs/decisions/033).
+    Each thread works on some of the rows. While one of them has no rows, a helper works for another one (docs/decisions/033).
 
     Products are of bfloat16 with float32 sums, as in training, if the library was compiled so and the CPU has them. A pass
     has a fixed number of tokens, or one for each row if that is more.
