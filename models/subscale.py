@@ -86,7 +86,7 @@ class Progress:
             msg = f"a {step.stage} slice holds {g.target_bits(step.stage)} bits per sub-pixel, got {int(values.max())}"
             raise ConfigError(msg)
         following = replace(self, slices=(*self.slices, values))
-        if "values" in self.__dict__:  # a sampler reads them: to add a slice to a copy is cheaper than to join all slices
+        if "values" in self.__dict__:  # a sampler reads them: a copy with one slice more is cheap
             following.__dict__["values"] = self._values_with(step, values)
         return following
 
