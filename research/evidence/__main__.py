@@ -15,9 +15,9 @@ import torch
 from pydantic import TypeAdapter
 
 from research.baselines.baseline import Baseline
-from research.evidence import accuracy, digits, diversity, likelihood, memorisation, rates, speed
+from research.evidence import accuracy, digits, diversity, likelihood, memorisation, pace, rates, speed
 from research.evidence.comparison import SampleComparison
-from research.evidence.contestants import SIZE, contestants
+from research.evidence.contestants import PACES, SIZE, contestants
 from research.evidence.likelihood import RunBits
 from research.evidence.model_samples import (
     SETTINGS,
@@ -93,7 +93,13 @@ def train_all(evidence: Evidence) -> None:
     for run in evidence.runs:
         if not train(run, data):
             return
-        print(f"{run.contestant.title}, seed {run.seed}: {run.spent_seconds:.0f} s, steps {run.steps}", flush=True)
+        print(f"{run.contestant.title}, seed {run.seed}: steps {run.steps}", flush=True)
+
+
+def pace_table(evidence: Evidence) -> None:
+    """Measure how long an update of each network takes."""
+    rows, cpu = pace.rows_of(contestants(), evidence.data), torch.backends.cpu.get_cpu_capability()
+    publish("pace", pace.table(rows, contestants()), by_line([asdict(row) for row in rows], {"cpu": cpu}))
 
 
 def digits_table(evidence: Evidence) -> None:
@@ -122,13 +128,16 @@ def rates_table(evidence: Evidence) -> None:
 def bits_table(evidence: Evidence) -> None:
     """Compare likelihood at equal budget, of the runs that are finished here and of those in the JSON."""
     held_out = evidence.held_out()
-    conditions, here = evidence.conditions(held_out), [RunBits.of(run, held_out) for run in evidence.finished]
+    conditions, here = (
+        {**evidence.conditions(held_out), "paces": PACES},
+        [RunBits.of(run, held_out) for run in evidence.finished],
+    )
     records = with_earlier("bits", [asdict(each) for each in here], conditions, by=("name", "seed"))
     runs = TypeAdapter(list[RunBits]).validate_python(records)
     rows, codecs = likelihood.rows_of(runs, contestants()), likelihood.codec_bits(held_out.images)
     publish("bits", likelihood.table(rows, codecs), by_line(records, {**conditions, "codecs": codecs}))
     likelihood.plot(rows, codecs)
-    likelihood.plot_curves(rows)
+    likelihood.plot_curves(rows, evidence.args.minutes)
 
 
 def speed_table(evidence: Evidence) -> None:
@@ -184,6 +193,7 @@ def memorisation_table(evidence: Evidence) -> None:
 COMMANDS: Final[dict[str, Callable[[Evidence], None]]] = {
     "train": train_all,
     "digits": digits_table,
+    "pace": pace_table,
     "rates": rates_table,
     "bits": bits_table,
     "speed": speed_table,

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from functools import partial
 from typing import Final
@@ -27,6 +27,9 @@ SPN: Final = ModelConfig(
 OURS: Final = "spn"
 """The name of the contestant with which the others are compared."""
 
+PLAIN: Final = "spn-plain"
+"""The name of the control without kernels."""
+
 SHARES: Final = {Stage.BASE: 0.2, Stage.SIZE: 0.2, Stage.DEPTH: 0.6}
 """Shares of the budget. By bits alone they would be 0.07, 0.11, 0.82, but half a minute of training is too little."""
 
@@ -41,6 +44,17 @@ SPN_RATES: Final = (3.0, 8.0)
 BASELINE_RATES: Final = (1.0, 8.0)
 """Multiples of the peak rates of the recipe, of Muon and of AdamW: the best of a few at three minutes (docs/decisions/010)."""
 
+PACES: Final[dict[str, dict[Stage, float]]] = {
+    OURS: {Stage.BASE: 146.7, Stage.SIZE: 146.1, Stage.DEPTH: 129.8},
+    PLAIN: {Stage.BASE: 146.7, Stage.SIZE: 148.3, Stage.DEPTH: 148.3},
+    "gated-pixelcnn": {Stage.BASE: 62.2},
+    "gated-pixelcnn-kernels": {Stage.BASE: 44.3},
+    "pixelcnn": {Stage.BASE: 66.1},
+    "pixelsnail": {Stage.BASE: 47.2},
+    "row-lstm": {Stage.BASE: 55.1},
+}
+"""Updates in a minute of processor time, by part: those of docs/benchmarks/evidence-pace.json (`pace`)."""
+
 WHOLE_IMAGE: Final = Geometry(size=SIZE, slice_size=SIZE)
 """An image as one slice."""
 
@@ -53,11 +67,13 @@ Trained = Network | Baseline
 class Part:
     """One network to train: a stage and its share of the budget. `make` returns it with random weights.
 
-    `rates`: multiples of the peak rates of the recipe, of Muon and of AdamW.
+    - `pace`: updates in a minute of processor time.
+    - `rates`: multiples of the peak rates of the recipe, of Muon and of AdamW.
     """
 
     stage: Stage
     share: float
+    pace: float
     geometry: Geometry
     make: Callable[[], Trained]
     rates: tuple[float, float] = (1.0, 1.0)
@@ -100,22 +116,34 @@ def contestants() -> tuple[Contestant, ...]:
     The controls exchange heads: the network without kernels, and Gated PixelCNN with them.
     """
     return (
-        spn(OURS, "SPN", SPN),
+        spn(OURS, "SPN", SPN, PACES[OURS]),
         baseline(BaselineKind.GATED, "Gated PixelCNN"),
         baseline(BaselineKind.PIXELCNN, "PixelCNN"),
         baseline(BaselineKind.SNAIL, "PixelSNAIL"),
         baseline(BaselineKind.ROW_LSTM, "PixelRNN (Row LSTM)"),
-        spn("spn-plain", "SPN without kernels", SPN, make=without_kernels),
+        spn(PLAIN, "SPN without kernels", SPN, PACES[PLAIN], make=without_kernels),
         baseline(BaselineKind.GATED, "Gated PixelCNN, our head", kernels=True),
     )
 
 
 def spn(
-    name: str, title: str, config: ModelConfig, *, make: Callable[[ModelConfig, Stage], Network] = Network
+    name: str,
+    title: str,
+    config: ModelConfig,
+    paces: Mapping[Stage, float],
+    *,
+    make: Callable[[ModelConfig, Stage], Network] = Network,
 ) -> Contestant:
     """Return a Subscale Pixel Network: three networks by `make`, trained one after another."""
     parts = [
-        Part(stage=stage, share=share, geometry=config.geometry, make=partial(make, config, stage), rates=SPN_RATES)
+        Part(
+            stage=stage,
+            share=share,
+            pace=paces[stage],
+            geometry=config.geometry,
+            make=partial(make, config, stage),
+            rates=SPN_RATES,
+        )
         for stage, share in SHARES.items()
     ]
     return Contestant(name=name, title=title, parts=tuple(parts))
@@ -123,6 +151,14 @@ def spn(
 
 def baseline(kind: BaselineKind, title: str, *, kernels: bool = False) -> Contestant:
     """Return a baseline: one network over whole images."""
+    name = f"{kind}-kernels" if kernels else kind.value
     make = partial(whole, kind, WHOLE_IMAGE, CONTROLS, kernels=kernels)
-    part = Part(stage=Baseline.stage, share=1.0, geometry=WHOLE_IMAGE, make=make, rates=BASELINE_RATES)
-    return Contestant(name=f"{kind}-kernels" if kernels else kind, title=title, parts=(part,))
+    part = Part(
+        stage=Baseline.stage,
+        share=1.0,
+        pace=PACES[name][Baseline.stage],
+        geometry=WHOLE_IMAGE,
+        make=make,
+        rates=BASELINE_RATES,
+    )
+    return Contestant(name=name, title=title, parts=(part,))

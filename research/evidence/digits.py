@@ -24,6 +24,14 @@ from training.scoring.scores import Floats, markdown
 GEOMETRY: Final = Geometry(size=8, slice_size=8, channels=1, coarse_bits=1, fine_bits=1)
 FOLDER: Final = RUNS / "digits"
 TRAINED: Final = 1500
+PACES: Final = {
+    BaselineKind.PIXELCNN: 849,
+    BaselineKind.ROW_LSTM: 872,
+    BaselineKind.GATED: 924,
+    BaselineKind.SNAIL: 677,
+}
+"""Updates in a minute of processor time."""
+
 _WHITE: Final = 16.0
 
 
@@ -74,7 +82,7 @@ def runs(minutes: float, seeds: Sequence[int], folder: Path = FOLDER) -> list[Tr
 def contestant(kind: BaselineKind) -> Contestant:
     """Return one of the four baselines, over one bit."""
     make = partial(small, kind, GEOMETRY, (), bits=1)
-    part = Part(stage=Baseline.stage, share=1.0, geometry=GEOMETRY, make=make, rates=BASELINE_RATES)
+    part = Part(stage=Baseline.stage, share=1.0, pace=PACES[kind], geometry=GEOMETRY, make=make, rates=BASELINE_RATES)
     return Contestant(name=kind.value, title=kind.value, parts=(part,))
 
 

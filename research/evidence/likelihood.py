@@ -35,7 +35,6 @@ class RunBits:
     name: str
     seed: int
     rates: tuple[float, float]
-    minutes: float
     updates: dict[str, int]
     image_bits: list[float]
     curve: list[float]
@@ -47,7 +46,6 @@ class RunBits:
             name=run.contestant.name,
             seed=run.seed,
             rates=run.contestant.rates,
-            minutes=run.spent_seconds / 60,
             updates=run.steps,
             image_bits=image_bits(run, held_out).round(DIGITS).tolist(),
             curve=np.round(run.curve(CURVE_POINTS), DIGITS).tolist(),
@@ -71,11 +69,6 @@ class LikelihoodRow:
         """The bits/dim of each image, mean of the seeds: (images,)."""
         mean: Floats = np.mean([run.image_bits for run in self.runs], axis=0)
         return mean
-
-    @property
-    def minutes(self) -> float:
-        """The mean processor time of a run."""
-        return fmean(run.minutes for run in self.runs)
 
 
 def rows_of(runs: Sequence[RunBits], compared: Sequence[Contestant]) -> list[LikelihoodRow]:
@@ -116,7 +109,6 @@ def table(rows: Sequence[LikelihoodRow], codecs: Mapping[str, float]) -> str:
         [
             r.contestant.title,
             f"{r.contestant.parameters / 1e6:.2f} M",
-            f"{r.minutes:.1f}",
             " / ".join("+".join(map(str, run.updates.values())) for run in r.runs),
             " / ".join(f"{b:.3f}" for b in r.bits),
             f"**{r.mean.mean():.3f}** ± {half(interval(r.mean)):.3f}",
@@ -125,10 +117,10 @@ def table(rows: Sequence[LikelihoodRow], codecs: Mapping[str, float]) -> str:
         for r in rows
     ]
     lines += [
-        [name, "-", "-", "-", "-", f"{bits:.3f}", "" if ours is None else f"{bits - ours.mean():+.3f}"]
+        [name, "-", "-", "-", f"{bits:.3f}", "" if ours is None else f"{bits - ours.mean():+.3f}"]
         for name, bits in codecs.items()
     ]
-    head = ["model", "parameters", "minutes", "updates, by seed", "bits/dim, by seed", "mean", "above the SPN"]
+    head = ["model", "parameters", "updates, by seed", "bits/dim, by seed", "mean", "above the SPN"]
     return markdown(head, lines)
 
 
@@ -169,8 +161,8 @@ def plot(rows: Sequence[LikelihoodRow], codecs: Mapping[str, float]) -> None:
     figure.savefig(DOCS / "evidence-bits.png", dpi=110, bbox_inches="tight")
 
 
-def plot_curves(rows: Sequence[LikelihoodRow]) -> None:
-    """Plot the training bits/dim of each contestant over the minutes of its budget."""
+def plot_curves(rows: Sequence[LikelihoodRow], minutes: float) -> None:
+    """Plot the training bits/dim of each contestant over the `minutes` of its budget."""
     from matplotlib.figure import Figure  # noqa: PLC0415 - needs the benchmarks extra
 
     figure = Figure(figsize=(8, 4))
@@ -178,7 +170,7 @@ def plot_curves(rows: Sequence[LikelihoodRow]) -> None:
     shares = np.arange(1, CURVE_POINTS + 1) / CURVE_POINTS
     for r in rows:
         curve, width = np.mean([run.curve for run in r.runs], axis=0), 2.5 if r.contestant.name == OURS else 1.2
-        axes.plot(r.minutes * shares, curve, label=r.contestant.title, linewidth=width)
+        axes.plot(minutes * shares, curve, label=r.contestant.title, linewidth=width)
     axes.set(xlabel="processor minutes", ylabel="training bits/dim", yscale="log")
     axes.grid(alpha=0.3, which="both")
     axes.legend(fontsize=8)

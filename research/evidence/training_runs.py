@@ -1,13 +1,14 @@
-"""Training within a budget of processor time, which is fair on a busy machine; runs are saved and can be resumed.
+"""Training within a budget of processor minutes; runs are saved and can be resumed.
 
-The budget counts the training thread, the only one of torch. Other processes prepare examples and are not counted.
+A minute has as many updates as the network makes in a minute of the training thread, its `pace`, measured once. So a run is
+the same on every machine, busy or not. Other processes prepare examples and are not counted.
 """
 
 from __future__ import annotations
 
-import time
 from collections.abc import Callable
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from statistics import fmean
 from typing import Any, Final
@@ -23,7 +24,8 @@ from training.loop.stopping import stop_on_signal
 from training.loop.trainer import Trainer
 
 RUNS: Final = Path("runs/evidence")
-SAVE_EVERY_SECONDS: Final = 30.0
+SAVE_EVERY: Final = 50
+"""Updates from one checkpoint, and one point of the curve, to the next."""
 
 
 @dataclass(frozen=True, kw_only=True)
@@ -49,14 +51,14 @@ class TrainingRun:
         """The folder of this run."""
         return self.folder / f"{self.minutes:g}-minutes" / self.label
 
-    def seconds(self, part: Part) -> float:
+    def updates(self, part: Part) -> int:
         """Return the budget of a part."""
-        return self.minutes * 60 * part.share
+        return round(self.minutes * part.share * part.pace)
 
     @property
     def finished(self) -> bool:
-        """Whether every part has used its budget."""
-        return all(self.path(p).exists() and self.state(p)["spent_seconds"] >= self.seconds(p) for p in self.parts)
+        """Whether every part has made its updates."""
+        return all(self.path(part).exists() and self.state(part)["step"] == self.updates(part) for part in self.parts)
 
     @property
     def parts(self) -> tuple[Part, ...]:
@@ -65,21 +67,16 @@ class TrainingRun:
 
     @property
     def steps(self) -> dict[str, int]:
-        """The updates of each part."""
+        """The updates that each part has made."""
         return {part.stage.value: int(self.state(part)["step"]) for part in self.parts}
-
-    @property
-    def spent_seconds(self) -> float:
-        """The processor time of all parts."""
-        return sum(float(self.state(part)["spent_seconds"]) for part in self.parts)
 
     def curve(self, points: int) -> list[float]:
         """Return the training bits/dim at `points` equal shares of the budget: each part is then at that share of its own."""
         shares = np.arange(1, points + 1) / points
         total = np.zeros(points)
         for part in self.parts:
-            seconds, bits = zip(*self.state(part)["curve"], strict=True)
-            total += np.interp(shares * self.seconds(part), seconds, bits)
+            steps, bits = zip(*self.state(part)["curve"], strict=True)
+            total += np.interp(shares * self.updates(part), steps, bits)
         return total.tolist()
 
     def state(self, part: Part) -> dict[str, Any]:
@@ -112,38 +109,32 @@ def train(run: TrainingRun, data: Dataset) -> bool:
 
 
 def spend(run: TrainingRun, part: Part, data: Dataset, stopped: Callable[[], bool]) -> None:
-    """Train one part until its budget is used, at the rates of the recipe."""
+    """Train one part until its budget is used, at constant rates."""
     torch.manual_seed(run.seed)
-    recipe, budget, path = part.recipe(run.seed), run.seconds(part), run.path(part)
-    trainer, spent, curve = Trainer(part.make(), recipe), 0.0, list[tuple[float, float]]()
+    recipe, budget, path = part.recipe(run.seed), run.updates(part), run.path(part)
+    trainer, curve = Trainer(part.make(), recipe), list[tuple[int, float]]()
     if path.exists():
         state = run.state(part)
         trainer.resume(state)
-        spent, curve = state["spent_seconds"], state["curve"]
+        curve = state["curve"]
     source = ExampleSource(data=data, stage=part.stage, geometry=part.geometry, recipe=recipe)
-    recent, saved = list[float](), spent
+    recent = list[float]()
     with Prefetcher(source, trainer.step) as prefetcher:
-        begun = time.thread_time() - spent
-        for minibatches in prefetcher:
-            spent = time.thread_time() - begun
-            if spent >= budget or stopped():
-                break
-            recent.append(trainer.update(minibatches, recipe.rate(spent / budget)))
-            if spent - saved > SAVE_EVERY_SECONDS:
-                saved = spent
-                curve.append((spent, fmean(recent)))
+        for minibatches in islice(prefetcher, budget - trainer.step):
+            recent.append(trainer.update(minibatches, 1.0))
+            over = trainer.step == budget or stopped()
+            if over or trainer.step % SAVE_EVERY == 0:
+                curve.append((trainer.step, fmean(recent)))
                 recent.clear()
-                keep(trainer, path, spent, curve)
-                print(f"{run.label} {part.stage}: {spent:.0f} s, step {trainer.step}, {curve[-1][1]:.3f}", flush=True)
-    if recent:
-        curve.append((spent, fmean(recent)))
-    keep(trainer, path, spent, curve)
+                keep(trainer, path, curve)
+                print(f"{run.label} {part.stage}: step {trainer.step} of {budget}, {curve[-1][1]:.3f}", flush=True)
+            if over:
+                break
 
 
-def keep(trainer: Trainer, path: Path, spent_seconds: float, curve: list[tuple[float, float]]) -> None:
-    """Write a checkpoint atomically. `curve`: mean training bits/dim since the point before, by seconds spent."""
+def keep(trainer: Trainer, path: Path, curve: list[tuple[int, float]]) -> None:
+    """Write a checkpoint atomically. `curve`: mean training bits/dim since the point before, by updates made."""
     path.parent.mkdir(parents=True, exist_ok=True)
     partial = path.with_suffix(".partial")
-    record = {"recipe": asdict(trainer.recipe), "spent_seconds": spent_seconds, "curve": curve}
-    torch.save({**trainer.state(), **record}, partial)
+    torch.save({**trainer.state(), "recipe": asdict(trainer.recipe), "curve": curve}, partial)
     partial.replace(path)

@@ -26,7 +26,7 @@ from research.evidence.drawings import Drawings, correct, distances
 from research.evidence.likelihood import RunBits, image_bits, interval, rows_of, table
 from research.evidence.memorisation import Gallery, nearest_distances
 from research.evidence.model_samples import SETTINGS, SHIPPED, TOGETHER, SampleSeries, draw_in_turn, sampling_of
-from research.evidence.pages import by_line, filled, with_earlier
+from research.evidence.pages import DOCS, by_line, filled, with_earlier
 from research.evidence.sample_requests import COUNT, SampleRequests, labels_in_turn, real_images
 from research.evidence.training_runs import TrainingRun, keep, spend, train
 from tests.harness.flat import Flat
@@ -39,36 +39,38 @@ from training.judging.reader import ALIKE
 from training.judging.reader_training import reader_of
 from training.loop.trainer import Trainer
 
-SECONDS = 0.5
 GEOMETRY = Geometry(size=8, slice_size=8)
 
 
-def a_run(folder: Path, seed: int = 0, seconds: float = SECONDS) -> TrainingRun:
+def a_run(folder: Path, seed: int = 0, updates: int = 2) -> TrainingRun:
     make = partial(small, BaselineKind.GATED, GEOMETRY, CONTROLS, bits=8)
-    part = Part(stage=Baseline.stage, share=1.0, geometry=GEOMETRY, make=make)
+    part = Part(stage=Baseline.stage, share=1.0, pace=4, geometry=GEOMETRY, make=make)
     toy = Contestant(name="toy", title="Toy", parts=(part,))
-    return TrainingRun(contestant=toy, seed=seed, minutes=seconds / 60, folder=folder)
+    return TrainingRun(contestant=toy, seed=seed, minutes=updates / 4, folder=folder)
 
 
-def test_a_budget_is_used_and_hardly_exceeded(tmp_path: Path) -> None:
-    """Training ends with the first update after the budget of processor time, and the run is finished."""
-    run = a_run(tmp_path)
+def test_a_budget_is_used(tmp_path: Path) -> None:
+    """A run makes the updates of its minutes at the pace of its network."""
+    run = a_run(tmp_path, updates=3)
     assert not run.finished
     assert train(run, Flat())
     assert run.finished
-    assert SECONDS <= run.spent_seconds < 10
-    assert run.steps[Baseline.stage] >= 1
+    assert run.steps == {Baseline.stage: 3}
+    assert train(run, Flat())
+    assert run.steps == {Baseline.stage: 3}
 
 
-def test_a_stopped_run_continues_with_the_rest(tmp_path: Path) -> None:
-    """A run stopped after its first update has one step and is not finished; the next call ends within the same budget."""
-    run, calls = a_run(tmp_path, seconds=2), iter((False, True))
-    spend(run, run.parts[0], Flat(), lambda: next(calls))
+def test_a_stopped_run_ends_with_the_same_weights(tmp_path: Path) -> None:
+    """A run stopped after its first update is not finished; the next call makes the rest, as if it had not been stopped."""
+    run, whole = a_run(tmp_path / "stopped", updates=3), a_run(tmp_path / "whole", updates=3)
+    spend(run, run.parts[0], Flat(), lambda: True)
     assert run.steps == {Baseline.stage: 1}
     assert not run.finished
     assert train(run, Flat())
-    assert run.steps[Baseline.stage] > 1
-    assert 2 <= run.spent_seconds < 12
+    assert train(whole, Flat())
+    for kept, expected in zip(run.networks().parameters(), whole.networks().parameters(), strict=True):
+        assert torch.equal(kept, expected)
+    assert [step for step, _ in run.state(run.parts[0])["curve"]] == [1, 3]
 
 
 def test_weights_of_another_recipe_are_refused(tmp_path: Path) -> None:
@@ -87,6 +89,14 @@ def test_every_contestant_predicts_equally_many_pixels_in_an_update() -> None:
         assert sum(part.share for part in contestant.parts) == pytest.approx(1)
         assert all(part.recipe(1).batch * part.geometry.positions == POSITIONS for part in contestant.parts)
     assert len({contestant.name for contestant in contestants()}) == 7
+
+
+def test_paces_are_those_that_were_measured() -> None:
+    """Those of the JSON that `pace` wrote."""
+    rows = json.loads((DOCS / "evidence-pace.json").read_text())["rows"]
+    assert {(row["name"], row["stage"]): row["pace"] for row in rows} == {
+        (each.name, part.stage.value): part.pace for each in contestants() for part in each.parts
+    }
 
 
 def test_contestants_have_equally_many_parameters() -> None:
@@ -111,9 +121,7 @@ def test_bits_are_kept_by_image(tmp_path: Path) -> None:
 
 def figures(name: str, bits: float = 1.0, seed: int = 0, rates: tuple[float, float] = (1.0, 8.0)) -> RunBits:
     images = [bits, bits + 0.5 + seed]
-    return RunBits(
-        name=name, seed=seed, rates=rates, minutes=1.0, updates={"base": 1}, image_bits=images, curve=[2.0, 1.0]
-    )
+    return RunBits(name=name, seed=seed, rates=rates, updates={"base": 1}, image_bits=images, curve=[2.0, 1.0])
 
 
 def test_runs_of_another_day_are_kept(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -148,12 +156,12 @@ def test_the_best_rates_are_bold() -> None:
 
 def test_a_curve_adds_the_parts_at_equal_shares_of_their_budgets(tmp_path: Path) -> None:
     """Two parts, of a quarter and three quarters: half of the budget is half of each."""
-    run = a_run(tmp_path, seconds=8)
+    run = a_run(tmp_path, updates=8)
     (part,) = run.parts
     parts = tuple(replace(part, stage=stage, share=share) for stage, share in ((Stage.BASE, 0.25), (Stage.SIZE, 0.75)))
     run = replace(run, contestant=replace(run.contestant, parts=parts))
-    for each, curve in zip(parts, ([(1.0, 5.0), (2.0, 3.0)], [(3.0, 40.0), (6.0, 20.0)]), strict=True):
-        keep(Trainer(each.make(), each.recipe(0)), run.path(each), 1.0, curve)
+    for each, curve in zip(parts, ([(1, 5.0), (2, 3.0)], [(3, 40.0), (6, 20.0)]), strict=True):
+        keep(Trainer(each.make(), each.recipe(0)), run.path(each), curve)
     assert run.curve(2) == [45.0, 23.0]
 
 
