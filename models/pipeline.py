@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from itertools import accumulate
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -141,8 +142,9 @@ class Pipeline:
             raise ConfigError(msg)
         candidates = [self.candidates(state) for state in states]
         sampled = self.sample(stage, [request for each in candidates for request in each])
-        ends = np.cumsum([len(each) for each in candidates])
-        return [self._best(state, slices) for state, slices in zip(states, np.split(sampled, ends[:-1]), strict=True)]
+        counts = [len(each) for each in candidates]
+        parts = (sampled[end - count : end] for count, end in zip(counts, accumulate(counts), strict=True))
+        return [self._best(state, slices) for state, slices in zip(states, parts, strict=True)]
 
     def candidates(self, state: ImageState) -> list[SliceRequest]:
         """Return a request for each candidate of the next slice: those of a base slice if a verifier can choose, else one."""
@@ -163,15 +165,15 @@ class Pipeline:
 
     def sample(self, stage: Stage, requests: Sequence[SliceRequest]) -> Bytes:
         """Return the symbols of each slice, (n, h, w, C), sampled `capacity` at a time. Raises NotFiniteError."""
-        engine, sampled = self.engines[stage], []
+        engine, sampled = self.engines[stage], list[Bytes]()
         for start in range(0, len(requests), self.capacity):
             symbols = engine.sample(requests[start : start + self.capacity])
-            if bool((symbols >= self.network(stage).decoder.head.symbols).any()):
+            if symbols.max() >= self.network(stage).decoder.head.symbols:
                 engine.workspace.board.clear()
                 msg = f"{stage}: a logit is NaN; no slice of this call is valid"
                 raise NotFiniteError(msg)
-            sampled.append(symbols.numpy())
-        return np.concatenate(sampled).reshape(-1, *self.card.config.geometry.slice_shape)
+            sampled.append(symbols)
+        return sampled[0] if len(sampled) == 1 else np.concatenate(sampled)
 
     def _best(self, state: ImageState, slices: Bytes) -> ImageState:
         """Return `state` with the likeliest of its candidates, (n, h, w, C), by the verifier; of equal ones the first."""

@@ -131,7 +131,7 @@ class Raster:
     """
 
     def __init__(self, side: int, reach: int, device: torch.device) -> None:
-        self.side, self.positions, stride = side, side * side, side + 2 * reach
+        self.side, self.reach, self.positions, stride = side, reach, side * side, side + 2 * reach
         self.slots = (side + reach) * stride + 1
         scratch = torch.tensor([self.slots - 1])
         rows, columns = torch.arange(side)[:, None] + reach, torch.arange(side) + reach
@@ -143,3 +143,9 @@ class Raster:
         self.taps = torch.cat([neighbours, scratch.expand(1, len(taps))]).to(device)
         offsets = causal_offsets(reach)
         self.neighbours = [offsets.index(at) for at in NEIGHBOURS]
+
+    def slices(self, grids: Tensor) -> Tensor:
+        """Return the slots of the slices of R padded grids: (R * slots, C) -> (R, h, w, C), which shares their memory."""
+        rows, reach = grids.view(-1, self.slots, grids.shape[-1]), self.reach
+        padded = rows[:, :-1].view(len(rows), self.side + reach, self.side + 2 * reach, -1)
+        return padded[:, reach:, reach:-reach]

@@ -6,12 +6,12 @@ from collections.abc import Sequence
 from itertools import zip_longest
 
 import torch
-from torch import Tensor
 
 from models.sampling.backends.backend import BackendFactory
 from models.sampling.board import bands
 from models.sampling.slice_request import SliceRequest
 from models.sampling.workspace import Workspace
+from models.subscale import Bytes
 
 
 class Engine:
@@ -22,16 +22,16 @@ class Engine:
         self.row_order = row_order(workspace.rows, workspace.threads.count)
         self.passes = 0
 
-    def sample(self, requests: Sequence[SliceRequest]) -> Tensor:
-        """Return the symbols of each slice, (n, N, C) uint8 on the host; V where a logit is NaN (see `gumbel_max`)."""
+    def sample(self, requests: Sequence[SliceRequest]) -> Bytes:
+        """Return the symbols of each slice, (n, h, w, C); V where a logit is NaN (see `gumbel_max`)."""
         board, raster, rows = self.workspace.board, self.workspace.raster, self.row_order[: len(requests)]
         self.backend.fill(rows, requests)
         guided = any(request.unconditional is not None for request in requests)
         self.passes += self.backend.finish(2 if guided else 1)
         used = slice(max(rows) + 1)
-        grid = board.values.view(self.workspace.rows, raster.slots, -1)[used][:, raster.own[:-1]]
-        symbols = grid - board.conditioning.offset[:: board.lanes][used]
-        return symbols.to(torch.uint8).cpu()[rows]
+        values, offset = raster.slices(board.values)[used], board.conditioning.offset[:: board.lanes][used]
+        symbols: Bytes = (values - offset.view_as(values)).to(torch.uint8).cpu().numpy()[rows]
+        return symbols
 
 
 def row_order(rows: int, threads: int) -> list[int]:

@@ -31,13 +31,16 @@ struct Layer {
   spn::Linear linear;
 
   explicit Layer(int64_t seed) : weight(INPUTS * OUTPUTS), x(ROWS * INPUTS), bias(OUTPUTS), alone(ROWS * OUTPUTS) {
-    const auto fill = [seed](auto& to) {
+    const auto fill = [seed](std::vector<float>& to) {
+      for (size_t i = 0; i < to.size(); i++) to[i] = static_cast<float>((i * 37 + seed * 11) % 101) / 50.0f - 1.0f;
+    };
+    const auto fill_packed = [&](std::vector<spn::Element>& to) {
       std::vector<float> numbers(to.size());
-      for (size_t i = 0; i < numbers.size(); i++) numbers[i] = static_cast<float>((i * 37 + seed * 11) % 101) / 50.0f - 1.0f;
+      fill(numbers);
       spn::pack(to.data(), numbers.data(), static_cast<int64_t>(numbers.size()));
     };
-    fill(weight);
-    fill(x);
+    fill_packed(weight);
+    fill_packed(x);
     fill(bias);
     linear = {INPUTS, INPUTS, OUTPUTS, weight.data(), bias.data()};
     spn::matmul(linear, x.data(), ROWS, alone.data());
