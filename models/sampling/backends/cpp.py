@@ -14,6 +14,7 @@ from torch import Tensor
 from models.config import Step
 from models.decoder import Conditioning
 from models.network import Network
+from models.sampling.board import bands
 from models.sampling.deal import SamplerName
 from models.sampling.native import binding
 from models.sampling.native.binding import NativeHelper, NativeObject
@@ -47,16 +48,19 @@ class NativeBackend:
         self._embedders: SimpleQueue[NativeObject] = SimpleQueue()
         for _ in range(workspace.threads.count):
             self._embedders.put(NativeObject(library, "embedder", numbers, tensors, helper))
+        count, board = workspace.threads.count, workspace.board
         self._decoders = [
             NativeObject(
                 library,
                 "decoder",
-                decoder_numbers(network.decoder, band),
-                decoder_tensors(network.decoder, band, workspace.raster, self._layout),
+                decoder_numbers(network.decoder, part),
+                decoder_tensors(network.decoder, part, workspace.raster, self._layout),
                 helper,
             )
-            for band in workspace.board.bands(workspace.threads.count)
+            for part in board.bands(count)
         ]
+        self._bands = [range(band.start, band.stop) for band in bands(workspace.rows, count)]
+        self._busy: list[NativeObject] = []
 
     @property
     def numerics(self) -> str:
@@ -66,6 +70,8 @@ class NativeBackend:
     def fill(self, rows: Sequence[int], requests: Sequence[SliceRequest]) -> None:
         """Start slices, one image after the other; see `Backend.fill`."""
         fill_rows(self, rows, requests)
+        pairs = zip(self._decoders, self._bands, strict=True)
+        self._busy = [decoder for decoder, band in pairs if any(row in band for row in rows)]
 
     def condition(self, coarse: Tensor, fine: Tensor, k: Tensor, controls: Tensor) -> Conditioning:
         """Return what a slice is conditioned on; see `RowSource.condition`."""
@@ -82,8 +88,11 @@ class NativeBackend:
         return binding.gumbel(self._library, seed, step, self.workspace.noise_shape, candidate)
 
     def finish(self, lanes: int) -> int:  # noqa: ARG002 - guidance on the board says which rows have two
-        """Run passes until every row is final; see `Backend.finish`. Passes of all threads are added."""
-        return sum(self.workspace.threads.map(self._finish, self._decoders))
+        """Run passes until every row is final; see `Backend.finish`. Passes of all threads are added.
+
+        Only threads with rows work: an image alone is sampled in this one.
+        """
+        return sum(self.workspace.threads.map(self._finish, self._busy))
 
     def _finish(self, decoder: NativeObject) -> int:
         tokens = NATIVE_TOKENS if self.workspace.sampler is SamplerName.PARALLEL else 0
