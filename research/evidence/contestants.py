@@ -42,7 +42,16 @@ POSITIONS: Final = 4096
 
 SPN_RATES: Final = (3.0, 8.0)
 BASELINE_RATES: Final = (1.0, 8.0)
-"""Multiples of the peak rates of the recipe, of Muon and of AdamW: the best of a few at three minutes (docs/decisions/010)."""
+RATES: Final[dict[str, tuple[float, float]]] = {
+    OURS: SPN_RATES,
+    PLAIN: SPN_RATES,
+    "gated-pixelcnn": BASELINE_RATES,
+    "gated-pixelcnn-kernels": (1.0, 3.0),
+    "pixelcnn": BASELINE_RATES,
+    "pixelsnail": BASELINE_RATES,
+    "row-lstm": BASELINE_RATES,
+}
+"""Multiples of the peak rates of the recipe, of Muon and of AdamW: the best of a few at three minutes (`rates`), where searched."""
 
 PACES: Final[dict[str, dict[Stage, float]]] = {
     OURS: {Stage.BASE: 146.7, Stage.SIZE: 146.1, Stage.DEPTH: 129.8},
@@ -142,7 +151,7 @@ def spn(
             pace=paces[stage],
             geometry=config.geometry,
             make=partial(make, config, stage),
-            rates=SPN_RATES,
+            rates=RATES.get(name, SPN_RATES),
         )
         for stage, share in SHARES.items()
     ]
@@ -159,6 +168,6 @@ def baseline(kind: BaselineKind, title: str, *, kernels: bool = False) -> Contes
         pace=PACES[name][Baseline.stage],
         geometry=WHOLE_IMAGE,
         make=make,
-        rates=BASELINE_RATES,
+        rates=RATES[name],
     )
     return Contestant(name=name, title=title, parts=(part,))

@@ -99,6 +99,16 @@ def test_paces_are_those_that_were_measured() -> None:
     }
 
 
+def test_rates_are_the_best_of_the_search() -> None:
+    """Of every contestant in the JSON that `rates` wrote."""
+    found, used = (
+        json.loads((DOCS / "evidence-rates.json").read_text()),
+        {each.name: each.rates for each in contestants()},
+    )
+    for row in found["rows"]:
+        assert list(used[row["name"]]) == found["grid"][int(np.argmin(row["bits"]))], row["name"]
+
+
 def test_contestants_have_equally_many_parameters() -> None:
     """They are within a tenth of the Subscale Pixel Network, whatever the presets are."""
     ours, *others = contestants()
