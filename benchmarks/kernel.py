@@ -27,7 +27,7 @@ from models.checkpoint import load_model
 from models.network import Network
 from models.sampling.backends.persistent import PIPELINE_STAGES, WARPS
 from models.sampling.persistent.kernel import sample_slices
-from models.sampling.persistent.tensors import Scratch, Slices, kernel_sizes
+from models.sampling.persistent.tensors import TOKENS, Scratch, Slices, kernel_sizes
 from models.sampling.persistent.weights import Weights
 from models.sampling.workspace import Workspace
 from training.scoring.scores import markdown
@@ -49,6 +49,7 @@ class Compiled:
     architecture: str
     products: str
     lanes: int
+    window: int
     warps: int
     pipeline_stages: int
     registers: int
@@ -63,17 +64,17 @@ def pointers(tensors: Any) -> Any:  # noqa: ANN401 - the same class, with types 
 
 
 def compiled(
-    network: Network, architecture: str, dtype: torch.dtype, *, lanes: int, options: dict[str, int]
+    network: Network, architecture: str, dtype: torch.dtype, *, shape: dict[str, int], options: dict[str, int]
 ) -> Compiled:
-    """Return what the kernel of a network takes."""
-    workspace = Workspace.of(network, rows=1, guided=lanes > 1)
+    """Return what the kernel of a network takes. `shape`: LANES of a row, and the WINDOW of its positions in a pass."""
+    workspace = Workspace.of(network, rows=1, guided=shape["LANES"] > 1)
     decoder, raster = network.decoder, workspace.raster
     memory: dict[str, Any] = {
         "slices": pointers(Slices.of(workspace.board)),
         "w": pointers(Weights.of(decoder, dtype)),
-        "scratch": pointers(Scratch.of(decoder, raster, 1, dtype)),
+        "scratch": pointers(Scratch.of(decoder, raster, lanes=1, programs=1, dtype=dtype)),
     }
-    constants = {**kernel_sizes(workspace), "LANES": lanes}
+    constants = {**kernel_sizes(workspace), **shape}
     rest = {"own": "*i32", "taps": "*i32", "rows": "i32", "unit": "fp32"}
     types: dict[str, Any] = {**memory, **rest, **dict.fromkeys(constants, "constexpr")}
     signature = {name: types[name] for name in sample_slices.arg_names}
@@ -95,7 +96,8 @@ def compiled(
         stage=network.stage,
         architecture=architecture,
         products=NAMES[dtype],
-        lanes=lanes,
+        lanes=shape["LANES"],
+        window=shape["WINDOW"],
         warps=options["num_warps"],
         pipeline_stages=options["num_stages"],
         registers=registers,
@@ -138,9 +140,11 @@ def main() -> None:
         for architecture in args.architectures:
             for products in args.products:
                 lanes = 2 if stage in card.guided else 1
-                row = compiled(networks[stage], architecture, dtypes[products], lanes=lanes, options=options)  # type: ignore[arg-type]
-                print(row, flush=True)
-                rows.append(row)
+                for window in (1, TOKENS // lanes):
+                    shape = {"LANES": lanes, "WINDOW": window}
+                    row = compiled(networks[stage], architecture, dtypes[products], shape=shape, options=options)  # type: ignore[arg-type]
+                    print(row, flush=True)
+                    rows.append(row)
     table = [list(map(str, asdict(row).values())) for row in rows]
     print(markdown(list(asdict(rows[0])), table))
     args.json.write_text(json.dumps([asdict(row) for row in rows], indent=1) + "\n")

@@ -51,7 +51,7 @@ RATES: Final[dict[str, tuple[float, float]]] = {
     "pixelsnail": BASELINE_RATES,
     "row-lstm": BASELINE_RATES,
 }
-"""Multiples of the peak rates of the recipe, of Muon and of AdamW: the best of a few at three minutes (`rates`), where searched."""
+"""Multiples of the peak rates of the recipe, of Muon and of AdamW: the best of a few (`rates`), where searched."""
 
 PACES: Final[dict[str, dict[Stage, float]]] = {
     OURS: {Stage.BASE: 146.7, Stage.SIZE: 146.1, Stage.DEPTH: 129.8},

@@ -12,6 +12,7 @@ from models.errors import ConfigError
 from models.network import Network
 from models.sampling.backends.graph import captured, compiler_numerics
 from models.sampling.batch_filling import BatchFilling, Capture
+from models.sampling.deal import SamplerName
 from models.sampling.persistent.kernel import sample_slices
 from models.sampling.persistent.tensors import KEYS, TOKENS, Scratch, Slices, kernel_sizes
 from models.sampling.persistent.weights import NARROWEST, Weights, padded
@@ -31,12 +32,21 @@ PIPELINE_STAGES = 2
 class PersistentBackend:
     """Every slice of the board from its first pixel to its last in one launch; `Backend` for CUDA. Not yet run on a GPU.
 
-    One token a row and position, as the cached sampler: no pixel is sampled twice. `bfloat16`: weights, keys and values
-    are of bfloat16, sums of float32. `capture`: how fillings run; `uncaptured` in Triton's interpreter, which has no GPU.
-    Raises ConfigError for a network that it cannot run.
+    A program samples one row in windows while there are at most `programs` rows, as many as run at a time; for more rows it
+    samples TOKENS lanes, each pixel once. Both give the same pixels. None: the multiprocessors of the GPU.
+
+    `bfloat16`: weights, keys and values are of bfloat16, sums of float32. `capture`: how fillings run; `uncaptured` in
+    Triton's interpreter, which has no GPU. Raises ConfigError for a network that it cannot run.
     """
 
-    def __init__(self, workspace: Workspace, *, bfloat16: bool = True, capture: Capture = captured) -> None:
+    def __init__(
+        self,
+        workspace: Workspace,
+        *,
+        bfloat16: bool = True,
+        capture: Capture = captured,
+        programs: int | None = None,
+    ) -> None:
         self.workspace, network, raster = workspace, workspace.network, workspace.raster
         if not fits(network):
             raise ConfigError(
@@ -46,12 +56,18 @@ class PersistentBackend:
         dtype = torch.bfloat16 if bfloat16 else torch.float32
         decoder, board = network.decoder, workspace.board
         self._slices, self._weights = Slices.of(board), Weights.of(decoder, dtype)
-        programs = triton.cdiv(workspace.rows * board.lanes, TOKENS)
-        self._scratch = Scratch.of(decoder, raster, programs * TOKENS, dtype)
-        self._tables = [table[:-1].to(torch.int32).contiguous() for table in (raster.own, raster.taps)]
+        lanes = triton.cdiv(workspace.rows * board.lanes, TOKENS) * TOKENS
+        self._scratch = Scratch.of(
+            decoder, raster, lanes=lanes, programs=max(lanes // TOKENS, workspace.rows), dtype=dtype
+        )
+        self._programs = multiprocessors(board.front.device) if programs is None else programs
+        self._tables = [table.to(torch.int32).contiguous() for table in (raster.own, raster.taps)]
         self._sizes, self._unit = kernel_sizes(workspace), 2 / ((1 << decoder.value_bits) - 1)
         self._filling = BatchFilling(workspace, capture)
-        self._products = str(dtype).removeprefix("torch.")
+        self._products, self._used = str(dtype).removeprefix("torch."), 1
+        for count in {1, board.lanes}:  # compiles what it may launch: the board has no slices yet
+            for window in (1, TOKENS // count):
+                self._launch(count, window)
 
     @property
     def numerics(self) -> str:
@@ -62,24 +78,37 @@ class PersistentBackend:
     def fill(self, rows: Sequence[int], requests: Sequence[SliceRequest]) -> None:
         """Start slices, all in one call; see `Backend.fill`."""
         self._filling(rows, requests)
+        self._used = max(rows) + 1
 
     def finish(self, lanes: int) -> int:
-        """Sample every slice; see `Backend.finish`. A pass is a position."""
-        workspace = self.workspace
-        sample_slices[(triton.cdiv(workspace.rows * lanes, TOKENS),)](
+        """Sample every slice; see `Backend.finish`. Passes are those of the row that took most."""
+        alone = self._used <= self._programs and self.workspace.sampler is SamplerName.PARALLEL
+        programs = self._launch(lanes, TOKENS // lanes if alone else 1)
+        self.workspace.board.front.fill_(self.workspace.raster.positions)
+        return int(self._scratch.passes[:programs].max())
+
+    def _launch(self, lanes: int, window: int) -> int:
+        """Run the kernel on the rows in use; return the number of its programs."""
+        programs: int = triton.cdiv(self._used * lanes * window, TOKENS)
+        sample_slices[(programs,)](
             self._slices,
             self._weights,
             self._scratch,
             *self._tables,
-            workspace.rows,
+            self._used,
             self._unit,
             LANES=lanes,
+            WINDOW=window,
             **self._sizes,
             num_warps=WARPS,
             num_stages=PIPELINE_STAGES,
         )
-        workspace.board.front.fill_(workspace.raster.positions)
-        return workspace.raster.positions
+        return programs
+
+
+def multiprocessors(device: torch.device) -> int:
+    """Return how many programs a GPU runs at a time."""
+    return torch.cuda.get_device_properties(device).multi_processor_count
 
 
 def fits(network: Network) -> bool:

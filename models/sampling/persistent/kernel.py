@@ -1,8 +1,11 @@
-"""The whole of a slice in one Triton kernel: `sample_slices`, and the noise of a slice: `gumbel_noise`.
+"""The whole of a slice in one Triton kernel: `sample_slices`.
 
-A program has M tokens: all lanes of M / LANES rows, at one position of the slice. It goes from the first position to the
-last, R then G then B, without a launch, a read by the host or another program in between. Rows share nothing, so programs
-need no synchronisation; within a program a barrier separates what is written at a position from its reads at later ones.
+A program has M tokens: all lanes of M / LANES rows at one position each, or of one row at M / LANES positions, its window. It
+goes from the first position to the last, R then G then B, without a launch, a read by the host or another program in between.
+Rows share nothing, so programs need no synchronisation; within a program a barrier separates what is written from its reads
+by other tokens.
+
+A window is sampled on forecasts of its pixels, and accepted up to the first wrong one, as `models.sampling.passes` does it.
 
 The arithmetic is that of `models.decoder` and `models.layers`; the order of sums differs. A token's sums have one order,
 whatever else its tile holds, so a row does not depend on its batch.
@@ -64,9 +67,12 @@ def gate(value, opening):
 
 @triton.jit
 def first_layer(x, pixels, taps, weight, T: tl.constexpr, P2: tl.constexpr, D2: tl.constexpr):
-    """Add the first layer on the T pixels before each token. `pixels`: (M, 1) pointers to the first slot of each."""
+    """Add the first layer on the T pixels before each token.
+
+    `pixels`: (M, 1) pointers to the first slot of each; `taps`: (M,) pointers to its first tap.
+    """
     for tap in range(T):
-        near = tl.load(pixels + tl.load(taps + tap) * P2 + tl.arange(0, P2)[None, :])
+        near = tl.load(pixels + tl.load(taps + tap)[:, None] * P2 + tl.arange(0, P2)[None, :])
         x += product(near, weight + tap * P2 * D2, P2, D2)
     return x
 
@@ -75,11 +81,11 @@ def first_layer(x, pixels, taps, weight, T: tl.constexpr, P2: tl.constexpr, D2: 
 def gated_convolution(value, opening, slim, grid, taps, weight, T: tl.constexpr, P2: tl.constexpr, D2: tl.constexpr):
     """Add both halves of the gated convolution on T + 1 pixels, of which `slim`, (M, P2), is the token's own and the last.
 
-    `weight`: (2, T + 1, P2, D2); `grid`: (M, 1) pointers to the first slot of each token.
+    `weight`: (2, T + 1, P2, D2); `grid`, `taps`: pointers as those of `first_layer`.
     """
     other_half = (T + 1) * P2 * D2
     for tap in range(T):
-        near = tl.load(grid + tl.load(taps + tap) * P2 + tl.arange(0, P2)[None, :])
+        near = tl.load(grid + tl.load(taps + tap)[:, None] * P2 + tl.arange(0, P2)[None, :])
         value += product(near, weight + tap * P2 * D2, P2, D2)
         opening += product(near, weight + other_half + tap * P2 * D2, P2, D2)
     value += product(slim, weight + T * P2 * D2, P2, D2)
@@ -89,7 +95,7 @@ def gated_convolution(value, opening, slim, grid, taps, weight, T: tl.constexpr,
 
 @triton.jit
 def attention(q, keys, contents, position, M: tl.constexpr, DEPTH: tl.constexpr, KEYS: tl.constexpr):
-    """Return the attention of one head, (M, DEPTH), from q to the positions up to `position`, KEYS at a time.
+    """Return the attention of one head, (M, DEPTH), from q to the positions up to `position`, (M,), KEYS at a time.
 
     The softmax is computed in one go over the cache, rescaled whenever a larger score is found (arXiv:1805.02867).
     `keys`, `contents`: (M, 1) pointers to the first position of each token's lane.
@@ -97,16 +103,16 @@ def attention(q, keys, contents, position, M: tl.constexpr, DEPTH: tl.constexpr,
     largest = tl.full((M,), float("-inf"), tl.float32)
     mass = tl.zeros((M,), tl.float32)
     found = tl.zeros((M, DEPTH), tl.float32)
-    for first in range(0, position + 1, KEYS):
+    for first in range(0, tl.max(position, 0) + 1, KEYS):
         at = first + tl.arange(0, KEYS)
-        seen = at <= position
+        seen = at[None, :] <= position[:, None]
         cells = (at * DEPTH)[None, :, None] + tl.arange(0, DEPTH)[None, None, :]
-        key = tl.load(keys[:, :, None] + cells, mask=seen[None, :, None], other=0.0).to(tl.float32)
+        key = tl.load(keys[:, :, None] + cells, mask=seen[:, :, None], other=0.0).to(tl.float32)
         score = tl.sum(q[:, None, :] * key, 2) * (1.0 / DEPTH**0.5)
-        score = tl.where(seen[None, :], score, float("-inf"))
+        score = tl.where(seen, score, float("-inf"))
         larger = tl.maximum(largest, tl.max(score, 1))
         kept, share = tl.exp(largest - larger), tl.exp(score - larger[:, None])
-        content = tl.load(contents[:, :, None] + cells, mask=seen[None, :, None], other=0.0).to(tl.float32)
+        content = tl.load(contents[:, :, None] + cells, mask=seen[:, :, None], other=0.0).to(tl.float32)
         mass = mass * kept + tl.sum(share, 1)
         found = found * kept[:, None] + tl.sum(share[:, :, None] * content, 1)
         largest = larger
@@ -140,6 +146,31 @@ def moved_logits(u, forecast, offset, weight, bias, V: tl.constexpr, V2: tl.cons
 
 
 @triton.jit
+def pixel_logits(
+    u, weight, bias, offset, values, near, forecasts,
+    C: tl.constexpr, V: tl.constexpr, V2: tl.constexpr, D2: tl.constexpr, LEFT: tl.constexpr, ABOVE: tl.constexpr,
+    ABOVE_LEFT: tl.constexpr, ABOVE_RIGHT: tl.constexpr, SLICE_FORECASTS: tl.constexpr, IMAGE_FORECASTS: tl.constexpr,
+):  # fmt: skip
+    """Return the logits of a channel, (M, V2): plain ones, and the kernel of each forecast, of the slice and of the image.
+
+    `values`, `forecasts`: (M,) pointers to the channel at the first slot, and at the first forecast from the image.
+    """
+    logits = linear(u, weight, bias, D2, V2)
+    left, above = tl.load(values + tl.load(near + LEFT) * C), tl.load(values + tl.load(near + ABOVE) * C)
+    above_left = tl.load(values + tl.load(near + ABOVE_LEFT) * C)
+    above_right = tl.load(values + tl.load(near + ABOVE_RIGHT) * C)
+    weight, bias = weight + D2 * V2, bias + V2
+    for which in tl.static_range(SLICE_FORECASTS):
+        forecast = slice_forecast(left, above, above_left, above_right, which)
+        logits += moved_logits(u, forecast, offset, weight + which * D2 * V2, bias + which * V2, V, V2, D2)
+    weight, bias = weight + SLICE_FORECASTS * D2 * V2, bias + SLICE_FORECASTS * V2
+    for which in range(IMAGE_FORECASTS):
+        forecast = tl.load(forecasts + which * C)
+        logits += moved_logits(u, forecast, offset, weight + which * D2 * V2, bias + which * V2, V, V2, D2)
+    return logits
+
+
+@triton.jit
 def guided(logits, guidance, M: tl.constexpr, V2: tl.constexpr):
     """Return the guided logits, (M, V2), in both lanes of each row: `models.sampling.guidance.guided`."""
     token = tl.arange(0, M)
@@ -163,16 +194,20 @@ def gumbel_max(logits, noise, temperature, V: tl.constexpr, V2: tl.constexpr):
 
 @triton.jit
 def block(
-    x, gates, w, layer, grid, keys, contents, position, slot, taps,
+    x, gates, w, layer, grid, keys, contents, position, inside, slot, taps,
     M: tl.constexpr, D: tl.constexpr, D2: tl.constexpr, P2: tl.constexpr, T: tl.constexpr,
     HEADS: tl.constexpr, DEPTH: tl.constexpr, N: tl.constexpr, EXPANSION: tl.constexpr, KEYS: tl.constexpr,
 ):  # fmt: skip
-    """Return x, (M, D2), after `models.layers.Block`. `gates`: (M, 1) pointers to the token's 2 D conditioning numbers."""
+    """Return x, (M, D2), after `models.layers.Block`. `gates`: (M, 1) pointers to the token's 2 D conditioning numbers.
+
+    Only tokens `inside` the slice, (M,), write to `grid`, `keys` and `contents`.
+    """
     column = tl.arange(0, D2)[None, :]
     norms = w.norm + layer * 6 * D2
     h = layer_norm(x, norms, norms + D2, D, D2)
     slim = linear(h, w.narrow + layer * D2 * P2, w.narrow_bias + layer * P2, D2, P2)
-    tl.store(grid + slot * P2 + tl.arange(0, P2)[None, :], slim)
+    tl.store(grid + slot[:, None] * P2 + tl.arange(0, P2)[None, :], slim, mask=inside[:, None])
+    tl.debug_barrier()
     value = tl.load(gates + column, mask=column < D, other=0.0) + vector(w.gates_bias + layer * 2 * D2, D2)
     opening = tl.load(gates + D + column, mask=column < D, other=0.0)
     opening += vector(w.gates_bias + (layer * 2 + 1) * D2, D2)
@@ -182,14 +217,15 @@ def block(
     h = layer_norm(x, norms + 2 * D2, norms + 3 * D2, D, D2)
     x += vector(w.far_out_bias + layer * D2, D2)
     for head in range(HEADS):
-        query, own = w.qkv + (layer * 3 * HEADS + head) * D2 * DEPTH, (position * DEPTH) + tl.arange(0, DEPTH)[None, :]
+        query = w.qkv + (layer * 3 * HEADS + head) * D2 * DEPTH
+        own = position[:, None] * DEPTH + tl.arange(0, DEPTH)[None, :]
         bias = w.qkv_bias + (layer * 3 * HEADS + head) * DEPTH
         q = linear(h, query, bias, D2, DEPTH)
         k = linear(h, query + HEADS * D2 * DEPTH, bias + HEADS * DEPTH, D2, DEPTH)
         v = linear(h, query + 2 * HEADS * D2 * DEPTH, bias + 2 * HEADS * DEPTH, D2, DEPTH)
         cache = head * N * DEPTH
-        tl.store(keys + cache + own, k.to(keys.dtype.element_ty))
-        tl.store(contents + cache + own, v.to(contents.dtype.element_ty))
+        tl.store(keys + cache + own, k.to(keys.dtype.element_ty), mask=inside[:, None])
+        tl.store(contents + cache + own, v.to(contents.dtype.element_ty), mask=inside[:, None])
         tl.debug_barrier()
         found = attention(q, keys + cache, contents + cache, position, M, DEPTH, KEYS)
         x += product(found, w.far_out + (layer * HEADS + head) * DEPTH * D2, DEPTH, D2)
@@ -206,75 +242,139 @@ def block(
 
 
 @triton.jit
+def embed_pixel(
+    pixels, values, slot, known, w, unit, C: tl.constexpr, V: tl.constexpr, P2: tl.constexpr, M: tl.constexpr
+):
+    """Write the embedded pixels at `slot`, (M,), where `known`. `pixels`, `values`: pointers to the first slots."""
+    column = tl.arange(0, P2)[None, :]
+    pixel = tl.zeros((M, P2), tl.float32) + vector(w.number_bias, P2)
+    for channel in range(C):
+        value = tl.load(values + slot * C + channel, mask=known, other=0)
+        pixel += (value.to(tl.float32) * unit - 1.0)[:, None] * vector(w.number + channel * P2, P2)
+        pixel += tl.load(w.tables + (channel * V + (value & (V - 1)))[:, None] * P2 + column)
+    tl.store(pixels + slot[:, None] * P2 + column, pixel, mask=known[:, None])
+
+
+@triton.jit
+def guess_pixel(
+    values, offsets, means, own, position, inside, seen, slot,
+    SIDE: tl.constexpr, C: tl.constexpr, V: tl.constexpr,
+):  # fmt: skip
+    """Write a guess where no pass has sampled yet: `models.sampling.passes.Pass`.
+
+    `offsets`, `means`: (M,) pointers to the token's smallest values, and to the means of its known neighbours in the image.
+    """
+    has_above = (position >= SIDE) & (position - SIDE < seen)
+    above = tl.load(own + tl.maximum(position - SIDE, 0))
+    last = tl.load(own + tl.maximum(seen - 1, 0))
+    for channel in range(C):
+        offset, mean = tl.load(offsets + channel), tl.load(means + channel)
+        guess = tl.where(seen > 0, tl.load(values + last * C + channel), offset)
+        guess = tl.where(has_above, tl.load(values + above * C + channel), guess)
+        guess = tl.where(mean < 0, guess, mean)
+        guess = offset + tl.minimum(tl.maximum(guess - offset, 0), V - 1)
+        tl.store(values + slot * C + channel, guess, mask=inside & (position >= seen))
+
+
+@triton.jit
+def as_guessed(values, offsets, symbols, slot, inside, C: tl.constexpr):
+    """Return whether all symbols of a token, (M,), are those of its guess."""
+    right = inside
+    for channel in range(C):
+        value = tl.load(offsets + channel) + tl.load(symbols + channel)
+        right = right & (value == tl.load(values + slot * C + channel))
+    return right
+
+
+@triton.jit
+def first_of_row(place, ROWS: tl.constexpr, EACH: tl.constexpr):
+    """Return the least of `place`, (ROWS * EACH,), among the EACH tokens of a row, for each of them."""
+    least = tl.min(tl.reshape(place, (ROWS, EACH)), 1)
+    return tl.reshape(tl.broadcast_to(least[:, None], (ROWS, EACH)), (ROWS * EACH,))
+
+
+@triton.jit
 def sample_slices(
     slices, w, scratch, own, taps, rows, unit,
-    M: tl.constexpr, LANES: tl.constexpr, BOARD_LANES: tl.constexpr, N: tl.constexpr, SLOTS: tl.constexpr,
+    M: tl.constexpr, LANES: tl.constexpr, WINDOW: tl.constexpr, BOARD_LANES: tl.constexpr, N: tl.constexpr,
+    SIDE: tl.constexpr, SLOTS: tl.constexpr,
     D: tl.constexpr, D2: tl.constexpr, P2: tl.constexpr, T: tl.constexpr, LEFT: tl.constexpr, ABOVE: tl.constexpr,
     ABOVE_LEFT: tl.constexpr, ABOVE_RIGHT: tl.constexpr, HEADS: tl.constexpr, DEPTH: tl.constexpr,
     BLOCKS: tl.constexpr, EXPANSION: tl.constexpr,
     KEYS: tl.constexpr, C: tl.constexpr, V: tl.constexpr, V2: tl.constexpr,
     SLICE_FORECASTS: tl.constexpr, IMAGE_FORECASTS: tl.constexpr,
 ):  # fmt: skip
-    """Sample the slices of all rows whose `front` is below N; write their values.
+    """Sample the slices of all rows whose `front` is below N; write their values, and how many passes a program made.
 
     `slices`, `w`, `scratch`: named tuples of pointers (`models.sampling.persistent.tensors`). `own`, `taps`: tables of the
-    Raster, int32. `unit`: 2 / (largest value). The last program repeats the last row in tokens that are left over.
+    Raster, int32. `unit`: 2 / (largest value). WINDOW: positions of a row in a pass. Tokens beyond the last row, of a finished
+    row or beyond the last position are idle: they compute, and write nothing.
     """
     FORECASTS: tl.constexpr = SLICE_FORECASTS + IMAGE_FORECASTS
-    token = tl.program_id(0) * M + tl.arange(0, M)
-    row = tl.minimum(token // LANES, rows - 1).to(tl.int64)
-    lane = row * BOARD_LANES + token % LANES
-    place = token.to(tl.int64)[:, None]
-    d2, p2, v2 = tl.arange(0, D2)[None, :], tl.arange(0, P2)[None, :], tl.arange(0, V2)[None, :]
+    EACH: tl.constexpr = LANES * WINDOW  # tokens of a row
+    ROWS: tl.constexpr = M // EACH  # of a program
+    token = tl.arange(0, M)
+    place, side = token % EACH // LANES, token % LANES
+    of_board = tl.program_id(0) * ROWS + token // EACH
+    row = tl.minimum(of_board, rows - 1).to(tl.int64)
+    cell = (of_board.to(tl.int64) * LANES + side)[:, None]
+    cells, each = tl.num_programs(0) * ROWS * LANES, (tl.program_id(0) * M + token).to(tl.int64)
+    lane = row * BOARD_LANES + side
+    d2, v2 = tl.arange(0, D2)[None, :], tl.arange(0, V2)[None, :]
     temperature, guidance = tl.load(slices.temperature + row), tl.load(slices.guidance + row)
-    pixels, values = scratch.pixels + place * SLOTS * P2, slices.sampled + row * SLOTS * C
-    end = tl.max(tl.where(tl.load(slices.front + row) < N, N, 0).to(tl.int32), 0)  # 0: nothing to do for this program
-    for position in range(end):
-        slot, near = tl.load(own + position), taps + position * T
-        at, first_at = lane * N + position, row * BOARD_LANES * N + position
+    pixels, values = scratch.pixels + cell * SLOTS * P2, slices.sampled + row * SLOTS * C
+    front = tl.where(of_board < rows, tl.load(slices.front + row), N).to(tl.int32)
+    seen, passes = front, 0  # positions below `seen` have a guess or a sample
+    while tl.min(front, 0) < N:
+        position = tl.minimum(front + place, N)
+        inside = position < N
+        slot, near, cache = tl.load(own + position), taps + position * T, tl.minimum(position, N - 1)
+        at, first_at = lane * N + cache, row * BOARD_LANES * N + cache
+        if WINDOW > 1:
+            means = slices.forecasts + (first_at * IMAGE_FORECASTS + IMAGE_FORECASTS - 1) * C
+            guess_pixel(values, slices.offset + first_at * C, means, own, position, inside, seen, slot, SIDE, C, V)
+            tl.debug_barrier()
+        before = tl.load(own + tl.maximum(position - 1, 0))
+        embed_pixel(pixels, values, before, inside & (position > 0), w, unit, C, V, P2, M)
+        tl.debug_barrier()
         x = tl.load(slices.start + at[:, None] * D + d2, mask=d2 < D, other=0.0) + vector(w.first_bias, D2)
         x = first_layer(x, pixels, near, w.first, T, P2, D2)
         for layer in range(BLOCKS):
-            cell = layer * tl.num_programs(0) * M + place
+            of_layer = layer * cells + cell
             x = block(
-                x, slices.gates + (at[:, None] * BLOCKS + layer) * 2 * D, w, layer, scratch.grids + cell * SLOTS * P2,
-                scratch.keys + cell * HEADS * N * DEPTH, scratch.contents + cell * HEADS * N * DEPTH, position, slot, near,
-                M, D, D2, P2, T, HEADS, DEPTH, N, EXPANSION, KEYS,
+                x, slices.gates + (at[:, None] * BLOCKS + layer) * 2 * D, w, layer, scratch.grids + of_layer * SLOTS * P2,
+                scratch.keys + of_layer * HEADS * N * DEPTH, scratch.contents + of_layer * HEADS * N * DEPTH,
+                cache, inside, slot, near, M, D, D2, P2, T, HEADS, DEPTH, N, EXPANSION, KEYS,
             )  # fmt: skip
         h = layer_norm(x, w.last_norm, w.last_norm + D2, D, D2)
-        pixel = tl.zeros((M, P2), tl.float32) + vector(w.number_bias, P2)
         for channel in range(C):
             hidden = linear(h, w.hidden + channel * D2 * D2, w.hidden_bias + channel * D2, D2, D2)
             for earlier in range(channel):
-                known = tl.load(values + slot * C + earlier) - tl.load(slices.offset + first_at * C + earlier)
+                known = tl.load(scratch.symbols + each * C + earlier)
                 hidden += tl.load(w.earlier + ((earlier * C + channel) * V + (known & (V - 1)))[:, None] * D2 + d2)
             u = gelu(hidden)
             offset = tl.load(slices.offset + first_at * C + channel)
-            out, out_bias = w.out + channel * (1 + FORECASTS) * D2 * V2, w.out_bias + channel * (1 + FORECASTS) * V2
-            logits = linear(u, out, out_bias, D2, V2)
-            left = tl.load(values + tl.load(near + LEFT) * C + channel)
-            above = tl.load(values + tl.load(near + ABOVE) * C + channel)
-            above_left = tl.load(values + tl.load(near + ABOVE_LEFT) * C + channel)
-            above_right = tl.load(values + tl.load(near + ABOVE_RIGHT) * C + channel)
-            kernel, bias = out + D2 * V2, out_bias + V2
-            for which in tl.static_range(SLICE_FORECASTS):
-                forecast = slice_forecast(left, above, above_left, above_right, which)
-                logits += moved_logits(u, forecast, offset, kernel + which * D2 * V2, bias + which * V2, V, V2, D2)
-            kernel, bias = kernel + SLICE_FORECASTS * D2 * V2, bias + SLICE_FORECASTS * V2
-            for which in range(IMAGE_FORECASTS):
-                forecast = tl.load(slices.forecasts + (first_at * IMAGE_FORECASTS + which) * C + channel)
-                logits += moved_logits(u, forecast, offset, kernel + which * D2 * V2, bias + which * V2, V, V2, D2)
+            logits = pixel_logits(
+                u, w.out + channel * (1 + FORECASTS) * D2 * V2, w.out_bias + channel * (1 + FORECASTS) * V2, offset,
+                values + channel, near, slices.forecasts + first_at * IMAGE_FORECASTS * C + channel,
+                C, V, V2, D2, LEFT, ABOVE, ABOVE_LEFT, ABOVE_RIGHT, SLICE_FORECASTS, IMAGE_FORECASTS,
+            )  # fmt: skip
             if LANES > 1:
                 logits = guided(logits, guidance, M, V2)
-            noise = tl.load(
-                slices.noise + ((row * N + position) * C + channel)[:, None] * V + v2, mask=v2 < V, other=0.0
-            )
-            symbol = gumbel_max(logits, noise, temperature, V, V2)
-            value = offset + symbol
-            tl.store(values + slot * C + channel, value)
+            noise = tl.load(slices.noise + ((row * N + cache) * C + channel)[:, None] * V + v2, mask=v2 < V, other=0.0)
+            tl.store(scratch.symbols + each * C + channel, gumbel_max(logits, noise, temperature, V, V2))
             tl.debug_barrier()
-            number = value.to(tl.float32) * unit - 1.0
-            pixel += number[:, None] * vector(w.number + channel * P2, P2)
-            pixel += tl.load(w.tables + (channel * V + (symbol & (V - 1)))[:, None] * P2 + p2)
-        tl.store(pixels + slot * P2 + p2, pixel)
+        if WINDOW > 1:
+            right = as_guessed(values, slices.offset + first_at * C, scratch.symbols + each * C, slot, inside, C)
+            accepted = first_of_row(tl.where(right, WINDOW, place), ROWS, EACH) + 1
+            seen = tl.maximum(seen, tl.minimum(front + WINDOW, N))
+            front = tl.minimum(front + tl.minimum(accepted, WINDOW), N)
+            tl.debug_barrier()
+        else:
+            front = tl.minimum(front + 1, N)
+        for channel in range(C):
+            value = tl.load(slices.offset + first_at * C + channel) + tl.load(scratch.symbols + each * C + channel)
+            tl.store(values + slot * C + channel, value, mask=inside)
+        passes += 1
         tl.debug_barrier()
+    tl.store(scratch.passes + tl.program_id(0), passes)

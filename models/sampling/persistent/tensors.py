@@ -40,25 +40,30 @@ class Slices(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """What a program keeps of earlier positions, for all `tokens` of all programs; never read before it is written.
+    """What programs keep of the lanes that they sample; never read before it is written.
 
-    - pixels (tokens, slots, P), grids (L, tokens, slots, P): padded; slots outside the slice are zero
-    - keys, contents (L, tokens, heads, N, d), in the dtype of products
+    - pixels (lanes, slots, P), grids (L, lanes, slots, P): padded; slots outside the slice are zero
+    - keys, contents (L, lanes, heads, N, d), in the dtype of products
+    - symbols (tokens, C) int32: those of a pass; passes (programs,) int32: how many a program made
     """
 
     pixels: Tensor
     grids: Tensor
     keys: Tensor
     contents: Tensor
+    symbols: Tensor
+    passes: Tensor
 
     @classmethod
-    def of(cls, decoder: Decoder, raster: Raster, tokens: int, dtype: torch.dtype) -> Self:
-        """Return empty memory."""
+    def of(cls, decoder: Decoder, raster: Raster, *, lanes: int, programs: int, dtype: torch.dtype) -> Self:
+        """Return empty memory for `lanes`, in at most `programs`."""
         widths, like = decoder.widths, decoder.first.weight
-        shape = (tokens, raster.slots, padded(widths.conv_width))
-        cache = (widths.blocks, tokens, widths.heads, raster.positions, widths.width // widths.heads)
+        shape = (lanes, raster.slots, padded(widths.conv_width))
+        cache = (widths.blocks, lanes, widths.heads, raster.positions, widths.width // widths.heads)
         keys, contents = (like.new_zeros(cache, dtype=dtype) for _ in range(2))
-        return cls(like.new_zeros(shape), like.new_zeros(widths.blocks, *shape), keys, contents)
+        symbols = like.new_zeros(programs * TOKENS, decoder.head.channels, dtype=torch.int32)
+        passes = like.new_zeros(programs, dtype=torch.int32)
+        return cls(like.new_zeros(shape), like.new_zeros(widths.blocks, *shape), keys, contents, symbols, passes)
 
 
 def kernel_sizes(workspace: Workspace) -> dict[str, int]:
@@ -69,6 +74,7 @@ def kernel_sizes(workspace: Workspace) -> dict[str, int]:
         "M": TOKENS,
         "BOARD_LANES": workspace.board.lanes,
         "N": raster.positions,
+        "SIDE": raster.side,
         "SLOTS": raster.slots,
         "D": widths.width,
         "D2": padded(widths.width),

@@ -14,7 +14,7 @@ def attend(
     token, column = tl.arange(0, M)[:, None], tl.arange(0, DEPTH)[None, :]
     cache = token * N * DEPTH
     query = tl.load(q + token * DEPTH + column)
-    result = attention(query, keys + cache, contents + cache, position, M, DEPTH, KEYS)
+    result = attention(query, keys + cache, contents + cache, tl.zeros((M,), tl.int32) + position, M, DEPTH, KEYS)
     tl.store(found + token * DEPTH + column, result)
 
 

@@ -14,7 +14,7 @@ import torch
 
 triton = pytest.importorskip("triton", reason="needs triton: make kernel")
 
-from models.config import Geometry, Stage, Widths  # noqa: E402 - needs triton
+from models.config import Geometry, Sampling, Stage, Temperatures, Widths  # noqa: E402 - needs triton
 from models.decoder import IMAGE_FORECASTS, NEIGHBOURS, SLICE_FORECASTS  # noqa: E402
 from models.errors import ConfigError, NotFiniteError  # noqa: E402
 from models.network import Network, build  # noqa: E402
@@ -34,7 +34,8 @@ GEOMETRY = Geometry(size=4, slice_size=2)
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 KERNEL = partial(PersistentBackend, capture=uncaptured)
-FLOAT32 = partial(KERNEL, bfloat16=False)
+SHAPES = {"rows": 0, "windows": 1000}
+"""Programs at a time: a program has many rows if there are fewer, else the window of one."""
 
 
 @pytest.fixture(autouse=True)
@@ -54,7 +55,9 @@ def bfloat16_in_the_interpreter(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(InterpreterBuilder, "create_dot", in_float32)
 
 
-def pipelines(geometry: Geometry, *, capacity: int = 8, **widths: int) -> tuple[Pipeline, Pipeline]:
+def pipelines(
+    geometry: Geometry, *, capacity: int = 8, shape: str = "rows", **widths: int
+) -> tuple[Pipeline, Pipeline]:
     """Return the same random networks, with some widths changed, by torch and by the kernel in float32."""
     config = toy_config(geometry)
     changed = {stage: Widths(**{**asdict(each), **widths}) for stage, each in config.widths.items()}
@@ -65,17 +68,18 @@ def pipelines(geometry: Geometry, *, capacity: int = 8, **widths: int) -> tuple[
     networks.to(DEVICE).eval().requires_grad_(requires_grad=False)
     plain, kernel = (
         Pipeline(networks, card, capacity=capacity, verifier=ToyVerifier(), backend=backend)
-        for backend in (EagerBackend, FLOAT32)
+        for backend in (EagerBackend, partial(KERNEL, bfloat16=False, programs=SHAPES[shape]))
     )
     assert "persistent" in kernel.numerics
     return plain, kernel
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize("done", last_steps(GEOMETRY))
-def test_the_kernel_samples_what_torch_does(done: int) -> None:
+def test_the_kernel_samples_what_torch_does(done: int, shape: str) -> None:
     """Every network, with images resumed before its last slice: guidance, temperatures, candidates beside plain rows."""
-    plain, kernel = pipelines(GEOMETRY)
+    plain, kernel = pipelines(GEOMETRY, shape=shape)
     rows = states(4, GEOMETRY)
     assert len({state.sampling.guidance for state in rows}) == 3
     sampled = next_slices(kernel, rows, [done])
@@ -84,6 +88,7 @@ def test_the_kernel_samples_what_torch_does(done: int) -> None:
 
 
 @pytest.mark.gpu
+@pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(
     ("geometry", "widths"),
     [
@@ -93,12 +98,26 @@ def test_the_kernel_samples_what_torch_does(done: int) -> None:
         (Geometry(size=4, slice_size=2, coarse_bits=1, fine_bits=1), {"blocks": 1, "reach": 1}),
     ],
 )
-def test_the_kernel_samples_every_shape_as_torch_does(geometry: Geometry, widths: dict[str, int]) -> None:
+def test_the_kernel_samples_every_network_as_torch_does(geometry: Geometry, widths: dict[str, int], shape: str) -> None:
     """Widths that need padding, one channel, other bits and expansions."""
-    plain, kernel = pipelines(geometry, **widths)
+    plain, kernel = pipelines(geometry, shape=shape, **widths)
     rows = [replace(row, sampling=replace(row.sampling, candidates=1)) for row in states(3, geometry)]
     last = [len(geometry.steps) - 1]
     assert next_slices(kernel, rows, last) == next_slices(plain, rows, last)
+
+
+@pytest.mark.gpu
+@pytest.mark.parametrize(("guidance", "window"), [(1.0, 16), (3.0, 8)])
+def test_a_window_is_accepted_as_torch_accepts_it(guidance: float, window: int) -> None:
+    """A row alone, with all tokens of a program: the same guesses, and so as many passes as torch makes with such windows."""
+    geometry = Geometry(size=8, slice_size=4)
+    plain, kernel = pipelines(geometry, capacity=window, shape="windows", blocks=1, reach=1)
+    sampling = Sampling(guidance=guidance, temperature=Temperatures.alike(0.1))
+    rows = [replace(row, controls=(1, 1, 1), sampling=sampling) for row in states(1, geometry)]
+    for stage, done in zip(geometry.stages, last_steps(geometry), strict=True):
+        if guidance == 1 or stage in plain.card.guided:  # else this row has another window
+            assert next_slices(kernel, rows, [done]) == next_slices(plain, rows, [done])
+            assert kernel.engines[stage].passes == plain.engines[stage].passes < geometry.slice_size**2
 
 
 @pytest.mark.gpu
@@ -116,7 +135,7 @@ def test_a_row_does_not_depend_on_its_batch() -> None:
 def test_bfloat16_gives_nearly_the_same() -> None:
     """The first pixels, before one that differs changes the others."""
     plain, _ = pipelines(GEOMETRY, capacity=16, blocks=1, reach=1)
-    kernel = Pipeline(plain.networks, plain.card, capacity=16, backend=KERNEL)
+    kernel = Pipeline(plain.networks, plain.card, capacity=16, backend=partial(KERNEL, programs=0))
     rows = after(
         [ImageState(seed=s, controls=(0, 0, 0), progress=states(1, GEOMETRY)[0].progress) for s in range(16)], 7
     )
