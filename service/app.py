@@ -15,6 +15,7 @@ from fastapi import FastAPI
 from fastapi.openapi.docs import get_swagger_ui_html
 from fastapi.responses import FileResponse, HTMLResponse
 from fastapi.staticfiles import StaticFiles
+from fastapi.telemetry import TelemetryConfig
 from starlette.middleware.cors import CORSMiddleware
 
 from service.api import problems
@@ -80,6 +81,9 @@ RESPONSE_HEADERS = ("ETag", "Idempotent-Replayed", "Location", "Retry-After", "V
 LOOPBACK_ORIGIN = r"https?://(localhost|([a-z0-9-]+\.)+localhost|127(\.[0-9]{1,3}){3}|\[::1\])(:[0-9]{1,5})?"
 """Origins of this machine, such as a front end in development. They may use an API that only this machine reaches."""
 
+NO_TELEMETRY = TelemetryConfig(tracing=False, metrics=False, logs=False)
+"""FastAPI would look for providers of OpenTelemetry at every request. This service has its own metrics and log."""
+
 PAGE = Path(__file__).parent / "page"
 POLICY = (
     "default-src 'self'; img-src 'self' blob: data:; base-uri 'none'; form-action 'self'; object-src 'none'; "
@@ -103,6 +107,7 @@ def create_app(settings: ServiceSettings) -> FastAPI:
         servers=[{"url": settings.root_path or "/"}],
         lifespan=lifespan,
         webhooks=webhooks,
+        telemetry=NO_TELEMETRY,
     )
     client = async_client(settings.redis_url)
     tickets = Tickets(blocking_client(settings.redis_url))
