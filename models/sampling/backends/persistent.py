@@ -32,8 +32,8 @@ PIPELINE_STAGES = 2
 class PersistentBackend:
     """Every slice of the board from its first pixel to its last in one launch; `Backend` for CUDA. Not yet run on a GPU.
 
-    A program samples one row in windows while there are at most `programs` rows, as many as run at a time; for more rows it
-    samples TOKENS lanes, each pixel once. Both give the same pixels. None: the multiprocessors of the GPU.
+    Up to `programs` rows, a program samples one row in windows. For more rows it samples TOKENS lanes, each pixel once. Both
+    give the same pixels. `programs`: as many as run at a time; None: the multiprocessors of the GPU.
 
     `bfloat16`: weights, keys and values are of bfloat16, sums of float32. `capture`: how fillings run; `uncaptured` in
     Triton's interpreter, which has no GPU. Raises ConfigError for a network that it cannot run.
