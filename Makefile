@@ -27,7 +27,7 @@ lint: $(VENV)/.ready
 # The tests of the Triton kernel: they need triton, which takes 700 MB, and are skipped without it.
 kernel: $(VENV)/.ready
 	$(BIN)/pip install --quiet "$$(sed -n 's/^kernel = \["\(triton==[^"]*\)".*/\1/p' pyproject.toml)"
-	$(BIN)/python -m pytest tests/models/sampling/persistent
+	$(BIN)/python -m pytest -n 2 tests/models/sampling/persistent
 
 # On a machine with a GPU: tests, exactness, sampling and training within nine minutes, as JSON in docs/benchmarks/gpu.json.
 gpu: $(VENV)/.ready

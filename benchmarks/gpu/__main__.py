@@ -35,7 +35,7 @@ class Section:
 
 SECTIONS: Final = (
     Section(module="ceilings", seconds=40),
-    Section(module="marked_tests", seconds=60),
+    Section(module="marked_tests", seconds=120),
     Section(module="exactness", seconds=120),
     Section(module="sampling", seconds=170),
     Section(module="training", seconds=300),

@@ -3,6 +3,7 @@
 - `fixed_points`: slices sampled in float64 that one teacher-forced pass with their noise gives again
 - `alone`: slices that differ when an image is sampled alone instead of in a full batch
 - `resumed`: slices that differ when the finished part of an image is read from bytes first
+- `shapes`: slices that differ between the two tiles of the persistent kernel
 - `processes`: numerics ids and digests of another process that differ from this one's
 """
 
@@ -18,11 +19,9 @@ import numpy as np
 import torch
 
 from benchmarks.exactness import is_fixed
-from benchmarks.gpu.section import SectionOptions, loaded, middle_states, options, report
-from benchmarks.sampling import ARTEFACTS
+from benchmarks.gpu.section import SectionOptions, backends, loaded, middle_states, options, report
 from models.config import Stage
 from models.pipeline import ImageState, Pipeline
-from models.sampling.backends.fastest import Fastest
 from models.subscale import Progress
 
 ROWS = 8
@@ -34,10 +33,10 @@ def slices_of(pipeline: Pipeline, states: list[ImageState]) -> list[bytes]:
     return [state.progress.slices[-1].tobytes() for state in pipeline.advance(states)]
 
 
-def serving(chosen: SectionOptions) -> Pipeline:
-    """Return the pipeline that a worker would have, of `ROWS` rows."""
-    networks, card = loaded(chosen)
-    return Pipeline(networks, card, capacity=ROWS, backend=Fastest(ARTEFACTS))
+def pipelines(chosen: SectionOptions) -> dict[str, Pipeline]:
+    """Return a pipeline of `ROWS` rows for each backend, the one that serves first."""
+    model = loaded(chosen)
+    return {name: Pipeline(*model, capacity=ROWS, backend=backend) for name, backend in backends().items()}
 
 
 @torch.inference_mode()
@@ -56,6 +55,17 @@ def reread(state: ImageState) -> ImageState:
     """Return the state with its progress from bytes, as a worker reads it from Redis."""
     slices = tuple(np.frombuffer(each.tobytes(), np.uint8).reshape(each.shape) for each in state.progress.slices)
     return replace(state, progress=Progress(geometry=state.progress.geometry, slices=slices))
+
+
+def differing(pipeline: Pipeline, states: list[ImageState], other_shape: Pipeline | None) -> dict[str, int]:
+    """Return how many slices differ from those of the full batch."""
+    together = slices_of(pipeline, states)
+    others = {
+        "alone": [slices_of(pipeline, [state])[0] for state in states],
+        "resumed": slices_of(pipeline, [reread(state) for state in reversed(states)])[::-1],
+        **({"shapes": slices_of(other_shape, states)} if other_shape else {}),
+    }
+    return {name: sum(a != b for a, b in zip(together, found, strict=True)) for name, found in others.items()}
 
 
 def digest(pipeline: Pipeline) -> dict[str, str]:
@@ -80,22 +90,19 @@ def main() -> int:
     if own := DIGEST in sys.argv:
         sys.argv.remove(DIGEST)
     chosen = options()
-    pipeline, wrong = serving(chosen), 0
+    compared = pipelines(chosen)
+    pipeline, wrong = compared["serving"], 0
     if own:
         report(**digest(pipeline))
         return 0
     for stage in pipeline.engines:
-        states = middle_states(pipeline.card, stage, ROWS)
-        together = slices_of(pipeline, states)
-        alone = [slices_of(pipeline, [state])[0] for state in states]
-        resumed = slices_of(pipeline, [reread(state) for state in reversed(states)])[::-1]
-        differing = {
-            "alone": sum(a != b for a, b in zip(together, alone, strict=True)),
-            "resumed": sum(a != b for a, b in zip(together, resumed, strict=True)),
-        }
         fixed = fixed_points(chosen, stage)
-        report(stage=stage, rows=ROWS, fixed_points=fixed, **differing)
-        wrong += ROWS - fixed + sum(differing.values())
+        report(stage=stage, rows=ROWS, fixed_points=fixed)
+        wrong += ROWS - fixed
+        for name, each in compared.items():
+            found = differing(each, middle_states(each.card, stage, ROWS), compared.get(f"{name} rows"))
+            report(stage=stage, backend=name, **found)
+            wrong += sum(found.values())
     here, there = digest(pipeline), another_digest(chosen)
     report(processes=int(here != there), **here)
     return int(wrong > 0 or here != there)

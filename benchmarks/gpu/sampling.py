@@ -15,12 +15,10 @@ import torch
 from torch import nn
 
 from benchmarks.gpu.ceilings import product_flops, read_bytes_per_second
-from benchmarks.gpu.section import loaded, middle_states, options, report, synchronise
-from benchmarks.sampling import ARTEFACTS, multiply_adds
+from benchmarks.gpu.section import backends, loaded, middle_states, options, report, synchronise
+from benchmarks.sampling import multiply_adds
 from models.decoder import Decoder
 from models.pipeline import Pipeline
-from models.sampling.backends.backend import BackendFactory
-from models.sampling.backends.fastest import Fastest
 
 BATCHES = (1, 32, 256, 1024)
 ERROR_CHARACTERS = 500
@@ -33,16 +31,6 @@ def bytes_read(decoder: Decoder, pixels: int, passes: int) -> int:
     weights = sum(layer.weight.numel() for layer in decoder.modules() if isinstance(layer, nn.Linear))
     half_a_slice = decoder.slice_size**2 // 2 * 2 * decoder.widths.width * decoder.widths.blocks
     return BYTES * (weights * passes + half_a_slice * pixels)
-
-
-def backends() -> dict[str, BackendFactory]:
-    """Return what is compared: the backend that serves, and the persistent kernel on a GPU."""
-    serving: dict[str, BackendFactory] = {"serving": Fastest(ARTEFACTS)}
-    if not torch.cuda.is_available():
-        return serving
-    from models.sampling.backends.persistent import PersistentBackend  # noqa: PLC0415 - needs triton
-
-    return {**serving, "persistent": PersistentBackend}
 
 
 def measured(device: str, pipeline: Pipeline, name: str, ceilings: tuple[float, float]) -> None:

@@ -5,16 +5,20 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final
 
 import torch
 from torch import nn
 
+from benchmarks.sampling import ARTEFACTS
 from models.cards import WEIGHTS, ModelCard
 from models.checkpoint import load_model
 from models.config import Sampling, Stage
 from models.pipeline import ImageState
+from models.sampling.backends.backend import BackendFactory
+from models.sampling.backends.fastest import Fastest
 from models.subscale import Progress
 
 MODEL: Final = WEIGHTS / "symbols-64"
@@ -45,6 +49,16 @@ def loaded(chosen: SectionOptions) -> tuple[nn.ModuleDict, ModelCard]:
     """Return the networks of the model on the device, and its card."""
     networks, card = load_model(chosen.model)
     return networks.to(chosen.device), card
+
+
+def backends() -> dict[str, BackendFactory]:
+    """Return what is compared: the backend that serves, and on a GPU the persistent kernel in both shapes of its tile."""
+    serving: dict[str, BackendFactory] = {"serving": Fastest(ARTEFACTS)}
+    if not torch.cuda.is_available():
+        return serving
+    from models.sampling.backends.persistent import PersistentBackend  # noqa: PLC0415 - needs triton
+
+    return {**serving, "persistent": PersistentBackend, "persistent rows": partial(PersistentBackend, programs=0)}
 
 
 def middle_states(card: ModelCard, stage: Stage, count: int) -> list[ImageState]:

@@ -53,7 +53,7 @@ class TrainingRun:
 
     def updates(self, part: Part) -> int:
         """Return the budget of a part."""
-        return round(self.minutes * part.share * part.pace)
+        return max(1, round(self.minutes * part.share * part.pace))
 
     @property
     def finished(self) -> bool:

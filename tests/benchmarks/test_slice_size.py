@@ -22,7 +22,7 @@ def test_both_slice_sizes_are_trained_judged_and_timed(tmp_path: Path, monkeypat
     assert large["above_the_first"] == pytest.approx(large["bits_per_dim"] - small["bits_per_dim"])
     pixels = {
         part.recipe(0).batch * part.geometry.positions
-        for side in slice_size.SLICES
+        for side in slice_size.PACES
         for part in slice_size.run_of(side, 1).parts
     }
     assert len(pixels) == 1

@@ -32,8 +32,8 @@ PIPELINE_STAGES = 2
 class PersistentBackend:
     """Every slice of the board from its first pixel to its last in one launch; `Backend` for CUDA. Not yet run on a GPU.
 
-    Up to `programs` rows, a program samples one row in windows. For more rows it samples TOKENS lanes, each pixel once. Both
-    give the same pixels. `programs`: as many as run at a time; None: the multiprocessors of the GPU.
+    Up to `programs` rows, a program samples one row in windows. For more rows, and as the cached sampler, it samples TOKENS
+    lanes, each pixel once. Both give the same pixels. `programs`: as many as run at a time; None: the GPU's multiprocessors.
 
     `bfloat16`: weights, keys and values are of bfloat16, sums of float32. `capture`: how fillings run; `uncaptured` in
     Triton's interpreter, which has no GPU. Raises ConfigError for a network that it cannot run.
@@ -64,10 +64,7 @@ class PersistentBackend:
         self._tables = [table.to(torch.int32).contiguous() for table in (raster.own, raster.taps)]
         self._sizes, self._unit = kernel_sizes(workspace), 2 / ((1 << decoder.value_bits) - 1)
         self._filling = BatchFilling(workspace, capture)
-        self._products, self._used = str(dtype).removeprefix("torch."), 1
-        for count in {1, board.lanes}:  # compiles what it may launch: the board has no slices yet
-            for window in (1, TOKENS // count):
-                self._launch(count, window)
+        self._products, self._used = str(dtype).removeprefix("torch."), 0
 
     @property
     def numerics(self) -> str:
@@ -81,29 +78,26 @@ class PersistentBackend:
         self._used = max(rows) + 1
 
     def finish(self, lanes: int) -> int:
-        """Sample every slice; see `Backend.finish`. Passes are those of the row that took most."""
-        alone = self._used <= self._programs and self.workspace.sampler is SamplerName.PARALLEL
-        programs = self._launch(lanes, TOKENS // lanes if alone else 1)
-        self.workspace.board.front.fill_(self.workspace.raster.positions)
-        return int(self._scratch.passes[:programs].max())
-
-    def _launch(self, lanes: int, window: int) -> int:
-        """Run the kernel on the rows in use; return the number of its programs."""
+        """Sample every slice; see `Backend.finish`. Passes are those of the program that made most."""
+        front, alone = self.workspace.board.front, self._used <= self._programs
+        window = TOKENS // lanes if alone and self.workspace.sampler is SamplerName.PARALLEL else 1
         programs: int = triton.cdiv(self._used * lanes * window, TOKENS)
-        sample_slices[(programs,)](
-            self._slices,
-            self._weights,
-            self._scratch,
-            *self._tables,
-            self._used,
-            self._unit,
-            LANES=lanes,
-            WINDOW=window,
-            **self._sizes,
-            num_warps=WARPS,
-            num_stages=PIPELINE_STAGES,
-        )
-        return programs
+        with torch.cuda.device_of(front):  # type: ignore[no-untyped-call] # Triton launches on the current device
+            sample_slices[(programs,)](
+                self._slices,
+                self._weights,
+                self._scratch,
+                *self._tables,
+                self._used,
+                self._unit,
+                LANES=lanes,
+                WINDOW=window,
+                **self._sizes,
+                num_warps=WARPS,
+                num_stages=PIPELINE_STAGES,
+            )
+        front.fill_(self.workspace.raster.positions)
+        return int(self._scratch.passes[:programs].max())
 
 
 def multiprocessors(device: torch.device) -> int:

@@ -293,7 +293,7 @@ def first_of_row(place, ROWS: tl.constexpr, EACH: tl.constexpr):
     return tl.reshape(tl.broadcast_to(least[:, None], (ROWS, EACH)), (ROWS * EACH,))
 
 
-@triton.jit
+@triton.jit(do_not_specialize=["rows"])
 def sample_slices(
     slices, w, scratch, own, taps, rows, unit,
     M: tl.constexpr, LANES: tl.constexpr, WINDOW: tl.constexpr, BOARD_LANES: tl.constexpr, N: tl.constexpr,
@@ -304,11 +304,11 @@ def sample_slices(
     KEYS: tl.constexpr, C: tl.constexpr, V: tl.constexpr, V2: tl.constexpr,
     SLICE_FORECASTS: tl.constexpr, IMAGE_FORECASTS: tl.constexpr,
 ):  # fmt: skip
-    """Sample the slices of all rows whose `front` is below N; write their values, and how many passes a program made.
+    """Sample the slices of all rows whose `front` is 0, those of the others, N, being final; write their values.
 
     `slices`, `w`, `scratch`: named tuples of pointers (`models.sampling.persistent.tensors`). `own`, `taps`: tables of the
-    Raster, int32. `unit`: 2 / (largest value). WINDOW: positions of a row in a pass. Tokens beyond the last row, of a finished
-    row or beyond the last position are idle: they compute, and write nothing.
+    Raster, int32. `unit`: 2 / (largest value). WINDOW: positions of a row in a pass. Tokens beyond the last row, of a final
+    row or beyond the last position are idle: they compute, and change nothing that another token reads.
     """
     FORECASTS: tl.constexpr = SLICE_FORECASTS + IMAGE_FORECASTS
     EACH: tl.constexpr = LANES * WINDOW  # tokens of a row
@@ -328,7 +328,7 @@ def sample_slices(
     while tl.min(front, 0) < N:
         position = tl.minimum(front + place, N)
         inside = position < N
-        slot, near, cache = tl.load(own + position), taps + position * T, tl.minimum(position, N - 1)
+        slot, near, cache = tl.load(own + position), taps + position * T, tl.where(inside, position, 0)
         at, first_at = lane * N + cache, row * BOARD_LANES * N + cache
         if WINDOW > 1:
             means = slices.forecasts + (first_at * IMAGE_FORECASTS + IMAGE_FORECASTS - 1) * C

@@ -40,7 +40,7 @@ class Slices(NamedTuple):
 
 
 class Scratch(NamedTuple):
-    """What programs keep of the lanes that they sample; never read before it is written.
+    """What programs keep of the lanes that they sample. What a slice reads it has written before, but for zeros.
 
     - pixels (lanes, slots, P), grids (L, lanes, slots, P): padded; slots outside the slice are zero
     - keys, contents (L, lanes, heads, N, d), in the dtype of products

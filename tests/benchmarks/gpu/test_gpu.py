@@ -12,7 +12,9 @@ import pytest
 
 from benchmarks.gpu import __main__ as command
 from benchmarks.gpu import ceilings, exactness, sampling, training
+from benchmarks.gpu import section as shared
 from benchmarks.gpu.__main__ import Section
+from models.config import Stage
 from models.sampling.backends.eager import EagerBackend
 
 Findings = list[dict[str, Any]]
@@ -23,8 +25,7 @@ def findings(
 ) -> Findings:
     """Return what a section reports of the toy; it succeeds."""
     monkeypatch.setattr(sys, "argv", ["section", "--device", "cpu", "--model", str(models / "toy")])
-    if hasattr(section, "Fastest"):
-        monkeypatch.setattr(section, "Fastest", lambda _: EagerBackend)
+    monkeypatch.setattr(shared, "Fastest", lambda _: EagerBackend)
     assert not section.main()
     return [json.loads(line) for line in capsys.readouterr().out.splitlines()]
 
@@ -43,9 +44,23 @@ def test_every_network_is_exact(
     monkeypatch.setattr(exactness, "another_digest", lambda _: {"numerics": "other"})
     monkeypatch.setattr(exactness, "digest", lambda _: {"numerics": "other"})
     *networks, processes = findings(exactness, models, monkeypatch, capsys)
-    assert [found["stage"] for found in networks] == ["base", "size", "depth"]
-    assert {(found["fixed_points"], found["alone"], found["resumed"]) for found in networks} == {(8, 0, 0)}
+    assert [found["stage"] for found in networks[::2]] == ["base", "size", "depth"]
+    assert [found["fixed_points"] for found in networks[::2]] == [8, 8, 8]
+    assert {(found["backend"], found["alone"], found["resumed"]) for found in networks[1::2]} == {("serving", 0, 0)}
     assert processes["processes"] == 0
+
+
+def test_slices_that_differ_are_counted(models: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A kernel whose second shape has other numbers is not exact."""
+    chosen = shared.SectionOptions(device="cpu", model=models / "toy")
+    monkeypatch.setattr(shared, "Fastest", lambda _: EagerBackend)
+    first, second = (exactness.pipelines(chosen)["serving"] for _ in range(2))
+    for parameter in second.networks.parameters():
+        parameter.data.neg_()
+    states = shared.middle_states(first.card, Stage.DEPTH, exactness.ROWS)
+    assert exactness.differing(first, states, None) == {"alone": 0, "resumed": 0}
+    assert exactness.differing(first, states, first)["shapes"] == 0
+    assert exactness.differing(first, states, second)["shapes"] > 0
 
 
 def test_a_batch_is_measured(models: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

@@ -8,13 +8,13 @@ from models.sampling.persistent.kernel import attention, guided, slice_forecast
 
 @triton.jit
 def attend(
-    q, keys, contents, found, position, N: tl.constexpr, M: tl.constexpr, DEPTH: tl.constexpr, KEYS: tl.constexpr
+    q, keys, contents, found, positions, N: tl.constexpr, M: tl.constexpr, DEPTH: tl.constexpr, KEYS: tl.constexpr
 ):
-    """Write the attention of queries (M, DEPTH) over caches (M, N, DEPTH)."""
+    """Write the attention of queries (M, DEPTH) over caches (M, N, DEPTH), each up to its own of `positions`, (M,)."""
     token, column = tl.arange(0, M)[:, None], tl.arange(0, DEPTH)[None, :]
     cache = token * N * DEPTH
     query = tl.load(q + token * DEPTH + column)
-    result = attention(query, keys + cache, contents + cache, tl.zeros((M,), tl.int32) + position, M, DEPTH, KEYS)
+    result = attention(query, keys + cache, contents + cache, tl.load(positions + tl.arange(0, M)), M, DEPTH, KEYS)
     tl.store(found + token * DEPTH + column, result)
 
 

@@ -22,6 +22,7 @@ from models.pipeline import ImageState, Pipeline  # noqa: E402
 from models.sampling.backends.eager import EagerBackend  # noqa: E402
 from models.sampling.backends.persistent import PersistentBackend, fits  # noqa: E402
 from models.sampling.batch_filling import uncaptured  # noqa: E402
+from models.sampling.deal import SamplerName  # noqa: E402
 from models.sampling.guidance import guided  # noqa: E402
 from models.sampling.persistent.weights import Weights  # noqa: E402
 from models.sampling.workspace import Workspace  # noqa: E402
@@ -87,7 +88,6 @@ def test_the_kernel_samples_what_torch_does(done: int, shape: str) -> None:
     assert len(set(sampled)) == len(rows)
 
 
-@pytest.mark.gpu
 @pytest.mark.parametrize("shape", SHAPES)
 @pytest.mark.parametrize(
     ("geometry", "widths"),
@@ -106,24 +106,48 @@ def test_the_kernel_samples_every_network_as_torch_does(geometry: Geometry, widt
     assert next_slices(kernel, rows, last) == next_slices(plain, rows, last)
 
 
+LONG = Geometry(size=12, slice_size=6)
+"""More positions in a slice than a window or a block of keys has."""
+
+
 @pytest.mark.gpu
 @pytest.mark.parametrize(("guidance", "window"), [(1.0, 16), (3.0, 8)])
 def test_a_window_is_accepted_as_torch_accepts_it(guidance: float, window: int) -> None:
     """A row alone, with all tokens of a program: the same guesses, and so as many passes as torch makes with such windows."""
-    geometry = Geometry(size=8, slice_size=4)
-    plain, kernel = pipelines(geometry, capacity=window, shape="windows", blocks=1, reach=1)
-    sampling = Sampling(guidance=guidance, temperature=Temperatures.alike(0.1))
-    rows = [replace(row, controls=(1, 1, 1), sampling=sampling) for row in states(1, geometry)]
-    for stage, done in zip(geometry.stages, last_steps(geometry), strict=True):
+    plain, kernel = pipelines(LONG, capacity=window, shape="windows", blocks=1, reach=1)
+    rows = cold(1, guidance=guidance)
+    for stage, done in zip(LONG.stages, last_steps(LONG), strict=True):
         if guidance == 1 or stage in plain.card.guided:  # else this row has another window
             assert next_slices(kernel, rows, [done]) == next_slices(plain, rows, [done])
-            assert kernel.engines[stage].passes == plain.engines[stage].passes < geometry.slice_size**2
+            assert kernel.engines[stage].passes == plain.engines[stage].passes < LONG.slice_size**2
+
+
+def cold(count: int, guidance: float = 1.0) -> list[ImageState]:
+    """Return images at a temperature at which guesses are often right."""
+    sampling = Sampling(guidance=guidance, temperature=Temperatures.alike(0.05))
+    return [replace(row, controls=(1, 1, 1), sampling=sampling) for row in states(count, LONG)]
+
+
+def test_few_rows_have_windows(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As many as there are programs at a time, and not as the cached sampler. Either way they have the same slices."""
+    monkeypatch.setitem(SHAPES, "two", 2)
+    _, kernel = pipelines(LONG, capacity=3, shape="two", blocks=1, reach=1)
+    backend = partial(KERNEL, bfloat16=False, programs=2)
+    cached = Pipeline(kernel.networks, kernel.card, capacity=3, sampler=SamplerName.CACHED, backend=backend)
+    engine, every, rows = kernel.engines[Stage.SIZE], LONG.slice_size**2, cold(3)
+    together = next_slices(kernel, rows, [3])
+    assert engine.passes == every
+    assert next_slices(kernel, rows[:2], [3]) == together[:2]
+    assert engine.passes < 2 * every
+    assert next_slices(cached, rows[:2], [3]) == together[:2]
+    assert cached.engines[Stage.SIZE].passes == every
 
 
 @pytest.mark.gpu
-def test_a_row_does_not_depend_on_its_batch() -> None:
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_row_does_not_depend_on_its_batch(shape: str) -> None:
     """Alone, beside others, in another program and beside guided rows: bit for bit."""
-    _, kernel = pipelines(GEOMETRY, capacity=9, blocks=1, reach=1)
+    _, kernel = pipelines(GEOMETRY, capacity=9, shape=shape, blocks=1, reach=1)
     rows = [replace(row, sampling=replace(row.sampling, candidates=1)) for row in states(9, GEOMETRY)]
     together = next_slices(kernel, rows, [0])
     assert next_slices(kernel, rows[8:], [0]) == together[8:]
@@ -132,10 +156,11 @@ def test_a_row_does_not_depend_on_its_batch() -> None:
 
 
 @pytest.mark.gpu
-def test_bfloat16_gives_nearly_the_same() -> None:
+@pytest.mark.parametrize("shape", SHAPES)
+def test_bfloat16_gives_nearly_the_same(shape: str) -> None:
     """The first pixels, before one that differs changes the others."""
     plain, _ = pipelines(GEOMETRY, capacity=16, blocks=1, reach=1)
-    kernel = Pipeline(plain.networks, plain.card, capacity=16, backend=partial(KERNEL, programs=0))
+    kernel = Pipeline(plain.networks, plain.card, capacity=16, backend=partial(KERNEL, programs=SHAPES[shape]))
     rows = after(
         [ImageState(seed=s, controls=(0, 0, 0), progress=states(1, GEOMETRY)[0].progress) for s in range(16)], 7
     )
@@ -145,9 +170,10 @@ def test_bfloat16_gives_nearly_the_same() -> None:
 
 @pytest.mark.gpu
 @pytest.mark.filterwarnings("ignore::RuntimeWarning")  # of numpy, in the interpreter
-def test_a_row_of_nans_is_found_and_does_not_spoil_the_next() -> None:
+@pytest.mark.parametrize("shape", SHAPES)
+def test_a_row_of_nans_is_found_and_does_not_spoil_the_next(shape: str) -> None:
     """All its caches have held NaN."""
-    plain, kernel = pipelines(GEOMETRY, blocks=1, reach=1)
+    plain, kernel = pipelines(GEOMETRY, shape=shape, blocks=1, reach=1)
     networks = plain.networks
     networks.get_submodule("depth.embedder.controls.0").weight[1] = torch.nan  # type: ignore[operator]
     good = [replace(row, controls=(0, *row.controls[1:])) for row in states(2, GEOMETRY)]
@@ -157,15 +183,15 @@ def test_a_row_of_nans_is_found_and_does_not_spoil_the_next() -> None:
 
 
 @pytest.mark.gpu
-@pytest.mark.parametrize("position", [0, 3, 4, 9])
-def test_attention_by_blocks_is_attention(position: int) -> None:
-    """Over less than a block of keys, exactly one, and several; later keys are not read, NaN or not."""
+def test_attention_by_blocks_is_attention() -> None:
+    """Each token up to its own position, over less than a block of keys, exactly one, and several. Later keys count nothing."""
     q, keys, contents = (torch.randn(16, 10, 16, device=DEVICE) for _ in range(3))
-    seen = slice(0, position + 1)
-    expected = torch.nn.functional.scaled_dot_product_attention(q[:, :1], keys[:, seen], contents[:, seen])[:, 0]
-    keys[:, position + 1 :] = contents[:, position + 1 :] = torch.nan
+    positions = torch.arange(16, dtype=torch.int32, device=DEVICE) % 10
+    past = (torch.arange(10, device=DEVICE) <= positions[:, None])[:, None]
+    expected = torch.nn.functional.scaled_dot_product_attention(q[:, :1], keys, contents, attn_mask=past)[:, 0]
+    keys[~past[:, 0]] = contents[~past[:, 0]] = torch.nan
     found = torch.empty(16, 16, device=DEVICE)
-    probes.attend[(1,)](q[:, 0].contiguous(), keys, contents, found, position, N=10, M=16, DEPTH=16, KEYS=4)
+    probes.attend[(1,)](q[:, 0].contiguous(), keys, contents, found, positions, N=10, M=16, DEPTH=16, KEYS=4)
     torch.testing.assert_close(found, expected)
 
 
