@@ -124,7 +124,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description="Registers, spills and shared memory of the persistent kernel.")
     parser.add_argument("--model", default="symbols-64")
     parser.add_argument("--architectures", nargs="+", choices=list(ARCHITECTURES), default=list(ARCHITECTURES))
-    parser.add_argument("--stages", nargs="+", default=["base", "depth"])
+    parser.add_argument("--stages", nargs="+", default=["base", "size", "depth"])
     parser.add_argument("--products", nargs="+", choices=["bf16", "fp32"], default=["bf16"])
     parser.add_argument("--warps", type=int, default=WARPS)
     parser.add_argument(
