@@ -37,6 +37,9 @@ WARMUP_STEPS: Final = 40
 AVERAGE_STEPS: Final = 25
 """Half-life of averaged weights. That of the recipe is for hours: after six minutes it cost the SPN 2 % and PixelSNAIL 4 %."""
 
+DECAY_SHARE: Final = 0.2
+"""The last share of a budget, in which rates fall: at constant ones the SPN stopped improving after half an hour."""
+
 POSITIONS: Final = 4096
 """Pixels predicted in an update: 16 slices of 16 x 16, or 4 whole images."""
 
@@ -92,6 +95,7 @@ class Part:
         return Recipe(
             batch=POSITIONS // self.geometry.positions,
             warmup_steps=WARMUP_STEPS,
+            decay_share=DECAY_SHARE,
             ema_halflife_steps=AVERAGE_STEPS,
             matrix_rate=Recipe.matrix_rate * self.rates[0],
             learning_rate=Recipe.learning_rate * self.rates[1],

@@ -109,7 +109,7 @@ def train(run: TrainingRun, data: Dataset) -> bool:
 
 
 def spend(run: TrainingRun, part: Part, data: Dataset, stopped: Callable[[], bool]) -> None:
-    """Train one part until its budget is used, at constant rates."""
+    """Train one part until its budget is used, at the rates of the recipe."""
     torch.manual_seed(run.seed)
     recipe, budget, path = part.recipe(run.seed), run.updates(part), run.path(part)
     trainer, curve = Trainer(part.make(), recipe), list[tuple[int, float]]()
@@ -121,7 +121,7 @@ def spend(run: TrainingRun, part: Part, data: Dataset, stopped: Callable[[], boo
     recent = list[float]()
     with Prefetcher(source, trainer.step) as prefetcher:
         for minibatches in islice(prefetcher, budget - trainer.step):
-            recent.append(trainer.update(minibatches, 1.0))
+            recent.append(trainer.update(minibatches, recipe.rate(trainer.step / budget)))
             over = trainer.step == budget or stopped()
             if over or trainer.step % SAVE_EVERY == 0:
                 curve.append((trainer.step, fmean(recent)))
