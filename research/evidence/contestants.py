@@ -52,7 +52,7 @@ RATES: Final[dict[str, tuple[float, float]]] = {
     "gated-pixelcnn-kernels": (1.0, 3.0),
     "pixelcnn": BASELINE_RATES,
     "pixelsnail": BASELINE_RATES,
-    "row-lstm": BASELINE_RATES,
+    "row-lstm": (3.0, 8.0),
 }
 """Multiples of the peak rates of the recipe, of Muon and of AdamW: the best of a few (`rates`), where searched."""
 
