@@ -14,6 +14,7 @@ import json
 import subprocess
 import sys
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 import torch
@@ -34,9 +35,11 @@ def slices_of(pipeline: Pipeline, states: list[ImageState]) -> list[bytes]:
 
 
 def pipelines(chosen: SectionOptions) -> dict[str, Pipeline]:
-    """Return a pipeline of `ROWS` rows for each backend, the one that serves first."""
-    model = loaded(chosen)
-    return {name: Pipeline(*model, capacity=ROWS, backend=backend) for name, backend in backends().items()}
+    """Return a pipeline of `ROWS` rows for each backend, and for the other shape of the kernel's tile."""
+    model, found = loaded(chosen), backends()
+    if kernel := found.get("persistent"):
+        found["persistent rows"] = partial(kernel, programs=0)  # type: ignore[call-arg] # that of PersistentBackend
+    return {name: Pipeline(*model, capacity=ROWS, backend=backend) for name, backend in found.items()}
 
 
 @torch.inference_mode()

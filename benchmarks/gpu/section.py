@@ -5,7 +5,6 @@ from __future__ import annotations
 import argparse
 import json
 from dataclasses import dataclass
-from functools import partial
 from pathlib import Path
 from typing import Final
 
@@ -52,13 +51,13 @@ def loaded(chosen: SectionOptions) -> tuple[nn.ModuleDict, ModelCard]:
 
 
 def backends() -> dict[str, BackendFactory]:
-    """Return what is compared: the backend that serves, and on a GPU the persistent kernel in both shapes of its tile."""
+    """Return what is compared: the backend that serves, and the persistent kernel on a GPU."""
     serving: dict[str, BackendFactory] = {"serving": Fastest(ARTEFACTS)}
     if not torch.cuda.is_available():
         return serving
     from models.sampling.backends.persistent import PersistentBackend  # noqa: PLC0415 - needs triton
 
-    return {**serving, "persistent": PersistentBackend, "persistent rows": partial(PersistentBackend, programs=0)}
+    return {**serving, "persistent": PersistentBackend}
 
 
 def middle_states(card: ModelCard, stage: Stage, count: int) -> list[ImageState]:
