@@ -28,7 +28,6 @@ from service.api.middleware.head import HeadAsGet
 from service.api.middleware.host_check import HostCheck
 from service.api.middleware.path_prefix import PathPrefix
 from service.api.middleware.request_id import RequestId
-from service.api.middleware.request_target import RequestTarget
 from service.api.middleware.security_headers import SecurityHeaders
 from service.api.openapi.examples import EXAMPLES
 from service.api.openapi.responses import EVENTS, describe
@@ -192,7 +191,6 @@ def add_middlewares(app: FastAPI, settings: ServiceSettings, metrics: ServiceMet
     app.add_middleware(RequestId)
     if settings.root_path:
         app.add_middleware(PathPrefix, prefix=settings.root_path)
-    app.add_middleware(RequestTarget)
 
 
 def sender(settings: ServiceSettings, outbox: Outbox, destinations: Destinations | None) -> Sender | None:

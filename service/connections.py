@@ -8,22 +8,31 @@ from __future__ import annotations
 import asyncio
 import json
 import re
+from collections import deque
 from dataclasses import dataclass
+from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
 
-import h11
+from httptools.parser.errors import HttpParserError, HttpParserUpgrade
 from uvicorn.config import Config
-from uvicorn.protocols.http.h11_impl import H11Protocol
+from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
 
 MAX_HEAD_BYTES = 16_384
 """Request line and headers together."""
 
-EMPTY_LINE = re.compile(rb"\r?\n\r?\n")
+MAX_AHEAD = 16
+"""Requests that a client may send before the answer to the first."""
 
-MALFORMED = "The HTTP request is malformed. Send HTTP/1.1, without TLS, with a Host header."
+VERSIONS = frozenset({"1.0", "1.1"})
+
+ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+"""A target in absolute form, `GET http://host/jobs HTTP/1.1`, which every server must accept (RFC 9112, section 3.2.2)."""
+
+MALFORMED = "The HTTP request is malformed. Send HTTP/1.1 with a method of its registry, without TLS, with a Host header."
 HEAD_TOO_LONG = f"Request line and headers may have {MAX_HEAD_BYTES} bytes together."
+TOO_MANY_AHEAD = f"At most {MAX_AHEAD} requests may be sent before their answers are read."
 TOO_SLOW = "The request did not arrive in time. Send it again, all of it at once."
 TOO_MANY = "This server has as many open connections as it accepts. Try again."
 STOPPING = "This server is about to stop. Send the request again."
@@ -44,8 +53,23 @@ class ConnectionLimits:
     """For a client that does not read: until its connection is cut."""
 
 
-class BoundedConnection(H11Protocol):
-    """uvicorn's connection within ConnectionLimits. Each phase of a request has one timer."""
+class Part(StrEnum):
+    """Parts of a request."""
+
+    HEAD = "head"
+    BODY = "body"
+
+
+class RefusedError(Exception):
+    """A request that is refused before the application sees it. Raised in callbacks of the parser."""
+
+    def __init__(self, status: int, detail: str) -> None:
+        super().__init__(detail)
+        self.status, self.detail = status, detail
+
+
+class BoundedConnection(HttpToolsProtocol):
+    """uvicorn's connection within ConnectionLimits. Each part of a request has one timer."""
 
     def __init__(
         self,
@@ -57,7 +81,13 @@ class BoundedConnection(H11Protocol):
         limits: ConnectionLimits,
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
-        self._limits, self._phase = limits, ("", 0)
+        self._limits = limits
+        self._part: Part | None = Part.HEAD  # what the client still has to send; None: no request is begun
+        self._begun = False  # whether anything has come at all
+        self._overhead_bytes = 0  # since the last ones of a body: of a head, of trailers or between chunks
+        self._requests = deque[RequestResponseCycle]()  # without a complete response; the first one is in work
+        self._refusal: RefusedError | None = None  # for when these are answered
+        self._watched: tuple[Part | None, object] = (None, None)
         self._timer: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
         self._waits_since = 0.0
@@ -65,8 +95,9 @@ class BoundedConnection(H11Protocol):
     @property
     def waits(self) -> bool:
         """Whether nothing is in work here: the next step is the client's."""
-        cycle = self.cycle
-        return cycle is None or cycle.response_complete or (cycle.more_body and not cycle.response_started)
+        return not self._requests or (
+            len(self._requests) == 1 and self._part is Part.BODY and not self._requests[0].response_started
+        )
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """Accept a connection; beyond the bound in place of the one whose client is silent for longest."""
@@ -76,23 +107,65 @@ class BoundedConnection(H11Protocol):
             self._make_room()
 
     def connection_lost(self, exc: Exception | None) -> None:
-        """Stop the timers."""
+        """Stop the timers, and tell all requests; uvicorn tells the last one."""
         for timer in (self._timer, self._stalled):
             if timer:
                 timer.cancel()
+        self._disconnect()
         super().connection_lost(exc)
 
     def data_received(self, data: bytes) -> None:
         """Read, and watch what is still to come."""
-        if self._head_too_long(data):
-            self._refuse(431, HEAD_TOO_LONG)
+        if self._refusal or self.transport.is_closing():
             return
-        super().data_received(data)
+        self._unset_keepalive_if_required()
+        self._begun = True
+        self._overhead_bytes += len(data)
+        try:
+            self._feed(data)
+        except RefusedError as error:
+            self._refuse(error)
         self._watch()
+
+    def on_message_begin(self) -> None:
+        """Begin a request."""
+        if len(self._requests) > MAX_AHEAD:
+            raise RefusedError(400, TOO_MANY_AHEAD)
+        self._part = Part.HEAD
+        super().on_message_begin()
+
+    def on_header(self, name: bytes, value: bytes) -> None:
+        """Take a header. Trailers are none: they would come after a proxy has read the head."""
+        if self._part is Part.HEAD:
+            super().on_header(name, value)
+
+    def on_headers_complete(self) -> None:
+        """Start the request, or let it wait for those before it."""
+        self._check_head()
+        if found := ABSOLUTE.fullmatch(self.url):
+            host, rest = found.groups()
+            self.url = rest if rest.startswith(b"/") else b"/" + rest
+            self.headers[:] = [(b"host", host), *(each for each in self.headers if each[0] != b"host")]
+        super().on_headers_complete()
+        self._part = Part.BODY
+        self._requests.append(self.cycle)
+
+    def on_body(self, body: bytes) -> None:
+        """Take a piece of the body."""
+        self._overhead_bytes = 0
+        super().on_body(body)
+
+    def on_message_complete(self) -> None:
+        """End the request."""
+        self._part, self._overhead_bytes = None, 0
+        super().on_message_complete()
 
     def on_response_complete(self) -> None:
         """Go on to the next request."""
+        self._requests.popleft()
         super().on_response_complete()
+        if self._refusal and not self._requests:
+            self._refuse(self._refusal)
         self._watch()
 
     def pause_writing(self) -> None:
@@ -106,91 +179,92 @@ class BoundedConnection(H11Protocol):
         if self._stalled:
             self._stalled.cancel()
 
-    def send_400_response(self, msg: str) -> None:
-        """Refuse malformed HTTP with a problem."""
-        del msg
-        self._refuse(400, MALFORMED)
-
     def shutdown(self) -> None:
         """Let a request in work end; wait for no client."""
         if self.transport.is_closing():
             return
-        in_work = not self.waits
-        if not in_work and self.cycle and not self.cycle.response_complete:
-            self._refuse(503, STOPPING)
+        if self.waits and self._requests:
+            self._refuse(RefusedError(503, STOPPING))
             return
         super().shutdown()
-        if in_work and self.flow.write_paused:
+        if self._requests and self.flow.write_paused:
             self.transport.abort()
 
-    def _head_too_long(self, data: bytes) -> bool:
-        """Return whether more than MAX_HEAD_BYTES come without an empty line. h11 has no bound for what comes at once."""
-        if self.conn.their_state is not h11.IDLE:
-            return False
-        head = self.conn.trailing_data[0] + data
-        return len(head) > MAX_HEAD_BYTES and not EMPTY_LINE.search(head, 0, MAX_HEAD_BYTES)
+    def _feed(self, data: bytes) -> None:
+        """Parse. Raises RefusedError. A request for another protocol is answered in this one."""
+        while data:
+            try:
+                self.parser.feed_data(data)
+            except HttpParserUpgrade as upgrade:
+                data = data[upgrade.args[0] :]
+            except HttpParserError as error:
+                refused = error.__context__ if isinstance(error.__context__, RefusedError) else None
+                raise refused or RefusedError(400, MALFORMED) from error
+            else:
+                break
+        if self._overhead_bytes > MAX_HEAD_BYTES:
+            raise RefusedError(431, HEAD_TOO_LONG)
+
+    def _check_head(self) -> None:
+        """Raise RefusedError for a head that is too long, of another version, or without one Host."""
+        size = len(self.url) + sum(len(name) + len(value) + len(": \r\n") for name, value in self.headers)
+        if size > MAX_HEAD_BYTES:
+            raise RefusedError(431, HEAD_TOO_LONG)
+        version, hosts = self.parser.get_http_version(), sum(name == b"host" for name, _ in self.headers)
+        if version not in VERSIONS or hosts > 1 or (version == "1.1" and not hosts):
+            raise RefusedError(400, MALFORMED)
 
     def _watch(self) -> None:
-        """Have a timer for the phase that the request is in."""
-        phase = self._current_phase()
-        if phase == self._phase:
+        """Have a timer for the part that the client has to send."""
+        part = self._part if self.waits and not self.transport.is_closing() else None
+        watched = (part, self.cycle)
+        if watched == self._watched:
             return
         if self._timer:
             self._timer.cancel()
-        self._phase, self._waits_since = phase, self.loop.time()
-        seconds = {"head": self._limits.head_seconds, "body": self._limits.body_seconds}.get(phase[0])
-        self._timer = self.loop.call_later(seconds, self._too_slow) if seconds is not None else None
-
-    def _current_phase(self) -> tuple[str, int]:
-        """Return what the client still has to send, and of which request; "" for nothing that is begun."""
-        if self.transport.is_closing():
-            return ("", 0)
-        if self.conn.their_state is h11.SEND_BODY:
-            return ("body", id(self.cycle))
-        begun = self.cycle is None or bool(self.conn.trailing_data[0])
-        return ("head", id(self.cycle)) if self.conn.their_state is h11.IDLE and begun else ("", id(self.cycle))
+        self._watched, self._waits_since = watched, self.loop.time()
+        seconds = {Part.HEAD: self._limits.head_seconds, Part.BODY: self._limits.body_seconds}
+        self._timer = self.loop.call_later(seconds[part], self._too_slow) if part else None
 
     def _too_slow(self) -> None:
-        silent = self.cycle is None and not self.conn.trailing_data[0]
-        if silent:  # a browser's connection in advance: nothing to answer
+        """End a request that has not arrived. For a browser's connection in advance there is nothing to answer."""
+        if not self._begun:
             self.transport.abort()
+        elif self._part is Part.BODY and not self._requests:  # answered without its body
+            self.transport.close()
         else:
-            self._refuse(408, TOO_SLOW)
+            self._refuse(RefusedError(408, TOO_SLOW))
 
     def _make_room(self) -> None:
         others = [each for each in self.connections if each is not self and isinstance(each, BoundedConnection)]
         waiting = [each for each in others if each.waits]
         if not waiting:
-            self._refuse(503, TOO_MANY)
+            self._refuse(RefusedError(503, TOO_MANY))
             return
         longest = min(waiting, key=lambda each: each._waits_since)  # noqa: SLF001 - of this class
         self.connections.discard(longest)
         longest.transport.abort()
 
-    def _refuse(self, status: int, detail: str) -> None:
-        """Answer with a problem where that is still possible, and close."""
-        if self.conn.our_state in {h11.IDLE, h11.SEND_RESPONSE}:
-            for event in problem_events(status, detail):
-                self.transport.write(self.conn.send(event) or b"")
-        self.transport.close()
-        if self.cycle and not self.cycle.response_complete:
-            self.cycle.disconnected = True
-            self.cycle.message_event.set()
-        self._watch()
+    def _refuse(self, refused: RefusedError) -> None:
+        """Answer with a problem and close; once the requests before have their answers."""
+        self._refusal = refused
+        if self.waits:
+            self.transport.write(problem_response(refused.status, refused.detail))
+            self.transport.close()
+            self._disconnect()
+            self._watch()
+
+    def _disconnect(self) -> None:
+        """Tell the requests that nobody waits for their answers."""
+        for each in self._requests:
+            each.disconnected = True
+            each.message_event.set()
 
 
-def problem_events(status: int, detail: str) -> tuple[h11.Response, h11.Data, h11.EndOfMessage]:
+def problem_response(status: int, detail: str) -> bytes:
     """Return a problem (RFC 9457) as a response that closes the connection."""
     phrase = HTTPStatus(status).phrase
-    body = json.dumps({"type": "about:blank", "title": phrase, "status": status, "detail": detail}).encode()
-    headers = [
-        ("content-type", "application/problem+json"),
-        ("content-length", str(len(body))),
-        ("connection", "close"),
-        *([("retry-after", "2")] if status == HTTPStatus.SERVICE_UNAVAILABLE else []),
-    ]
-    return (
-        h11.Response(status_code=status, headers=headers, reason=phrase.encode()),
-        h11.Data(data=body),
-        h11.EndOfMessage(),
-    )
+    body = json.dumps({"type": "about:blank", "title": phrase, "status": status, "detail": detail})
+    retry = "retry-after: 2\r\n" if status == HTTPStatus.SERVICE_UNAVAILABLE else ""
+    head = f"HTTP/1.1 {status} {phrase}\r\ncontent-type: application/problem+json\r\ncontent-length: {len(body)}\r\n"
+    return f"{head}connection: close\r\n{retry}\r\n{body}".encode()

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING
 
 import uvicorn
 
-from service.connections import MAX_HEAD_BYTES, BoundedConnection, ConnectionLimits
+from service.connections import BoundedConnection, ConnectionLimits
 from service.redis_clients import CONNECTIONS
 from service.webhooks.slots import AT_ONCE
 
@@ -68,7 +68,6 @@ def server_of(app: FastAPI, *, port: int | None = None, limits: ConnectionLimits
         ws="none",
         log_config=None,
         log_level="warning",
-        h11_max_incomplete_event_size=MAX_HEAD_BYTES,
         timeout_keep_alive=settings.keep_alive_seconds,
         timeout_graceful_shutdown=SHUTDOWN_SECONDS,
     )

@@ -62,6 +62,8 @@ class ContractRoute(APIRoute):
 
 def check_parameters(request: Request, accepted: list[str]) -> None:
     """Raise FieldError for query parameters that this path does not have, or that come twice: no mistake passes silently."""
+    if not request.scope["query_string"]:
+        return
     for name, count in Counter(name for name, _ in request.query_params.multi_items()).items():
         if name not in accepted:
             raise FieldError(name, f"unknown query parameter; accepted here: {', '.join(accepted) or 'none'}")

@@ -12,7 +12,7 @@ from service.api.middleware.body_limit import BYTES_PER_SECOND, SMALL
 from service.api.request_body import MAX_SEPARATORS
 from service.api.routes.dependencies import MAX_WAIT_SECONDS
 from service.app import MAX_BODY_BYTES
-from service.connections import MAX_HEAD_BYTES, ConnectionLimits
+from service.connections import MAX_AHEAD, MAX_HEAD_BYTES, ConnectionLimits
 from service.contract.transitions import Idempotency
 from service.jobs.listing import PAGES_PER_MINUTE
 from service.jobs.live_events import KEEPALIVE_SECONDS
@@ -47,6 +47,7 @@ def rows() -> list[Row]:
     """Return all limits: sizes, depths, counts, rates, times, connections."""
     return [
         fixed("request line and headers", MAX_HEAD_BYTES, " bytes"),
+        fixed("requests that a connection may send before the answer to its first", MAX_AHEAD),
         fixed("request body", MAX_BODY_BYTES, " bytes"),
         fixed(
             f"what bodies have beyond {SMALL:,} bytes, all of a process together", BYTES_PER_SECOND, " bytes per second"

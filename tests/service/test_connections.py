@@ -15,11 +15,11 @@ import pytest
 import redis
 
 from service.app import create_app
-from service.connections import ConnectionLimits
+from service.connections import MAX_AHEAD, MAX_HEAD_BYTES, ConnectionLimits
 from service.local.processes import free_port
 from service.server import RESERVED_FILES, connections_within, server_of
 from service.settings import ServiceSettings
-from tests.harness.launcher import ApiServer, eager
+from tests.harness.launcher import ApiServer, eager, until
 from tests.harness.serving import started
 
 BOUND = 8
@@ -131,11 +131,15 @@ def is_cut(sock: socket.socket, data: bytes) -> bool:
 
 MALFORMED = {
     "no HTTP": b"hello\r\n\r\n",
+    "another version": b"GET / HTTP/2.0\r\nHost: x\r\n\r\n",
     "TLS": b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03",
     "a path of other bytes": b"GET /\xff HTTP/1.1\r\nHost: x\r\n\r\n",
     "a long header": b"GET / HTTP/1.1\r\nHost: x\r\nX: " + b"x" * 100_000 + b"\r\n\r\n",
     "a long header in parts": b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000,
+    "many headers": b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 4000 + b"\r\n",
+    "trailers without end": HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX: " + b"x" * 100_000,
     "no Host": b"GET / HTTP/1.1\r\n\r\n",
+    "two Hosts": b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
     "two lengths": HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n{}",
     "a length and chunks": HEAD
     + b"Content-Length: 4\r\nTransfer-Encoding: chunked\r\n\r\n0\r\n\r\nGET / HTTP/1.1\r\n\r\n",
@@ -149,10 +153,60 @@ def test_malformed_http_is_a_problem(request_bytes: bytes, port: int) -> None:
     with socket.create_connection(("127.0.0.1", port), 30) as sock:
         sock.sendall(request_bytes)
         head, _, body = everything(sock).partition(b"\r\n\r\n")
-    status = 431 if b"x" * 100_000 in request_bytes else 400
+    status = 431 if len(request_bytes) > MAX_HEAD_BYTES else 400
     assert head.startswith(b"HTTP/1.1 %d " % status)
     assert b"content-type: application/problem+json" in head
     assert json.loads(body)["status"] == status
+
+
+GET = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+AHEAD = {
+    "requests": (GET + b"\r\n" + GET + b"Connection: close\r\n\r\n", [200, 200]),
+    "as many as may be": ((GET + b"\r\n") * MAX_AHEAD + GET + b"Connection: close\r\n\r\n", [200] * (MAX_AHEAD + 1)),
+    "too many": ((GET + b"\r\n") * (MAX_AHEAD + 20), [200] * (MAX_AHEAD + 1) + [400]),
+    "no HTTP": (GET + b"\r\nhello\r\n\r\n" + GET + b"\r\n", [200, 400]),
+    "a request for another protocol": (
+        GET + b"Upgrade: h2c\r\nConnection: Upgrade\r\n\r\n" + GET + b"Connection: close\r\n\r\n",
+        [200, 200],
+    ),
+}
+
+
+@pytest.mark.parametrize(("sent", "statuses"), AHEAD.values(), ids=AHEAD)
+def test_what_is_sent_ahead_is_answered_in_order(sent: bytes, statuses: list[int], port: int) -> None:
+    """All at once, before the first answer is read. What is refused does not take the answers of those before."""
+    with socket.create_connection(("127.0.0.1", port), 30) as sock:
+        sock.sendall(sent)
+        answers = everything(sock).split(b"HTTP/1.1 ")[1:]
+    assert [int(each[:3]) for each in answers] == statuses
+
+
+def test_trailers_are_no_headers(port: int) -> None:
+    """They come after a proxy has checked the headers: here one that would ask for another answer."""
+    with socket.create_connection(("127.0.0.1", port), 30) as sock:
+        chunked = b"Transfer-Encoding: chunked\r\nConnection: close\r\n\r\n2\r\n{}\r\n0\r\n"
+        sock.sendall(HEAD + b"X-Request-ID: head\r\n" + chunked + b"X-Request-ID: trailer\r\n\r\n")
+        answer = everything(sock)
+    assert answer.startswith(b"HTTP/1.1 202 ")
+    assert b"x-request-id: head\r\n" in answer.lower()
+
+
+def test_a_stream_ends_with_its_connection_whatever_was_sent_ahead(port: int) -> None:
+    """A second request waits behind the stream when the client leaves."""
+    where = httpx.post(f"http://127.0.0.1:{port}/generate", json={}, timeout=30).headers["location"]
+    with socket.create_connection(("127.0.0.1", port), 30) as sock:
+        sock.sendall(f"GET {where}/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode() + GET + b"\r\n")
+        assert b"text/event-stream" in sock.recv(65536)
+        assert open_streams(port) == 1
+    left = time.monotonic()
+    until(lambda: open_streams(port) == 0)
+    assert time.monotonic() - left < 5, "it ended with its next ping only"
+
+
+def open_streams(port: int) -> float:
+    """The event streams that are open, by the server's metrics."""
+    text = httpx.get(f"http://127.0.0.1:{port}/metrics", timeout=30).text
+    return next(float(line.split()[1]) for line in text.splitlines() if line.startswith("spn_http_event_streams "))
 
 
 def test_the_bound_fits_the_files_of_the_process(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-from starlette.datastructures import MutableHeaders
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 NOTHING = "default-src 'none'; frame-ancestors 'none'"
 """Policy of data and images: opened as pages they may load and run nothing."""
 
 HEADERS = {
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "no-referrer",
-    "Content-Security-Policy": NOTHING,
+    b"x-content-type-options": b"nosniff",
+    b"referrer-policy": b"no-referrer",
+    b"content-security-policy": NOTHING.encode(),
 }
 
 
@@ -26,9 +25,9 @@ class SecurityHeaders:
 
         async def secured(message: Message) -> None:
             if message["type"] == "http.response.start":
-                headers = MutableHeaders(scope=message)
-                for name, value in HEADERS.items():
-                    headers.setdefault(name, value)
+                headers = message["headers"]
+                present = {name for name, _ in headers}
+                message["headers"] = [*headers, *(each for each in HEADERS.items() if each[0] not in present)]
             await send(message)
 
         await self._app(scope, receive, secured)

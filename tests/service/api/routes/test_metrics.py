@@ -63,10 +63,11 @@ def test_a_scrape_tells_queue_jobs_and_workers(client: httpx.Client, store: redi
 
 
 def test_requests_are_counted_by_template(client: httpx.Client) -> None:
-    """A job's id is no label; neither is a path or a method that somebody made up."""
+    """A job's id is no label; neither is a path or a method that is rare or that somebody made up."""
     for job in ("a", "b"):
         client.get(f"/jobs/{job}")
-    client.request("BREW", "/coffee")
+    assert client.request("PROPFIND", "/coffee").status_code == 404
+    assert client.request("BREW", "/coffee").status_code == 400  # before there is a request to count
     counted = "spn_http_request_seconds_count"
     assert sample(client, counted, method="GET", route="/jobs/{job}", status="404") == 2
     assert sample(client, counted, method="other", route="other") == 1
