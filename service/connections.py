@@ -30,7 +30,9 @@ VERSIONS = frozenset({"1.0", "1.1"})
 ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
 """A target in absolute form, `GET http://host/jobs HTTP/1.1`, which every server must accept (RFC 9112, section 3.2.2)."""
 
-MALFORMED = "The HTTP request is malformed. Send HTTP/1.1 with a method of its registry, without TLS, with a Host header."
+MALFORMED = (
+    "The HTTP request is malformed. Send HTTP/1.1 with a method of its registry, without TLS, with a Host header."
+)
 HEAD_TOO_LONG = f"Request line and headers may have {MAX_HEAD_BYTES} bytes together."
 TOO_MANY_AHEAD = f"At most {MAX_AHEAD} requests may be sent before their answers are read."
 TOO_SLOW = "The request did not arrive in time. Send it again, all of it at once."

@@ -42,6 +42,9 @@ WORKER_TTL_SECONDS = 20
 BEAT_SECONDS = 5
 """The time between RQ's heartbeats of the worker; RQ forgets it after 80."""
 
+DISCARD_SECONDS = 0.25
+"""The time between two removals of tickets of jobs that have joined. Meanwhile they may wake an idle worker for nothing."""
+
 
 class UnknownTaskError(Exception):
     """A message in the queue that is no ticket: its function is not TASK, or it is not JSON."""
@@ -61,7 +64,7 @@ class TicketWorker(SimpleWorker):
             log_job_description=False,
         )
         self._last_beat, self._drain_seconds = 0.0, drain_seconds
-        self._awake = False
+        self._last_discard, self._to_discard = 0.0, 0
         self.batch: Batch | None = None
         self.failure: WorkerError | None = None
 
@@ -74,8 +77,9 @@ class TicketWorker(SimpleWorker):
         """Run the batch until it is empty; RQ calls this for one ticket. A WorkerError ends the work; `failure` keeps it."""
         try:
             if self.batch and self._taken([job], queue):
-                self._awake = True
+                self._to_discard = -1  # the first job that joins has this ticket
                 self.batch.run()
+                self._discard()
         except WorkerError as error:
             self.failure = error
             raise StopRequested from error
@@ -83,11 +87,10 @@ class TicketWorker(SimpleWorker):
             logger.exception("the batch failed; the leases of its jobs run out")
 
     def discard(self, count: int) -> None:
-        """Remove `count` tickets, or all if there are fewer. The one that woke the worker was removed then."""
-        if count and self._awake:
-            self._awake, count = False, count - 1
-        while count and (names := self._moved(count)):
-            count -= self._taken(self._messages(names), self.queues[0])
+        """Remove `count` tickets, or all if there are fewer; together with those of the next jobs that join."""
+        self._to_discard += count
+        if self._to_discard > 0 and time.monotonic() - self._last_discard >= DISCARD_SECONDS:
+            self._discard()
 
     def beat(self) -> None:
         """Send RQ's heartbeat of the worker, if it is due."""
@@ -119,6 +122,12 @@ class TicketWorker(SimpleWorker):
         timer.start()
         if self.get_state() != WorkerStatus.BUSY:
             raise StopRequested
+
+    def _discard(self) -> None:
+        """Remove the tickets of the jobs that have joined."""
+        while self._to_discard > 0 and (names := self._moved(self._to_discard)):
+            self._to_discard -= self._taken(self._messages(names), self.queues[0])
+        self._last_discard, self._to_discard = time.monotonic(), 0
 
     def _moved(self, count: int) -> list[str]:
         """Move at most `count` names of messages as RQ does before it takes one."""

@@ -75,12 +75,21 @@ class JobRecord:
     def decode(cls, fields: Fields) -> Self:
         """Read the record's hash; fields of newer releases are ignored. Raises UnreadableRecordError."""
         try:
-            return cls._decode({key.decode(): value.decode() for key, value in fields.items()})
+            text = {key.decode(): value.decode() for key, value in fields.items()}
+        except UnicodeDecodeError as error:
+            raise UnreadableRecordError("the record is not UTF-8") from error
+        return cls.of(text)
+
+    @classmethod
+    def of(cls, text: Mapping[str, str]) -> Self:
+        """Read the fields as text. Raises UnreadableRecordError."""
+        try:
+            return cls._of(text)
         except (LookupError, ValueError, RecursionError) as error:
             raise UnreadableRecordError(f"the record cannot be decoded: {type(error).__name__}") from error
 
     @classmethod
-    def _decode(cls, text: Mapping[str, str]) -> Self:
+    def _of(cls, text: Mapping[str, str]) -> Self:
         request = JobRequest.from_json(text["request"])
         return cls(
             request=request,

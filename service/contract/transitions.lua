@@ -2,8 +2,8 @@
 -- runs several transitions, each on its own, one after the other.
 --
 --   transition  from                token   effect
---   create      (absent)            -       record, first event, place in the queue. Refused when the queue is full or
---                                           the owner is over a limit. A known idempotency key returns its job, and is
+--   create      (absent)            -       record, first event, place in the queue, ticket; replies the record's fields.
+--                                           Refused when the queue is full or the owner is over a limit. A known idempotency key returns its job, and is
 --                                           refused only if its body differs. The same job sent twice counts once.
 --                                           With a `second` cell a full queue leaves the job to it, and the key remembers
 --   acquire     queued, running     new     a lease. Refused while another lease is live or after the deadline. After
@@ -57,7 +57,8 @@
 -- owner.
 -- ARGV[1]: a JSON list with an object for each transition: `transition`, `id`, `token` or "", the places in KEYS of `record`,
 -- `stream` and, if there is one, `idempotency`, and the transition's arguments by name. The values of slices are bytes, so they
--- cannot be in the JSON: `slice.data` is the place in ARGV of a slice's compressed values.
+-- cannot be in the JSON: `slice.data` is the place in ARGV of a slice's compressed values. `ticket` has the places of RQ's
+-- commands, the first and the last of each.
 -- Replies a list with {outcome, ...} for each transition. Times are those of Redis' clock, in ms.
 
 local UNSTORED = 'spn:unstored' -- jobs whose object is not yet as Redis has them, by the time when they may be claimed
@@ -116,9 +117,14 @@ local function write()
 end
 
 local entry_id -- of the next event; '*': a new one
-local function emit(event, ...)
+local function add_entry(event, ...)
   local entry = redis.call('XADD', key.stream, entry_id, 'event', event, ...)
   first_entry = first_entry or entry
+  return entry
+end
+
+local function emit(event, ...)
+  local entry = add_entry(event, ...)
   set('last_id', entry)
   return entry
 end
@@ -131,12 +137,12 @@ local function notify(event, entry, ...)
 end
 
 -- `slice.score`: the verifier's probability of the label; only a scored base slice has it
-local function emit_slice(image, slice)
-  local score = slice.score or ''
-  local entry = emit('slice', 'image', image, 'step', slice.step, 'stage', slice.stage, 'k', slice.k, 'bits', slice.bits,
-                     'dtype', slice.dtype, 'version', slice.version, 'data', ARGV[slice.data], 'score', score)
-  set('done:' .. image, slice.step + 1)
-  if slice.score then set('score:' .. image, score) end
+local function add_slice(image, slice)
+  return add_entry('slice', 'image', image, 'step', slice.step, 'stage', slice.stage, 'k', slice.k, 'bits', slice.bits,
+                   'dtype', slice.dtype, 'version', slice.version, 'data', ARGV[slice.data], 'score', slice.score or '')
+end
+
+local function notify_slice(image, slice, entry)
   notify('slice', entry, 'image', image, 'step', slice.step, 'stage', slice.stage)
 end
 
@@ -150,7 +156,7 @@ local function past_deadline(grace_seconds)
   return deadline > 0 and now() >= deadline + (grace_seconds or 0) * 1000
 end
 
--- The reply of renew and append: whether the worker should go on.
+-- The reply of renew: whether the worker should go on.
 local function verdict()
   if job.canceling ~= '' then return {'canceling'} end
   return {past_deadline() and 'overdue' or 'done'}
@@ -268,11 +274,23 @@ local function remember()
   set('idempotency', key.idempotency)
 end
 
+-- Put the ticket of the new job: RQ's own commands. If one fails the job waits without a ticket, and the reaper puts one.
+local function put_ticket()
+  for _, places in ipairs(call.ticket) do redis.pcall(unpack(ARGV, places[1], places[2])) end
+end
+
+-- The reply of `create`: the fields of the record.
+local function created()
+  write()
+  changes = {}
+  return {'done', unpack(redis.call('HGETALL', key.record))}
+end
+
 local transition = {}
 
 -- `slices`: those that every image starts with.
 function transition.create()
-  if job.status ~= '' then return {'done', call.id} end
+  if job.status ~= '' then return created() end
   local refused = key.idempotency and replay() or refusal()
   if refused and refused[1] == 'full' and call.second ~= '' then return move() end
   if refused then return refused end
@@ -286,10 +304,16 @@ function transition.create()
   place(deadline)
   for image = 0, call.num_images - 1 do
     set('done:' .. image, 0)
-    for _, slice in ipairs(call.slices) do emit_slice(image, slice) end
+    for _, slice in ipairs(call.slices) do
+      local entry = add_slice(image, slice)
+      set_all({last_id = entry, ['done:' .. image] = slice.step + 1})
+      if slice.score then set('score:' .. image, slice.score) end
+      notify_slice(image, slice, entry)
+    end
   end
   if key.idempotency then remember() end
-  return {'done', call.id}
+  put_ticket()
+  return created()
 end
 
 -- Replies `suspect` or '', the request, the weights and numerics of the slices so far, and whether there may be any.
@@ -337,18 +361,39 @@ function transition.renew()
   return verdict()
 end
 
-function transition.append()
-  for _, slice in ipairs(call.slices) do
-    if slice.step > number('done:' .. slice.image) then return {'gap'} end
+-- Most of what Redis does for a job are its appends, so this one reads and writes the record by itself: through `job`, `barred`
+-- and `set` it took a third longer.
+local function append()
+  local slices, fields = call.slices, {'status', 'token', 'completed_at', 'canceling', 'deadline', 'webhook:slice'}
+  local given = #fields
+  for i = 1, #slices do fields[given + i] = 'done:' .. slices[i].image end
+  local known = redis.call('HMGET', key.record, unpack(fields))
+  local status, token, completed_at, canceling, deadline, webhook = unpack(known, 1, given)
+  if not status then return {'unknown'} end
+  if completed_at or status ~= 'queued' and status ~= 'running' then return {'ended'} end
+  if call.token == '' or token ~= call.token then return {'lost'} end
+  for i = 1, #slices do
+    if slices[i].step > (tonumber(known[given + i]) or 0) then return {'gap'} end
   end
-  for _, slice in ipairs(call.slices) do
-    if slice.step == number('done:' .. slice.image) then emit_slice(slice.image, slice) end
+  if webhook then job = setmetatable({status = status}, fields_of_record) end
+  local entry
+  for i = 1, #slices do
+    local slice = slices[i]
+    if slice.step == (tonumber(known[given + i]) or 0) then
+      entry = add_slice(slice.image, slice)
+      changes[#changes + 1] = fields[given + i]
+      changes[#changes + 1] = slice.step + 1
+      if slice.score then
+        changes[#changes + 1] = 'score:' .. slice.image
+        changes[#changes + 1] = slice.score
+      end
+      if webhook then notify_slice(slice.image, slice, entry) end
+    end
   end
-  if first_entry then
-    set('fruitless', 0)
-    set('suspect', '')
-  end
-  return verdict()
+  if entry then redis.call('HSET', key.record, 'last_id', entry, 'fruitless', '0', 'suspect', '', unpack(changes)) end
+  if canceling then return {'canceling'} end
+  deadline = tonumber(deadline) or 0
+  return {deadline > 0 and now() >= deadline and 'overdue' or 'done'}
 end
 
 function transition.restart()
@@ -496,7 +541,7 @@ function listing.next()
   return found and {'done', found} or {'empty'}
 end
 
-local held_only = {renew = true, append = true, restart = true, release = true, finish = true, fail = true}
+local held_only = {renew = true, restart = true, release = true, finish = true, fail = true}
 
 -- The reply that refuses a transition because of the job's status or the token, or nil.
 local function barred()
@@ -518,7 +563,6 @@ end
 
 -- Fields that a transition reads besides those that all read.
 local needed = {
-  append = 'webhook:slice',
   acquire = 'attempts fruitless suspect given weights numerics request owner num_images weight webhook:started',
   finish = 'webhook:succeeded owner retention_ms idempotency results last_id',
   stored = 'webhook:succeeded owner retention_ms idempotency results final_id created_at',
@@ -529,7 +573,6 @@ local needed = {
 local function fields_to_read()
   local fields = {'status', 'token', 'lease_until', 'canceling', 'deadline', 'completed_at'}
   for field in string.gmatch(needed[call.transition] or '', '%S+') do table.insert(fields, field) end
-  for _, slice in ipairs(call.transition == 'append' and call.slices or {}) do table.insert(fields, 'done:' .. slice.image) end
   return fields
 end
 
@@ -538,6 +581,7 @@ local function run(each)
   call, clock, first_entry, entry_id, changes = each, nil, nil, '*', {}
   if listing[call.transition] then return listing[call.transition]() end
   key.record, key.stream, key.idempotency = KEYS[call.record], KEYS[call.stream], KEYS[call.idempotency]
+  if call.transition == 'append' then return append() end
   job = setmetatable({}, fields_of_record)
   read(fields_to_read())
   local reply = call.transition ~= 'create' and barred() or transition[call.transition]()

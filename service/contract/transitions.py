@@ -7,9 +7,10 @@ from __future__ import annotations
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from importlib.resources import files
+from itertools import accumulate, chain, pairwise
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Any
 
@@ -27,6 +28,11 @@ if TYPE_CHECKING:
 
 SCRIPTS = ("outbox.lua", "queue.lua", "transitions.lua")
 SCRIPT = "\n".join(files("service.contract").joinpath(name).read_text() for name in SCRIPTS)
+
+Argument = bytes | str | int | float
+"""An argument of a command of Redis."""
+
+Command = Sequence[Argument]
 
 AT_ONCE = 64
 """Transitions of one call of the script, for which Redis serves nobody else: 64 appends take about a millisecond."""
@@ -84,6 +90,11 @@ class Reply:
         """Return the first value, "" without one."""
         return self.values[0] if self.values else ""
 
+    @property
+    def fields(self) -> dict[str, str]:
+        """Return the values of `create`: the fields of the new record."""
+        return dict(zip(self.values[::2], self.values[1::2], strict=True))
+
     @classmethod
     def decode(cls, raw: Sequence[Any]) -> Reply:
         """Read the script's array."""
@@ -113,7 +124,10 @@ class Acquired:
 
 @dataclass(frozen=True, kw_only=True)
 class Call:
-    """One transition: its arguments, and its keys besides those of the model, both by name. `slices`: None without any."""
+    """One transition: its arguments, and its keys besides those of the model, both by name. `slices`: None without any.
+
+    `ticket`: commands of RQ that put the ticket of a new job.
+    """
 
     transition: str
     model: str
@@ -122,6 +136,7 @@ class Call:
     token: str
     slices: Sequence[SliceEntry] | None
     arguments: Mapping[str, JsonValue]
+    ticket: Sequence[Command] = ()
 
     @classmethod
     def of(  # noqa: PLR0913 - all but the first by keyword
@@ -159,7 +174,7 @@ class Call:
 def encoded(calls: Sequence[Call]) -> dict[str, Any]:
     """Return KEYS and ARGV of the script, as redis-py names them. All calls must be of one model."""
     (model,) = {call.model for call in calls}
-    keys, values, objects = model_keys(model), list[bytes](), list[JsonValue]()
+    keys, values, objects = model_keys(model), list[Argument](), list[JsonValue]()
     for call in calls:
         places = {name: len(keys) + place for place, name in enumerate(call.keys, 1)}
         keys += call.keys.values()
@@ -168,6 +183,10 @@ def encoded(calls: Sequence[Call]) -> dict[str, Any]:
             first = len(values) + 2  # ARGV[1] is the JSON
             values += [each.data for each in call.slices]
             described["slices"] = [{**each.header, "data": first + n} for n, each in enumerate(call.slices)]
+        if call.transition == "create":
+            ends = list(accumulate(map(len, call.ticket), initial=len(values) + 1))
+            values += chain.from_iterable(call.ticket)
+            described["ticket"] = [[end + 1, next_end] for end, next_end in pairwise(ends)]
         objects.append({**described, **places, **call.arguments})
     return {"keys": keys, "args": [json.dumps(objects, ensure_ascii=False), *values]}
 
@@ -245,14 +264,15 @@ def create(  # noqa: PLR0913 - the terms of a submit, by keyword
     start: Sequence[SliceEntry] = (),
     second: str = "",
     results: bool = False,
+    ticket: Sequence[Command] = (),
 ) -> Call:
     """Make a new queued job, unless its owner is over `limits`, or `bound` jobs of its model wait, of this owner too.
 
     `start`: the slices that every image starts with. `second`: the cell that takes the job if the queue is full. `results`:
-    it goes to the object store when it ends.
+    it goes to the object store when it ends. `ticket`: commands that put its ticket. The reply has the record's fields.
     """
     once = idempotency or Idempotency(key="", fingerprint="")
-    return Call.on(
+    call = Call.on(
         request.keys,
         "create",
         idempotency=idempotency_key(once.key, request.owner) if idempotency else "",
@@ -275,6 +295,7 @@ def create(  # noqa: PLR0913 - the terms of a submit, by keyword
         results=results,
         slices=start,
     )
+    return replace(call, ticket=ticket)
 
 
 @dataclass(frozen=True, kw_only=True)

@@ -1,4 +1,4 @@
-"""Jobs as the API sees them: submit, read, cancel. Record first, ticket second; the record is the authority.
+"""Jobs as the API sees them: submit, read, cancel.
 
 A job is in Redis until some minutes after its end, then in the object store alone, if there is one (`service.results`).
 """
@@ -107,6 +107,7 @@ class Jobs:
                 start=start,
                 second=second,
                 results=self._results is not None,
+                ticket=self._tickets.commands(request.model, job=request.id),
             )
         )
         if reply.outcome is Outcome.MOVED:
@@ -117,19 +118,7 @@ class Jobs:
             raise KeyReusedError
         if reply.outcome is Outcome.REPLAY:
             return await self.get(reply.value, JobOwner(request.owner)), True
-        return await self._delivered(request), False
-
-    async def _delivered(self, request: JobRequest) -> JobRecord:
-        """Put the ticket of a new job, and return its record. If there is no ticket, the reaper puts one later."""
-        async with self._client.pipeline(transaction=False) as pipeline:
-            self._tickets.add(pipeline, request.model, job=request.id)
-            pipeline.hgetall(request.keys.record)
-            *put, fields = await pipeline.execute(raise_on_error=False)
-        if isinstance(fields, RedisError):
-            raise fields
-        if error := next((each for each in put if isinstance(each, RedisError)), None):
-            logger.warning("the ticket of job %s is late: %s", request.id, error, extra={"job": request.id})
-        return decoded(request.id, fields)
+        return JobRecord.of(reply.fields), False
 
     async def get(self, job: str, requester: Requester) -> JobRecord:
         """Return a job's record. Raises UnknownJobError, also for a job that `requester` may not see,

@@ -1,5 +1,5 @@
 """Tickets: one in RQ for each job that waits, so that a worker wakes. Which job a ticket serves is decided when a worker
-takes it (service/contract/queue.lua). RQ blocks: what is more than to fill a pipeline runs in a thread with its own client.
+takes it (service/contract/queue.lua). RQ blocks: what is more than to make its commands runs in a thread with its own client.
 """
 
 from __future__ import annotations
@@ -14,10 +14,10 @@ from rq.job import Job
 from rq.serializers import JSONSerializer
 
 from service.contract.redis_keys import TASK, Keys, queue_name
+from service.contract.transitions import Command
 
 if TYPE_CHECKING:
     from redis import Redis
-    from redis.asyncio.client import Pipeline as AsyncPipeline
     from redis.client import Pipeline
 
 logger = logging.getLogger(__name__)
@@ -32,17 +32,11 @@ class Tickets:
     def __init__(self, client: Redis) -> None:
         self._client = client
 
-    def add(self, pipeline: Pipeline | AsyncPipeline, model: str, *, job: str = "") -> None:
-        """Let `pipeline` put a ticket into the queue of `model`; `job` began to wait."""
-        self._queue(model).enqueue_call(
-            TASK,
-            kwargs={"job": job},  # for workers of releases in which a ticket served one job
-            timeout=-1,
-            result_ttl=0,
-            failure_ttl=FAILURE_TTL_SECONDS,
-            job_id=job or None,
-            pipeline=pipeline,  # type: ignore[arg-type] # RQ calls it as it calls its own
-        )
+    def commands(self, model: str, *, job: str) -> list[Command]:
+        """Return the commands that put the ticket of a new job into the queue of `model`."""
+        with self._client.pipeline(transaction=False) as pipeline:
+            self._add(pipeline, model, job=job)
+            return [arguments for arguments, _ in pipeline.command_stack]
 
     async def put(self, model: str, *, count: int) -> None:
         """Put `count` tickets into the queue of `model`. Raises redis' ConnectionError."""
@@ -66,8 +60,20 @@ class Tickets:
     def _put(self, model: str, count: int) -> None:
         with self._client.pipeline() as pipeline:
             for _ in range(count):
-                self.add(pipeline, model)
+                self._add(pipeline, model)
             pipeline.execute()
+
+    def _add(self, pipeline: Pipeline, model: str, *, job: str = "") -> None:
+        """Let `pipeline` put a ticket; `job` began to wait."""
+        self._queue(model).enqueue_call(
+            TASK,
+            kwargs={"job": job},  # for workers of releases in which a ticket served one job
+            timeout=-1,
+            result_ttl=0,
+            failure_ttl=FAILURE_TTL_SECONDS,
+            job_id=job or None,
+            pipeline=pipeline,
+        )
 
     def _withdraw(self, keys: Keys) -> None:
         (ticket,) = Job.fetch_many([keys.id], self._client, serializer=JSONSerializer)

@@ -9,6 +9,7 @@ from rq.serializers import JSONSerializer
 
 from service.contract.redis_keys import TASK, queue_name
 from tests.harness.counting import CountingConnection, counting_client
+from worker import rq_adapter
 from worker.errors import DeviceLostError
 from worker.rq_adapter import TicketWorker
 
@@ -97,8 +98,9 @@ def test_names_without_a_message_are_dropped(queue: Queue, worker: TicketWorker)
     assert queue.connection.llen(queue.intermediate_queue_key) == 0
 
 
-def test_tickets_are_removed_in_four_round_trips(queue: Queue, redis_url: str) -> None:
+def test_tickets_are_removed_in_four_round_trips(queue: Queue, redis_url: str, monkeypatch: pytest.MonkeyPatch) -> None:
     """However many. Of RQ's own there are ten for each."""
+    monkeypatch.setattr(rq_adapter, "DISCARD_SECONDS", 0)
     for name in "abcdefgh":
         put(queue, name)
     with counting_client(redis_url) as client:
@@ -108,6 +110,30 @@ def test_tickets_are_removed_in_four_round_trips(queue: Queue, redis_url: str) -
         worker.discard(5)
         assert CountingConnection.sends <= 4
     assert len(queue) == 2
+
+
+def test_tickets_of_jobs_that_join_one_by_one_are_removed_together(
+    queue: Queue, redis_url: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """A job joins in most rounds of a full worker. The last tickets are removed when the batch has ended."""
+    monkeypatch.setattr(rq_adapter, "DISCARD_SECONDS", 60)
+    for name in "abcdefghij":
+        put(queue, name)
+    left = []
+
+    class OneByOne(Recorder):
+        def run(self) -> None:
+            CountingConnection.sends = 0
+            for _ in range(9):
+                self.worker.discard(1)
+            left.append((len(queue), CountingConnection.sends))
+
+    with counting_client(redis_url) as client:
+        worker = TicketWorker("toy", connection=client, drain_seconds=20)
+        worker.batch = OneByOne(worker, 0)  # type: ignore[assignment]
+        worker.work(burst=True, logging_level="ERROR", max_jobs=1)
+    assert left == [(8, 3)]  # one was removed at once: none had been for long
+    assert len(queue) == 1
 
 
 def test_a_heartbeat_is_sent_when_it_is_due(redis_url: str) -> None:

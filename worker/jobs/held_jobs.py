@@ -28,7 +28,7 @@ class TicketSource(Protocol):
         """Whether the worker shall take no more jobs and return those that it has."""
 
     def discard(self, count: int) -> None:
-        """Remove `count` tickets, or all if there are fewer: that many jobs were acquired without them."""
+        """Remove `count` tickets, now or soon, or all if there are fewer: that many jobs were acquired without them."""
 
     def beat(self) -> None:
         """Keep the worker alive in the queue; called after each round."""
