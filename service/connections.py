@@ -55,7 +55,7 @@ class ConnectionLimits:
     """For a client that does not read: until its connection is cut."""
 
 
-class Part(StrEnum):
+class RequestPart(StrEnum):
     """Parts of a request."""
 
     HEAD = "head"
@@ -84,12 +84,14 @@ class BoundedConnection(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._limits = limits
-        self._part: Part | None = Part.HEAD  # what the client still has to send; None: no request is begun
+        self._part: RequestPart | None = (
+            RequestPart.HEAD
+        )  # what the client still has to send; None: no request is begun
         self._begun = False  # whether anything has come at all
         self._overhead_bytes = 0  # since the last ones of a body: of a head, of trailers or between chunks
         self._requests = deque[RequestResponseCycle]()  # without a complete response; the first one is in work
         self._refusal: RefusedError | None = None  # for when these are answered
-        self._watched: tuple[Part | None, object] = (None, None)
+        self._watched: tuple[RequestPart | None, object] = (None, None)
         self._timer: asyncio.TimerHandle | None = None
         self._stalled: asyncio.TimerHandle | None = None
         self._waits_since = 0.0
@@ -98,7 +100,7 @@ class BoundedConnection(HttpToolsProtocol):
     def waits(self) -> bool:
         """Whether nothing is in work here: the next step is the client's."""
         return not self._requests or (
-            len(self._requests) == 1 and self._part is Part.BODY and not self._requests[0].response_started
+            len(self._requests) == 1 and self._part is RequestPart.BODY and not self._requests[0].response_started
         )
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
@@ -133,12 +135,12 @@ class BoundedConnection(HttpToolsProtocol):
         """Begin a request."""
         if len(self._requests) > MAX_AHEAD:
             raise RefusedError(400, TOO_MANY_AHEAD)
-        self._part = Part.HEAD
+        self._part = RequestPart.HEAD
         super().on_message_begin()
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header. Trailers are none: they would come after a proxy has read the head."""
-        if self._part is Part.HEAD:
+        if self._part is RequestPart.HEAD:
             super().on_header(name, value)
 
     def on_headers_complete(self) -> None:
@@ -149,7 +151,7 @@ class BoundedConnection(HttpToolsProtocol):
             self.url = rest if rest.startswith(b"/") else b"/" + rest
             self.headers[:] = [(b"host", host), *(each for each in self.headers if each[0] != b"host")]
         super().on_headers_complete()
-        self._part = Part.BODY
+        self._part = RequestPart.BODY
         self._requests.append(self.cycle)
 
     def on_body(self, body: bytes) -> None:
@@ -225,14 +227,14 @@ class BoundedConnection(HttpToolsProtocol):
         if self._timer:
             self._timer.cancel()
         self._watched, self._waits_since = watched, self.loop.time()
-        seconds = {Part.HEAD: self._limits.head_seconds, Part.BODY: self._limits.body_seconds}
+        seconds = {RequestPart.HEAD: self._limits.head_seconds, RequestPart.BODY: self._limits.body_seconds}
         self._timer = self.loop.call_later(seconds[part], self._too_slow) if part else None
 
     def _too_slow(self) -> None:
         """End a request that has not arrived. For a browser's connection in advance there is nothing to answer."""
         if not self._begun:
             self.transport.abort()
-        elif self._part is Part.BODY and not self._requests:  # answered without its body
+        elif self._part is RequestPart.BODY and not self._requests:  # answered without its body
             self.transport.close()
         else:
             self._refuse(RefusedError(408, TOO_SLOW))

@@ -145,12 +145,12 @@ class RedisServer(ManagedProcess):
 
 
 class ApiServer(ManagedProcess):
-    """`python -m service.main`, always at one port."""
+    """`python -m service.main` of a checkout, always at one port."""
 
-    def __init__(self, settings: Mapping[str, str], *, log: Path | None = None) -> None:
+    def __init__(self, settings: Mapping[str, str], *, log: Path | None = None, checkout: Path | None = None) -> None:
         self.port = int(settings.get("PORT", free_port()))
         own = {**settings, "PORT": str(self.port)}
-        super().__init__([sys.executable, "-m", "service.main"], environment(own), log=log)
+        super().__init__([sys.executable, "-m", "service.main"], environment(own), log=log, folder=checkout)
 
     @property
     def url(self) -> str:
@@ -163,7 +163,7 @@ class ApiServer(ManagedProcess):
 
 
 class WorkerProcess(ManagedProcess):
-    """`python -m worker.main`, or a module like it. Ready once a worker is announced that was not before its start."""
+    """`python -m worker.main` of a checkout, or a module like it. Ready once a worker is announced that was not before."""
 
     def __init__(
         self,
@@ -172,10 +172,12 @@ class WorkerProcess(ManagedProcess):
         command: Sequence[str] = ("-m", "worker.main"),
         nice: int = 0,
         log: Path | None = None,
+        checkout: Path | None = None,
     ) -> None:
         self._redis_url, self._model = settings["REDIS_URL"], settings["MODEL"]
         self._before: set[str] = set()
-        super().__init__(["nice", "-n", str(nice), sys.executable, *command], environment(settings), log=log)
+        command = ["nice", "-n", str(nice), sys.executable, *command]
+        super().__init__(command, environment(settings), log=log, folder=checkout)
 
     def launch(self) -> None:
         """Start it, unless it is alive, and do not wait."""
