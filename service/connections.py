@@ -14,6 +14,7 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
 
+from httptools.parser.parser import HttpRequestParser
 from httptools.parser.errors import HttpParserError, HttpParserUpgrade
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
@@ -27,8 +28,13 @@ MAX_AHEAD = 16
 
 VERSIONS = frozenset({"1.0", "1.1"})
 
-ABSOLUTE = re.compile(rb"https?://([^/?#]*)(.*)", re.IGNORECASE | re.DOTALL)
+ABSOLUTE = re.compile(rb"https?://([^/?#]+)(.*)", re.IGNORECASE | re.DOTALL)
 """A target in absolute form, `GET http://host/jobs HTTP/1.1`, which every server must accept (RFC 9112, section 3.2.2)."""
+
+TARGET = re.compile(rb"/[^#]*|\*", re.DOTALL)
+"""Any other target: a path with its query, or `*`."""
+
+FRAMING = frozenset({b"content-length", b"transfer-encoding"})
 
 MALFORMED = (
     "The HTTP request is malformed. Send HTTP/1.1 with a method of its registry, without TLS, with a Host header."
@@ -89,6 +95,7 @@ class BoundedConnection(HttpToolsProtocol):
         )  # what the client still has to send; None: no request is begun
         self._begun = False  # whether anything has come at all
         self._overhead_bytes = 0  # since the last ones of a body: of a head, of trailers or between chunks
+        self._known = False  # whether the parser reads a head again
         self._requests = deque[RequestResponseCycle]()  # without a complete response; the first one is in work
         self._refusal: RefusedError | None = None  # for when these are answered
         self._watched: tuple[RequestPart | None, object] = (None, None)
@@ -122,21 +129,29 @@ class BoundedConnection(HttpToolsProtocol):
         """Read, and watch what is still to come."""
         if self._refusal or self.transport.is_closing():
             return
-        self._unset_keepalive_if_required()
         self._begun = True
         self._overhead_bytes += len(data)
         try:
             self._feed(data)
         except RefusedError as error:
             self._refuse(error)
+        if self._part or self._requests:  # else nothing has begun that has a timer of its own
+            self._unset_keepalive_if_required()
         self._watch()
 
     def on_message_begin(self) -> None:
         """Begin a request."""
+        if self._known:
+            return
         if len(self._requests) > MAX_AHEAD:
             raise RefusedError(400, TOO_MANY_AHEAD)
         self._part = RequestPart.HEAD
         super().on_message_begin()
+
+    def on_url(self, url: bytes) -> None:
+        """Take the target."""
+        if not self._known:
+            super().on_url(url)
 
     def on_header(self, name: bytes, value: bytes) -> None:
         """Take a header. Trailers are none: they would come after a proxy has read the head."""
@@ -145,11 +160,15 @@ class BoundedConnection(HttpToolsProtocol):
 
     def on_headers_complete(self) -> None:
         """Start the request, or let it wait for those before it."""
+        if self._known:
+            return
         self._check_head()
         if found := ABSOLUTE.fullmatch(self.url):
             host, rest = found.groups()
             self.url = rest if rest.startswith(b"/") else b"/" + rest
             self.headers[:] = [(b"host", host), *(each for each in self.headers if each[0] != b"host")]
+        if not TARGET.fullmatch(self.url):
+            raise RefusedError(400, MALFORMED)
         super().on_headers_complete()
         self._part = RequestPart.BODY
         self._requests.append(self.cycle)
@@ -160,16 +179,20 @@ class BoundedConnection(HttpToolsProtocol):
         super().on_body(body)
 
     def on_message_complete(self) -> None:
-        """End the request."""
+        """End the request. While another one is in work, a client that leaves is noticed only by reading on."""
+        if self.parser.should_upgrade():  # its body is still to come
+            return
         self._part, self._overhead_bytes = None, 0
         super().on_message_complete()
+        if not self.cycle.body:
+            self.flow.resume_reading()
 
     def on_response_complete(self) -> None:
         """Go on to the next request."""
         self._requests.popleft()
-        super().on_response_complete()
-        if self._refusal and not self._requests:
+        if self._refusal and self.waits:
             self._refuse(self._refusal)
+        super().on_response_complete()
         self._watch()
 
     def pause_writing(self) -> None:
@@ -191,16 +214,19 @@ class BoundedConnection(HttpToolsProtocol):
             self._refuse(RefusedError(503, STOPPING))
             return
         super().shutdown()
-        if self._requests and self.flow.write_paused:
-            self.transport.abort()
+        if self._requests:
+            self._requests[0].keep_alive = False
+            if self.flow.write_paused:
+                self.transport.abort()
 
     def _feed(self, data: bytes) -> None:
-        """Parse. Raises RefusedError. A request for another protocol is answered in this one."""
+        """Parse. Raises RefusedError."""
         while data:
             try:
                 self.parser.feed_data(data)
             except HttpParserUpgrade as upgrade:
                 data = data[upgrade.args[0] :]
+                self._stay()
             except HttpParserError as error:
                 refused = error.__context__ if isinstance(error.__context__, RefusedError) else None
                 raise refused or RefusedError(400, MALFORMED) from error
@@ -208,6 +234,15 @@ class BoundedConnection(HttpToolsProtocol):
                 break
         if self._overhead_bytes > MAX_HEAD_BYTES:
             raise RefusedError(431, HEAD_TOO_LONG)
+
+    def _stay(self) -> None:
+        """Answer a request for another protocol in this one. llhttp reads no body of it, so a new parser does."""
+        framing = b"".join(b"%s: %s\r\n" % header for header in self.headers if header[0] in FRAMING)
+        self.parser = HttpRequestParser(self)
+        self.parser.set_dangerous_leniencies(lenient_data_after_close=True)  # as uvicorn's
+        self._known = True
+        self.parser.feed_data(b"POST / HTTP/1.1\r\n" + framing + b"\r\n")
+        self._known = False
 
     def _check_head(self) -> None:
         """Raise RefusedError for a head that is too long, of another version, or without one Host."""
@@ -234,9 +269,7 @@ class BoundedConnection(HttpToolsProtocol):
         """End a request that has not arrived. For a browser's connection in advance there is nothing to answer."""
         if not self._begun:
             self.transport.abort()
-        elif self._part is RequestPart.BODY and not self._requests:  # answered without its body
-            self.transport.close()
-        else:
+        elif self.waits:
             self._refuse(RefusedError(408, TOO_SLOW))
 
     def _make_room(self) -> None:
@@ -250,10 +283,11 @@ class BoundedConnection(HttpToolsProtocol):
         longest.transport.abort()
 
     def _refuse(self, refused: RefusedError) -> None:
-        """Answer with a problem and close; once the requests before have their answers."""
+        """Answer with a problem and close; once the requests before have their answers. One that has its own gets no other."""
         self._refusal = refused
         if self.waits:
-            self.transport.write(problem_response(refused.status, refused.detail))
+            if self._requests or self._part is not RequestPart.BODY:
+                self.transport.write(problem_response(refused.status, refused.detail))
             self.transport.close()
             self._disconnect()
             self._watch()

@@ -43,7 +43,10 @@ BEAT_SECONDS = 5
 """The time between RQ's heartbeats of the worker; RQ forgets it after 80."""
 
 DISCARD_SECONDS = 0.25
-"""The time between two removals of tickets of jobs that have joined. Meanwhile they may wake an idle worker for nothing."""
+"""The time between two removals of tickets of jobs that have joined. Meanwhile they may wake an idle worker for nothing.
+
+If one did, the ticket of a job that began to wait meanwhile is removed in its place. The reaper puts another, within a second.
+"""
 
 
 class UnknownTaskError(Exception):

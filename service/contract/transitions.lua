@@ -367,20 +367,24 @@ local function append()
   local slices, fields = call.slices, {'status', 'token', 'completed_at', 'canceling', 'deadline', 'webhook:slice'}
   local given = #fields
   for i = 1, #slices do fields[given + i] = 'done:' .. slices[i].image end
+  local done = {}
   local known = redis.call('HMGET', key.record, unpack(fields))
   local status, token, completed_at, canceling, deadline, webhook = unpack(known, 1, given)
   if not status then return {'unknown'} end
   if completed_at or status ~= 'queued' and status ~= 'running' then return {'ended'} end
   if call.token == '' or token ~= call.token then return {'lost'} end
   for i = 1, #slices do
-    if slices[i].step > (tonumber(known[given + i]) or 0) then return {'gap'} end
+    local steps = tonumber(known[given + i]) or 0
+    if slices[i].step > steps then return {'gap'} end
+    done[slices[i].image] = steps
   end
   if webhook then job = setmetatable({status = status}, fields_of_record) end
   local entry
   for i = 1, #slices do
     local slice = slices[i]
-    if slice.step == (tonumber(known[given + i]) or 0) then
+    if slice.step == done[slice.image] then
       entry = add_slice(slice.image, slice)
+      done[slice.image] = slice.step + 1
       changes[#changes + 1] = fields[given + i]
       changes[#changes + 1] = slice.step + 1
       if slice.score then

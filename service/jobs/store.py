@@ -118,7 +118,10 @@ class Jobs:
             raise KeyReusedError
         if reply.outcome is Outcome.REPLAY:
             return await self.get(reply.value, JobOwner(request.owner)), True
-        return JobRecord.of(reply.fields), False
+        try:
+            return JobRecord.of(reply.fields), False
+        except UnreadableRecordError as error:
+            raise unreadable(request.id, error) from None
 
     async def get(self, job: str, requester: Requester) -> JobRecord:
         """Return a job's record. Raises UnknownJobError, also for a job that `requester` may not see,

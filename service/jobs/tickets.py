@@ -26,6 +26,10 @@ FAILURE_TTL_SECONDS = 300
 """Time that RQ keeps a message that is no ticket."""
 
 
+OLDEST_REDIS = (6, 2, 0)
+"""A version that RQ need not ask Redis for: it would do so in the event loop, and wait there for a Redis that hangs."""
+
+
 class Tickets:
     """RQ queues, one per model. They carry JSON alone."""
 
@@ -81,4 +85,6 @@ class Tickets:
             ticket.delete()
 
     def _queue(self, model: str) -> Queue:
-        return Queue(queue_name(model), connection=self._client, serializer=JSONSerializer)
+        queue = Queue(queue_name(model), connection=self._client, serializer=JSONSerializer)
+        queue.redis_server_version = OLDEST_REDIS
+        return queue

@@ -34,6 +34,9 @@ HALVES = {
     "half a body": HEAD + b"Content-Length: 2\r\n\r\n{",
     "half a chunk": HEAD + b"Transfer-Encoding: chunked\r\n\r\n5\r\n{",
     "half of a second request": b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\nGET /hea",
+    "an empty line after a request": b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n\r\n",
+    "a request after a trailer that closes": HEAD
+    + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\nConnection: close\r\n\r\nGET /healthz HT",
     "a body that nobody reads": b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\nContent-Length: 5\r\n\r\n{",
 }
 
@@ -48,7 +51,7 @@ def port(redis_url: str, models: Path) -> Iterator[int]:
 @contextmanager
 def limited(redis_url: str, models: Path, limits: ConnectionLimits) -> Iterator[int]:
     """The port of a server."""
-    app = create_app(ServiceSettings(redis_url=redis_url, models=models, model="toy"))
+    app = create_app(ServiceSettings(redis_url=redis_url, models=models, model="toy", keep_alive_seconds=2))
     with started(server_of(app, port=free_port(), limits=limits)) as url:
         yield httpx.URL(url).port or 0
 
@@ -72,7 +75,7 @@ def test_a_request_that_does_not_arrive_is_ended(half: bytes, port: int) -> None
         sock.sendall(half)
         answer = everything(sock)
     last = answer.rpartition(b"HTTP/1.1 ")[2]
-    assert last[:3] in ({b""} if half == b"" else {b"408", b"200"})
+    assert last[:3] in ({b""} if half == b"" else {b"408", b"200", b"202"})
     if last.startswith(b"408"):
         assert json.loads(last.partition(b"\r\n\r\n")[2])["status"] == 408
 
@@ -139,6 +142,10 @@ MALFORMED = {
     "a long header in parts": b"GET / HTTP/1.1\r\nX: " + b"x" * 100_000,
     "many headers": b"GET / HTTP/1.1\r\nHost: x\r\n" + b"X: y\r\n" * 4000 + b"\r\n",
     "trailers without end": HEAD + b"Transfer-Encoding: chunked\r\n\r\n0\r\nX: " + b"x" * 100_000,
+    "another scheme": b"GET ftp://x/jobs HTTP/1.1\r\nHost: x\r\n\r\n",
+    "no host in the target": b"GET http:///jobs HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a fragment": b"GET /jobs#a?b HTTP/1.1\r\nHost: x\r\n\r\n",
+    "a tunnel": b"CONNECT x:80 HTTP/1.1\r\nHost: x\r\n\r\n",
     "no Host": b"GET / HTTP/1.1\r\n\r\n",
     "two Hosts": b"GET / HTTP/1.1\r\nHost: x\r\nHost: y\r\n\r\n",
     "two lengths": HEAD + b"Content-Length: 1\r\nContent-Length: 2\r\n\r\n{}",
@@ -161,15 +168,24 @@ def test_malformed_http_is_a_problem(request_bytes: bytes, port: int) -> None:
 
 
 GET = b"GET /healthz HTTP/1.1\r\nHost: 127.0.0.1\r\n"
+UPGRADE = b"Upgrade: h2c\r\nConnection: Upgrade\r\n"
+SMUGGLED = GET + b"Connection: close\r\n\r\n"
 AHEAD = {
     "requests": (GET + b"\r\n" + GET + b"Connection: close\r\n\r\n", [200, 200]),
     "as many as may be": ((GET + b"\r\n") * MAX_AHEAD + GET + b"Connection: close\r\n\r\n", [200] * (MAX_AHEAD + 1)),
     "too many": ((GET + b"\r\n") * (MAX_AHEAD + 20), [200] * (MAX_AHEAD + 1) + [400]),
     "no HTTP": (GET + b"\r\nhello\r\n\r\n" + GET + b"\r\n", [200, 400]),
-    "a request for another protocol": (
-        GET + b"Upgrade: h2c\r\nConnection: Upgrade\r\n\r\n" + GET + b"Connection: close\r\n\r\n",
-        [200, 200],
+    "no chunk": (GET + b"\r\n" + HEAD + b"Transfer-Encoding: chunked\r\n\r\nzz\r\n" + GET + b"\r\n", [200, 400]),
+    "a request for another protocol": (GET + UPGRADE + b"\r\n" + GET + b"Connection: close\r\n\r\n", [200, 200]),
+    "one with a body": (
+        HEAD + UPGRADE + b"Content-Length: 2\r\n\r\n{}" + GET + b"Connection: close\r\n\r\n",
+        [202, 200],
     ),
+    "one with chunks": (
+        HEAD + UPGRADE + b"Transfer-Encoding: chunked\r\n\r\n2\r\n{}\r\n0\r\n\r\n" + GET + b"Connection: close\r\n\r\n",
+        [202, 200],
+    ),
+    "one whose body is no request": (HEAD + UPGRADE + b"Content-Length: %d\r\n\r\n" % len(SMUGGLED) + SMUGGLED, [422]),
 }
 
 
@@ -192,11 +208,24 @@ def test_trailers_are_no_headers(port: int) -> None:
     assert b"x-request-id: head\r\n" in answer.lower()
 
 
-def test_a_stream_ends_with_its_connection_whatever_was_sent_ahead(port: int) -> None:
+def test_a_request_that_has_its_answer_gets_no_other(port: int) -> None:
+    """Whatever its body turns out to be: here one that its path does not read."""
+    with socket.create_connection(("127.0.0.1", port), 30) as sock:
+        sock.sendall(GET + b"Transfer-Encoding: chunked\r\n\r\n")
+        first = sock.recv(65536)
+        sock.sendall(b"zz\r\n")
+        assert first.startswith(b"HTTP/1.1 200 ")
+        assert everything(sock) == b""
+
+
+@pytest.mark.parametrize("pause", [0, 0.3], ids=["at once", "later"])
+def test_a_stream_ends_with_its_connection_whatever_was_sent_ahead(pause: float, port: int) -> None:
     """A second request waits behind the stream when the client leaves."""
     where = httpx.post(f"http://127.0.0.1:{port}/generate", json={}, timeout=30).headers["location"]
     with socket.create_connection(("127.0.0.1", port), 30) as sock:
-        sock.sendall(f"GET {where}/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode() + GET + b"\r\n")
+        sock.sendall(f"GET {where}/events HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n".encode())
+        time.sleep(pause)
+        sock.sendall(GET + b"\r\n")
         assert b"text/event-stream" in sock.recv(65536)
         assert open_streams(port) == 1
     left = time.monotonic()

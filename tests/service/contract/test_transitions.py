@@ -206,7 +206,7 @@ def test_an_ended_job_is_kept_for_its_retention(ending: Status, store: redis.Red
 def test_append_adds_each_slice_once(store: redis.Redis, transitions: Transitions) -> None:
     """The same slice again is accepted and ignored; a slice too far is refused."""
     claim = a_running_job(transitions)
-    assert transitions(claim.append(an_entry(0))).outcome is Outcome.DONE
+    assert transitions(claim.append(an_entry(0), an_entry(0))).outcome is Outcome.DONE
     assert transitions(claim.append(an_entry(0))).outcome is Outcome.DONE
     assert transitions(claim.append(an_entry(2))).outcome is Outcome.GAP
     assert record_of(store, claim).done == (1,)

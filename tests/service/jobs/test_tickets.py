@@ -60,3 +60,9 @@ def test_a_job_whose_ticket_fails_is_accepted(store: redis.Redis, tickets: Ticke
     reply = Transitions(store)(create(request, bound=9, ticket=tickets.commands(request.model, job=request.id)))
     assert reply.outcome is Outcome.DONE
     assert JobRecord.of(reply.fields).status is Status.QUEUED
+
+
+def test_the_commands_of_a_ticket_ask_redis_nothing() -> None:
+    """They are made in the event loop, where a Redis that hangs would stop all requests."""
+    nobody = redis.Redis(port=1, socket_connect_timeout=1)
+    assert [name for name, *_ in Tickets(nobody).commands("toy", job="j")][-1] == "RPUSH"
