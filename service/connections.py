@@ -14,8 +14,8 @@ from enum import StrEnum
 from http import HTTPStatus
 from typing import Any
 
-from httptools.parser.parser import HttpRequestParser
 from httptools.parser.errors import HttpParserError, HttpParserUpgrade
+from httptools.parser.parser import HttpRequestParser
 from uvicorn.config import Config
 from uvicorn.protocols.http.httptools_impl import HttpToolsProtocol, RequestResponseCycle
 from uvicorn.server import ServerState
