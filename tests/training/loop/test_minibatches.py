@@ -45,6 +45,7 @@ def test_two_processes_with_two_minibatches_share_one_batch() -> None:
     assert not torch.equal(whole.images, source(batch=8).minibatch(4, 0).images)
 
 
+@pytest.mark.filterwarnings("ignore:This DataLoader will create 2 worker processes")  # on a machine with one core
 def test_a_prefetcher_continues_from_any_step() -> None:
     """With two workers as with one, the first minibatch from step 2 is the third from step 0."""
     with Prefetcher(source(batch=4), 0) as first, Prefetcher(source(batch=4), 2, workers=2) as later:
