@@ -90,9 +90,7 @@ class BoundedConnection(HttpToolsProtocol):
     ) -> None:
         super().__init__(config, server_state, app_state, _loop)
         self._limits = limits
-        self._part: RequestPart | None = (
-            RequestPart.HEAD
-        )  # what the client still has to send; None: no request is begun
+        self._part: RequestPart | None = RequestPart.HEAD  # that the client has to send; None: no request is begun
         self._begun = False  # whether anything has come at all
         self._overhead_bytes = 0  # since the last ones of a body: of a head, of trailers or between chunks
         self._known = False  # whether the parser reads a head again

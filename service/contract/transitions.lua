@@ -3,7 +3,8 @@
 --
 --   transition  from                token   effect
 --   create      (absent)            -       record, first event, place in the queue, ticket; replies the record's fields.
---                                           Refused when the queue is full or the owner is over a limit. A known idempotency key returns its job, and is
+--                                           Refused when the queue is full or the owner is over a
+--                                           limit. A known idempotency key returns its job, and is
 --                                           refused only if its body differs. The same job sent twice counts once.
 --                                           With a `second` cell a full queue leaves the job to it, and the key remembers
 --   acquire     queued, running     new     a lease. Refused while another lease is live or after the deadline. After

@@ -63,7 +63,7 @@ def test_a_scrape_tells_queue_jobs_and_workers(client: httpx.Client, store: redi
 
 
 def test_requests_are_counted_by_template(client: httpx.Client) -> None:
-    """A job's id is no label; neither is a path or a method that is rare or that somebody made up."""
+    """Labels are templates of paths and common methods. Ids, unknown paths and rare methods are no labels."""
     for job in ("a", "b"):
         client.get(f"/jobs/{job}")
     assert client.request("PROPFIND", "/coffee").status_code == 404
