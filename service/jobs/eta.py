@@ -8,8 +8,8 @@ The tests compare the estimate with a simulation of `worker.scheduler`.
 
 from __future__ import annotations
 
-from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections import Counter, defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from math import ceil
@@ -32,9 +32,9 @@ class Work:
     base_lanes: float = 1
 
     @cached_property
-    def slices(self) -> Mapping[Stage, int]:
-        """Return how many steps each network has."""
-        return Counter(map(itemgetter(0), self.steps))
+    def slices(self) -> Mapping[tuple[Stage, float], int]:
+        """Return how many steps each network has, with the lanes of one image there."""
+        return {(stage, self.lanes(stage)): count for stage, count in Counter(map(itemgetter(0), self.steps)).items()}
 
     @property
     def live(self) -> float:
@@ -69,15 +69,15 @@ class QueueState:
 def eta_seconds(state: QueueState) -> float | None:
     """Return the seconds until the job ends; None without a worker, or if a network that it needs was not measured."""
     pace, others = state.pace, (*state.running, *state.queued)
-    needed = set[Stage]().union(*(work.slices for work in (state.job, *others)))
+    needed = {stage for work in (state.job, *others) for stage, _ in work.slices}
     if pace is None or not state.workers or not needed <= pace.stages.keys():
         return None
     live = ceil(sum(work.live for work in others) / state.workers) + state.job.images
-    ahead = sum(drain_seconds(work, pace, live) for work in others) / state.workers
+    ahead = drain_seconds(others, pace, live) / state.workers
     alone = alone_seconds(state.job, pace, live) + pace.job_seconds
     if not state.begun:
         return alone + ahead
-    shared = sum(count * round_seconds(state.job, stage, pace, live) for stage, count in state.job.slices.items())
+    shared = sum(count * round_seconds(*slices, pace, live) for slices, count in state.job.slices.items())
     return min(shared * slowdown(state, pace.capacity), alone + ahead)
 
 
@@ -93,27 +93,28 @@ def slowdown(state: QueueState, capacity: int) -> float:
     return max(1.0, live / capacity, min(len(stages), jobs))
 
 
-def round_seconds(work: Work, stage: Stage, pace: Pace, live: int) -> float:
-    """Return the seconds of a round that advances its images by a step of `stage`, filled by `live` images."""
-    lanes = work.lanes(stage)
+def round_seconds(stage: Stage, lanes: float, pace: Pace, live: int) -> float:
+    """Return the seconds of a round of `stage`, filled by `live` images of `lanes` lanes each."""
     return pace.round_seconds(stage, ceil(min(live * lanes, max(lanes, pace.capacity))))
 
 
 def alone_seconds(work: Work, pace: Pace, live: int) -> float:
     """Return the seconds of all its rounds, several for a step whose images do not fit in one."""
     return sum(
-        count * round_seconds(work, stage, pace, live) * max(1, work.images * work.lanes(stage) / pace.capacity)
-        for stage, count in work.slices.items()
+        count * round_seconds(stage, lanes, pace, live) * max(1, work.images * lanes / pace.capacity)
+        for (stage, lanes), count in work.slices.items()
     )
 
 
-def drain_seconds(work: Work, pace: Pace, live: int) -> float:
-    """Return its share of such rounds, plus the time that its jobs take beside them."""
-    shares = (
-        count
-        * round_seconds(work, stage, pace, live)
-        * work.live
-        / min(live, max(1, pace.capacity / work.lanes(stage)))
-        for stage, count in work.slices.items()
+def drain_seconds(works: Iterable[Work], pace: Pace, live: int) -> float:
+    """Return the seconds of their rounds together, each filled by `live` images, plus what their jobs take beside them."""
+    images, jobs = defaultdict[tuple[Stage, float], float](float), 0.0
+    for work in works:
+        jobs += work.jobs
+        for slices, count in work.slices.items():
+            images[slices] += count * work.live
+    rounds = sum(
+        count * round_seconds(stage, lanes, pace, live) / min(live, max(1, pace.capacity / lanes))
+        for (stage, lanes), count in images.items()
     )
-    return sum(shares) + work.jobs * pace.job_seconds
+    return rounds + jobs * pace.job_seconds

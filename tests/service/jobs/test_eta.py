@@ -201,17 +201,17 @@ class Simulation:
         """What the API would say of each job that has not ended."""
         stages = {stage: fit.pace for stage, fit in self.fits.items()}
         pace = Pace(capacity=self.capacity, stages=stages, job_seconds=2 * MOVE_SECONDS)
-        running = [job for worker in self.workers for job in worker.jobs if not job.complete]
+        running = [(job, job.work) for worker in self.workers for job in worker.jobs if not job.complete]
+        queued = [(job, job.work) for job in self.queue]
         told = []
-        for job in (*running, *self.queue):
-            begun = job in running
-            queued = self.queue if begun else self.queue[: self.queue.index(job)]
+        for place, (job, work) in enumerate((*running, *queued)):
+            begun = place < len(running)
             now = QueueState(
                 pace=pace,
                 workers=len(self.workers),
-                job=job.work,
-                running=[other.work for other in running if other is not job],
-                queued=[other.work for other in queued],
+                job=work,
+                running=[other for each, other in running if each is not job],
+                queued=[other for _, other in (queued if begun else queued[: place - len(running)])],
                 begun=begun,
             )
             told.append((job, eta_seconds(now) or 0))
@@ -219,12 +219,14 @@ class Simulation:
 
 
 def ratios(simulation: Simulation) -> list[list[float]]:
-    """Estimate over truth: a list for each round, with every job whom it leaves more than one."""
+    """Estimate over truth: a list for every fifth round, with every job whom it leaves more than one."""
     told: list[list[tuple[Job, float, float]]] = []
     while not all(job.complete for job in simulation.jobs):
         estimates = simulation.estimates()
         now = simulation.round()
         told.append([(job, seconds, now) for job, seconds in estimates if len(job.work.steps) > 1])
+        for _ in range(4):
+            simulation.round()
     return [[seconds / (job.ended - now) for job, seconds, now in moment] for moment in told]
 
 
