@@ -17,6 +17,16 @@ if not torch.cuda.is_available():
     os.environ["TRITON_INTERPRET"] = "1"  # before anything imports triton: kernels run in its interpreter
 
 
+LONG = ("browser", "docs", "integration")
+"""Folders whose files take longest. They run first, so that no process has a long one left when the others end."""
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Put the files of LONG before the others; pytest-randomly has shuffled both."""
+    items.sort(key=lambda item: item.path.relative_to(Path(__file__).parent).parts[0] not in LONG)
+
+
 @pytest.fixture(scope="session", autouse=True)
 def one_thread() -> None:
     """Keep torch to one thread: with two, toy networks took 60 times as long on two cores at a load of 20."""

@@ -1,4 +1,4 @@
-"""The playground in Chromium, before the real API, a real Redis and a real worker that draws the model `slow`."""
+"""The playground in Chromium, before the real API, a real Redis and a real worker with random slices of the model `slow`."""
 
 from __future__ import annotations
 
@@ -25,7 +25,7 @@ SIZE, SLICE_SIZE, COARSE = 16, 4, 5
 
 WHITE = 255
 FINISH_SECONDS = 120
-"""Twelve images take 15 s on an idle machine."""
+"""Twelve images take 10 s on an idle machine."""
 
 SEEN = """
 globalThis.seen = {};

@@ -1,36 +1,44 @@
-"""A TCP proxy before Redis that can hold back a ticket: it opens the moment between a job's record and its delivery."""
+"""A TCP proxy before Redis that can hold back a submit, or the answer to it, so that its sender can be killed meanwhile."""
 
 from __future__ import annotations
 
 import socket
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from enum import Enum
 from threading import Event, Lock, Thread
 from urllib.parse import urlsplit
 
 CHUNK_BYTES = 1 << 16
 PUSH = b"RPUSH"
-"""RQ's command that puts a ticket into its queue; nothing else of ours uses it."""
+"""RQ's command that puts a ticket into its queue. It is an argument of the call that makes a job (decision 035)."""
+
+
+class Side(Enum):
+    """What is held back: a call, which Redis never sees, or the answer to it."""
+
+    CALL = "call"
+    ANSWER = "answer"
 
 
 class Sluice:
-    """Proxy that passes everything, or after `hold_after` holds back all tickets after a number of them."""
+    """Proxy that passes everything, or after `hold_after` holds back all submits after a number of them."""
 
     def __init__(self, redis_url: str) -> None:
         parts = urlsplit(redis_url)
         self._target = (parts.hostname or "", parts.port or 0)
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._lock, self._left, self.held = Lock(), -1, Event()
+        self._lock, self._left, self._side, self.held = Lock(), -1, Side.CALL, Event()
         self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
 
-    def hold_after(self, tickets: int) -> None:
-        """Let so many tickets through, and none of those that follow; `held` is set once one waits."""
+    def hold_after(self, submits: int, side: Side = Side.CALL) -> None:
+        """Let so many submits through, and none of those that follow; `held` is set once one waits."""
         with self._lock:
-            self._left = tickets
+            self._left, self._side = submits, side
             self.held.clear()
 
     def open(self) -> None:
-        """Let all tickets through. One that is held stays where it is: its sender is dead."""
+        """Let all submits through. One that is held stays where it is: its sender is dead."""
         self.hold_after(-1)
 
     def serve(self) -> None:
@@ -40,24 +48,32 @@ class Sluice:
                 client, _ = self._listener.accept()
             except OSError:
                 return
-            server = socket.create_connection(self._target)
-            Thread(target=self._pump, args=(client, server), daemon=True).start()
-            Thread(target=self._pump, args=(server, client), daemon=True).start()
+            server, mute = socket.create_connection(self._target), Event()
+            Thread(target=self._pass_calls, args=(client, server, mute), daemon=True).start()
+            Thread(target=self._pass_answers, args=(server, client, mute), daemon=True).start()
 
     def close(self) -> None:
         """Accept no more."""
         self._listener.shutdown(socket.SHUT_RDWR)
         self._listener.close()
 
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
-        with source, sink:
-            try:
-                while (data := source.recv(CHUNK_BYTES)) and not self._holds(data):
-                    sink.sendall(data)
-                while data:  # held: what still comes is dropped, until its sender goes
-                    data = source.recv(CHUNK_BYTES)
-            except OSError:
-                return
+    def _pass_calls(self, caller: socket.socket, server: socket.socket, mute: Event) -> None:
+        with caller, server, suppress(OSError):
+            while data := caller.recv(CHUNK_BYTES):
+                if self._holds(data):
+                    mute.set()
+                if mute.is_set() and self._side is Side.CALL:
+                    self.held.set()
+                else:
+                    server.sendall(data)
+
+    def _pass_answers(self, server: socket.socket, caller: socket.socket, mute: Event) -> None:
+        with server, caller, suppress(OSError):
+            while data := server.recv(CHUNK_BYTES):
+                if mute.is_set():
+                    self.held.set()
+                else:
+                    caller.sendall(data)
 
     def _holds(self, data: bytes) -> bool:
         with self._lock:
@@ -66,7 +82,6 @@ class Sluice:
             if self._left:
                 self._left -= 1
                 return False
-            self.held.set()
             return True
 
 

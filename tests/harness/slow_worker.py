@@ -1,21 +1,22 @@
-"""A worker whose every round takes a while, so that a person, or a browser on a busy machine, sees it at work."""
+"""A worker whose rounds take a while and nothing else, so that a browser on a busy machine sees it at work."""
 
 from __future__ import annotations
 
 import time
 from collections.abc import Sequence
 
-from models.pipeline import ImageState, Pipeline
+from benchmarks.random_worker import RandomPipeline
+from models.pipeline import ImageState
 from worker.main import serve
 from worker.settings import WorkerSettings
 from worker.telemetry.worker_metrics import WorkerMetrics
 
-ROUND_SECONDS = 0.15
+ROUND_SECONDS = 0.1
 CAPACITY = 4
 
 
-class Slow(Pipeline):
-    """Draws as any pipeline, after a pause."""
+class Slow(RandomPipeline):
+    """Random slices, after a pause."""
 
     def advance(self, states: Sequence[ImageState]) -> list[ImageState]:
         """As Pipeline.advance."""
