@@ -5,9 +5,9 @@ export function ended(job: {
 export class Problem extends Error {
     /**
      * @param {{status: number, type?: string, title: string, detail?: string,
-     *   errors?: {field: string, message: string}[]}} body
+     *   errors?: {field: string, message: string}[], retryAfter?: ?number}} body
      */
-    constructor({ status, type, title, detail, errors }: {
+    constructor({ status, type, title, detail, errors, retryAfter }: {
         status: number;
         type?: string;
         title: string;
@@ -16,6 +16,7 @@ export class Problem extends Error {
             field: string;
             message: string;
         }[];
+        retryAfter?: number | null;
     });
     status: number;
     type: string;
@@ -25,6 +26,8 @@ export class Problem extends Error {
         field: string;
         message: string;
     }[];
+    /** Seconds until it is worth asking again, if the server said so. @type {?number} */
+    retryAfter: number | null;
 }
 export class Client {
     /**
@@ -50,7 +53,8 @@ export class Client {
         };
     }>;
     /**
-     * Ask for pictures. Tried once more if the connection breaks; the idempotency key makes that one job, not two.
+     * Ask for pictures. Tried twice more if there is no answer or the server is too busy; the idempotency key makes that one
+     * job, not two.
      * @param {GenerateRequest} request the body of POST /generate
      * @returns {Promise<Job>}
      */

@@ -44,6 +44,10 @@ const POLL_SECONDS = 1;
 const REFRESH_SECONDS = 3;
 const LONGEST_PAUSE_SECONDS = 10;
 const READY_SECONDS = 8;
+const SUBMIT_RETRIES = 2;
+const LONGEST_SUBMIT_PAUSE_SECONDS = 5;
+/** What passes by itself: no answer, too many requests, a server that is away or full. */
+const PASSING = [0, 429, 502, 503, 504];
 
 /** Whether a job can no longer change. @param {{status: Status}} job */
 export const ended = (job) => ["succeeded", "failed", "canceled"].includes(job.status);
@@ -52,9 +56,9 @@ export const ended = (job) => ["succeeded", "failed", "canceled"].includes(job.s
 export class Problem extends Error {
   /**
    * @param {{status: number, type?: string, title: string, detail?: string,
-   *   errors?: {field: string, message: string}[]}} body
+   *   errors?: {field: string, message: string}[], retryAfter?: ?number}} body
    */
-  constructor({ status, type = "about:blank", title, detail = "", errors = [] }) {
+  constructor({ status, type = "about:blank", title, detail = "", errors = [], retryAfter = null }) {
     super(detail ? `${title}: ${detail}` : title);
     this.name = "Problem";
     this.status = status;
@@ -62,6 +66,8 @@ export class Problem extends Error {
     this.title = title;
     this.detail = detail;
     this.errors = errors;
+    /** Seconds until it is worth asking again, if the server said so. @type {?number} */
+    this.retryAfter = retryAfter;
   }
 }
 
@@ -99,7 +105,8 @@ export class Client {
   }
 
   /**
-   * Ask for pictures. Tried once more if the connection breaks; the idempotency key makes that one job, not two.
+   * Ask for pictures. Tried twice more if there is no answer or the server is too busy; the idempotency key makes that one
+   * job, not two.
    * @param {GenerateRequest} request the body of POST /generate
    * @returns {Promise<Job>}
    */
@@ -120,11 +127,14 @@ export class Client {
     const bytes = crypto.getRandomValues(new Uint8Array(16));
     const key = Array.from(bytes, (byte) => byte.toString(16).padStart(2, "0")).join("");
     const headers = { "Content-Type": "application/json", "Idempotency-Key": key };
-    const post = () => this.#fetch(path, { method: "POST", headers, body: JSON.stringify(request) });
-    return post().catch((problem) => {
-      if (problem.status !== 0) throw problem;
-      return pause(1).then(post);
-    });
+    for (let tries = 0; ; tries++) {
+      try {
+        return await this.#fetch(path, { method: "POST", headers, body: JSON.stringify(request) });
+      } catch (problem) {
+        if (tries === SUBMIT_RETRIES || !PASSING.includes(problem.status)) throw problem;
+        await pause(Math.min(problem.retryAfter ?? 1, LONGEST_SUBMIT_PAUSE_SECONDS));
+      }
+    }
   }
 
   /**
@@ -234,7 +244,8 @@ export class Client {
     });
     if (response.ok) return response;
     const body = await response.json().catch(() => null);
-    throw new Problem({ title: response.statusText || `HTTP ${response.status}`, ...body, status: response.status });
+    const retryAfter = Number(response.headers.get("Retry-After")) || null;
+    throw new Problem({ title: response.statusText || `HTTP ${response.status}`, ...body, status: response.status, retryAfter });
   }
 }
 

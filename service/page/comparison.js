@@ -3,7 +3,7 @@
 import { ended } from "./client.js";
 import { describeControls, title } from "./controls.js";
 import { button, element } from "./element.js";
-import { plural, stateOf } from "./job-card.js";
+import { plural, replaceButtons, stateOf } from "./job-card.js";
 import { axisOf, sharedControls } from "./levels.js";
 
 /** Which comparison a job belongs to, null for none. @param {import("./client.js").Job} job */
@@ -56,7 +56,7 @@ export class Comparison {
     this.bar.hidden = over;
     this.node.dataset.status = stateOf(jobs);
     this.state.textContent = words(jobs, fraction);
-    if (over !== this.over) this.buttons.replaceChildren(...this.#choices(over));
+    if (over !== this.over) replaceButtons(this, ...this.#choices(over));
     this.over = over;
   }
 

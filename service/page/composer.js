@@ -71,13 +71,18 @@ export class Composer {
       model: this.model.name,
       num_images,
       ...(seed === "" ? {} : { seed: Number(seed) }),
-      controls: surprising ? surprises(controls, this.model.controls.label, num_images) : controls,
+      controls: surprising ? surprises({ ...controls, ...this.#axisStyle() }, this.model.controls.label, num_images) : controls,
       ...(this.temperature === null ? {} : { temperature: this.temperature }),
       ...(this.mode === "redraw" ? {} : this.#numbers(["guidance", "candidates"])),
     };
     if (this.mode === "compare") return compared({ seed: randomSeed(), ...request }, this.levels.axis, this.levels.chosen);
     const start = this.mode === "redraw" ? this.start.value() : null;
     return [{ ...request, ...(start ? { start } : {}) }];
+  }
+
+  /** A style of those that are compared, so that surprises are subjects which have it. */
+  #axisStyle() {
+    return this.mode === "compare" && this.levels.axis === "style" ? { style: this.levels.chosen[0] } : {};
   }
 
   /** Set the form as a job was asked for. @param {import("./client.js").Job} job @param {?Object} start what it began with */
@@ -195,7 +200,15 @@ export class Composer {
     if (this.mode === "redraw" && !this.start.value()) {
       return this.#want("drop", "No image chosen", "Choose the image to redraw.");
     }
-    return this.#seedIsGood({ focus: true });
+    return this.#numbersAreGood() && this.#seedIsGood({ focus: true });
+  }
+
+  /** Guidance and candidates, which may be folded away. */
+  #numbersAreGood() {
+    const wrong = this.mode !== "redraw" && ["guidance", "candidates"].map(byId).find((input) => !input.checkValidity());
+    if (!wrong) return true;
+    byId("fine").open = true;
+    return wrong.reportValidity();
   }
 
   #want(id, title, detail) {

@@ -1,8 +1,8 @@
 /** A final image as files: its vector form in the colours chosen here, as SVG, as PNG of some sizes, as icons of a site. */
 
-import { byId, element } from "./element.js";
+import { button, byId, element } from "./element.js";
 import { fileName, save } from "./files.js";
-import { coloursOf, fitting, recoloured, vectorOf } from "./vector.js";
+import { coloursOf, fitting, onWhite, recoloured, vectorOf } from "./vector.js";
 
 const PNG_SIZES = [64, 512, 1024];
 const PARTS = ["ground", "glyph"];
@@ -17,11 +17,11 @@ export class Exports {
   #brand = {};
 
   /**
-   * @param {import("./client.js").Client} client @param {import("./brand.js").Brand} brand
+   * @param {import("./job-card.js").Actions} actions
    * @param {(url: string) => void} preview shows the vector form
    */
-  constructor(client, brand, preview) {
-    Object.assign(this, { client, brand, preview });
+  constructor({ client, brand, downloadAll }, preview) {
+    Object.assign(this, { client, brand, downloadAll, preview });
     for (const part of PARTS) byId(`${part}-colour`).oninput = () => this.#choose(part);
     byId("own-colours").onclick = () => this.#reset();
     byId("transparent").onchange = () => this.#changed();
@@ -103,20 +103,27 @@ export class Exports {
   #links() {
     const colours = this.#colours();
     const name = fileName(this.picture);
-    const archive = (options) => this.client.exportUrl(this.job, { ...options, ...colours });
-    const all = this.job.images.length > 1 ? [this.#link("All images, ZIP", archive({ set: "sizes" }), `${name}-all.zip`)] : [];
+    const icons = this.client.exportUrl(this.job, { set: "web", index: this.picture.index, ...colours });
     byId("own-colours").hidden = Object.keys(this.#chosen).length === 0;
     byId("download-links").replaceChildren(
       this.#link("SVG, any size", this.#image({ format: "svg", ...colours }), `${name}.svg`),
       ...PNG_SIZES.map((size) => this.#link(`PNG ${size} px`, this.#image({ format: "png", size, ...colours }), `${name}-${size}.png`)),
-      this.#link("Web icons", archive({ set: "web", index: this.picture.index }), `${name}-web.zip`),
-      ...all,
+      this.#link("Web icons", icons, `${name}-web.zip`),
+      ...(this.job.images.length > 1 ? [button("All images, ZIP", () => this.#downloadAll())] : []),
       this.#link("Pixels as generated", this.#image({ format: "png" }), `${name}-pixels.png`),
     );
   }
 
   #link(text, href, download) {
     return element("a", { className: "button", href, download, onclick: (event) => this.#download(event, href, download) }, text);
+  }
+
+  /** Each image in the chosen colours, or in the brand's, of the parts that it has itself. */
+  async #downloadAll() {
+    byId("download-hint").textContent = "The archive is being made.";
+    const coloured = (svg) => recoloured(svg, { ...fitting(svg, this.brand.colours), ...this.#chosen });
+    await this.downloadAll(this.job, byId("transparent").checked ? coloured : (svg) => onWhite(coloured(svg)));
+    byId("download-hint").textContent = "";
   }
 
   /** Fetch the file, so that a refusal is shown here and not as a page of its own. With a modifier key the browser loads it. */

@@ -4,7 +4,7 @@ import { describeControls } from "./controls.js";
 import { button, byId, element } from "./element.js";
 import { favouriteId, FavouriteStore } from "./favourite-store.js";
 import { copyImage, copySvg, dragOut, FILE_PIXELS, plainName, save } from "./files.js";
-import { plural } from "./job-card.js";
+import { NOT_LOADED, plural } from "./job-card.js";
 import { requestOfPicture } from "./snippets.js";
 import { toast } from "./toast.js";
 import { branded, pixelsOf, pngOf, urlOf, vectorOf } from "./vector.js";
@@ -15,6 +15,8 @@ export class Favourites {
   #kept = [];
   /** Object URLs of what is shown and dragged. @type {string[]} */
   #urls = [];
+  /** @type {Map<import("./favourite-store.js").Favourite, {node: HTMLElement, update: () => void}>} */
+  #cards = new Map();
   /** The vector forms that are still to come. @type {Promise<unknown>} */
   #drawing = Promise.resolve();
 
@@ -25,11 +27,9 @@ export class Favourites {
    */
   constructor(client, brand, page) {
     Object.assign(this, { client, brand, page });
-    byId("download-favourites").onclick = () => this.#download();
-    byId("line-up-favourites").onclick = async () => {
-      const { showLineUp } = await import("./line-up.js");
-      showLineUp(this.#kept.map((each) => ({ name: each.name, src: this.#shown(each) })));
-    };
+    byId("download-favourites").onclick = () => this.#download().catch(() => page.complain(NOT_LOADED));
+    byId("line-up-favourites").onclick = () => import("./line-up.js").then(({ showLineUp }) =>
+      showLineUp(this.#kept.map((each) => ({ name: each.name, src: this.#shown(each) })))).catch(() => page.complain(NOT_LOADED));
   }
 
   /** Read what is kept. */
@@ -55,7 +55,7 @@ export class Favourites {
       const favourite = await this.#favouriteOf(job, index);
       await this.#keep(favourite);
       this.page.say("Kept in Favourites.");
-      this.#drawing = Promise.all([this.#drawing, this.#draw(favourite, job.images[index])]);
+      this.#drawing = Promise.allSettled([this.#drawing, this.#draw(favourite, job.images[index])]);
     } catch {
       this.page.complain({ title: "Not kept", detail: "The image cannot be read from the server, or this browser keeps no data." });
     }
@@ -66,7 +66,13 @@ export class Favourites {
     this.#urls.forEach(URL.revokeObjectURL);
     this.#urls = [];
     byId("favourites-count").textContent = this.#kept.length || "";
-    byId("favourites-list").replaceChildren(...this.#kept.map((each) => this.#card(each)));
+    for (const [favourite, { node }] of this.#cards) if (!this.#kept.includes(favourite)) node.remove();
+    this.#cards = new Map(this.#kept.map((each) => [each, this.#cards.get(each) ?? this.#card(each)]));
+    const list = byId("favourites-list");
+    [...this.#cards.values()].forEach(({ node, update }, i) => {
+      update();
+      if (list.children[i] !== node) list.insertBefore(node, list.children[i] ?? null); // others are not moved: they keep the focus
+    });
     byId("favourites-head").hidden = this.#kept.length === 0;
     byId("no-favourites").hidden = this.#kept.length > 0;
     this.page.changed();
@@ -91,14 +97,17 @@ export class Favourites {
 
   async #keep(favourite) {
     await this.#store.put(favourite);
-    this.#kept = [favourite, ...this.#kept].sort((a, b) => b.saved - a.saved);
+    this.#kept = [favourite, ...this.#kept.filter(({ id }) => id !== favourite.id)].sort((a, b) => b.saved - a.saved);
     this.show();
   }
 
   async #remove(favourite) {
     await this.#store.remove(favourite.id);
+    const node = this.#cards.get(favourite)?.node;
+    const next = node?.contains(document.activeElement) && (node.nextElementSibling ?? node.previousElementSibling);
     this.#kept = this.#kept.filter((each) => each !== favourite);
     this.show();
+    if (next) next.querySelector(".heart").focus();
     toast(`“${favourite.name}” is no longer a favourite.`, () => this.#keep(favourite));
   }
 
@@ -109,18 +118,26 @@ export class Favourites {
   }
 
   #card(favourite) {
-    const { name } = favourite;
-    const image = element("img", { src: this.#shown(favourite), alt: name, draggable: true, title: "Drag it into another program" });
-    this.#png(favourite, FILE_PIXELS).then((png) => {
-      const url = this.#url(png);
-      image.ondragstart = (event) => dragOut(event, { name: plainName(name), url });
-    });
-    const title = element("input", { value: name, ariaLabel: `Name of ${name}`, maxLength: 60, onchange: () => this.#rename(favourite, title.value) });
-    const heart = button("", () => this.#remove(favourite), { className: "heart", ariaPressed: "true", ariaLabel: `Remove ${name}`, title: "Remove" });
-    return element("li", { className: "favourite" }, element("div", { className: "shown" }, image), heart, title, element("div", { className: "actions" },
-      button("Copy image", ({ currentTarget }) => this.page.copied(currentTarget, copyImage(this.#png(favourite, FILE_PIXELS)))),
-      ...(favourite.svg ? [button("Copy SVG", ({ currentTarget }) => this.page.copied(currentTarget, copySvg(this.#svg(favourite))))] : []),
+    const image = element("img", { draggable: true, title: "Drag it into another program" });
+    const heart = button("", () => this.#remove(favourite), { className: "heart", ariaPressed: "true", title: "Remove" });
+    const title = element("input", { maxLength: 60, onchange: () => this.#rename(favourite, title.value) });
+    const svg = button("Copy SVG", ({ currentTarget }) => this.page.copied(currentTarget, copySvg(this.#svg(favourite))));
+    const node = element("li", { className: "favourite" }, element("div", { className: "shown" }, image), heart, title, element("div", { className: "actions" },
+      button("Copy image", ({ currentTarget }) => this.page.copied(currentTarget, copyImage(this.#png(favourite, FILE_PIXELS)))), svg,
       button("More", () => this.page.repeat(favourite.request), { title: "Four more of the same subject and look" })));
+    const update = () => {
+      const { name } = favourite;
+      Object.assign(image, { src: this.#shown(favourite), alt: name });
+      heart.ariaLabel = `Remove ${name}`;
+      title.ariaLabel = `Name of ${name}`;
+      if (title !== document.activeElement) title.value = name;
+      svg.hidden = !favourite.svg;
+      this.#png(favourite, FILE_PIXELS).then((png) => {
+        const url = this.#url(png);
+        image.ondragstart = (event) => dragOut(event, { name: plainName(name), url });
+      });
+    };
+    return { node, update };
   }
 
   #shown(favourite) {
@@ -145,7 +162,7 @@ export class Favourites {
   async #download() {
     const [{ archiveOf }] = await Promise.all([import("./image-set.js"), this.#drawing]);
     const images = this.#kept.map(({ name, svg, png }) => ({ name: plainName(name), svg, png }));
-    save(await archiveOf(images, this.brand.colours), "favourites.zip");
+    save(await archiveOf(images, (svg) => branded(svg, this.brand.colours)), "favourites.zip");
     this.page.say(`Downloaded ${plural(images.length, "favourite")}.`);
   }
 }

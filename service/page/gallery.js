@@ -21,13 +21,14 @@ export class Gallery {
 
   /**
    * @param {import("./job-card.js").Actions} actions
-   * @param {{say: (words: string) => void, complain: (problem: Object) => void, changed: (card: JobCard) => void}} page
+   * @param {{say: (words: string) => void, complain: (problem: Object) => void, changed: (card: JobCard) => void,
+   *   keyed: () => boolean}} page `keyed`: there is an API key, so a job that is not found may be of another
    */
   constructor(actions, page) {
     Object.assign(this, { actions, page, list: byId("jobs") });
     this.list.addEventListener("keydown", moveBetween);
     byId("clear").onclick = () => {
-      this.remove(...[...this.#jobs.values()].map(({ card }) => card).filter(({ job }) => ended(job)));
+      this.remove(...[...this.#jobs.values()].map(({ card }) => card).filter(isOver));
     };
   }
 
@@ -38,16 +39,18 @@ export class Gallery {
   }
 
   /**
-   * Bring back the jobs of an earlier visit, in their order; those the server no longer knows are forgotten.
+   * Bring back the jobs of an earlier visit, in their order; those the server no longer knows are forgotten. An image
+   * that could not be loaded is tried again.
    * @returns {Promise<number>} how many it could not be asked for
    */
   async restore() {
     const known = recentIds().filter((id) => !this.#jobs.has(id));
     const answers = await Promise.all(known.map((id) => this.actions.client.job(id).catch((problem) => problem)));
     answers.forEach((answer, i) => {
-      if (answer.status === 404) forget(known[i]);
-      else if (answer.urls) this.#show(answer, "last");
+      if (answer.status === 404) this.#forget(known[i]);
+      else if (answer.urls && !this.#jobs.has(known[i])) this.#show(answer, "last");
     });
+    for (const { card } of this.#jobs.values()) card.retry();
     this.#sort();
     this.#unread = answers.filter((answer) => !answer.urls && answer.status !== 404).length;
     this.#count();
@@ -58,10 +61,14 @@ export class Gallery {
   remove(...cards) {
     const order = recentIds();
     const jobs = cards.map(({ job }) => job);
+    const entries = new Set(cards.map(({ node, group }) => group ?? node)).size;
     const next = cards.at(-1)?.node.closest("article")?.nextElementSibling ?? this.list;
-    for (const card of cards) this.#drop(card.job.id);
+    for (const { job } of cards) {
+      this.#drop(job.id);
+      forget(job.id);
+    }
     (next.isConnected ? next : this.list).focus();
-    toast(`Removed ${plural(cards.length, "entry", "entries")}.`, () => this.#putBack(jobs, order));
+    toast(`Removed ${plural(entries, "entry", "entries")}.`, () => this.#putBack(jobs, order));
   }
 
   get isEmpty() {
@@ -87,7 +94,11 @@ export class Gallery {
     try {
       const job = await this.actions.client.cancel(card.job);
       card.update(job);
-      if (ended(job)) this.#jobs.get(job.id)?.stop();
+      if (!ended(job)) return;
+      this.#jobs.get(job.id)?.stop();
+      this.#count();
+      this.page.changed(card);
+      this.page.say(milestone(card));
     } catch (problem) {
       this.page.complain(problem);
     }
@@ -150,7 +161,11 @@ export class Gallery {
         card.say(state);
         if (state === "away") this.page.away();
       },
-      gone: (problem) => (problem.status === 404 ? this.#drop(card.job.id) : this.page.complain(problem)),
+      gone: (problem) => { // with the right key it comes back
+        this.#drop(card.job.id);
+        if (problem.status === 404) this.#forget(card.job.id);
+        else this.page.complain(problem);
+      },
     });
   }
 
@@ -162,8 +177,12 @@ export class Gallery {
     card.group?.remove(card);
     if (card.group?.rows.length === 0) this.#comparisons.delete(comparisonOf(card.job));
     this.#jobs.delete(id);
-    forget(id);
     this.#count();
+  }
+
+  /** A job that the server does not know; one of another key stays remembered. */
+  #forget(id) {
+    if (!this.page.keyed()) forget(id);
   }
 
   #count() {
@@ -174,7 +193,7 @@ export class Gallery {
     byId("gallery-head").hidden = shown === 0;
     byId("gallery-count").textContent = open ? `${open} under way · ` : "";
     byId("jump-count").textContent = String(shown);
-    byId("clear").hidden = !cards.some(({ job }) => ended(job));
+    byId("clear").hidden = !cards.some(isOver);
     byId("images-count").textContent = shown || "";
     byId("empty").hidden = shown > 0 || unread > 0;
     byId("unread").hidden = unread === 0;
@@ -182,6 +201,9 @@ export class Gallery {
     document.title = open ? `(${open}) Subscale` : "Subscale: icons and letters";
   }
 }
+
+/** Whether its entry can no longer change. @param {JobCard} card */
+const isOver = ({ job, group }) => (group ? group.over : ended(job));
 
 /** Worth telling a listener: each state, and each quarter of the way. */
 function milestone(card) {

@@ -1,20 +1,20 @@
-/** Several images as one archive: an SVG and PNG files of each, in a brand's colours if those are on. */
+/** Several images as one archive: an SVG and PNG files of each. */
 
-import { branded, pngOf } from "./vector.js";
+import { pngOf } from "./vector.js";
 import { zipOf } from "./zip.js";
 
 const PNG_SIZES = [64, 512, 1024];
 
 /**
  * @param {{name: string, svg: ?string, png: Blob}[]} images `png`: the pixels as generated
- * @param {import("./brand.js").Colours} brand
+ * @param {(svg: string) => string} drawn the drawing in the colours of the files
  * @returns {Promise<Blob>}
  */
-export async function archiveOf(images, brand) {
+export async function archiveOf(images, drawn) {
   const files = [];
   for (const [name, { svg, png }] of named(images)) {
     if (svg) {
-      const drawing = branded(svg, brand);
+      const drawing = drawn(svg);
       files.push({ name: `${name}.svg`, blob: new Blob([drawing]) });
       for (const size of PNG_SIZES) files.push({ name: `${name}-${size}.png`, blob: await pngOf(drawing, size) });
     }

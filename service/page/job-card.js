@@ -144,12 +144,17 @@ export class JobCard {
     this.tiles.forEach((tile) => tile.recolour());
   }
 
+  /** Load again what could not be loaded. */
+  retry() {
+    this.tiles.forEach((tile) => tile.retry());
+  }
+
   #settle() {
     const { job, actions } = this;
     this.problem.hidden = !job.error;
     if (job.error) this.problem.replaceChildren(...problemParts(job.error));
     this.mark();
-    this.buttons.replaceChildren(...this.#choices(job, actions));
+    if (ended(job) || !this.buttons.childElementCount) replaceButtons(this, ...this.#choices(job, actions));
   }
 
   #choices(job, actions) {
@@ -164,6 +169,16 @@ export class JobCard {
     ];
   }
 }
+
+/** Put other buttons below an entry, which gets the focus that one of the old had. @param {{node: HTMLElement, buttons: HTMLElement}} entry */
+export function replaceButtons({ node, buttons }, ...others) {
+  const focused = buttons.contains(document.activeElement);
+  buttons.replaceChildren(...others);
+  if (focused) node.focus();
+}
+
+/** Some code is loaded when it is needed. */
+export const NOT_LOADED = { title: "Not possible now", detail: "A part of this page cannot be loaded from the server." };
 
 /** Title, detail and field errors of a problem. @param {{title: string, detail?: string, errors?: Object[]}} problem */
 export function problemParts({ title, detail, errors }) {

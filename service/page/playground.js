@@ -9,15 +9,15 @@ import { offerExamples } from "./examples.js";
 import { Favourites } from "./favourites.js";
 import { fileName, save } from "./files.js";
 import { Gallery } from "./gallery.js";
-import { problemParts } from "./job-card.js";
+import { NOT_LOADED, problemParts } from "./job-card.js";
 import { axisOf, compared, levelOf } from "./levels.js";
 import { listen } from "./shortcuts.js";
 import { asCurl, asJavaScript, copy, requestOf, requestOfPicture } from "./snippets.js";
 import { startOf } from "./start-picture.js";
+import { inFront, toast } from "./toast.js";
 import { parentOf, variationsOf } from "./variations.js";
-import { pixelsOf, vectorOf } from "./vector.js";
+import { branded, pixelsOf, vectorOf } from "./vector.js";
 import { show, shown } from "./views.js";
-import { Viewer } from "./viewer.js";
 
 const KEY = "spn.key";
 const RETRY_SECONDS = 4;
@@ -34,7 +34,7 @@ const favourites = new Favourites(client, brand, {
   say, copied, complain: showProblem, repeat: (request) => submit([{ ...request, num_images: 4, seed: undefined }]),
   changed: () => {
     gallery.mark();
-    viewer.mark();
+    viewer?.mark();
   },
 });
 
@@ -47,17 +47,14 @@ const actions = {
   downloadAll,
   slicesOf: ({ model }) => slicesByModel.get(model) ?? null,
   drawn: (model) => connection?.drawn(model) ?? true,
-  open: (card, index) => viewer.open(card, index),
+  open: (card, index) => enlarged().then((viewer) => viewer.open(card, index), () => showProblem(NOT_LOADED)),
   cancel: (card) => gallery.cancel(card),
   remove: (...cards) => gallery.remove(...cards),
-  again: async (job) => submit([{ ...await fullRequest(job), seed: seedAfter(job) }]),
+  again: (job) => submit(fullRequest(job).then((request) => [{ ...request, seed: seedAfter(job) }])),
   startSizesOf: ({ model }) => composer.models?.find(({ name }) => name === model)?.start_sizes ?? {},
   vary: (job, index, stage) => submit([variationsOf(job, index, stage)]),
-  repeat: async (job) => submit([await fullRequest(job)]),
-  reuse: async (job) => {
-    await composer.reuse(job, await start(job));
-    reused(job);
-  },
+  repeat: (job) => submit(fullRequest(job).then((request) => [request])),
+  reuse: (job) => start(job).then((begun) => composer.reuse(job, begun)).then(() => reused(job), showProblem),
   compareOn: (jobs) => {
     const request = { ...requestOf(jobs[0]), seed: seedAfter(jobs[0]) };
     return submit(compared(request, axisOf(jobs[0]), jobs.map(levelOf)));
@@ -71,9 +68,14 @@ const actions = {
 };
 let connection = null;
 const composer = new Composer({ submit, choose: (model) => connection?.choose(model), complain: showProblem }, brand);
-const viewer = new Viewer(actions);
+/** Loaded with the first image that is enlarged. @type {?import("./viewer.js").Viewer} */
+let viewer = null;
+const enlarged = async () => {
+  const { Viewer } = await import("./viewer.js");
+  return (viewer ??= new Viewer(actions));
+};
 const gallery = new Gallery(actions, {
-  say, complain: showProblem, changed: (card) => viewer.follow(card), away: () => connection?.check(),
+  say, complain: showProblem, changed: (card) => viewer?.follow(card), away: () => connection?.check(), keyed: () => Boolean(key()),
 });
 connection = new Connection(client, { back: returned, changed: () => gallery.say() });
 
@@ -84,13 +86,13 @@ const fullRequest = async (job) => {
 };
 const seedAfter = ({ seed, num_images }) => (seed + num_images <= LARGEST_SEED ? seed + num_images : 0);
 
-/** Save the final images of a job as one archive. */
-async function downloadAll(job) {
+/** Save the final images of a job as one archive. @param {(svg: string) => string} [drawn] by default in the brand's colours */
+async function downloadAll(job, drawn = (svg) => branded(svg, brand.colours)) {
   try {
     const { archiveOf } = await import("./image-set.js");
     const images = await Promise.all(job.images.filter(({ final }) => final).map(async (image) => (
       { name: fileName(image), svg: await vectorOf(client, image).catch(() => null), png: await pixelsOf(client, image) })));
-    save(await archiveOf(images, brand.colours), `${fileName(job.images[0])}-all.zip`);
+    save(await archiveOf(images, drawn), `${fileName(job.images[0])}-all.zip`);
   } catch {
     showProblem({ title: "Not downloaded", detail: "The images cannot be read from the server now, or have expired." });
   }
@@ -102,12 +104,12 @@ function makeLike(controls) {
   submit(composer.requests());
 }
 
-/** Send requests one after the other, and show what becomes of them. */
+/** Send requests one after the other, and show what becomes of them. @param {Object[] | Promise<Object[]>} requests */
 async function submit(requests) {
   showProblem(null);
   composer.busy(true);
   try {
-    for (const [i, request] of requests.entries()) {
+    for (const [i, request] of (await requests).entries()) {
       const job = await client.submit(request);
       gallery.add(job);
       show("images");
@@ -124,6 +126,7 @@ async function submit(requests) {
 
 /** Ask for the models until there are some, and say plainly why there are none yet. */
 async function begin() {
+  clearTimeout(timer);
   try {
     const models = await client.models();
     notice(models.length ? null : NO_MODEL);
@@ -141,7 +144,7 @@ async function begin() {
   } catch (problem) {
     if ([401, 403].includes(problem.status)) {
       openKey();
-      return notice(KEY_WANTED, openKey, "Enter key");
+      return notice(problem.status === 403 ? problem : KEY_WANTED, openKey, "Enter key");
     }
     const { title, detail } = asProblem(problem);
     if (!composer.models) notice({ title, detail: `${detail ?? ""} The page tries again.` }, begin, "Try now");
@@ -178,6 +181,7 @@ function showProblem(problem) {
   unavailable = [0, 503].includes(problem?.status);
   byId("form-error").hidden = !problem;
   byId("form-error").replaceChildren(...(problem ? problemParts(asProblem(problem)) : []));
+  if (problem && document.querySelector("dialog[open]")) toast(byId("form-error").innerText);
   if ([401, 403].includes(problem?.status)) openKey();
 }
 
@@ -231,6 +235,7 @@ function saveKey() {
 }
 
 function say(words) {
+  inFront(byId("status"));
   byId("status").textContent = words;
 }
 

@@ -1,6 +1,6 @@
-/** The ids of this browser's jobs, newest first, kept across reloads. */
+/** The ids of this browser's jobs, newest first, kept across reloads; for each service of an origin. */
 
-const KEY = "spn.jobs";
+const KEY = `spn.jobs${new URL(".", location).pathname.slice(0, -1)}`;
 const MOST = 24;
 
 /** @returns {string[]} */

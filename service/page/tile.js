@@ -67,6 +67,15 @@ export class Tile {
     else this.#clear();
   }
 
+  /** Load the final image again, if it could not be loaded. */
+  retry() {
+    if (!this.settled || this.#shown === this.image.slices_done) return;
+    this.settled = false;
+    this.stage.textContent = "";
+    this.#wanted = this.image;
+    if (!this.#loading) this.#load();
+  }
+
   /** Whether it is a favourite. @param {boolean} kept */
   mark(kept) {
     this.heart.ariaPressed = String(kept);

@@ -7,15 +7,24 @@ let timer = null;
 
 /** @param {string} words @param {?() => void} [undo] offered for ten seconds */
 export function toast(words, undo = null) {
+  inFront(byId("toast"));
   clearTimeout(timer);
   const act = undo && button("Undo", () => {
     hide();
     undo();
   });
-  byId("toast").replaceChildren(element("p", { role: "status" }, words), ...(act ? [act] : []));
   byId("toast").hidden = false;
+  byId("toast").replaceChildren(element("p", {}, words), ...(act ? [act] : []));
   timer = setTimeout(hide, SHOWN_SECONDS * 1000);
 }
+
+/** Put a message where it is seen and heard: an open dialog hides the rest of the page. @param {HTMLElement} node */
+export function inFront(node) {
+  const place = document.querySelector("dialog[open]") ?? document.body;
+  if (node.parentElement !== place) place.append(node);
+}
+
+document.addEventListener("close", () => inFront(byId("toast")), true);
 
 function hide() {
   clearTimeout(timer);

@@ -56,6 +56,9 @@ export function recoloured(svg, colours) {
   return new XMLSerializer().serializeToString(drawing);
 }
 
+/** The drawing on white. @param {string} svg */
+export const onWhite = (svg) => svg.replace(/<svg[^>]*>/, '$&<rect id="background" width="100%" height="100%" fill="#fff"/>');
+
 /** A URL that an `<img>` shows. */
 export const urlOf = (/** @type {string} */ svg) => `data:image/svg+xml,${encodeURIComponent(svg)}`;
 

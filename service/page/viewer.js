@@ -61,17 +61,19 @@ export class Viewer {
 
   /** The job moved on: an image shown at its latest slice follows. @param {import("./job-card.js").JobCard} card */
   follow(card) {
-    if (!this.dialog.open || card !== this.card || this.timer) return;
+    if (!this.dialog.open || card !== this.card) return;
     const { slices_done, final } = this.#picture();
     this.#neighbours();
     const ended = final !== this.final;
-    if (ended) this.#describe(card.job, this.#picture());
+    if (ended) {
+      this.#describe(card.job, this.#picture());
+      this.#offerExports();
+    }
     const latest = this.range.value === this.range.max;
     if (slices_done === Number(this.range.max) || slices_done === 0) return;
     this.range.max = slices_done;
     if (latest) this.range.value = slices_done;
     this.#draw();
-    if (ended) this.#offerExports();
   }
 
   /** Whether the image is a favourite. */
@@ -95,7 +97,7 @@ export class Viewer {
   /** Colours and downloads; their code is loaded with the first image that is opened. */
   #exports() {
     return (this.exports ??= import("./exports.js").then(({ Exports }) =>
-      new Exports(this.actions.client, this.actions.brand, (url) => this.#showVector(url))));
+      new Exports(this.actions, (url) => this.#showVector(url))));
   }
 
   #offerExports() {
@@ -110,8 +112,9 @@ export class Viewer {
   async #why() {
     const place = element("div");
     byId("why-answer").replaceChildren(place);
-    const { explain } = await import("./why.js");
-    explain(place, this.actions.client, this.card.job, this.index);
+    const { card, index } = this;
+    const { explain } = await import("./why.js").catch(() => ({ explain: () => place.append("This cannot be loaded now.") }));
+    explain(place, this.actions.client, card.job, index);
   }
 
   #picture() {
@@ -162,7 +165,7 @@ export class Viewer {
     this.#frames.delete(slices);
     const expired = await this.actions.client.job(this.card.job).then(() => false, ({ status }) => status === 404);
     const words = expired
-      ? "This image has expired. “More like these” or “Use these settings” generates it again."
+      ? "This image has expired. “Use these settings” generates it again."
       : "This image cannot be loaded now.";
     if (Number(this.range.value) === slices) this.frame.replaceChildren(element("p", { className: "hint", role: "status" }, words));
   }

@@ -123,4 +123,4 @@ def test_nothing_is_wider_than_a_phone(page: Page, url: str) -> None:
         assert box
         assert box["height"] >= 40
     page.locator("#jobs .tile:enabled").first.click()
-    assert page.evaluate("document.querySelector('dialog[open]').scrollWidth") == PHONE["width"]
+    assert page.get_by_role("dialog").evaluate("(dialog) => dialog.scrollWidth") == PHONE["width"]

@@ -280,6 +280,82 @@ def test_favourites_outlive_the_server_s_images(page: Page, sent: list[dict[str,
     assert sent
 
 
+def test_a_name_is_typed_to_its_end_while_the_vector_form_comes(page: Page, sent: list[dict[str, Any]]) -> None:
+    """Neither the letters nor the focus are lost; pressed twice, a heart keeps one image."""
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route("**/images/0?*format=svg*", hold)
+    entry = generate(page)
+    heart = entry.get_by_role("button", name="Favourite").first
+    heart.hover()
+    heart.dblclick()
+    page.get_by_role("button", name="Favourites 1").click()
+    card = page.locator(".favourite")
+    name = card.get_by_role("textbox")
+    name.fill("")
+    name.press_sequentially("Lo")
+    for route in held:
+        route.continue_()
+    page.unroute("**/images/0?*format=svg*")
+    expect(card.get_by_role("button", name="Copy SVG")).to_be_visible(timeout=EXPORT_SECONDS * 1000)
+    expect(name).to_be_focused()
+    page.keyboard.type("go")
+    page.keyboard.press("Tab")
+    expect(card.get_by_alt_text("Logo")).to_be_visible()
+    expect(card).to_have_count(1)
+    assert sent
+
+
+def test_what_is_taken_back_in_the_viewer_is_said_there(page: Page, sent: list[dict[str, Any]]) -> None:
+    """The dialog does not cover "Undo", and a press on it counts."""
+    favourite = keep(generate(page))
+    page.get_by_role("button", name="Images", exact=False).first.click()
+    page.locator("#jobs .tile").first.click()
+    kept = page.locator("#viewer-keep")
+    kept.click()
+    expect(kept).to_have_attribute("aria-pressed", "false")
+    page.get_by_role("button", name="Undo").click()
+    expect(kept).to_have_attribute("aria-pressed", "true")
+    page.keyboard.press("Escape")
+    page.get_by_role("button", name="Favourites").click()
+    expect(favourite).to_have_count(1)
+    assert sent
+
+
+@pytest.mark.parametrize("hidden_by", ["Fine control", "Redraw"])
+def test_a_number_out_of_range_is_shown(page: Page, sent: list[dict[str, Any]], hidden_by: str) -> None:
+    """Folded away it is unfolded; a mode that does not send it does not ask for it."""
+    fold = page.get_by_text("Fine control").first
+    fold.click()
+    guidance = page.get_by_label("Guidance")
+    guidance.fill("9")
+    if hidden_by == "Redraw":
+        page.get_by_role("radio", name="Redraw").check()
+        page.get_by_role("button", name="Redraw").click()
+        expect(page.get_by_role("alert")).to_contain_text("No image chosen")
+    else:
+        fold.click()
+        page.get_by_role("button", name="Generate").click()
+        expect(guidance).to_be_focused()
+    assert sent == []
+
+
+def test_compared_styles_get_subjects_that_have_them(page: Page, sent: list[dict[str, Any]]) -> None:
+    """Without a subject the styles are those of icons, and so no surprise is a letter."""
+    page.get_by_role("radio", name="Compare").check()
+    expect(page.get_by_label("What varies")).to_have_value("style")
+    page.get_by_label("Images side by side", exact=True).fill("6")
+    for presses in (1, 2, 3):
+        page.get_by_role("button", name="Compare 12 images").click()
+        expect(page.locator("#jobs > [data-status=succeeded]")).to_have_count(presses)
+    labels = {controls["label"] for body in sent for controls in body["controls"]}
+    assert len(labels) > 6
+    assert not [label for label in labels if len(label) == 1]
+
+
 def test_favourites_are_downloaded_as_a_set_and_compared(page: Page, sent: list[dict[str, Any]]) -> None:
     """An archive of SVG and PNG files with their names; the comparison has four sizes on light and on dark."""
     page.get_by_role("radio", name="L", exact=True).check()
@@ -341,13 +417,14 @@ def test_an_image_is_explained_by_its_likelihood(page: Page, sent: list[dict[str
 
 
 def test_a_likelihood_that_is_refused_is_said_so(page: Page, sent: list[dict[str, Any]]) -> None:
-    """With the reason; a second try is not spoiled by it."""
+    """With the reason, if it is still refused when repeated; another press is not spoiled by it."""
     generate(page).locator(".tile").click()
     problem = json.dumps({"status": 429, "title": "Too many requests", "detail": "Try again in 5 s."})
-    page.route("**/score", lambda route: route.fulfill(status=429, body=problem), times=1)
+    page.route("**/score", lambda route: route.fulfill(status=429, body=problem))
     answer = page.locator("#why-answer")
     page.get_by_role("button", name="Why this one?").click()
     expect(answer).to_have_text("There is no answer now. Try again in 5 s.")
+    page.unroute("**/score")
     page.get_by_role("button", name="Why this one?").click()
     expect(answer.get_by_role("img")).to_be_visible()
     assert sent

@@ -104,11 +104,19 @@ def test_a_finished_image_is_downloaded_in_every_form(viewer: Locator) -> None:
         assert (name.endswith(f"-7-{size}.png"), drawn.size) == (True, (size, size))
         assert drawn.convert("RGBA").getpixel((0, 0))[3] == 0  # type: ignore[index]
     assert {"favicon.ico", "manifest.json"} <= set(ZipFile(io.BytesIO(downloaded(viewer, "Web icons")[1])).namelist())
-    with ZipFile(io.BytesIO(downloaded(viewer, "All images, ZIP")[1])) as archive:
-        assert sum(name.endswith(".svg") for name in archive.namelist()) == 2
+    assert len(all_drawings(viewer)) == 2
     assert Image.open(io.BytesIO(downloaded(viewer, "Pixels as generated")[1])).size == (64, 64)
     viewer.get_by_role("checkbox", name="Transparent background").uncheck()
     assert b'id="background"' in downloaded(viewer, "SVG, any size")[1]
+    assert all('id="background"' in drawing for drawing in all_drawings(viewer))
+
+
+def all_drawings(viewer: Locator) -> list[str]:
+    """The SVG files of the archive of all images."""
+    with viewer.page.expect_download(timeout=EXPORT_SECONDS * 1000) as found:
+        viewer.get_by_role("button", name="All images, ZIP").click()
+    with ZipFile(found.value.path()) as archive:
+        return [archive.read(name).decode() for name in sorted(archive.namelist()) if name.endswith(".svg")]
 
 
 def test_two_colours_are_shown_and_downloaded(viewer: Locator) -> None:
@@ -151,6 +159,9 @@ def test_chosen_colours_stay_for_the_next_image(viewer: Locator) -> None:
     viewer.get_by_role("button", name="← Previous").click()
     expect(shown).to_have_attribute("src", re.compile("images/0.*format=svg.*&ground=%230a84ff&glyph=%23ffee00"))
     expect(tile).to_have_value("#0a84ff")
+    viewer.locator("summary", has_text="Download").click()
+    drawn = [re.findall('fill="(#.{6})"', drawing) for drawing in all_drawings(viewer)]
+    assert drawn == [["#0a84ff", "#ffee00"], ["#ffee00"]]
 
 
 def test_a_refused_download_is_explained_in_the_viewer(viewer: Locator, redis_url: str) -> None:

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 import redis
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from service.api_keys import KeyHash, sha256_of
 from service.contract.record import Problem
@@ -22,6 +22,7 @@ from tests.harness.painting import painting
 from tests.harness.serving import serving
 
 KEY = "a key for the page"
+OTHER_KEY = "a key of somebody else"
 
 
 @pytest.fixture
@@ -67,6 +68,11 @@ def test_jobs_that_nobody_draws_wait_in_line(page: Page, url: str) -> None:
     page.get_by_role("button", name="Cancel").last.click()
     expect(states.nth(1)).to_have_text("Cancelled · 0 of 1 finished")
     expect(states.nth(0)).to_contain_text("number 1 in line")
+    expect(page).to_have_title("(1) Subscale")
+    page.get_by_role("button", name="Cancel").click()
+    expect(page).to_have_title("Subscale: icons and letters")
+    expect(page.locator("#status")).to_have_text("Cancelled")
+    expect(page.locator("#jobs > article").first).to_be_focused()
 
 
 def test_a_failed_job_says_why_and_can_be_tried_again(page: Page, url: str, store: redis.Redis) -> None:
@@ -135,6 +141,68 @@ def test_a_gallery_that_cannot_be_read_is_not_called_empty(page: Page, url: str)
     expect(page.locator("#unread")).to_be_hidden()
 
 
+def test_a_page_that_begins_twice_shows_its_jobs_once(page: Page, url: str) -> None:
+    """A double click on "Try now", as soon as the server can be reached again."""
+    page.goto(url)
+    generate(page)
+    page.route("**/models", lambda route: route.fulfill(status=500, json={"title": "Down"}))
+    page.reload()
+    again = page.get_by_role("button", name="Try now")
+    expect(again).to_be_visible()
+    page.unroute("**/models")
+    held: list[Route] = []
+
+    def hold(route: Route) -> None:
+        held.append(route)
+
+    page.route(re.compile(r"/jobs/\w+$"), hold)
+    again.dblclick()
+    page.wait_for_timeout(1000)
+    assert len(held) == 2
+    for route in held:
+        route.continue_()
+    page.unroute(re.compile(r"/jobs/\w+$"))
+    expect(page.locator("#jobs .state")).to_contain_text("Queued")
+    expect(page.locator("#jobs > article")).to_have_count(1)
+    page.get_by_role("button", name="Cancel").click()
+    page.get_by_role("button", name="Remove").click()
+    expect(page.locator("#jobs > article")).to_have_count(0)
+
+
+def test_a_submit_that_meets_a_busy_server_is_repeated(page: Page, url: str) -> None:
+    """With the same Idempotency-Key, after the time that the server asks for; so it is one job."""
+    keys: list[str | None] = []
+
+    def busy(route: Route) -> None:
+        keys.append(route.request.header_value("Idempotency-Key"))
+        if len(keys) < 3:
+            route.fulfill(status=503, json={"title": "Busy"}, headers={"Retry-After": "1"})
+        else:
+            route.continue_()
+
+    page.route("**/generate", busy)
+    page.goto(url)
+    generate(page)
+    assert len(keys) == 3
+    assert len(set(keys)) == 1
+    assert keys[0]
+
+
+def test_images_that_failed_come_when_the_network_is_back(page: Page, url: str, redis_url: str) -> None:
+    """Without a reload."""
+    page.goto(url)
+    page.route("**/images/*", lambda route: route.abort())
+    with painting(redis_url):
+        generate(page)
+        expect(page.get_by_text("not available")).to_be_visible()
+    page.unroute("**/images/*")
+    page.context.set_offline(True)
+    expect(page.locator("#banner")).to_contain_text("This device is offline.")
+    page.context.set_offline(False)
+    expect(page.locator("#jobs .tile img")).to_be_visible()
+    expect(page.get_by_text("not available")).to_be_hidden()
+
+
 def test_a_device_without_network_is_told_so(page: Page, url: str) -> None:
     """Not the server's fault, and over as soon as the network is back."""
     page.goto(url)
@@ -147,18 +215,32 @@ def test_a_device_without_network_is_told_so(page: Page, url: str) -> None:
 def test_a_server_with_keys_asks_for_one(page: Page, store: redis.Redis, redis_url: str, models: Path) -> None:
     """At load, with the place to enter it open; with the key, images and events come without headers."""
     del store
-    keys = (KeyHash(name="studio", sha256=sha256_of(KEY)),)
+    keys = tuple(KeyHash(name=name, sha256=sha256_of(key)) for name, key in (("studio", KEY), ("other", OTHER_KEY)))
     with serving(ServiceSettings(redis_url=redis_url, models=models, model="toy", keys=keys)) as url:
         page.goto(url)
         expect(page.locator("#notice")).to_contain_text("This server requires an API key")
-        page.get_by_label("API key", exact=True).fill(KEY)
-        page.keyboard.press("Enter")
+        enter(page, "mistyped")
+        expect(page.locator("#notice")).to_contain_text("API key unknown")
+        enter(page, KEY)
         with painting(redis_url):
             generate(page)
             expect(page.locator("#jobs .state")).to_contain_text("Finished")
             expect(page.locator("#jobs .tile img")).to_have_attribute("src", re.compile("sig="))
             job = page.request.post(f"{url}/generate", data={}, headers={"Authorization": f"Bearer {KEY}"}).json()
             assert page.evaluate(FOLLOWED, [url, job]) == ["succeeded", 200]
+        for key, entries in ((OTHER_KEY, 0), (KEY, 1)):
+            page.reload()
+            page.locator("#key-button").click()
+            enter(page, key)
+            page.reload()
+            expect(page.get_by_role("button", name="Generate")).to_be_enabled()
+            expect(page.locator("#jobs > article")).to_have_count(entries)
+
+
+def enter(page: Page, key: str) -> None:
+    """Type an API key into the panel, which is open."""
+    page.get_by_label("API key", exact=True).fill(key)
+    page.keyboard.press("Enter")
 
 
 FOLLOWED = """async ([base, job]) => {
