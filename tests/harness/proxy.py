@@ -14,7 +14,7 @@ PUSH = b"RPUSH"
 """RQ's command that puts a ticket into its queue. It is an argument of the call that makes a job (decision 035)."""
 
 
-class Side(Enum):
+class Withheld(Enum):
     """What is held back: a call, which Redis never sees, or the answer to it."""
 
     CALL = "call"
@@ -28,10 +28,10 @@ class Sluice:
         parts = urlsplit(redis_url)
         self._target = (parts.hostname or "", parts.port or 0)
         self._listener = socket.create_server(("127.0.0.1", 0))
-        self._lock, self._left, self._side, self.held = Lock(), -1, Side.CALL, Event()
+        self._lock, self._left, self._side, self.held = Lock(), -1, Withheld.CALL, Event()
         self.url = f"redis://127.0.0.1:{self._listener.getsockname()[1]}/0"
 
-    def hold_after(self, submits: int, side: Side = Side.CALL) -> None:
+    def hold_after(self, submits: int, side: Withheld = Withheld.CALL) -> None:
         """Let so many submits through, and none of those that follow; `held` is set once one waits."""
         with self._lock:
             self._left, self._side = submits, side
@@ -62,7 +62,7 @@ class Sluice:
             while data := caller.recv(CHUNK_BYTES):
                 if self._holds(data):
                     mute.set()
-                if mute.is_set() and self._side is Side.CALL:
+                if mute.is_set() and self._side is Withheld.CALL:
                     self.held.set()
                 else:
                     server.sendall(data)

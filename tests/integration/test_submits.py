@@ -17,7 +17,7 @@ from service.contract.redis_keys import Keys, owned_key, queue_name, queued_key
 from service.settings import ServiceSettings
 from tests.harness.launcher import ApiServer, eager, working
 from tests.harness.painting import painting
-from tests.harness.proxy import Side, Sluice, sluice
+from tests.harness.proxy import Sluice, Withheld, sluice
 from tests.harness.serving import serving
 
 EQUAL = 200
@@ -81,7 +81,7 @@ def test_a_server_killed_while_it_submits_loses_nothing(redis_url: str, models: 
 
     What was acknowledged is drawn, what was not can be sent again, and no job is made twice.
     """
-    kills, jobs = [*product(Side, (0, 2, BURST - 1))], dict[str, str]()
+    kills, jobs = [*product(Withheld, (0, 2, BURST - 1))], dict[str, str]()
     with (
         working(eager(redis_url, models, "toy")),
         redis.Redis.from_url(redis_url) as store,

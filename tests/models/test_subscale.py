@@ -1,4 +1,4 @@
-"""Slices, bits and the state of a image between slices."""
+"""Slices, bits and the state of an image between slices."""
 
 from dataclasses import replace
 

@@ -95,7 +95,7 @@ def test_rows_at_different_slices_share_a_pass(backend: BackendFactory) -> None:
 
 
 def test_an_interrupted_image_is_the_same_image(backend: BackendFactory) -> None:
-    """Taken up from its slices by another pipeline, a image ends with the same pixels."""
+    """Taken up from its slices by another pipeline, an image ends with the same pixels."""
     networks = toy_networks(GEOMETRY)
     whole = finish(pipeline(networks, backend, SamplerName.PARALLEL), states(1))[0]
     for done in range(len(GEOMETRY.steps)):
