@@ -14,10 +14,11 @@ from typing import Final
 import torch
 from pydantic import TypeAdapter
 
+from models.cards import WEIGHTS, load_card
 from research.baselines.baseline import Baseline
 from research.evidence import accuracy, digits, diversity, likelihood, memorisation, pace, rates, speed
 from research.evidence.comparison import SampleComparison
-from research.evidence.contestants import PACES, SIZE, contestants
+from research.evidence.contestants import PACES, RECIPE, SIZE, contestants
 from research.evidence.likelihood import RunBits
 from research.evidence.model_samples import (
     SETTINGS,
@@ -63,11 +64,26 @@ class Evidence:
 
     def held_out(self) -> ImageBatch:
         """Return the first held-out images of the fixed order, which mixes the families."""
-        return self.data.held_out().first(self.args.images)
+        return self._held_out(slice(self.args.images))
+
+    def held_out_for_rates(self) -> ImageBatch:
+        """Return the last held-out images, which no other table has."""
+        return self._held_out(slice(-self.args.images, None))
+
+    def _held_out(self, rows: slice) -> ImageBatch:
+        held_out = self.data.held_out()
+        if 2 * self.args.images > (total := len(held_out.images)):
+            raise SystemExit(f"--images must be at most {total // 2}: the first half is for tables, the last for rates")
+        return held_out.part(rows)
 
     def conditions(self, held_out: ImageBatch) -> dict[str, object]:
         """Return what figures of contestants must share to stand in one table."""
         return {"size": SIZE, "images": len(held_out.images), "minutes": self.args.minutes, "data": self.digest}
+
+    def sample_conditions(self) -> dict[str, object]:
+        """Return what figures of samples must share to stand in one table."""
+        weights = load_card(WEIGHTS / SHIPPED).sha256
+        return {"data": self.digest, "requests": labels_in_turn(self.pack).digest, SHIPPED: weights}
 
     def run(self, label: str) -> TrainingRun:
         """Return a finished run by its label."""
@@ -113,7 +129,7 @@ def digits_table(evidence: Evidence) -> None:
 
 def rates_table(evidence: Evidence) -> None:
     """Search for the peak rates of the contestants, on the last held-out images: the other tables are of the first."""
-    images, data, found = evidence.data.held_out().part(slice(-evidence.args.images, None)), evidence.data, []
+    images, data, found = evidence.held_out_for_rates(), evidence.data, []
     for each in evidence.compared:
         row = rates.row(each, evidence.args.minutes, data, images, evidence.folder)
         if row is None:
@@ -129,7 +145,7 @@ def bits_table(evidence: Evidence) -> None:
     """Compare likelihood at equal budget, of the runs that are finished here and of those in the JSON."""
     held_out = evidence.held_out()
     conditions, here = (
-        {**evidence.conditions(held_out), "paces": PACES},
+        {**evidence.conditions(held_out), "paces": PACES, "recipe": RECIPE},
         [RunBits.of(run, held_out) for run in evidence.finished],
     )
     records = with_earlier("bits", [asdict(each) for each in here], conditions, by=("name", "seed"))
@@ -162,9 +178,12 @@ def draw_samples(evidence: Evidence) -> None:
 
 def accuracy_table(evidence: Evidence) -> None:
     """Train classifiers on samples, and test them on real drawings."""
-    comparison = SampleComparison.of(evidence.pack, evidence.series())
-    scores = accuracy.scores(comparison.held_out, {"real": comparison.real, **comparison.samples})
-    publish("cas", accuracy.table(scores), accuracy.record(scores))
+    comparison, conditions = SampleComparison.of(evidence.pack, evidence.series()), evidence.sample_conditions()
+    real = f"{accuracy.REAL}, {comparison.size} x {comparison.size}"
+    scores = accuracy.scores(comparison.held_out, {real: comparison.real, **comparison.samples})
+    records = with_earlier("cas", accuracy.record(scores), conditions, by=("kind", "source"))
+    rows = TypeAdapter(list[accuracy.ClassificationAccuracy]).validate_python(records)
+    publish("cas", accuracy.table(rows), by_line(records, conditions))
 
 
 def diversity_table(evidence: Evidence) -> None:
@@ -175,7 +194,7 @@ def diversity_table(evidence: Evidence) -> None:
         diversity.coverage(source, drawings, reader, comparison.held_out, radii)
         for source, drawings in {"real": comparison.other_real, **comparison.samples}.items()
     ]
-    publish("diversity", diversity.table(rows), diversity.record(rows))
+    publish("diversity", diversity.table(rows), by_line(diversity.record(rows), evidence.sample_conditions()))
     diversity.plot(rows, DOCS / "evidence-diversity.png")
     diversity.save_sheet(comparison.images, len(LABELS), DOCS / "evidence-guidance.png")
 
@@ -186,7 +205,7 @@ def memorisation_table(evidence: Evidence) -> None:
     gallery = memorisation.Gallery(pack, comparison.requests.labels)
     nearest = {title: gallery.nearest(some) for title, some in comparison.samples.items()}
     rows = memorisation.rows(gallery, comparison, nearest)
-    publish("memorisation", memorisation.table(rows), memorisation.record(rows))
+    publish("memorisation", memorisation.table(rows), by_line(memorisation.record(rows), evidence.sample_conditions()))
     memorisation.save_sheet(pack, comparison, nearest, DOCS / "evidence-closest.png")
 
 
@@ -213,7 +232,7 @@ def arguments(words: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument(
         "--only", nargs="+", choices=[each.name for each in contestants()], help="default: all contestants"
     )
-    parser.add_argument("--images", type=int, default=1008, help="held-out images for bits/dim")
+    parser.add_argument("--images", type=int, default=336, help="held-out images for bits/dim")
     parser.add_argument("--models", nargs="+", default=[SHIPPED], help=f"{SHIPPED} or runs, e.g. spn-0 pixelcnn-0")
     parser.add_argument("--settings", nargs="+", choices=SETTINGS, default=SETTINGS, help="of the shipped model")
     parser.add_argument("--samples", type=int, default=5000, help="images of each model and setting")

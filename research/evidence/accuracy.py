@@ -27,6 +27,9 @@ RATE: Final = 3e-3
 CLASSIFIERS: Final = 3
 """Classifiers with different seeds, whose accuracies are averaged."""
 
+REAL: Final = "real"
+"""How the name of a source of real images begins."""
+
 _RESAMPLES: Final = 4000
 _WIDTHS: Final = (1, 24, 48, 96, 128)
 
@@ -116,7 +119,8 @@ def ratio_interval(right: NDArray[np.float64], real: NDArray[np.float64]) -> tup
 
 
 def table(all_scores: Sequence[ClassificationAccuracy]) -> str:
-    """Return one line per kind and source."""
+    """Return one line per kind and source, those of real images first."""
+    in_order = sorted(all_scores, key=lambda s: (KINDS.index(s.kind), not s.source.startswith(REAL), s.source))
     lines = [
         [
             s.kind,
@@ -126,7 +130,7 @@ def table(all_scores: Sequence[ClassificationAccuracy]) -> str:
             f"{s.accuracy:.1%}",
             f"{s.ratio:.2f} ({s.interval[0]:.2f} to {s.interval[1]:.2f})",
         ]
-        for s in all_scores
+        for s in in_order
     ]
     return markdown(["labels", "trained on", "n", "tested on", "accuracy", "of real"], lines)
 

@@ -28,6 +28,7 @@ class SampleComparison:
     """
 
     requests: SampleRequests
+    size: int
     real: Drawings
     other_real: Drawings
     held_out: Drawings
@@ -36,14 +37,20 @@ class SampleComparison:
 
     @classmethod
     def of(cls, pack: Pack, series: Sequence[SampleSeries], labels: Sequence[str] = LABELS) -> Self:
-        """Return as many whole rounds of labels as every series has. Raises FileNotFoundError for a series without images."""
+        """Return as many whole rounds of labels as every series has.
+
+        Raises FileNotFoundError for a series without images, ValueError if they are not all of one size.
+        """
         images = {each.title: reduced(each.images()) for each in series}
+        size, *further = {some.shape[2] for some in images.values()}
+        if further:
+            raise ValueError(f"compare models of one size at a time, not of {sorted([size, *further])} pixels")
         count = min(len(some) for some in images.values()) // len(labels) * len(labels)
         requests, others = (labels_in_turn(pack, labels, seed=seed).first(count) for seed in (1, 2))
         images = {title: some[:count] for title, some in images.items()}
-        size = max(some.shape[2] for some in images.values())
         return cls(
             requests=requests,
+            size=size,
             real=Drawings.of(reduced(real_images(pack, requests, size=size, seed=3)), requests.labels),
             other_real=Drawings.of(reduced(real_images(pack, others, size=size, seed=4)), others.labels),
             held_out=held_out_drawings(pack, labels, size=size),

@@ -67,6 +67,15 @@ PACES: Final[dict[str, dict[Stage, float]]] = {
 }
 """Updates in a minute of processor time, by part: those of docs/benchmarks/evidence-pace.json (`pace`)."""
 
+RECIPE: Final = {
+    "shares": SHARES,
+    "warmup_steps": WARMUP_STEPS,
+    "average_steps": AVERAGE_STEPS,
+    "decay_share": DECAY_SHARE,
+    "positions": POSITIONS,
+}
+"""What all runs of a comparison share, whatever the contestant."""
+
 WHOLE_IMAGE: Final = Geometry(size=SIZE, slice_size=SIZE)
 """An image as one slice."""
 

@@ -100,8 +100,8 @@ def table(digits: Digits, found: Sequence[LikelihoodRow]) -> str:
             r.contestant.title,
             f"{r.contestant.parameters:,}",
             " / ".join(f"{b * nats:.2f}" for b in r.bits),
-            f"{np.mean(r.bits) * nats:.2f} ± {half(interval(r.mean)) * nats:.2f}",
-            "" if r is first else excess((r.mean - first.mean) * nats, decimals=2),
+            f"{np.mean(r.bits) * nats:.2f} ± {half(interval(r.values)) * nats:.2f}",
+            "" if r is first else excess(r.above(first) * nats, decimals=2),
         ]
         for r in sorted(found, key=lambda r: float(np.mean(r.bits)))
     ]

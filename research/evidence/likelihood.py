@@ -65,10 +65,14 @@ class LikelihoodRow:
         return [fmean(run.image_bits) for run in self.runs]
 
     @property
-    def mean(self) -> Floats:
-        """The bits/dim of each image, mean of the seeds: (images,)."""
-        mean: Floats = np.mean([run.image_bits for run in self.runs], axis=0)
-        return mean
+    def values(self) -> Floats:
+        """The bits/dim of each seed and image: (seeds, images)."""
+        return np.array([run.image_bits for run in self.runs])
+
+    def above(self, other: LikelihoodRow) -> Floats:
+        """Return the differences to another row, of the seeds that both have: (seeds, images)."""
+        theirs = {run.seed: np.array(run.image_bits) for run in other.runs}
+        return np.array([run.image_bits - theirs[run.seed] for run in self.runs if run.seed in theirs])
 
 
 def rows_of(runs: Sequence[RunBits], compared: Sequence[Contestant]) -> list[LikelihoodRow]:
@@ -90,10 +94,10 @@ def image_bits(run: TrainingRun, held_out: ImageBatch) -> Floats:
 
 
 def interval(values: Floats) -> Interval:
-    """Return the 95 % interval of the mean over whole images."""
-    count = len(values)
-    weights = np.random.default_rng(0).multinomial(count, np.full(count, 1 / count), RESAMPLES) / count
-    low, high = np.percentile(weights @ values, _LEVELS)
+    """Return the 95 % interval of the mean of (seeds, images): both are drawn again. Of one seed it is over images alone."""
+    dice = np.random.default_rng(0)
+    seeds, images = (dice.multinomial(count, np.full(count, 1 / count), RESAMPLES) / count for count in values.shape)
+    low, high = np.percentile(np.einsum("rs,si,ri->r", seeds, values, images, optimize=True), _LEVELS)
     return float(low), float(high)
 
 
@@ -104,28 +108,30 @@ def codec_bits(images: Bytes) -> dict[str, float]:
 
 def table(rows: Sequence[LikelihoodRow], codecs: Mapping[str, float]) -> str:
     """Return the rows, then the codecs, as Markdown. Without a row of the SPN nothing is compared with it."""
-    ours = next((r.mean for r in rows if r.contestant.name == OURS), None)
+    ours = next((r for r in rows if r.contestant.name == OURS), None)
     lines = [
         [
             r.contestant.title,
             f"{r.contestant.parameters / 1e6:.2f} M",
-            " / ".join("+".join(map(str, run.updates.values())) for run in r.runs),
-            " / ".join(f"{b:.3f}" for b in r.bits),
-            f"**{r.mean.mean():.3f}** ± {half(interval(r.mean)):.3f}",
-            "" if ours is None or r.contestant.name == OURS else excess(r.mean - ours),
+            " + ".join(map(str, r.runs[0].updates.values())),
+            ", ".join(f"{run.seed}: {b:.3f}" for run, b in zip(r.runs, r.bits, strict=True)),
+            f"**{r.values.mean():.3f}** ± {half(interval(r.values)):.3f}",
+            "" if ours is None or r is ours else excess(r.above(ours)),
         ]
         for r in rows
     ]
     lines += [
-        [name, "-", "-", "-", f"{bits:.3f}", "" if ours is None else f"{bits - ours.mean():+.3f}"]
+        [name, "-", "-", "-", f"{bits:.3f}", "" if ours is None else f"{bits - ours.values.mean():+.3f}"]
         for name, bits in codecs.items()
     ]
-    head = ["model", "parameters", "updates, by seed", "bits/dim, by seed", "mean", "above the SPN"]
+    head = ["model", "parameters", "updates", "bits/dim, by seed", "mean", "above the SPN, same seeds"]
     return markdown(head, lines)
 
 
 def excess(differences: Floats, decimals: int = 3) -> str:
-    """Return the mean of differences by image, with half its interval."""
+    """Return the mean of differences (seeds, images), with half its interval; nothing without any."""
+    if not len(differences):
+        return ""
     return f"{differences.mean():+.{decimals}f} ± {half(interval(differences)):.{decimals}f}"
 
 
@@ -141,8 +147,8 @@ def plot(rows: Sequence[LikelihoodRow], codecs: Mapping[str, float]) -> None:
     figure = Figure(figsize=(8, 3.5))
     axes = figure.subplots()
     for place, r in enumerate(rows):
-        mean = float(r.mean.mean())
-        ends = np.abs(np.array(interval(r.mean)) - mean)[:, None]
+        mean = float(r.values.mean())
+        ends = np.abs(np.array(interval(r.values)) - mean)[:, None]
         axes.barh(
             place,
             mean,

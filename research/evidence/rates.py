@@ -7,7 +7,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Final
 
-from research.evidence.contestants import Contestant
+from research.evidence.contestants import DECAY_SHARE, Contestant
 from research.evidence.likelihood import DIGITS, image_bits
 from research.evidence.training_runs import TrainingRun, train
 from training.data.dataset import Dataset
@@ -20,15 +20,20 @@ GRID: Final = ((1.0, 3.0), (1.0, 8.0), (3.0, 3.0), (3.0, 8.0))
 
 @dataclass(frozen=True, kw_only=True)
 class RatesRow:
-    """One contestant: bits/dim at each point of the grid."""
+    """One contestant: bits/dim at each point of the grid, after `updates` in all, the last `decay_share` at falling rates.
+
+    `updates` is None where it was not kept.
+    """
 
     name: str
     bits: tuple[float, ...]
+    decay_share: float
+    updates: int | None
 
 
 def row(contestant: Contestant, minutes: float, data: Dataset, held_out: ImageBatch, folder: Path) -> RatesRow | None:
     """Return the row of a contestant; None if training was stopped."""
-    bits = []
+    bits, updates = [], 0
     for rates in GRID:
         label = "x".join(f"{each:g}" for each in rates)
         parts = tuple(replace(part, rates=rates) for part in contestant.parts)
@@ -37,15 +42,19 @@ def row(contestant: Contestant, minutes: float, data: Dataset, held_out: ImageBa
         if not train(run, data):
             return None
         bits.append(round(float(image_bits(run, held_out).mean()), DIGITS))
-    return RatesRow(name=contestant.name, bits=tuple(bits))
+        updates = sum(run.steps.values())
+    return RatesRow(name=contestant.name, bits=tuple(bits), decay_share=DECAY_SHARE, updates=updates)
 
 
 def table(rows: Sequence[RatesRow], compared: Sequence[Contestant]) -> str:
     """Return the rows as Markdown, the best point of each in bold."""
-    found = {each.name: each.bits for each in rows}
+    titles = {each.name: each.title for each in compared}
     lines = [
-        [each.title, *(f"**{b:.3f}**" if b == min(found[each.name]) else f"{b:.3f}" for b in found[each.name])]
-        for each in compared
-        if each.name in found
+        [
+            titles[row.name],
+            *(f"**{b:.3f}**" if b == min(row.bits) else f"{b:.3f}" for b in row.bits),
+            "falling" if row.decay_share else "constant",
+        ]
+        for row in sorted(rows, key=lambda row: [*titles].index(row.name))
     ]
-    return markdown(["model", *(", ".join(f"{rate:g}" for rate in rates) for rates in GRID)], lines)
+    return markdown(["model", *(", ".join(f"{rate:g}" for rate in rates) for rates in GRID), "rates"], lines)

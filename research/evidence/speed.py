@@ -26,6 +26,7 @@ from models.subscale import Progress
 from research.baselines.baseline import Baseline
 from research.baselines.gated import GatedPixelCNN
 from research.baselines.sampler import BaselineSampler
+from training.data.vocabulary import CONTROLS
 from training.scoring.samples import PASSES, finish
 from training.scoring.scores import markdown
 
@@ -113,9 +114,9 @@ def passes(network: Baseline) -> str:
     return f"{INDUCTOR}, a pixel a step{', vertical stack by row' if isinstance(network.trunk, GatedPixelCNN) else ''}"
 
 
-def labels_in_turn(seed: int) -> tuple[int, int, int]:
+def labels_in_turn(seed: int) -> tuple[int, ...]:
     """Return controls with labels in turn."""
-    return (seed % 36 + 1, 0, 0)
+    return (seed % 36 + 1, *(0,) * (len(CONTROLS) - 1))
 
 
 def table(rows: Sequence[SpeedRow]) -> str:

@@ -17,6 +17,7 @@ from models.subscale import Bytes
 from research.baselines.baseline import Baseline
 from research.baselines.baseline_presets import BaselineKind, small
 from research.baselines.plain_head import PlainHead
+from research.baselines.sampler import BaselineSampler
 from research.evidence import rates
 from research.evidence.accuracy import ratio_interval, scores
 from research.evidence.comparison import SampleComparison, held_out_drawings, reduced
@@ -28,10 +29,12 @@ from research.evidence.memorisation import Gallery, nearest_distances
 from research.evidence.model_samples import SETTINGS, SHIPPED, TOGETHER, SampleSeries, draw_in_turn, sampling_of
 from research.evidence.pages import DOCS, by_line, filled, with_earlier
 from research.evidence.sample_requests import COUNT, SampleRequests, labels_in_turn, real_images
+from research.evidence.speed import labels_in_turn as labels_of_speed
 from research.evidence.training_runs import TrainingRun, keep, spend, train
 from tests.harness.flat import Flat
 from tests.harness.toy import CONTROLS
 from training.data.symbols import DEFAULT, Pack
+from training.data.vocabulary import CONTROLS as VOCABULARY
 from training.data.vocabulary import HUE, LABEL, TILE
 from training.judging.glyphs import Glyphs
 from training.judging.observation import observe
@@ -125,8 +128,16 @@ def test_bits_are_kept_by_image(tmp_path: Path) -> None:
     np.save(runs[0].place / f"bits-{len(first)}.npy", first + 1)
     (row,) = rows_of([RunBits.of(run, held_out) for run in runs], [runs[0].contestant])
     assert row.bits[0] == pytest.approx(first.mean() + 1, abs=1e-3)
-    low, high = interval(row.mean)
+    low, high = interval(row.values)
     assert low < np.mean(row.bits) < high
+
+
+def test_an_interval_is_over_images_and_seeds() -> None:
+    """Seeds that lie apart widen it; of one seed it is that of its images."""
+    images = np.random.default_rng(1).normal(size=50)
+    one, alike, apart = (interval(np.stack(seeds)) for seeds in ([images], [images, images], [images, images + 9]))
+    assert one == pytest.approx(alike, abs=0.01)
+    assert apart[1] - apart[0] > 5 * (one[1] - one[0])
 
 
 def figures(name: str, bits: float = 1.0, seed: int = 0, rates: tuple[float, float] = (1.0, 8.0)) -> RunBits:
@@ -154,14 +165,16 @@ def test_contestants_are_compared_with_ours() -> None:
     rows = rows_of([figures("spn", 2.0, rates=ours.rates), figures("pixelcnn", rates=BASELINE_RATES)], contestants())
     assert [row.contestant.name for row in rows] == ["spn", "pixelcnn"]
     assert "-1.000 ± 0.000" in table(rows, {})
+    second = rows_of([figures("spn", 2.0, rates=ours.rates), figures("pixelcnn", seed=1)], contestants())
+    assert "±" not in table(second, {}).splitlines()[-1].rsplit("|", 2)[1], "only runs of one seed are compared"
     assert "+1.750" not in table(rows[1:], {"PNG": 4.0})
     assert rows_of([figures("spn", rates=(9.0, 9.0))], contestants()) == []
 
 
 def test_the_best_rates_are_bold() -> None:
     """Of each contestant alone."""
-    row = rates.RatesRow(name="spn", bits=(2.0, 1.5, 2.0, 2.0))
-    assert "| SPN | 2.000 | **1.500** | 2.000 | 2.000 |" in rates.table([row], contestants())
+    row = rates.RatesRow(name="spn", bits=(2.0, 1.5, 2.0, 2.0), decay_share=0.2, updates=9)
+    assert "| SPN | 2.000 | **1.500** | 2.000 | 2.000 | falling |" in rates.table([row], contestants())
 
 
 def test_a_curve_adds_the_parts_at_equal_shares_of_their_budgets(tmp_path: Path) -> None:
@@ -279,6 +292,18 @@ def test_sources_are_compared_in_equal_numbers(pack: Pack, tmp_path: Path) -> No
     assert (found.real.labels == found.other_real.labels).all()
     assert {LABEL.values[label] for label in found.held_out.labels} == set(LABELS)
     assert (found.real.thumbnails != found.other_real.thumbnails).any()
+    small = a_series(pack, tmp_path / "small", [], size=32)
+    draw_in_turn([small], TOGETHER, minutes=1e9)
+    assert SampleComparison.of(pack, [small], LABELS).size == 32
+    with pytest.raises(ValueError, match=r"one size at a time, not of \[32, 64\]"):
+        SampleComparison.of(pack, [replace(long, title="long"), small], LABELS)
+
+
+def test_baselines_take_the_controls_that_are_timed() -> None:
+    """One for each control of the data set."""
+    torch.manual_seed(0)
+    network = small(BaselineKind.PIXELCNN, GEOMETRY, VOCABULARY, bits=8)
+    assert BaselineSampler(network, 2).draw([labels_of_speed(seed) for seed in (0, 1)], [0, 1]).shape == (2, 8, 8, 3)
 
 
 def test_images_are_compared_at_five_bits() -> None:
