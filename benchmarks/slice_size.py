@@ -98,7 +98,7 @@ def report(runs: dict[int, TrainingRun], bits: dict[int, Floats], minutes: float
             "updates": run.steps,
             "bits_per_dim": float(bits[side].mean()),
             "above_the_first": float((bits[side] - first).mean()),
-            "half_interval": half(interval(bits[side] - first)),
+            "half_interval": half(interval((bits[side] - first)[None])),
             "seconds_per_picture": times[side],
         }
         for side, run in runs.items()
