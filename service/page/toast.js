@@ -18,7 +18,7 @@ export function toast(words, undo = null) {
   timer = setTimeout(hide, SHOWN_SECONDS * 1000);
 }
 
-/** Put a message where it is seen and heard: an open dialog hides the rest of the page. @param {HTMLElement} node */
+/** Move a message into the open dialog, which covers the page; without a dialog, into the page. @param {HTMLElement} node */
 export function inFront(node) {
   const place = document.querySelector("dialog[open]") ?? document.body;
   if (node.parentElement !== place) place.append(node);

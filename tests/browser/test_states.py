@@ -22,7 +22,7 @@ from tests.harness.painting import painting
 from tests.harness.serving import serving
 
 KEY = "a key for the page"
-OTHER_KEY = "a key of somebody else"
+OTHER_KEY = "the key of another owner"
 
 
 @pytest.fixture
